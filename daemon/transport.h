@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The control plane's wires: ZeroMQ with CURVE, in one libuv loop.
+ *
+ * One ROUTER takes what peers send; one DEALER per peer, made on first use, carries what we send
+ * and the answers to our requests. The allow-list of the ZAP handler is the set of peers and
+ * tokens given here: an unknown key is refused in the handshake, and dvmd_transport_selftest()
+ * proves it at start. All calls on the loop's thread; callbacks come from the loop, never from
+ * inside a call.
+ */
+#ifndef DVMD_TRANSPORT_H
+#define DVMD_TRANSPORT_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "dvm/error.h"
+#include "libdvm/base/log.h"
+#include "libdvm/proto/envelope.h"
+#include "libdvm/proto/msgtype.h"
+
+#define DVMD_KEY_BYTES 32
+
+struct dvmd_transport; /* incomplete */
+
+/* Who sent a message: a member by its id, or the holder of a token (id 0 and its key). */
+struct dvmd_sender {
+	uint32_t node;
+	const uint8_t *token; /* DVMD_KEY_BYTES, or NULL; valid during the callback */
+};
+
+/* What an answer needs; a value, kept by whoever answers later. Answering twice is an error. */
+struct dvmd_reply_to {
+	uint64_t route; /* 0: no answer is expected */
+	uint32_t request;
+};
+
+struct dvmd_transport_config {
+	uv_loop_t *loop;
+	struct dvmi_log *log;
+	const char *address; /* numeric; the only one we bind to */
+	uint16_t port;
+	const uint8_t *public_key, *secret_key; /* DVMD_KEY_BYTES each; copied */
+	/* A request or one-way message. The body is the transport's, valid during the call. */
+	void (*message)(const struct dvmd_sender *from, const struct dvmi_envelope *env,
+			const uint8_t *body, size_t len, struct dvmd_reply_to reply, void *arg);
+	void *arg;
+	uint64_t (*view)(void *arg); /* for the envelopes we send */
+};
+
+/*
+ * Binds and starts. -EADDRINUSE (ERR says by what, where it can be known), -EADDRNOTAVAIL, ….
+ */
+int dvmd_transport_create(struct dvmd_transport **out, const struct dvmd_transport_config *config,
+			  dvm_error_t *err);
+
+/* Closes every socket at once (linger 0 but for 200 ms given to queued farewells). NULL is allowed. */
+void dvmd_transport_destroy(struct dvmd_transport *t);
+
+/*
+ * Starts a check that a client with a fresh, unknown key is refused and one with our own key is
+ * not; CB gets 0, or -DVM_EAUTH (the daemon must not go on), or -ETIMEDOUT.
+ */
+int dvmd_transport_selftest(struct dvmd_transport *t, void (*cb)(int code, void *arg), void *arg);
+
+/* A member that may connect and can be sent to; replaces what was known of ID. */
+int dvmd_transport_peer_set(struct dvmd_transport *t, uint32_t id, const uint8_t *key,
+			    const char *address, uint16_t port);
+/* Takes it off the allow-list; its connections are cut, its pending requests fail (-DVM_EPEERLOST). */
+void dvmd_transport_peer_drop(struct dvmd_transport *t, uint32_t id);
+/* Its daemon is known to be dead: drop the DEALER and fail its requests; the key stays allowed. */
+void dvmd_transport_peer_down(struct dvmd_transport *t, uint32_t id);
+
+int dvmd_transport_token_allow(struct dvmd_transport *t, const uint8_t *key);
+void dvmd_transport_token_drop(struct dvmd_transport *t, const uint8_t *key);
+
+/*
+ * One-way. Queued up to the high-water mark; -ENOENT (no such peer), -EAGAIN (queue full),
+ * -EMSGSIZE. ID may be our own: delivered through the loop like any other.
+ */
+int dvmd_transport_send(struct dvmd_transport *t, uint32_t id, uint16_t type, const void *body,
+			size_t len);
+
+/*
+ * CB exactly once, unless the call fails: with the answer (code 0; type DVMI_MSG_ERROR has been
+ * turned into its code and text), or -ETIMEDOUT, -DVM_EPEERLOST, -DVM_EVERSION, -DVM_EPROTO.
+ */
+typedef void dvmd_reply_fn(int code, const char *text, uint16_t type, const uint8_t *body, size_t len,
+			   void *arg);
+int dvmd_transport_request(struct dvmd_transport *t, uint32_t id, uint16_t type, const void *body,
+			   size_t len, uint64_t timeout_ns, dvmd_reply_fn *cb, void *arg);
+
+/* Answers a request; a route that is gone meanwhile is not an error. */
+void dvmd_transport_reply(struct dvmd_transport *t, struct dvmd_reply_to to, uint16_t type,
+			  const void *body, size_t len);
+void dvmd_transport_reply_error(struct dvmd_transport *t, struct dvmd_reply_to to, int code,
+				const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+
+/*
+ * One request to a machine that does not know us yet, with a token's key pair: JOIN. CB as above;
+ * -DVM_EAUTH where the handshake was refused, -ETIMEDOUT where nobody answered, -ECONNREFUSED.
+ */
+int dvmd_transport_join(struct dvmd_transport *t, const char *address, uint16_t port,
+			const uint8_t *server_key, const uint8_t *token_public,
+			const uint8_t *token_secret, const void *body, size_t len,
+			uint64_t timeout_ns, dvmd_reply_fn *cb, void *arg);
+
+struct dvmd_transport_stats {
+	uint64_t sent, sent_bytes, received, received_bytes;
+	uint64_t refused;    /* handshakes with a key that is not on the list */
+	uint64_t malformed;  /* bad envelope, truncated or oversized */
+	uint64_t bad_version;
+	uint64_t dropped;    /* queue full or peer gone */
+};
+void dvmd_transport_stats(const struct dvmd_transport *t, struct dvmd_transport_stats *out);
+
+#endif
