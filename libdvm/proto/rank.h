@@ -13,8 +13,14 @@
  * WANTED; it opens, publishes, and the lookup is answered. A job whose ranks never talk across
  * nodes never loads the fabric.
  *
- * A shepherd that puts a packet into a rank's socket raises the rank's doorbell in the job map, so a
- * spinning rank need not poll its socket.
+ * A shepherd that puts a packet into a rank's socket raises the rank's doorbell in the job map
+ * afterwards (adds one, release), so a spinning rank need not poll its socket. After each change
+ * of a state in the job map every local rank gets a CHANGED packet.
+ *
+ * The ring memory is a memfd that the shepherd leaves empty: ranks give it its size, which follows
+ * from local_size, so that each may do it again; the shepherd never looks into it. Ranks put
+ * sockets named bell-<local rank> beside the shepherd's to wake one another; the directory goes
+ * with the job.
  */
 #ifndef DVMI_PROTO_RANK_H
 #define DVMI_PROTO_RANK_H
@@ -46,7 +52,8 @@ enum dvmi_rank_type {
 	DVMI_RANK_PUBLISH = 4, /* rank: its fabric address, 1…ADDR_MAX bytes */
 	DVMI_RANK_WANTED = 5,  /* shepherd: no body; publish your address (may come repeatedly) */
 	DVMI_RANK_LOOKUP = 6,  /* rank: struct dvmi_rank_peer without bytes */
-	DVMI_RANK_ADDR = 7,    /* shepherd: struct dvmi_rank_peer, code 0 and the address, or -E… */
+	DVMI_RANK_ADDR = 7,    /* shepherd: struct dvmi_rank_peer, code 0 and the address, or -E…
+				* (-DVM_EPEERLOST, -DVM_ECLOSED: it will never publish) */
 	DVMI_RANK_GOODBYE = 8, /* rank: no body; dvm_close() was reached, exit will follow */
 	DVMI_RANK_ABORT = 9,   /* rank: struct dvmi_rank_peer {code = exit code} and a text */
 	DVMI_RANK_CHANGED = 10,/* shepherd: no body; some state in the job map has changed */
@@ -85,8 +92,9 @@ struct dvmi_rank_peer {
 /* What a rank may know of another. Only ever moves to a larger value. */
 enum dvmi_rank_state {
 	DVMI_RANK_ALIVE = 0,  /* from the start on, whether or not it has said hello */
-	DVMI_RANK_CLOSED = 1, /* said goodbye: what it had sent is still delivered */
-	DVMI_RANK_GONE = 2,   /* exited, crashed or its node is dead */
+	DVMI_RANK_CLOSED = 1, /* said goodbye: what it had sent is still delivered; stays so
+			       * when the process then exits, with whatever code */
+	DVMI_RANK_GONE = 2,   /* exited without goodbye, crashed, or its node is dead */
 };
 
 struct dvmi_jobmap {
