@@ -1,0 +1,679 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Jobs as the leader sees them. A job is a list of shares, one per node; every decision follows
+ * from what the shares last reported, so a report may be repeated, late or sent to a new leader.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <uthash.h>
+#include <utlist.h>
+
+#include "daemon/jobctl.h"
+#include "dvm/error.h"
+#include "libdvm/base/buf.h"
+#include "libdvm/base/clock.h"
+#include "libdvm/base/hostlist.h"
+
+#define TIMEOUT_EXIT 124 /* as timeout(1) */
+
+struct share {
+	uint32_t node;
+	char *name;
+	Pb__JobStatus *status; /* the last report, or NULL */
+	bool dead;	       /* its node is gone, or it never answered to KILL */
+	char *failed;	       /* why it could not be launched */
+	int failed_code;
+};
+
+struct job {
+	UT_hash_handle hh;
+	uint64_t id;
+	uint32_t origin;
+	bool detached, keep_going;
+	Pb__JobState state;
+	struct share *shares;
+	size_t nshares;
+	uint64_t launch_by, ends_by, notice_at, kill_by, give_up_by; /* UINT64_MAX: never */
+	int exit_code;	/* of the first failure; 0 while there is none */
+	char *reason;	/* of the first failure, or NULL */
+};
+
+struct queued {
+	struct dvmd_jobctl_action action;
+	struct queued *next;
+};
+
+struct dvmd_jobctl {
+	struct dvmd_jobctl_config config;
+	struct job *jobs;
+	struct queued *queue;
+};
+
+enum event { EV_STARTED, EV_FAIL, EV_FINAL, EVENTS };
+
+#define S(name) PB__JOB_STATE__JOB_##name
+static const Pb__JobState transitions[][EVENTS] = {
+	/*              all shares run  something failed  no share is left */
+	[S(LAUNCHING)] = { S(RUNNING), S(ENDING), S(DONE) },
+	[S(RUNNING)] = { S(RUNNING), S(ENDING), S(DONE) },
+	[S(ENDING)] = { S(ENDING), S(ENDING), S(DONE) },
+	[S(DONE)] = { S(DONE), S(DONE), S(DONE) },
+};
+
+/* ---- actions ---- */
+
+static char *reason_of(const struct job *j)
+{
+	return j->reason ? j->reason : (char *)protobuf_c_empty_string;
+}
+
+static struct dvmd_jobctl_action *push(struct dvmd_jobctl *c, enum dvmd_jobctl_do what,
+				       uint64_t job)
+{
+	struct queued *q = calloc(1, sizeof *q);
+
+	if (!q)
+		return NULL; /* the tick tries again: every action follows from state that is kept */
+	q->action.what = what;
+	q->action.job = job;
+	LL_APPEND(c->queue, q);
+	return &q->action;
+}
+
+static void push_event(struct dvmd_jobctl *c, const struct job *j, Pb__JobEvent__Kind kind,
+		       const char *text)
+{
+	struct dvmd_jobctl_action *a = push(c, DVMD_DO_EVENT, j->id);
+	Pb__JobEvent event = PB__JOB_EVENT__INIT;
+
+	event.job = j->id;
+	event.kind = kind;
+	event.text = (char *)text;
+	if (a)
+		a->event = dvmi_pb_dup(&event);
+}
+
+static void push_change(struct dvmd_jobctl *c, const struct job *j)
+{
+	struct dvmd_jobctl_action *a = push(c, DVMD_DO_CHANGE, j->id);
+	Pb__JobChange change = PB__JOB_CHANGE__INIT;
+
+	change.id = j->id;
+	change.state = j->state;
+	change.exit_code = j->state == S(DONE) ? j->exit_code : 0;
+	change.reason = reason_of(j);
+	if (a)
+		a->change = dvmi_pb_dup(&change);
+}
+
+static void push_kill(struct dvmd_jobctl *c, const struct job *j, uint64_t grace)
+{
+	struct dvmd_jobctl_action *a = push(c, DVMD_DO_KILL, j->id);
+	Pb__JobSignal kill = PB__JOB_SIGNAL__INIT;
+
+	kill.job = j->id;
+	kill.end = true;
+	kill.grace_ns = grace;
+	kill.reason = reason_of(j);
+	if (a)
+		a->kill = dvmi_pb_dup(&kill);
+}
+
+bool dvmd_jobctl_next(struct dvmd_jobctl *c, struct dvmd_jobctl_action *out)
+{
+	struct queued *q = c->queue;
+
+	if (!q)
+		return false;
+	LL_DELETE(c->queue, q);
+	*out = q->action;
+	free(q);
+	return true;
+}
+
+void dvmd_jobctl_action_free(struct dvmd_jobctl_action *a)
+{
+	dvmi_pb_free(a->change);
+	dvmi_pb_free(a->kill);
+	dvmi_pb_free(a->event);
+	dvmi_pb_free(a->lost);
+	*a = (struct dvmd_jobctl_action){ 0 };
+}
+
+/* ---- tables ---- */
+
+static struct job *find(const struct dvmd_jobctl *c, uint64_t id)
+{
+	struct job *j;
+
+	HASH_FIND(hh, c->jobs, &id, sizeof id, j);
+	return j;
+}
+
+static struct share *find_share(const struct job *j, uint32_t node)
+{
+	for (size_t i = 0; j && i < j->nshares; i++)
+		if (j->shares[i].node == node)
+			return &j->shares[i];
+	return NULL;
+}
+
+static void job_free(struct job *j)
+{
+	if (!j)
+		return;
+	for (size_t i = 0; i < j->nshares; i++) {
+		free(j->shares[i].name);
+		free(j->shares[i].failed);
+		dvmi_pb_free(j->shares[i].status);
+	}
+	free(j->shares);
+	free(j->reason);
+	free(j);
+}
+
+int dvmd_jobctl_create(struct dvmd_jobctl **out, const struct dvmd_jobctl_config *config)
+{
+	struct dvmd_jobctl *c = calloc(1, sizeof *c);
+
+	if (!c)
+		return -ENOMEM;
+	c->config = *config;
+	*out = c;
+	return 0;
+}
+
+void dvmd_jobctl_destroy(struct dvmd_jobctl *c)
+{
+	struct job *j, *tmp;
+	struct dvmd_jobctl_action a;
+
+	if (!c)
+		return;
+	while (dvmd_jobctl_next(c, &a))
+		dvmd_jobctl_action_free(&a);
+	HASH_ITER(hh, c->jobs, j, tmp)
+	{
+		HASH_DEL(c->jobs, j);
+		job_free(j);
+	}
+	free(c);
+}
+
+size_t dvmd_jobctl_count(const struct dvmd_jobctl *c)
+{
+	return HASH_COUNT(c->jobs);
+}
+
+static int make_shares(struct job *j, const Pb__Placement *p)
+{
+	j->shares = calloc(p->n_nodes ? p->n_nodes : 1, sizeof *j->shares);
+	if (!j->shares)
+		return -ENOMEM;
+	for (size_t i = 0; i < p->n_nodes; i++) {
+		j->shares[i].node = p->nodes[i]->node;
+		j->shares[i].name = strdup(p->nodes[i]->name);
+		if (!j->shares[i].name)
+			return -ENOMEM;
+		j->nshares++;
+	}
+	return 0;
+}
+
+static uint64_t later(uint64_t now, uint64_t by)
+{
+	return by > UINT64_MAX - now ? UINT64_MAX : now + by;
+}
+
+int dvmd_jobctl_add(struct dvmd_jobctl *c, const Pb__JobRecord *record, bool recovered,
+		    uint64_t now)
+{
+	if (!record->spec || !record->placement || find(c, record->id))
+		return -EINVAL;
+	struct job *j = calloc(1, sizeof *j);
+	if (!j || make_shares(j, record->placement) < 0) {
+		job_free(j);
+		return -ENOMEM;
+	}
+	j->id = record->id;
+	j->origin = record->origin;
+	j->detached = record->spec->detached;
+	j->keep_going = record->spec->keep_going;
+	j->state = record->state;
+	j->launch_by = later(now, c->config.launch_timeout);
+	j->notice_at = later(now, c->config.notice_after);
+	j->ends_by = record->spec->timeout_ns ? later(now, record->spec->timeout_ns) : UINT64_MAX;
+	j->kill_by = j->give_up_by = UINT64_MAX;
+	if (recovered && j->state == S(ENDING)) {
+		/* Whoever was being killed is told again: the order may have been lost with us. */
+		j->reason = record->reason && *record->reason ? strdup(record->reason) : NULL;
+		j->exit_code = 1;
+		j->kill_by = now;
+		j->give_up_by = later(now, c->config.kill_grace + c->config.end_timeout);
+	}
+	HASH_ADD(hh, c->jobs, id, sizeof j->id, j);
+	return 0;
+}
+
+/* ---- decisions ---- */
+
+static bool share_final(const struct share *s)
+{
+	return s->dead || s->failed ||
+	       (s->status && (s->status->phase == PB__SHARE_PHASE__SHARE_DONE ||
+			      s->status->phase == PB__SHARE_PHASE__SHARE_FAILED));
+}
+
+static bool share_running(const struct share *s)
+{
+	return s->status && (s->status->phase == PB__SHARE_PHASE__SHARE_RUNNING ||
+			     s->status->phase == PB__SHARE_PHASE__SHARE_DONE);
+}
+
+static bool every_share(const struct job *j, bool (*is)(const struct share *))
+{
+	for (size_t i = 0; i < j->nshares; i++)
+		if (!is(&j->shares[i]))
+			return false;
+	return true;
+}
+
+/* The names of the shares that are not IS, folded: "node[1-3]". The caller frees. */
+static char *names_not(const struct job *j, bool (*is)(const struct share *))
+{
+	const char **names = calloc(j->nshares + 1, sizeof *names);
+	struct dvmi_buf b = { 0 };
+	size_t n = 0;
+
+	for (size_t i = 0; names && i < j->nshares; i++)
+		if (!is(&j->shares[i]))
+			names[n++] = j->shares[i].name;
+	if (names)
+		dvmi_hostlist_fold(names, n, &b);
+	dvmi_buf_put_u8(&b, 0);
+	free(names);
+	if (b.err) {
+		dvmi_buf_free(&b);
+		return strdup("some nodes");
+	}
+	return (char *)b.data;
+}
+
+/* Remembers the first failure only: what follows is its consequence. */
+__attribute__((format(printf, 3, 4))) static void blame(struct job *j, int exit_code,
+							 const char *fmt, ...)
+{
+	va_list ap;
+
+	if (j->exit_code)
+		return;
+	j->exit_code = exit_code;
+	free(j->reason);
+	va_start(ap, fmt);
+	if (vasprintf(&j->reason, fmt, ap) < 0)
+		j->reason = NULL;
+	va_end(ap);
+}
+
+static void begin_end(struct dvmd_jobctl *c, struct job *j, uint64_t now, uint64_t grace)
+{
+	if (j->state == S(ENDING) || j->state == S(DONE))
+		return;
+	j->state = transitions[j->state][EV_FAIL];
+	j->kill_by = later(now, grace + 2 * DVMI_SEC); /* said again to who may have missed it */
+	j->give_up_by = later(now, grace + c->config.end_timeout);
+	push_change(c, j);
+	push_kill(c, j, grace);
+}
+
+static const Pb__RankStatus *first_failed(const Pb__JobStatus *st)
+{
+	const Pb__RankStatus *first = NULL;
+
+	for (size_t i = 0; i < st->n_ranks; i++) {
+		const Pb__RankStatus *r = st->ranks[i];
+		if (r->exited && r->status && (!first || r->order < first->order))
+			first = r;
+	}
+	return first;
+}
+
+static void blame_rank(struct job *j, const struct share *s, const Pb__RankStatus *r)
+{
+	int code = r->status & 0xff ? r->status & 0xff : 1;
+
+	if (r->signalled)
+		blame(j, code, "rank %u on %s was killed by signal %d (%s)", r->rank, s->name,
+		      r->status - 128, strsignal(r->status - 128));
+	else
+		blame(j, code, "rank %u on %s exited with code %d", r->rank, s->name, r->status);
+}
+
+/* Exit code as shells have it: 127 where the program is not there, 126 where it cannot run. */
+static int start_exit_code(int code)
+{
+	return code == -ENOENT ? 127 : code == -EACCES || code == -ENOEXEC ? 126 : 1;
+}
+
+/* Takes over what the share's report says; true where it means that the job must end. */
+static bool judge(struct job *j, const struct share *s)
+{
+	const Pb__JobStatus *st = s->status;
+	const Pb__RankStatus *r;
+
+	if (s->failed || (st && st->phase == PB__SHARE_PHASE__SHARE_FAILED)) {
+		int code = s->failed ? s->failed_code : st->code;
+		blame(j, start_exit_code(code), "%s: %s", s->name, s->failed ? s->failed : st->text);
+		return true;
+	}
+	if (!st)
+		return false;
+	if (st->abort_text && *st->abort_text) {
+		int code = st->abort_code & 0xff ? st->abort_code & 0xff : 1;
+		blame(j, code, "%s: %s", s->name, st->abort_text);
+		return true;
+	}
+	if ((r = first_failed(st))) {
+		blame_rank(j, s, r);
+		return !j->keep_going;
+	}
+	return false;
+}
+
+static const char *start_failure(const struct share *s)
+{
+	if (s->failed)
+		return s->failed;
+	if (s->status && s->status->phase == PB__SHARE_PHASE__SHARE_FAILED)
+		return s->status->text;
+	return NULL;
+}
+
+/*
+ * When several nodes could not start for one reason, the job's reason names them all, folded:
+ * "node[1-3]: prog: no such file".
+ */
+static void fold_start_failures(struct job *j)
+{
+	const char **names = calloc(j->nshares + 1, sizeof *names), *text = NULL;
+	struct dvmi_buf b = { 0 };
+	size_t n = 0;
+
+	for (size_t i = 0; names && i < j->nshares; i++) {
+		const char *t = start_failure(&j->shares[i]);
+		if (t && !text)
+			text = t;
+		if (t && !strcmp(t, text))
+			names[n++] = j->shares[i].name;
+	}
+	if (n > 1 && j->reason && strstr(j->reason, text)) {
+		dvmi_hostlist_fold(names, n, &b);
+		dvmi_buf_printf(&b, ": %s", text);
+		dvmi_buf_put_u8(&b, 0);
+		if (!b.err) {
+			free(j->reason);
+			j->reason = strdup((char *)b.data);
+		}
+	}
+	free(names);
+	dvmi_buf_free(&b);
+}
+
+static void push_ended(struct dvmd_jobctl *c, const struct job *j)
+{
+	struct dvmd_jobctl_action *a = push(c, DVMD_DO_EVENT, j->id);
+	Pb__OutputEnd *ends = calloc(j->nshares + 1, sizeof *ends);
+	Pb__OutputEnd **list = calloc(j->nshares + 1, sizeof *list);
+	Pb__JobEvent event = PB__JOB_EVENT__INIT;
+
+	event.job = j->id;
+	event.kind = PB__JOB_EVENT__KIND__ENDED;
+	event.exit_code = j->exit_code;
+	event.text = reason_of(j);
+	for (size_t i = 0; ends && list && i < j->nshares; i++) {
+		const struct share *s = &j->shares[i];
+		pb__output_end__init(&ends[i]);
+		ends[i].node = s->node;
+		ends[i].lost = s->dead;
+		ends[i].seq = s->status ? s->status->output_seq : 0;
+		list[i] = &ends[i];
+		event.n_ends = i + 1;
+	}
+	event.ends = list;
+	if (a)
+		a->event = dvmi_pb_dup(&event);
+	free(list);
+	free(ends);
+}
+
+static void finish(struct dvmd_jobctl *c, struct job *j)
+{
+	fold_start_failures(j);
+	j->state = transitions[j->state][EV_FINAL];
+	push_change(c, j);
+	push_ended(c, j);
+	push(c, DVMD_DO_RELEASE, j->id);
+	HASH_DEL(c->jobs, j);
+	job_free(j);
+}
+
+/* The one place where a job moves on, after anything was learnt about it. */
+static void reconsider(struct dvmd_jobctl *c, struct job *j, uint64_t now)
+{
+	bool must_end = false;
+
+	for (size_t i = 0; i < j->nshares; i++)
+		must_end |= judge(j, &j->shares[i]);
+	if (every_share(j, share_final)) {
+		finish(c, j);
+		return;
+	}
+	if (must_end) {
+		begin_end(c, j, now, c->config.kill_grace);
+		return;
+	}
+	if (j->state == S(LAUNCHING) && every_share(j, share_running)) {
+		j->state = transitions[j->state][EV_STARTED];
+		push_change(c, j);
+		push_event(c, j, PB__JOB_EVENT__KIND__STARTED, "");
+	}
+}
+
+int dvmd_jobctl_status(struct dvmd_jobctl *c, const Pb__JobStatus *status, uint64_t now)
+{
+	struct job *j = find(c, status->job);
+	struct share *s = find_share(j, status->node);
+
+	if (!j)
+		return -ENOENT;
+	if (!s || s->dead || (s->status && s->status->serial >= status->serial))
+		return 0;
+	Pb__JobStatus *copy = dvmi_pb_dup(status);
+	if (!copy)
+		return -ENOMEM;
+	dvmi_pb_free(s->status);
+	s->status = copy;
+	reconsider(c, j, now);
+	return 0;
+}
+
+void dvmd_jobctl_launch_failed(struct dvmd_jobctl *c, uint64_t job, uint32_t node, int code,
+			       const char *text, uint64_t now)
+{
+	struct job *j = find(c, job);
+	struct share *s = find_share(j, node);
+
+	if (!s || s->status || s->failed)
+		return;
+	s->failed = strdup(text);
+	s->failed_code = code;
+	reconsider(c, j, now);
+}
+
+/* Ranks of a dead node's share, for the others to know. */
+static void push_lost(struct dvmd_jobctl *c, const struct job *j, const struct share *s)
+{
+	struct dvmd_jobctl_action *a = push(c, DVMD_DO_LOST, j->id);
+	Pb__RanksState lost = PB__RANKS_STATE__INIT;
+	size_t n = s->status ? s->status->n_ranks : 0;
+	uint32_t *gone = calloc(n + 1, sizeof *gone);
+
+	lost.job = j->id;
+	lost.node = s->node;
+	for (size_t i = 0; gone && i < n; i++)
+		gone[i] = s->status->ranks[i]->rank;
+	lost.n_gone = gone ? n : 0;
+	lost.gone = gone;
+	if (a)
+		a->lost = dvmi_pb_dup(&lost);
+	free(gone);
+}
+
+static void job_node_down(struct dvmd_jobctl *c, struct job *j, uint32_t node, const char *name,
+			  uint64_t now)
+{
+	struct share *s = find_share(j, node);
+
+	if (s && !share_final(s)) {
+		s->dead = true;
+		blame(j, 1, "node %s was lost", name);
+		push_lost(c, j, s);
+		if (!j->keep_going && !every_share(j, share_final))
+			begin_end(c, j, now, c->config.kill_grace);
+		reconsider(c, j, now);
+	} else if (j->origin == node && !j->detached) {
+		blame(j, 1, "node %s, where it was started, was lost", name);
+		begin_end(c, j, now, c->config.kill_grace);
+	}
+}
+
+void dvmd_jobctl_node_down(struct dvmd_jobctl *c, uint32_t node, const char *name, uint64_t now)
+{
+	struct job *j, *tmp;
+
+	HASH_ITER(hh, c->jobs, j, tmp)
+		job_node_down(c, j, node, name, now);
+}
+
+int dvmd_jobctl_end(struct dvmd_jobctl *c, uint64_t job, int signal, const char *reason,
+		    bool now_kill, uint64_t now)
+{
+	struct job *j = find(c, job);
+
+	if (!j)
+		return -ENOENT;
+	uint64_t grace = now_kill ? 0 : c->config.kill_grace;
+	blame(j, signal > 0 ? 128 + signal : 1, "%s", reason);
+	if (j->state == S(ENDING) && now_kill)
+		push_kill(c, j, 0);
+	begin_end(c, j, now, grace);
+	return 0;
+}
+
+/* ---- time ---- */
+
+static void tick_launching(struct dvmd_jobctl *c, struct job *j, uint64_t now)
+{
+	if (now >= j->launch_by) {
+		char *names = names_not(j, share_running);
+		blame(j, 1, "launch timed out: %s did not start all ranks in time",
+		      names ? names : "some nodes");
+		free(names);
+		begin_end(c, j, now, 0);
+	} else if (now >= j->notice_at) {
+		char *names = names_not(j, share_running), *text = NULL;
+		if (asprintf(&text, "waiting for %s to start the ranks",
+			     names ? names : "some nodes") >= 0)
+			push_event(c, j, PB__JOB_EVENT__KIND__PHASE, text);
+		free(names);
+		free(text);
+		j->notice_at = later(now, c->config.notice_after);
+	}
+}
+
+static void give_up(struct dvmd_jobctl *c, struct job *j, uint64_t now)
+{
+	char *names = names_not(j, share_final), *text = NULL;
+
+	if (asprintf(&text, "%s did not answer to the end of the job and was given up",
+		     names ? names : "some nodes") >= 0)
+		push_event(c, j, PB__JOB_EVENT__KIND__WARNING, text);
+	free(names);
+	free(text);
+	for (size_t i = 0; i < j->nshares; i++)
+		if (!share_final(&j->shares[i]))
+			j->shares[i].dead = true;
+	blame(j, 1, "nodes were given up");
+	reconsider(c, j, now);
+}
+
+static void tick_ending(struct dvmd_jobctl *c, struct job *j, uint64_t now)
+{
+	if (now >= j->give_up_by) {
+		give_up(c, j, now);
+	} else if (now >= j->kill_by) {
+		push_kill(c, j, 0);
+		j->kill_by = later(now, 2 * DVMI_SEC);
+	}
+}
+
+static void tick_job(struct dvmd_jobctl *c, struct job *j, uint64_t now)
+{
+	if (j->state != S(ENDING) && now >= j->ends_by) {
+		blame(j, TIMEOUT_EXIT, "time limit reached");
+		begin_end(c, j, now, c->config.kill_grace);
+	}
+	if (j->state == S(LAUNCHING))
+		tick_launching(c, j, now);
+	else if (j->state == S(ENDING))
+		tick_ending(c, j, now);
+}
+
+void dvmd_jobctl_tick(struct dvmd_jobctl *c, uint64_t now)
+{
+	struct job *j, *tmp;
+
+	HASH_ITER(hh, c->jobs, j, tmp)
+		tick_job(c, j, now);
+}
+
+static uint64_t min_u64(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+uint64_t dvmd_jobctl_next_deadline(const struct dvmd_jobctl *c)
+{
+	uint64_t next = UINT64_MAX;
+
+	for (const struct job *j = c->jobs; j; j = j->hh.next) {
+		if (j->state == S(LAUNCHING))
+			next = min_u64(next, min_u64(j->launch_by, j->notice_at));
+		if (j->state == S(ENDING))
+			next = min_u64(next, min_u64(j->kill_by, j->give_up_by));
+		else
+			next = min_u64(next, j->ends_by);
+	}
+	return next;
+}
+
+/* ---- questions ---- */
+
+const Pb__JobStatus *dvmd_jobctl_share(const struct dvmd_jobctl *c, uint64_t job, uint32_t node)
+{
+	const struct share *s = find_share(find(c, job), node);
+
+	return s ? s->status : NULL;
+}
+
+void dvmd_jobctl_reannounce(struct dvmd_jobctl *c, uint64_t job)
+{
+	const struct job *j = find(c, job);
+
+	if (j && j->state != S(LAUNCHING))
+		push_event(c, j, PB__JOB_EVENT__KIND__STARTED, "");
+}
