@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Every control message there is. The body is the protobuf message named beside it (dvm.proto
- * files of this directory), unless another codec is named. Numbers are never reused.
+ * Every control message there is. The body is the protobuf message named beside it (*.proto in
+ * this directory), unless another codec is named. An answer has the type of its request, or is
+ * ERROR. Numbers are never reused.
  */
 #ifndef DVMI_PROTO_MSGTYPE_H
 #define DVMI_PROTO_MSGTYPE_H
@@ -22,6 +23,8 @@ enum dvmi_msg_type {
 	DVMI_MSG_STATE_PUSH = 0x111,  /* StateEntries: leader → all */
 	DVMI_MSG_STATE_FETCH = 0x112, /* StateFetch → StateEntries or StateSnapshot */
 	DVMI_MSG_STATE_SNAPSHOT = 0x113,
+	DVMI_MSG_PROPOSE = 0x115,  /* Command (token_add only) → OK: member → leader */
+	DVMI_MSG_JOIN_VIA = 0x116, /* JoinVia → JoinReply: a member passes a JOIN to the leader */
 	DVMI_MSG_FORWARD = 0x114, /* Forward: a client's request carried to another node */
 
 	/* node to node: jobs */
