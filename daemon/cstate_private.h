@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What cstate.c (tables, changes) and cstate_check.c (rules) share. */
+#ifndef DVMD_CSTATE_PRIVATE_H
+#define DVMD_CSTATE_PRIVATE_H
+
+#include "daemon/cstate.h"
+#include "daemon/name.h"
+
+#define KEY_BYTES 32
+
+/* A failed allocation leaves the element out of the table (hh.tbl == NULL); it never exits. */
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+
+struct member;
+
+/* Apart from the member, so that a new name can be entered before the old one is taken out. */
+struct member_name {
+	char text[DVMD_NAME_MAX + 1];
+	struct member *of;
+	UT_hash_handle hh;
+};
+
+/* Ids are given in ascending order and a replaced member keeps its place: by_id is sorted. */
+struct member {
+	uint32_t id;
+	uint8_t key[KEY_BYTES];
+	Pb__Member *msg;
+	struct member_name *name;
+	UT_hash_handle by_id, by_key;
+};
+
+struct token {
+	uint8_t key[KEY_BYTES];
+	Pb__Token *msg;
+	UT_hash_handle hh;
+};
+
+struct job {
+	uint64_t id;
+	Pb__JobRecord *msg;
+	UT_hash_handle hh;
+	struct job *prev, *next; /* in `done` */
+};
+
+struct dvmd_cstate {
+	uint64_t index, refused;
+	uint32_t next_node;
+	uint64_t next_job;
+	Pb__Founding *founding;
+	struct member *by_id, *by_key;
+	struct member_name *names;
+	struct token *tokens;
+	struct job *jobs;
+	struct job *done; /* finished jobs in the order in which they ended */
+	unsigned n_done;
+};
+
+struct member *dvmd_cstate_find_member(const struct dvmd_cstate *s, uint32_t id);
+struct member *dvmd_cstate_find_key(const struct dvmd_cstate *s, const uint8_t *key);
+struct token *dvmd_cstate_find_token(const struct dvmd_cstate *s, const uint8_t *key);
+struct job *dvmd_cstate_find_job(const struct dvmd_cstate *s, uint64_t id);
+
+/* Enter MSG, which is new and checked, and take it over if they succeed (else -ENOMEM). */
+int dvmd_cstate_insert_member(struct dvmd_cstate *s, Pb__Member *msg);
+int dvmd_cstate_insert_token(struct dvmd_cstate *s, Pb__Token *msg);
+int dvmd_cstate_insert_job(struct dvmd_cstate *s, Pb__JobRecord *msg);
+
+/*
+ * Rules that need nothing but the message itself: they hold for commands and for what a snapshot
+ * brings alike.
+ */
+int dvmd_cstate_check_founding(const Pb__Founding *f, dvm_error_t *err);
+int dvmd_cstate_check_member(const Pb__Member *m, dvm_error_t *err);
+int dvmd_cstate_check_token(const Pb__Token *t, dvm_error_t *err);
+int dvmd_cstate_check_job(const Pb__JobRecord *j, dvm_error_t *err);
+
+#endif

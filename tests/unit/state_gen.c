@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/unit/state_gen.h"
+
+#define KEYS 24
+
+void state_gen_init(struct state_gen *g, uint64_t seed)
+{
+	memset(g, 0, sizeof *g);
+	dvmi_rng_seed(&g->rng, seed);
+	g->wall = 1000;
+}
+
+static unsigned below(struct state_gen *g, uint64_t n)
+{
+	return (unsigned)dvmi_rng_below(&g->rng, n);
+}
+
+static const Pb__Command *command(struct state_gen *g, Pb__Command__WhatCase which, void *msg)
+{
+	pb__command__init(&g->cmd);
+	g->cmd.wall = ++g->wall;
+	g->cmd.what_case = which;
+	g->cmd.founding = msg;
+	return &g->cmd;
+}
+
+static ProtobufCBinaryData key_of(struct state_gen *g, unsigned key)
+{
+	memset(g->key, (int)(key + 1), sizeof g->key);
+	return (ProtobufCBinaryData){ .data = g->key, .len = sizeof g->key };
+}
+
+const Pb__Command *state_gen_founding(struct state_gen *g)
+{
+	pb__founding__init(&g->founding);
+	g->founding.machine = (char *)"lab";
+	memset(g->id, 0x5a, sizeof g->id);
+	g->founding.id = (ProtobufCBinaryData){ .data = g->id, .len = sizeof g->id };
+	return command(g, PB__COMMAND__WHAT_FOUNDING, &g->founding);
+}
+
+const Pb__Command *state_gen_member(struct state_gen *g, uint32_t id, unsigned key)
+{
+	Pb__Member *m = &g->member;
+
+	pb__member__init(m);
+	snprintf(g->name, sizeof g->name, "node%u", id);
+	snprintf(g->address, sizeof g->address, "127.0.%u.%u", id / 256 % 256, id % 256);
+	m->id = id;
+	m->name = g->name;
+	m->key = key_of(g, key);
+	m->address = g->address;
+	m->port = 7117;
+	m->slots = 4;
+	m->version = (char *)"0.1.0";
+	m->host = (char *)"host";
+	return command(g, PB__COMMAND__WHAT_MEMBER_ADD, m);
+}
+
+const Pb__Command *state_gen_token(struct state_gen *g, unsigned key, uint32_t uses)
+{
+	pb__token__init(&g->token);
+	g->token.key = key_of(g, key);
+	g->token.uses = uses;
+	return command(g, PB__COMMAND__WHAT_TOKEN_ADD, &g->token);
+}
+
+static void fill_share(struct state_gen *g, unsigned i, uint32_t node, unsigned ranks)
+{
+	Pb__NodeShare *share = &g->share[i];
+
+	pb__node_share__init(share);
+	share->node = node;
+	share->n_ranks = ranks;
+	share->ranks = g->ranks[i];
+	for (unsigned k = 0; k < ranks; k++)
+		g->ranks[i][k] = i * ranks + k;
+	g->shares[i] = share;
+}
+
+static void fill_spec(struct state_gen *g, uint64_t id)
+{
+	pb__job_spec__init(&g->spec);
+	snprintf(g->program, sizeof g->program, "prog%llu", (unsigned long long)id);
+	snprintf(g->variable, sizeof g->variable, "A=%llu", (unsigned long long)id);
+	g->argv[0] = g->program;
+	g->env[0] = g->variable;
+	g->spec.n_argv = 1;
+	g->spec.argv = g->argv;
+	g->spec.n_env = 1;
+	g->spec.env = g->env;
+}
+
+const Pb__Command *state_gen_job(struct state_gen *g, uint64_t id, uint32_t first, unsigned nodes,
+				 unsigned ranks)
+{
+	pb__job_record__init(&g->job);
+	pb__placement__init(&g->placement);
+	fill_spec(g, id);
+	for (unsigned i = 0; i < nodes; i++)
+		fill_share(g, i, first + i, ranks);
+	g->placement.ranks = nodes * ranks;
+	g->placement.n_nodes = nodes;
+	g->placement.nodes = g->shares;
+	g->job.id = id;
+	g->job.spec = &g->spec;
+	g->job.placement = &g->placement;
+	g->job.origin = first;
+	return command(g, PB__COMMAND__WHAT_JOB_ADD, &g->job);
+}
+
+const Pb__Command *state_gen_job_change(struct state_gen *g, uint64_t id, Pb__JobState state,
+					int32_t exit_code, const char *reason)
+{
+	pb__job_change__init(&g->job_change);
+	snprintf(g->reason, sizeof g->reason, "%s", reason);
+	g->job_change.id = id;
+	g->job_change.state = state;
+	g->job_change.exit_code = exit_code;
+	g->job_change.reason = g->reason;
+	return command(g, PB__COMMAND__WHAT_JOB_CHANGE, &g->job_change);
+}
+
+static const Pb__Command *next_member(struct state_gen *g, const struct dvmd_cstate *s)
+{
+	unsigned key = below(g, KEYS);
+	const Pb__Member *known = dvmd_cstate_member_by_key(s, key_of(g, key).data);
+	uint32_t id = known ? known->id : dvmd_cstate_next_node(s);
+
+	state_gen_member(g, id, key);
+	g->member.slots = below(g, 64);
+	g->member.state = (Pb__MemberState)below(g, 2);
+	if (below(g, 3) == 0)
+		snprintf(g->name, sizeof g->name, "n%u", below(g, KEYS));
+	if (below(g, 10) == 0)
+		g->member.port = 0;
+	return &g->cmd;
+}
+
+static const Pb__Command *next_member_change(struct state_gen *g, const struct dvmd_cstate *s)
+{
+	pb__member_change__init(&g->member_change);
+	g->member_change.id = below(g, dvmd_cstate_next_node(s) + 1);
+	g->member_change.state = (Pb__MemberState)below(g, 2);
+	return command(g, PB__COMMAND__WHAT_MEMBER_CHANGE, &g->member_change);
+}
+
+static const Pb__Command *next_removal(struct state_gen *g, const struct dvmd_cstate *s)
+{
+	switch (below(g, 3)) {
+	case 0:
+		command(g, PB__COMMAND__WHAT_MEMBER_REMOVE, NULL);
+		g->cmd.member_remove = below(g, dvmd_cstate_next_node(s) + 1);
+		break;
+	case 1:
+		command(g, PB__COMMAND__WHAT_TOKEN_REMOVE, NULL);
+		g->cmd.token_remove = key_of(g, KEYS + below(g, KEYS));
+		break;
+	default:
+		command(g, PB__COMMAND__WHAT_JOB_REMOVE, NULL);
+		g->cmd.job_remove = below(g, dvmd_cstate_next_job(s) + 1);
+	}
+	return &g->cmd;
+}
+
+static const Pb__Command *next_job_change(struct state_gen *g, const struct dvmd_cstate *s)
+{
+	uint64_t id = 1 + below(g, dvmd_cstate_next_job(s));
+
+	return state_gen_job_change(g, id, (Pb__JobState)below(g, 4), (int32_t)below(g, 260),
+				    below(g, 2) ? "because" : "");
+}
+
+const Pb__Command *state_gen_next(struct state_gen *g, const struct dvmd_cstate *s)
+{
+	if (!dvmd_cstate_founding(s))
+		return state_gen_founding(g);
+	switch (below(g, 12)) {
+	case 0:
+	case 1:
+	case 2:
+		return next_member(g, s);
+	case 3:
+	case 4:
+		return next_member_change(g, s);
+	case 5:
+		return state_gen_token(g, KEYS + below(g, KEYS), below(g, 4));
+	case 6:
+		return next_removal(g, s);
+	case 7:
+	case 8:
+		return state_gen_job(g, dvmd_cstate_next_job(s),
+				     1 + below(g, dvmd_cstate_next_node(s)), 1 + below(g, 3),
+				     1 + below(g, GEN_RANKS_MAX));
+	default:
+		return next_job_change(g, s);
+	}
+}
