@@ -2,8 +2,9 @@
 /*
  * The control plane's wires: ZeroMQ with CURVE, in one libuv loop.
  *
- * One ROUTER takes what peers send; one DEALER per peer, made on first use, carries what we send
- * and the answers to our requests. The allow-list of the ZAP handler is the set of peers and
+ * One ROUTER takes what peers send; another one makes a connection to each peer on first use, and
+ * carries what we send and the answers to our requests. A connection that breaks takes everything
+ * queued in it along, and the requests sent by it fail; the next message makes a new one. The allow-list of the ZAP handler is the set of peers and
  * tokens given here: an unknown key is refused in the handshake, and dvmd_transport_selftest()
  * proves it at start. All calls on the loop's thread; callbacks come from the loop, never from
  * inside a call.
@@ -40,7 +41,7 @@ struct dvmd_transport_config {
 	uv_loop_t *loop;
 	struct dvmi_log *log;
 	const char *address; /* numeric; the only one we bind to */
-	uint16_t port;
+	uint16_t port; /* 0: any free one */
 	const uint8_t *public_key, *secret_key; /* DVMD_KEY_BYTES each; copied */
 	/* A request or one-way message. The body is the transport's, valid during the call. */
 	void (*message)(const struct dvmd_sender *from, const struct dvmi_envelope *env,
@@ -55,7 +56,14 @@ struct dvmd_transport_config {
 int dvmd_transport_create(struct dvmd_transport **out, const struct dvmd_transport_config *config,
 			  dvm_error_t *err);
 
-/* Closes every socket at once (linger 0 but for 200 ms given to queued farewells). NULL is allowed. */
+/* The port that it listens on: the configured one, or where that was 0, the kernel's choice. */
+uint16_t dvmd_transport_port(const struct dvmd_transport *t);
+
+/*
+ * Closes every socket; waits up to 200 ms for what is still queued (farewells). Requests, joins and
+ * self-tests under way get -ECANCELED, from inside this call. Some memory goes when the loop turns next.
+ * NULL is allowed.
+ */
 void dvmd_transport_destroy(struct dvmd_transport *t);
 
 /*
@@ -64,7 +72,10 @@ void dvmd_transport_destroy(struct dvmd_transport *t);
  */
 int dvmd_transport_selftest(struct dvmd_transport *t, void (*cb)(int code, void *arg), void *arg);
 
-/* A member that may connect and can be sent to; replaces what was known of ID. */
+/*
+ * A member that may connect and can be sent to; replaces what was known of ID. Our own goes the
+ * same way. -EINVAL (not a numeric address), -EEXIST (the key is another member's), -ENOMEM.
+ */
 int dvmd_transport_peer_set(struct dvmd_transport *t, uint32_t id, const uint8_t *key,
 			    const char *address, uint16_t port);
 /* Takes it off the allow-list; its connections are cut, its pending requests fail (-DVM_EPEERLOST). */
@@ -77,14 +88,16 @@ void dvmd_transport_token_drop(struct dvmd_transport *t, const uint8_t *key);
 
 /*
  * One-way. Queued up to the high-water mark; -ENOENT (no such peer), -EAGAIN (queue full),
- * -EMSGSIZE. ID may be our own: delivered through the loop like any other.
+ * -EMSGSIZE; for 100 ms after a handshake that the peer refused or broke, the reason as below. ID may be our own: delivered through the loop like any other.
  */
 int dvmd_transport_send(struct dvmd_transport *t, uint32_t id, uint16_t type, const void *body,
 			size_t len);
 
 /*
  * CB exactly once, unless the call fails: with the answer (code 0; type DVMI_MSG_ERROR has been
- * turned into its code and text), or -ETIMEDOUT, -DVM_EPEERLOST, -DVM_EVERSION, -DVM_EPROTO.
+ * turned into its code and text), or -ETIMEDOUT, -DVM_EPEERLOST (the connection broke, or
+ * peer_down), -DVM_EAUTH (the peer does not know our key, perhaps not yet), -DVM_EVERSION,
+ * -DVM_EPROTO, -ECANCELED (destroy).
  */
 typedef void dvmd_reply_fn(int code, const char *text, uint16_t type, const uint8_t *body, size_t len,
 			   void *arg);
@@ -99,7 +112,8 @@ void dvmd_transport_reply_error(struct dvmd_transport *t, struct dvmd_reply_to t
 
 /*
  * One request to a machine that does not know us yet, with a token's key pair: JOIN. CB as above;
- * -DVM_EAUTH where the handshake was refused, -ETIMEDOUT where nobody answered, -ECONNREFUSED.
+ * -DVM_EAUTH where the handshake was refused, -ETIMEDOUT where nobody answered, -ECONNREFUSED,
+ * -DVM_EPROTO where something that is not dvm answered.
  */
 int dvmd_transport_join(struct dvmd_transport *t, const char *address, uint16_t port,
 			const uint8_t *server_key, const uint8_t *token_public,
@@ -109,6 +123,7 @@ int dvmd_transport_join(struct dvmd_transport *t, const char *address, uint16_t 
 struct dvmd_transport_stats {
 	uint64_t sent, sent_bytes, received, received_bytes;
 	uint64_t refused;    /* handshakes with a key that is not on the list */
+	uint64_t handshakes; /* that failed otherwise: no CURVE, garbage, too slow */
 	uint64_t malformed;  /* bad envelope, truncated or oversized */
 	uint64_t bad_version;
 	uint64_t dropped;    /* queue full or peer gone */
