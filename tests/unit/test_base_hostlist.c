@@ -60,10 +60,10 @@ static void assert_refused(const char *text, int code)
 static void bad_text_is_refused_and_leaves_the_list(void **state)
 {
 	static const char *const bad[] = {
-		"",	   ",",	       "a,",	  ",a",	     "a,,b",	 "n[",	    "n[]",  "n[1",
-		"n1]",	   "n[1-]",    "n[-1]",	  "n[1,]",   "n[,1]",	 "n[2-1]",  "n[a]", "n[1-2",
-		"n[[1]]",  "n[1 ]",    "a b",	  "n[08-9]", "n[08-100]", "n[1-03]", "a\tb", "n[1;2]",
-		"n[1,2]]", "n[1-2-3]", "n[+1]",	  "n[0000000001]",
+		"",	   ",",	    "a,",     ",a",	 "a,,b",     "n[",	"n[]",
+		"n[1",	   "n1]",   "n[1-]",  "n[-1]",	 "n[1,]",    "n[,1]",	"n[2-1]",
+		"n[a]",	   "n[1-2", "n[[1]]", "n[1 ]",	 "a b",	     "n[08-9]", "n[08-100]",
+		"n[1-03]", "a\tb",  "n[1;2]", "n[1,2]]", "n[1-2-3]", "n[+1]",	"n[0000000001]",
 	};
 
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)

@@ -51,9 +51,9 @@ static void assert_refused(const char *in, int code)
 
 static void bad_text_is_refused_and_leaves_the_set(void **state)
 {
-	static const char *const bad[] = { ",",	  "1,",	 ",1",	"1,,2", "-",   "1-",  "-1", "3-1",
-					   "1-2-3", "a", "1a",	" 1",	"1 ",  "1, 2", "+1", "0x1",
-					   "1;2", "1\n" };
+	static const char *const bad[] = { ",",	 "1,",	 ",1",	  "1,,2", "-",	 "1-",
+					   "-1", "3-1",	 "1-2-3", "a",	  "1a",	 " 1",
+					   "1 ", "1, 2", "+1",	  "0x1",  "1;2", "1\n" };
 
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
 		assert_refused(bad[i], -EINVAL);
