@@ -8,13 +8,11 @@
 #include "tests/rig/rigtool.h"
 
 #include "tests/rig/prefix.h"
+#include "tests/rig/reach.h"
 #include "tests/rig/wire.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -31,7 +29,6 @@
 #define EXIT_LOST    255
 #define EXIT_TIMEOUT 124
 #define GRACE_MS     2000 /* for a command to end on a signal before it is killed */
-#define RETRY_MS     50
 #define WAIT_S	     10
 
 static const char USAGE[] = "[-itb] [-T SECONDS] [-w SECONDS] [-u USER] [-d DIR] [-e NAME=VALUE] "
@@ -66,13 +63,6 @@ static int64_t now_ms(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
-static const char *host_name(const struct client *c)
-{
-	const char *slash = strrchr(c->dir, '/');
-
-	return slash ? slash + 1 : c->dir;
 }
 
 static int parse(struct client *c, int argc, char **argv)
@@ -117,139 +107,6 @@ static int parse(struct client *c, int argc, char **argv)
 	c->dir = argv[optind];
 	c->command = argv + optind + 1;
 	return 0;
-}
-
-/* Reads a one-line file of the host (or of the rig: "../token"). 0 or -E. */
-static int read_line(const struct client *c, const char *name, char *buf, size_t size)
-{
-	char path[4096];
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s/%s", c->dir, name);
-	f = fopen(path, "re");
-	if (!f)
-		return -errno;
-	if (!fgets(buf, (int)size, f))
-		buf[0] = '\0';
-	fclose(f);
-	buf[strcspn(buf, "\n")] = '\0';
-	return buf[0] ? 0 : -ENODATA;
-}
-
-static bool host_is_off(const struct client *c)
-{
-	char state[64];
-
-	return read_line(c, "state", state, sizeof(state)) == 0 && strncmp(state, "on ", 3) != 0;
-}
-
-static int connect_to(uint16_t port)
-{
-	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(port) };
-	int one = 1, rc, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	if (fd < 0)
-		return -errno;
-	in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	if (connect(fd, (struct sockaddr *)&in, sizeof(in)) == 0) {
-		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-		return fd;
-	}
-	rc = -errno;
-	close(fd);
-	return rc;
-}
-
-/* The emulator takes connections long before its host does: only READY counts. */
-static int greet(struct client *c, int fd, const char *token, int timeout_ms)
-{
-	struct pollfd p = { .fd = fd, .events = POLLIN };
-	int rc = rig_wire_send_text(fd, RIG_TOKEN, token);
-
-	if (rc < 0)
-		return rc;
-	if (poll(&p, 1, timeout_ms) <= 0)
-		return -ETIMEDOUT;
-	rc = rig_wire_recv(fd, &c->rx);
-	if (rc <= 0)
-		return -ECONNRESET;
-	return c->rx.type == RIG_READY ? 0 : -EACCES;
-}
-
-/* One try: an open, greeted socket or -E. */
-static int try_host(struct client *c, int timeout_ms)
-{
-	char port[16], token[128];
-	int fd, rc = read_line(c, "port", port, sizeof(port));
-
-	if (rc == 0)
-		rc = read_line(c, "../token", token, sizeof(token));
-	if (rc < 0)
-		return rc;
-	fd = connect_to((uint16_t)atoi(port));
-	if (fd < 0)
-		return fd;
-	rc = greet(c, fd, token, timeout_ms);
-	if (rc == 0)
-		return fd;
-	close(fd);
-	return rc;
-}
-
-/* The agent's word on the console that it listens. Asking it by connecting would not do: the
- * emulator takes a connection, loses what the absent host does not take, and tries again late. */
-static bool has_booted(const struct client *c)
-{
-	char path[4096], line[256];
-	bool found = false;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s/console", c->dir);
-	f = fopen(path, "re");
-	while (f && !found && fgets(line, sizeof(line), f))
-		found = strstr(line, "rig: ready") != NULL;
-	if (f)
-		fclose(f);
-	return found;
-}
-
-/* 0; -EHOSTDOWN or -ETIMEDOUT at the end (ms). */
-static int await_boot(const struct client *c, int64_t end)
-{
-	while (!has_booted(c)) {
-		if (host_is_off(c))
-			return -EHOSTDOWN;
-		if (now_ms() >= end)
-			return -ETIMEDOUT;
-		poll(NULL, 0, RETRY_MS);
-	}
-	return 0;
-}
-
-/* Tries until the host answers, is found off, refuses us, or the time is up. 0 or -E. */
-static int reach_host(struct client *c)
-{
-	int64_t end = now_ms() + (int64_t)(c->wait * 1000);
-	int rc = c->booting ? await_boot(c, end) : 0, patience = 1000;
-
-	while (rc != -EHOSTDOWN) {
-		rc = try_host(c, patience);
-		if (rc >= 0) {
-			c->sock = rc;
-			return 0;
-		}
-		if (rc == -EACCES)
-			return rc;
-		if (host_is_off(c))
-			return -EHOSTDOWN;
-		if (now_ms() >= end)
-			return -ETIMEDOUT;
-		if (rc == -ETIMEDOUT)
-			patience *= 2;
-		else
-			poll(NULL, 0, RETRY_MS);
-	}
-	return rc;
 }
 
 static uint32_t window_size(void)
@@ -370,15 +227,19 @@ static int take_signal(struct client *c)
 	return send_number(c->sock, RIG_SIGNAL, sig);
 }
 
+static int lost(const struct client *c, int rc)
+{
+	rig_reach_explain(c->dir, rc);
+	return EXIT_LOST;
+}
+
 /* 0: go on; else the exit code + 1. */
 static int take_frame(struct client *c)
 {
 	int rc = rig_wire_recv(c->sock, &c->rx);
 
 	if (rc <= 0) {
-		fprintf(stderr, "rig: %s: lost (%s)\n", host_name(c),
-			host_is_off(c) ? "it is off" : "the connection broke");
-		return EXIT_LOST + 1;
+		return lost(c, rc ? rc : -ECONNRESET) + 1;
 	}
 	switch (c->rx.type) {
 	case RIG_STDOUT:
@@ -388,7 +249,7 @@ static int take_frame(struct client *c)
 	case RIG_EXIT:
 		return (c->rx.len ? (unsigned char)c->rx.data[0] : EXIT_LOST) + 1;
 	default:
-		fprintf(stderr, "rig: %s: %s\n", host_name(c),
+		fprintf(stderr, "rig: %s: %s\n", rig_reach_name(c->dir),
 			c->rx.type == RIG_ERROR ? c->rx.data : "not the rig's protocol");
 		return EXIT_LOST + 1;
 	}
@@ -402,12 +263,6 @@ static int time_left(const struct client *c)
 		return -1;
 	left = c->deadline - now_ms();
 	return left < 0 ? 0 : left > 60000 ? 60000 : (int)left;
-}
-
-static int lost(const struct client *c, int rc)
-{
-	fprintf(stderr, "rig: %s: lost: %s\n", host_name(c), strerror(-rc));
-	return EXIT_LOST;
 }
 
 /* Until the command is over: the exit code. */
@@ -457,18 +312,6 @@ static int open_signals(void)
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-static int explain(const struct client *c, int rc)
-{
-	const char *why = strerror(-rc);
-
-	if (rc == -EHOSTDOWN)
-		why = "it is off";
-	else if (rc == -ETIMEDOUT)
-		why = "no answer (paused, or still booting?)";
-	fprintf(stderr, "rig: %s: %s\n", host_name(c), why);
-	return EXIT_LOST;
-}
-
 static int run(struct client *c)
 {
 	struct termios raw;
@@ -478,11 +321,10 @@ static int run(struct client *c)
 		c->deadline = now_ms() + (int64_t)(c->timeout * 1000);
 		c->code = EXIT_TIMEOUT;
 	}
-	rc = reach_host(c);
-	if (rc == 0)
-		rc = send_request(c);
+	c->sock = rig_reach_host(c->dir, c->wait, c->booting);
+	rc = c->sock < 0 ? c->sock : send_request(c);
 	if (rc < 0)
-		return explain(c, rc);
+		return lost(c, rc);
 	c->signals = open_signals();
 	c->tty = c->tty && tcgetattr(STDIN_FILENO, &c->saved) == 0;
 	if (c->tty) {
