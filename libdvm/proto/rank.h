@@ -115,6 +115,6 @@ struct dvmi_jobmap {
 };
 
 static_assert(sizeof(struct dvmi_rank_hdr) == 8, "rank header");
-static_assert(sizeof(struct dvmi_jobmap) == 208, "job map header");
+static_assert(sizeof(struct dvmi_jobmap) == 200, "job map header");
 
 #endif
