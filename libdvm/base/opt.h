@@ -41,7 +41,8 @@ struct dvmi_opt {
 	const char *help;    /* one sentence, wrapped as needed; NULL: works, but is not listed */
 	/*
 	 * How a shell completes the argument: the words themselves ("none core numa"), or one of
-	 * "@file" "@dir" "@node" "@job" "@user" "@host"; NULL: not.
+	 * "@file" "@dir" "@user" "@host", or "@KIND" for what `dvm complete KIND` prints, one word
+	 * a line (KIND: node, job); NULL: not.
 	 */
 	const char *words;
 };
