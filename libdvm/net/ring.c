@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "dvm/error.h"
+#include "libdvm/net/ring.h"
+
+#define BULK_ALIGN 64u
+
+static uint32_t count_cells(size_t bytes)
+{
+	return (uint32_t)((bytes - sizeof(struct dvmi_ring_ctl)) / DVMI_RING_CELL);
+}
+
+void dvmi_ring_tx_init(struct dvmi_ring_tx *r, void *ctl, size_t bytes, size_t bulk_size)
+{
+	*r = (struct dvmi_ring_tx){
+		.ctl = ctl,
+		.cells = (uint8_t *)ctl + sizeof(struct dvmi_ring_ctl),
+		.ncells = count_cells(bytes),
+		.bulk_size = bulk_size,
+	};
+	r->limit = r->ncells;
+}
+
+void dvmi_ring_rx_init(struct dvmi_ring_rx *r, void *ctl, size_t bytes)
+{
+	*r = (struct dvmi_ring_rx){
+		.ctl = ctl,
+		.cells = (uint8_t *)ctl + sizeof(struct dvmi_ring_ctl),
+		.ncells = count_cells(bytes),
+	};
+}
+
+bool dvmi_ring_refresh(struct dvmi_ring_tx *r, uint64_t need)
+{
+	uint64_t tail = atomic_load_explicit(&r->ctl->tail, memory_order_acquire);
+
+	/* A tail ahead of us is nonsense; it must not let us overwrite what is unread. */
+	if (tail <= r->pos)
+		r->limit = tail + r->ncells;
+	return r->pos + need <= r->limit;
+}
+
+static int peek_word(const struct dvmi_ring_rx *r, uint64_t word, struct dvmi_ring_rec *rec)
+{
+	uint32_t len = (uint32_t)word, meta = (uint32_t)(word >> 32);
+
+	if (len > DVMI_RING_BODY_MAX || !meta || meta > DVMI_RING_META_MAX ||
+	    r->at + dvmi_ring_cells(len) > r->ncells)
+		return -DVM_EPROTO;
+	rec->len = len;
+	rec->meta = meta;
+	rec->body = r->cells + (size_t)r->at * DVMI_RING_CELL + 8;
+	return 1;
+}
+
+int dvmi_ring_peek_slow(struct dvmi_ring_rx *r, uint64_t word, struct dvmi_ring_rec *rec)
+{
+	if (__builtin_expect(word != DVMI_RING_WRAP, 1))
+		return peek_word(r, word, rec);
+	r->pos += r->ncells - r->at;
+	r->at = 0;
+	word = atomic_load_explicit(dvmi_ring_word(r->cells, 0), memory_order_acquire);
+	return word == DVMI_RING_WRAP ? -DVM_EPROTO : peek_word(r, word, rec);
+}
+
+bool dvmi_ring_bulk_take(struct dvmi_ring_tx *r, uint32_t len, uint32_t *off, uint32_t *advance)
+{
+	uint64_t size = ((uint64_t)len + BULK_ALIGN - 1) / BULK_ALIGN * BULK_ALIGN;
+	uint64_t tail = atomic_load_explicit(&r->ctl->bulk_tail, memory_order_acquire);
+
+	if (tail <= r->bulk_pos)
+		r->bulk_tail = tail;
+	if (r->bulk_tail == r->bulk_pos)
+		r->bulk_at = 0;
+	uint64_t skip = r->bulk_at + size > r->bulk_size ? r->bulk_size - r->bulk_at : 0;
+	if (r->bulk_pos + skip + size - r->bulk_tail > r->bulk_size)
+		return false;
+	*off = (uint32_t)(skip ? 0 : r->bulk_at);
+	*advance = (uint32_t)(skip + size);
+	r->bulk_at = *off + size == r->bulk_size ? 0 : *off + size;
+	r->bulk_pos += skip + size;
+	return true;
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A transport moves packets between this rank and others: in order per peer, without loss, without
+ * knowing what they mean. It never blocks and never calls send from inside progress on its own
+ * account; the sink may. Peers are named by their rank in the job.
+ *
+ * Not thread-safe: the owner of the handle serialises.
+ */
+#ifndef DVMI_NET_TPORT_H
+#define DVMI_NET_TPORT_H
+
+#include <poll.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* What a packet says beside its payload. Kinds, context and tag belong to the sink. */
+struct dvmi_pkt {
+	uint8_t kind; /* 1 … 255 */
+	uint32_t ctx;
+	int32_t tag;
+	uint32_t len; /* bytes of payload */
+};
+
+/* Where packets go. */
+struct dvmi_sink {
+	/*
+	 * Takes a packet; PAYLOAD is valid during the call. Returns 0, or -EAGAIN when it cannot
+	 * now: then the transport keeps the packet and whatever follows from SRC, and offers it
+	 * again.
+	 */
+	int (*packet)(void *arg, uint32_t src, const struct dvmi_pkt *pkt, const void *payload);
+	/* PEER cannot be reached any more; CODE is negative. Called at most once per peer. */
+	void (*down)(void *arg, uint32_t peer, int code);
+	void *arg;
+};
+
+struct dvmi_tport;
+
+struct dvmi_tport_ops {
+	size_t size; /* of this table */
+	const char *name;
+	/*
+	 * Takes a packet with at most packet_max bytes of payload, which it has copied on return.
+	 * 0, -EAGAIN (no room now, or not connected yet), or the code PEER went down with.
+	 */
+	int (*send)(struct dvmi_tport *t, uint32_t peer, const struct dvmi_pkt *pkt,
+		    const void *payload);
+	/* Hands what has arrived to the sink. Returns the number of events, 0 when idle. */
+	int (*progress)(struct dvmi_tport *t);
+	/*
+	 * PEER has closed or died: hands on what it had sent. 0 when that was all, -EAGAIN when
+	 * there may be more.
+	 */
+	int (*drain)(struct dvmi_tport *t, uint32_t peer);
+	/*
+	 * Before sleeping: puts the descriptors that will wake it into FDS (room for N). Their
+	 * number; -EAGAIN when there is something to do already; -ENOTSUP when the sleep must be
+	 * short because a wake-up may get lost. Undone by disarm in the two other cases.
+	 */
+	int (*arm)(struct dvmi_tport *t, struct pollfd *fds, int n);
+	void (*disarm)(struct dvmi_tport *t);
+	/* 0 when everything taken by send is on its way without further calls, else -EAGAIN. */
+	int (*flush)(struct dvmi_tport *t);
+	void (*destroy)(struct dvmi_tport *t);
+};
+
+struct dvmi_tport {
+	const struct dvmi_tport_ops *ops;
+	uint32_t packet_max; /* largest payload of one packet, bytes */
+	uint32_t eager_max;  /* largest message worth sending before it is asked for, bytes */
+	uint32_t chunk;	     /* good payload of a packet within a long message, bytes */
+	struct dvmi_sink sink;
+};
+
+static inline void dvmi_tport_destroy(struct dvmi_tport *t)
+{
+	if (t)
+		t->ops->destroy(t);
+}
+
+#endif

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <endian.h>
+#include <string.h>
+
+#include "dvm/error.h"
+#include "libdvm/net/wire.h"
+
+void dvmi_wire_put_rts(struct dvmi_wire_rts *w, uint64_t len, uint64_t id)
+{
+	w->len = htole64(len);
+	w->id = htole64(id);
+}
+
+void dvmi_wire_put_cts(struct dvmi_wire_cts *w, uint64_t sender, uint64_t receiver, uint64_t want)
+{
+	w->sender = htole64(sender);
+	w->receiver = htole64(receiver);
+	w->want = htole64(want);
+}
+
+int dvmi_wire_get_rts(const void *p, size_t n, uint64_t *len, uint64_t *id)
+{
+	struct dvmi_wire_rts w;
+
+	if (n != sizeof w)
+		return -DVM_EPROTO;
+	memcpy(&w, p, sizeof w);
+	*len = le64toh(w.len);
+	*id = le64toh(w.id);
+	return *id ? 0 : -DVM_EPROTO;
+}
+
+int dvmi_wire_get_cts(const void *p, size_t n, uint64_t *sender, uint64_t *receiver, uint64_t *want)
+{
+	struct dvmi_wire_cts w;
+
+	if (n != sizeof w)
+		return -DVM_EPROTO;
+	memcpy(&w, p, sizeof w);
+	*sender = le64toh(w.sender);
+	*receiver = le64toh(w.receiver);
+	*want = le64toh(w.want);
+	return 0;
+}
+
+void dvmi_wire_encode(struct dvmi_wire_hdr *h, const struct dvmi_wire_end *end, uint32_t dst,
+		      uint32_t seq, const struct dvmi_pkt *pkt)
+{
+	*h = (struct dvmi_wire_hdr){
+		.magic = htole32(DVMI_WIRE_MAGIC),
+		.version = DVMI_WIRE_VERSION,
+		.kind = pkt->kind,
+		.key = htole64(end->key),
+		.src = htole32(end->self),
+		.dst = htole32(dst),
+		.seq = htole32(seq),
+		.ctx = htole32(pkt->ctx),
+		.tag = (int32_t)htole32((uint32_t)pkt->tag),
+		.len = htole32(pkt->len),
+	};
+}
+
+int dvmi_wire_decode(const struct dvmi_wire_end *end, const void *p, size_t n, struct dvmi_pkt *pkt,
+		     uint32_t *src, uint32_t *seq)
+{
+	struct dvmi_wire_hdr h;
+
+	if (n < sizeof h)
+		return -DVM_EPROTO;
+	memcpy(&h, p, sizeof h);
+	if (le32toh(h.magic) != DVMI_WIRE_MAGIC || le64toh(h.key) != end->key)
+		return -DVM_EAUTH;
+	if (h.version != DVMI_WIRE_VERSION)
+		return -DVM_EVERSION;
+	*src = le32toh(h.src);
+	*seq = le32toh(h.seq);
+	*pkt = (struct dvmi_pkt){
+		.kind = h.kind,
+		.ctx = le32toh(h.ctx),
+		.tag = (int32_t)le32toh((uint32_t)h.tag),
+		.len = le32toh(h.len),
+	};
+	if (le32toh(h.dst) != end->self || *src >= end->size || *src == end->self || !h.kind ||
+	    pkt->len > end->len_max || pkt->len != n - sizeof h)
+		return -DVM_EPROTO;
+	return 0;
+}

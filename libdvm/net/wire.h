@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What travels between ranks: kinds of packets, their bodies, and the header of a packet on a
+ * fabric. Packed, little-endian; every decoder checks. Inside a node the same packets go without
+ * the fabric header.
+ */
+#ifndef DVMI_NET_WIRE_H
+#define DVMI_NET_WIRE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "libdvm/net/tport.h"
+
+enum dvmi_pkt_kind {
+	DVMI_PKT_EAGER = 1,  /* a whole message */
+	DVMI_PKT_RTS = 2,    /* an announced message: struct dvmi_wire_rts */
+	DVMI_PKT_CTS = 3,    /* the receiver asks: struct dvmi_wire_cts */
+	DVMI_PKT_DATA = 4,   /* the next bytes; context and tag hold the receiver's id */
+	DVMI_PKT_CREDIT = 5, /* matched bytes, 64 bits in context and tag */
+	DVMI_PKT_REVOKE = 6, /* the context is dead; tag holds the negative code */
+	DVMI_PKT_BYE = 7,    /* fabric only: nothing more will come from this rank */
+};
+
+struct dvmi_wire_rts {
+	uint64_t len; /* of the message */
+	uint64_t id;  /* the sender's operation, not 0 */
+} __attribute__((packed));
+
+struct dvmi_wire_cts {
+	uint64_t sender, receiver; /* ids of the two operations */
+	uint64_t want;		   /* bytes to send, at most the length announced */
+} __attribute__((packed));
+
+#define DVMI_WIRE_MAGIC	  UINT32_C(0x316d7664) /* "dvm1" */
+#define DVMI_WIRE_VERSION 1
+
+struct dvmi_wire_hdr {
+	uint32_t magic;
+	uint8_t version, kind;
+	uint16_t reserved; /* 0 */
+	uint64_t key;	   /* of the job */
+	uint32_t src, dst; /* ranks */
+	uint32_t seq;	   /* counts the packets from src to dst */
+	uint32_t ctx;
+	int32_t tag;
+	uint32_t len; /* of the payload behind */
+} __attribute__((packed));
+
+_Static_assert(sizeof(struct dvmi_wire_rts) == 16, "wire format");
+_Static_assert(sizeof(struct dvmi_wire_cts) == 24, "wire format");
+_Static_assert(sizeof(struct dvmi_wire_hdr) == 40, "wire format");
+_Static_assert(offsetof(struct dvmi_wire_hdr, key) == 8, "wire format");
+
+/* Who we are and what we accept. */
+struct dvmi_wire_end {
+	uint64_t key;
+	uint32_t self, size; /* this rank; ranks in the job */
+	uint32_t len_max;    /* largest payload */
+};
+
+void dvmi_wire_put_rts(struct dvmi_wire_rts *w, uint64_t len, uint64_t id);
+void dvmi_wire_put_cts(struct dvmi_wire_cts *w, uint64_t sender, uint64_t receiver, uint64_t want);
+/* 0 or -DVM_EPROTO. N is the length of the packet's payload P. */
+int dvmi_wire_get_rts(const void *p, size_t n, uint64_t *len, uint64_t *id);
+int dvmi_wire_get_cts(const void *p, size_t n, uint64_t *sender, uint64_t *receiver,
+		      uint64_t *want);
+
+/* 64 bits in a packet's context and tag. */
+static inline void dvmi_pkt_set64(struct dvmi_pkt *pkt, uint64_t v)
+{
+	pkt->ctx = (uint32_t)v;
+	pkt->tag = (int32_t)(uint32_t)(v >> 32);
+}
+
+static inline uint64_t dvmi_pkt_get64(const struct dvmi_pkt *pkt)
+{
+	return (uint64_t)(uint32_t)pkt->tag << 32 | pkt->ctx;
+}
+
+/* The fabric header of PKT from END's rank to DST. */
+void dvmi_wire_encode(struct dvmi_wire_hdr *h, const struct dvmi_wire_end *end, uint32_t dst,
+		      uint32_t seq, const struct dvmi_pkt *pkt);
+/*
+ * Reads the N bytes at P: *PKT, its source and sequence number. The payload is behind the
+ * header. 0; -DVM_EAUTH (wrong key, the packet is none of ours), -DVM_EVERSION, -DVM_EPROTO.
+ */
+int dvmi_wire_decode(const struct dvmi_wire_end *end, const void *p, size_t n, struct dvmi_pkt *pkt,
+		     uint32_t *src, uint32_t *seq);
+
+#endif

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The handle, and what every public call does with it.
+ *
+ * Locking: one lock per handle, taken by every call that moves messages when the handle was
+ * opened with DVM_OPEN_THREADS (else there is no lock at all). It is released while a thread
+ * waits. Fields without a remark are under the lock.
+ */
+#ifndef DVMI_SRC_HANDLE_H
+#define DVMI_SRC_HANDLE_H
+
+#include <pthread.h>
+
+#include "dvm/dvm.h"
+#include "dvm/group.h"
+#include "dvm/msg.h"
+#include "libdvm/base/log.h"
+#include "libdvm/src/ctl.h"
+#include "libdvm/src/env.h"
+#include "libdvm/src/jobmap.h"
+#include "libdvm/src/p2p.h"
+
+struct dvm_group {
+	dvm_t *d;
+	uint32_t ctx; /* of messages; that of collectives is the next one */
+	uint32_t rank, size;
+	uint32_t coll_seq; /* collectives so far, part of their tags */
+};
+
+struct dvm_req {
+	struct dvmi_op op;
+	dvm_group_t *g;
+	struct dvm_req *prev, *next; /* all of a handle, so that closing frees them */
+};
+
+/* Threads that wait. One of them sleeps on the descriptors, the others on the condition. */
+struct dvmi_threads {
+	bool on;
+	pthread_mutex_t lock;
+	pthread_cond_t news;
+	unsigned waiting;
+	bool sleeper;
+	int kick; /* eventfd: gets the sleeper up */
+};
+
+struct dvm {
+	struct dvmi_env env; /* constant, as are map's addresses and cores */
+	struct dvmi_ctl ctl;
+	struct dvmi_jobmap_view map;
+	int rings_fd;
+	uint32_t cores;
+	uint64_t key;
+	const char *node_name;
+	char *dir; /* the job's directory on this node */
+	dvm_log_fn *log_fn;
+	void *log_arg;
+	struct dvmi_log log;
+	struct dvmi_p2p p2p;
+	struct dvmi_tport *self, *shm, *fab; /* NULL where not needed */
+	struct dvm_group world;
+	int broken;    /* 0, or what everything ends with */
+	uint32_t rung; /* the doorbell as last seen */
+	bool leaving;  /* some peer has left and is not drained yet */
+	uint32_t idle; /* tests in a row that found nothing */
+	uint32_t fab_skip;
+	struct dvm_req *reqs, *spare;
+	uint32_t nspare;
+	struct dvmi_threads threads;
+};
+
+/* Takes and releases the handle's lock, if it has one. */
+static inline void dvmi_enter(dvm_t *d)
+{
+	if (__builtin_expect(d->threads.on, 0))
+		pthread_mutex_lock(&d->threads.lock);
+}
+
+static inline void dvmi_leave(dvm_t *d)
+{
+	if (__builtin_expect(d->threads.on, 0))
+		pthread_mutex_unlock(&d->threads.lock);
+}
+
+/* Moves whatever can move without waiting. Returns the number of events. */
+int dvmi_progress(dvm_t *d);
+/* Takes what the shepherd has to say. Returns the number of packets. */
+int dvmi_news(dvm_t *d);
+
+#endif

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The job map of libdvm/proto/rank.h, checked once and then read. */
+#ifndef DVMI_SRC_JOBMAP_H
+#define DVMI_SRC_JOBMAP_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "libdvm/proto/rank.h"
+#include "libdvm/src/env.h"
+
+struct dvmi_jobmap_view {
+	const struct dvmi_jobmap *map; /* NULL: none */
+	size_t bytes;
+	const uint32_t *node_of, *local_of; /* [size] */
+	const _Atomic uint8_t *state;	    /* [size] */
+	const _Atomic uint32_t *doorbell;   /* ours */
+	uint32_t *rank_of;		    /* [local_size]: rank of a local rank; ours */
+};
+
+/* Maps FD, which stays the caller's, and checks it against ENV. 0, -DVM_EPROTO, -ENOMEM or -E…. */
+int dvmi_jobmap_open(struct dvmi_jobmap_view *v, int fd, size_t bytes, const struct dvmi_env *env);
+void dvmi_jobmap_close(struct dvmi_jobmap_view *v);
+
+#endif

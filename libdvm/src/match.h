@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Matching of messages and receives, as pure data structures: no sockets, no memory of its own
+ * beside its bins, no time.
+ *
+ * A posted receive takes the oldest message that fits; a message goes to the oldest posted
+ * receive that fits. Receives that name source and tag, and all messages, are in bins by
+ * (context, source, tag), so thousands of them cost nothing; receives with a wildcard are in one
+ * list in the order of posting, and a sequence number decides between the two. Messages are in
+ * one more list in the order of arrival, for wildcards to search.
+ */
+#ifndef DVMI_SRC_MATCH_H
+#define DVMI_SRC_MATCH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define DVMI_MATCH_ANY (-1)
+
+/* Source and tag may be DVMI_MATCH_ANY in a receive. */
+struct dvmi_match_key {
+	uint32_t ctx;
+	int32_t source, tag;
+};
+
+struct dvmi_match_link {
+	struct dvmi_match_link *prev, *next;
+};
+
+/* Embedded in its owner; belongs to the engine between post and match (or cancel). */
+struct dvmi_match_recv {
+	struct dvmi_match_link link;
+	struct dvmi_match_key key;
+	uint64_t seq;
+};
+
+/* A message that met no receive; belongs to the engine between keep and match. */
+struct dvmi_match_msg {
+	struct dvmi_match_link link;  /* in its bin */
+	struct dvmi_match_link order; /* in the order of arrival */
+	struct dvmi_match_key key;
+};
+
+struct dvmi_match {
+	struct dvmi_match_link *recv_bins, *msg_bins; /* circular lists with the bin as head */
+	struct dvmi_match_link wild, arrival;
+	size_t nbins; /* of each kind, a power of two */
+	size_t nexact, nwild, nmsgs;
+	uint64_t seq;
+};
+
+/* 0 or -ENOMEM. */
+int dvmi_match_init(struct dvmi_match *m);
+/* Forgets what is still in it; the owners free their objects. */
+void dvmi_match_fini(struct dvmi_match *m);
+
+/* Takes the oldest message that R (its key is set) fits out of the engine, or NULL. */
+struct dvmi_match_msg *dvmi_match_take(struct dvmi_match *m, const struct dvmi_match_key *key);
+/* The same message without taking it. */
+struct dvmi_match_msg *dvmi_match_peek(const struct dvmi_match *m,
+				       const struct dvmi_match_key *key);
+/* Queues R, for which take found nothing. */
+void dvmi_match_post(struct dvmi_match *m, struct dvmi_match_recv *r);
+
+/* A message with KEY has come: takes the receive it belongs to out of the engine, or NULL. */
+struct dvmi_match_recv *dvmi_match_arrive(struct dvmi_match *m, const struct dvmi_match_key *key);
+/* Queues MSG (its key is set), for which arrive found nothing. */
+void dvmi_match_keep(struct dvmi_match *m, struct dvmi_match_msg *msg);
+
+/* Takes R out again. */
+void dvmi_match_cancel(struct dvmi_match *m, struct dvmi_match_recv *r);
+/* Takes MSG out again. */
+void dvmi_match_drop(struct dvmi_match *m, struct dvmi_match_msg *msg);
+
+/* Calls FN for every posted receive; FN may cancel the one it was called for. */
+void dvmi_match_each_recv(struct dvmi_match *m, void (*fn)(struct dvmi_match_recv *r, void *arg),
+			  void *arg);
+/* Calls FN for every kept message in order of arrival; FN may drop the one it was called for. */
+void dvmi_match_each_msg(struct dvmi_match *m, void (*fn)(struct dvmi_match_msg *msg, void *arg),
+			 void *arg);
+
+#endif

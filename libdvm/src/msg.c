@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Sending and receiving: checks, the short way, and the way through an operation. */
+#include <errno.h>
+
+#include "libdvm/src/request.h"
+#include "libdvm/src/wait.h"
+
+static bool bad_buffer(const void *buf, size_t len)
+{
+	return !buf && len;
+}
+
+static int check_send(const dvm_group_t *g, const void *buf, size_t len, int dest, int tag)
+{
+	if (!g || bad_buffer(buf, len) || tag < 0)
+		return -EINVAL;
+	if (dest != DVM_NOBODY && (dest < 0 || (uint32_t)dest >= g->size))
+		return -EINVAL;
+	return 0;
+}
+
+static int check_source(const dvm_group_t *g, int source, int tag)
+{
+	if (!g || tag < DVM_ANY_TAG || source < DVM_NOBODY ||
+	    (source >= 0 && (uint32_t)source >= g->size))
+		return -EINVAL;
+	return 0;
+}
+
+static struct dvmi_match_key key_of(const dvm_group_t *g, int source, int tag)
+{
+	int32_t rank = source < 0 ? DVMI_MATCH_ANY : (int32_t)dvmi_group_to_job(g, source);
+
+	return (struct dvmi_match_key){ .ctx = g->ctx, .source = rank, .tag = tag };
+}
+
+static int send_slowly(dvm_group_t *g, const void *buf, size_t len, uint32_t dest, int tag)
+{
+	dvm_t *d = g->d;
+	struct dvmi_op op;
+
+	/* A look at what has come may bring the credit or the room that was missing. */
+	dvmi_progress(d);
+	int rc = dvmi_p2p_send_now(&d->p2p, dest, g->ctx, tag, buf, len);
+	if (rc != -EAGAIN)
+		return rc;
+	dvmi_p2p_send(&d->p2p, &op, dest, g->ctx, tag, buf, len);
+	return dvmi_wait_op(d, &op);
+}
+
+int dvm_send(dvm_group_t *g, const void *buf, size_t len, int dest, int tag)
+{
+	int rc = check_send(g, buf, len, dest, tag);
+
+	if (rc < 0 || dest == DVM_NOBODY)
+		return rc;
+	dvm_t *d = g->d;
+	uint32_t rank = dvmi_group_to_job(g, dest);
+	dvmi_enter(d);
+	rc = dvmi_p2p_send_now(&d->p2p, rank, g->ctx, tag, buf, len);
+	if (__builtin_expect(rc == -EAGAIN, 0))
+		rc = send_slowly(g, buf, len, rank, tag);
+	dvmi_leave(d);
+	return rc;
+}
+
+int dvm_recv(dvm_group_t *g, void *buf, size_t len, int source, int tag, dvm_status_t *status)
+{
+	int rc = bad_buffer(buf, len) ? -EINVAL : check_source(g, source, tag);
+
+	if (rc < 0)
+		return rc;
+	if (source == DVM_NOBODY) {
+		dvmi_status_empty(status, 0);
+		return 0;
+	}
+	struct dvmi_match_key key = key_of(g, source, tag);
+	struct dvmi_op op;
+	dvm_t *d = g->d;
+	dvmi_enter(d);
+	dvmi_p2p_recv(&d->p2p, &op, &key, buf, len);
+	rc = dvmi_wait_op(d, &op);
+	dvmi_leave(d);
+	dvmi_status_set(status, &op);
+	return rc;
+}
+
+int dvm_isend(dvm_group_t *g, const void *buf, size_t len, int dest, int tag, dvm_req_t **req)
+{
+	int rc = req ? check_send(g, buf, len, dest, tag) : -EINVAL;
+
+	if (rc < 0)
+		return rc;
+	dvm_t *d = g->d;
+	dvmi_enter(d);
+	struct dvm_req *r = dvmi_req_get(g);
+	if (r && dest == DVM_NOBODY)
+		dvmi_p2p_nothing(&r->op, DVMI_OP_SEND);
+	else if (r)
+		dvmi_p2p_send(&d->p2p, &r->op, dvmi_group_to_job(g, dest), g->ctx, tag, buf, len);
+	dvmi_leave(d);
+	if (!r)
+		return -ENOMEM;
+	*req = r;
+	return 0;
+}
+
+int dvm_irecv(dvm_group_t *g, void *buf, size_t len, int source, int tag, dvm_req_t **req)
+{
+	int rc = !req || bad_buffer(buf, len) ? -EINVAL : check_source(g, source, tag);
+
+	if (rc < 0)
+		return rc;
+	struct dvmi_match_key key = key_of(g, source, tag);
+	dvm_t *d = g->d;
+	dvmi_enter(d);
+	struct dvm_req *r = dvmi_req_get(g);
+	if (r && source == DVM_NOBODY)
+		dvmi_p2p_nothing(&r->op, DVMI_OP_RECV);
+	else if (r)
+		dvmi_p2p_recv(&d->p2p, &r->op, &key, buf, len);
+	dvmi_leave(d);
+	if (!r)
+		return -ENOMEM;
+	*req = r;
+	return 0;
+}
+
+/* One look; the status of what is there. As dvm_iprobe(). */
+static int look(dvm_group_t *g, const struct dvmi_match_key *key, dvm_status_t *status)
+{
+	dvm_status_t st;
+	uint32_t source;
+	int rc = dvmi_p2p_probe(&g->d->p2p, key, &source, &st.tag, &st.len);
+
+	if (rc <= 0)
+		return rc;
+	st.source = (int32_t)source;
+	st.error = st.reserved = 0;
+	if (status)
+		*status = st;
+	return 1;
+}
+
+int dvm_iprobe(dvm_group_t *g, int source, int tag, dvm_status_t *status)
+{
+	int rc = check_source(g, source, tag);
+
+	if (rc < 0)
+		return rc;
+	if (source == DVM_NOBODY) {
+		dvmi_status_empty(status, 0);
+		return 1;
+	}
+	struct dvmi_match_key key = key_of(g, source, tag);
+	dvmi_enter(g->d);
+	rc = look(g, &key, status);
+	if (rc == 0) {
+		dvmi_poll(g->d);
+		rc = look(g, &key, status);
+	}
+	dvmi_leave(g->d);
+	if (rc < 0)
+		dvmi_status_empty(status, rc);
+	return rc;
+}
+
+/* Nothing but this very thread could send what is asked for. */
+static bool hopeless(const dvm_t *d, const struct dvmi_match_key *key)
+{
+	return !d->threads.on && dvmi_p2p_no_sender(&d->p2p, key);
+}
+
+int dvm_probe(dvm_group_t *g, int source, int tag, dvm_status_t *status)
+{
+	int rc = check_source(g, source, tag);
+
+	if (rc < 0)
+		return rc;
+	if (source == DVM_NOBODY) {
+		dvmi_status_empty(status, 0);
+		return 0;
+	}
+	struct dvmi_match_key key = key_of(g, source, tag);
+	struct dvmi_wait w = { 0 };
+	dvmi_enter(g->d);
+	while ((rc = look(g, &key, status)) == 0)
+		if (dvmi_wait_round(g->d, &w) == 0 && hopeless(g->d, &key)) {
+			rc = -EDEADLK;
+			break;
+		}
+	dvmi_leave(g->d);
+	if (rc < 0)
+		dvmi_status_empty(status, rc);
+	return rc < 0 ? rc : 0;
+}
+
+int dvm_sendrecv(dvm_group_t *g, const void *sbuf, size_t slen, int dest, int stag, void *rbuf,
+		 size_t rlen, int source, int rtag, dvm_status_t *status)
+{
+	int rc = check_send(g, sbuf, slen, dest, stag);
+
+	if (rc == 0)
+		rc = bad_buffer(rbuf, rlen) ? -EINVAL : check_source(g, source, rtag);
+	if (rc < 0)
+		return rc;
+	struct dvmi_op send, recv;
+	struct dvmi_match_key key = key_of(g, source, rtag);
+	dvm_t *d = g->d;
+	dvmi_enter(d);
+	dvmi_p2p_nothing(&recv, DVMI_OP_RECV);
+	dvmi_p2p_nothing(&send, DVMI_OP_SEND);
+	if (source != DVM_NOBODY)
+		dvmi_p2p_recv(&d->p2p, &recv, &key, rbuf, rlen);
+	if (dest != DVM_NOBODY)
+		dvmi_p2p_send(&d->p2p, &send, dvmi_group_to_job(g, dest), g->ctx, stag, sbuf, slen);
+	int sent = dvmi_wait_op(d, &send);
+	rc = dvmi_wait_op(d, &recv);
+	dvmi_leave(d);
+	dvmi_status_set(status, &recv);
+	return rc < 0 ? rc : sent;
+}

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the shepherd tells, and what follows from it; and progress, which looks for it. */
+#include <errno.h>
+
+#include "libdvm/net/fab.h"
+#include "libdvm/src/handle.h"
+
+/* A round with the fabric costs a system call or more: not after every look into the rings. */
+#define FAB_EVERY 8
+
+static int code_of(uint8_t state)
+{
+	return state == DVMI_RANK_CLOSED ? -DVM_ECLOSED : -DVM_EPEERLOST;
+}
+
+static struct dvmi_tport *reaches(dvm_t *d, uint32_t rank)
+{
+	return d->map.node_of[rank] == d->env.node ? d->shm : d->fab;
+}
+
+/* Ends all with RANK once what it had sent is delivered. False when that is not yet so. */
+static bool let_go(dvm_t *d, uint32_t rank, uint8_t state)
+{
+	struct dvmi_tport *t = reaches(d, rank);
+
+	if (t && t->ops->drain(t, rank) == -EAGAIN)
+		return false;
+	dvmi_log(&d->log, "ctl", LOG_INFO, "rank %u has %s", rank,
+		 state == DVMI_RANK_CLOSED ? "closed" : "gone");
+	dvmi_p2p_down(&d->p2p, rank, code_of(state));
+	return true;
+}
+
+static void look_at_states(dvm_t *d)
+{
+	bool leaving = false;
+
+	for (uint32_t r = 0; r < d->env.size; r++) {
+		uint8_t state = atomic_load_explicit(&d->map.state[r], memory_order_acquire);
+		if (state == DVMI_RANK_ALIVE || r == d->env.rank || d->p2p.peers[r].down)
+			continue;
+		leaving |= !let_go(d, r, state);
+	}
+	d->leaving = leaving;
+}
+
+static void shepherd_gone(dvm_t *d, int code)
+{
+	dvmi_log(&d->log, "ctl", LOG_ERR, "lost the shepherd: %s", dvm_strerror(code));
+	dvmi_ctl_close(&d->ctl);
+	d->broken = -DVM_EPEERLOST;
+	dvmi_p2p_all_down(&d->p2p, d->broken);
+}
+
+static void take_address(dvm_t *d, const struct dvmi_ctl_packet *p)
+{
+	struct dvmi_rank_peer peer;
+
+	if (!d->fab || p->len < sizeof peer)
+		return;
+	__builtin_memcpy(&peer, p->body, sizeof peer);
+	if (peer.rank < d->env.size)
+		dvmi_fab_address(d->fab, peer.rank, peer.code, p->body + sizeof peer,
+				 p->len - sizeof peer);
+}
+
+static void take_packet(dvm_t *d, const struct dvmi_ctl_packet *p)
+{
+	switch (p->type) {
+	case DVMI_RANK_WANTED:
+		if (d->fab)
+			dvmi_fab_wanted(d->fab);
+		break;
+	case DVMI_RANK_ADDR:
+		take_address(d, p);
+		break;
+	case DVMI_RANK_CHANGED:
+		look_at_states(d);
+		break;
+	default:
+		dvmi_log(&d->log, "ctl", LOG_DEBUG, "packet of type %u ignored", p->type);
+	}
+}
+
+int dvmi_news(dvm_t *d)
+{
+	struct dvmi_ctl_packet p;
+	int n = 0, rc = 0;
+
+	if (d->ctl.fd < 0)
+		return 0;
+	/* The doorbell first: a packet that comes while we read rings again. */
+	d->rung = atomic_load_explicit(d->map.doorbell, memory_order_acquire);
+	while (d->ctl.fd >= 0 && (rc = dvmi_ctl_read(&d->ctl, &p)) > 0) {
+		take_packet(d, &p);
+		n++;
+	}
+	if (rc < 0 && d->ctl.fd >= 0) {
+		/* Its last words may have been the news that it is not a failure. */
+		look_at_states(d);
+		shepherd_gone(d, rc);
+		n++;
+	}
+	return n;
+}
+
+static bool fab_turn(dvm_t *d, int events)
+{
+	if (!d->fab || !dvmi_fab_active(d->fab))
+		return false;
+	if (!d->shm)
+		return true;
+	if (!events && ++d->fab_skip < FAB_EVERY)
+		return false;
+	if (events && ++d->fab_skip < 8 * FAB_EVERY)
+		return false;
+	d->fab_skip = 0;
+	return true;
+}
+
+int dvmi_progress(dvm_t *d)
+{
+	int n = d->shm ? d->shm->ops->progress(d->shm) : 0;
+
+	if (d->map.map && atomic_load_explicit(d->map.doorbell, memory_order_relaxed) != d->rung)
+		n += dvmi_news(d);
+	if (__builtin_expect(fab_turn(d, n), 0))
+		n += d->fab->ops->progress(d->fab);
+	if (__builtin_expect(d->leaving, 0))
+		look_at_states(d);
+	if (d->p2p.busy)
+		n += dvmi_p2p_flush(&d->p2p);
+	return n;
+}

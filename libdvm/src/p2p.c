@@ -1,0 +1,450 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Starting operations, and the set-up of the engine. */
+#include <errno.h>
+#include <string.h>
+
+#include "dvm/error.h"
+#include "libdvm/net/wire.h"
+#include "libdvm/src/p2p_private.h"
+
+#define CREDIT_TOTAL (UINT64_C(64) << 20)
+#define CREDIT_MIN   (UINT64_C(64) << 10)
+#define CREDIT_MAX   (UINT64_C(1) << 20)
+
+static uint64_t credit_for(uint32_t size)
+{
+	uint64_t c = CREDIT_TOTAL / size;
+
+	return c < CREDIT_MIN ? CREDIT_MIN : c > CREDIT_MAX ? CREDIT_MAX : c;
+}
+
+int dvmi_p2p_init(struct dvmi_p2p *p, uint32_t self, uint32_t size,
+		  struct dvmi_tport *(*route)(void *arg, uint32_t peer), void *arg)
+{
+	*p = (struct dvmi_p2p){
+		.self = self,
+		.size = size,
+		.others = size - 1,
+		.credit = credit_for(size),
+		.route = route,
+		.arg = arg,
+	};
+	int rc = dvmi_match_init(&p->match);
+	if (rc < 0)
+		return rc;
+	p->peers = calloc(size, sizeof *p->peers);
+	if (p->peers)
+		return 0;
+	dvmi_match_fini(&p->match);
+	return -ENOMEM;
+}
+
+static void free_message(struct dvmi_match_msg *msg, void *arg)
+{
+	dvmi_match_drop(arg, msg);
+	free(dvmi_unexpected_of(msg));
+}
+
+static void free_control(struct dvmi_opq *q)
+{
+	struct dvmi_op *op;
+
+	while ((op = dvmi_opq_pop(q)))
+		if (op->stage == DVMI_OP_CONTROL)
+			free(op);
+}
+
+void dvmi_p2p_fini(struct dvmi_p2p *p)
+{
+	if (!p->peers)
+		return;
+	dvmi_match_each_msg(&p->match, free_message, &p->match);
+	for (struct dvmi_peer *peer = p->busy; peer; peer = peer->next_busy)
+		free_control(&peer->packets);
+	dvmi_match_fini(&p->match);
+	dvmi_optab_fini(&p->ops);
+	free(p->peers);
+	free(p->revoked);
+	*p = (struct dvmi_p2p){ 0 };
+}
+
+static __attribute__((noinline)) void connect_peer(struct dvmi_p2p *p, struct dvmi_peer *peer,
+						   uint32_t rank)
+{
+	peer->tport = p->route(p->arg, rank);
+	peer->packets.tail = &peer->packets.head;
+	peer->streams.tail = &peer->streams.head;
+}
+
+struct dvmi_peer *dvmi_p2p_peer(struct dvmi_p2p *p, uint32_t rank)
+{
+	struct dvmi_peer *peer = &p->peers[rank];
+
+	if (__builtin_expect(!peer->tport, 0))
+		connect_peer(p, peer, rank);
+	return peer;
+}
+
+void dvmi_p2p_finish(struct dvmi_p2p *p, struct dvmi_op *op, int code)
+{
+	if (op->id) {
+		dvmi_optab_remove(&p->ops, op->id);
+		op->id = 0;
+	}
+	op->code = code;
+	op->stage = DVMI_OP_DONE;
+}
+
+static bool has_credit(const struct dvmi_p2p *p, const struct dvmi_peer *peer, uint32_t rank,
+		       uint64_t cost)
+{
+	return peer->unread + cost <= p->credit || rank == p->self;
+}
+
+int dvmi_p2p_send_now(struct dvmi_p2p *p, uint32_t rank, uint32_t ctx, int32_t tag, const void *buf,
+		      size_t len)
+{
+	struct dvmi_peer *peer = dvmi_p2p_peer(p, rank);
+
+	if (peer->down)
+		return peer->down;
+	if (p->nrevoked && dvmi_p2p_revoked(p, ctx))
+		return dvmi_p2p_revoked(p, ctx);
+	if (len > peer->tport->eager_max || peer->packets.head ||
+	    !has_credit(p, peer, rank, len + DVMI_P2P_OVERHEAD))
+		return -EAGAIN;
+	struct dvmi_pkt pkt = {
+		.kind = DVMI_PKT_EAGER, .ctx = ctx, .tag = tag, .len = (uint32_t)len
+	};
+	int rc = peer->tport->ops->send(peer->tport, rank, &pkt, buf);
+	if (rc == 0)
+		peer->unread += len + DVMI_P2P_OVERHEAD;
+	return rc;
+}
+
+void dvmi_p2p_send(struct dvmi_p2p *p, struct dvmi_op *op, uint32_t rank, uint32_t ctx, int32_t tag,
+		   const void *buf, size_t len)
+{
+	struct dvmi_peer *peer = dvmi_p2p_peer(p, rank);
+
+	*op = (struct dvmi_op){
+		.kind = DVMI_OP_SEND,
+		.recv.key = { .ctx = ctx, .source = (int32_t)p->self, .tag = tag },
+		.peer = rank,
+		.tag = tag,
+		.buf = (uint8_t *)(uintptr_t)buf,
+		.len = len,
+		.total = len,
+	};
+	int code = peer->down ? peer->down : dvmi_p2p_revoked(p, ctx);
+	if (code) {
+		dvmi_p2p_finish(p, op, code);
+		return;
+	}
+	if (len <= peer->tport->eager_max && has_credit(p, peer, rank, len + DVMI_P2P_OVERHEAD)) {
+		op->stage = DVMI_OP_EAGER;
+		peer->unread += len + DVMI_P2P_OVERHEAD;
+	} else {
+		op->stage = DVMI_OP_RTS;
+		code = dvmi_optab_add(&p->ops, op, &op->id);
+		p->stats.rendezvous++;
+	}
+	if (code < 0)
+		dvmi_p2p_finish(p, op, code);
+	else
+		dvmi_p2p_submit(p, peer, op);
+}
+
+/* OP has met an announced message: asks for as much of it as there is room for. */
+static void ask(struct dvmi_p2p *p, struct dvmi_op *op, uint64_t sender)
+{
+	struct dvmi_peer *peer = dvmi_p2p_peer(p, op->peer);
+
+	op->want = op->total < op->len ? op->total : op->len;
+	op->peer_id = sender;
+	int rc = peer->down ? peer->down : dvmi_optab_add(&p->ops, op, &op->id);
+	if (rc < 0) {
+		dvmi_p2p_finish(p, op, rc);
+		return;
+	}
+	op->stage = DVMI_OP_CTS;
+	dvmi_p2p_submit(p, peer, op);
+}
+
+static void meet(struct dvmi_op *op, uint32_t src, int32_t tag, uint64_t total)
+{
+	op->peer = src;
+	op->tag = tag;
+	op->total = total;
+}
+
+static void take_eager(struct dvmi_p2p *p, struct dvmi_op *op, const void *bytes)
+{
+	uint64_t n = op->total < op->len ? op->total : op->len;
+
+	if (n)
+		memcpy(op->buf, bytes, n);
+	dvmi_p2p_finish(p, op, op->total > op->len ? -DVM_ETRUNC : 0);
+}
+
+static void take_unexpected(struct dvmi_p2p *p, struct dvmi_op *op, struct dvmi_unexpected *u)
+{
+	uint32_t src = (uint32_t)u->msg.key.source;
+
+	meet(op, src, u->msg.key.tag, u->len);
+	if (u->rts) {
+		ask(p, op, u->rts);
+	} else {
+		take_eager(p, op, u->bytes);
+		dvmi_p2p_acknowledge(p, dvmi_p2p_peer(p, src), u->len + DVMI_P2P_OVERHEAD);
+	}
+	free(u);
+}
+
+/* What a receive with KEY ends with when no message is there: 0 it may wait. */
+static int nobody_left(const struct dvmi_p2p *p, const struct dvmi_match_key *key)
+{
+	if (key->source >= 0 && p->peers[key->source].down)
+		return p->peers[key->source].down;
+	if (key->source < 0 && !p->others && p->size > 1)
+		return p->last_down;
+	return dvmi_p2p_revoked(p, key->ctx);
+}
+
+void dvmi_p2p_recv(struct dvmi_p2p *p, struct dvmi_op *op, const struct dvmi_match_key *key,
+		   void *buf, size_t len)
+{
+	op->recv.key = *key;
+	op->kind = DVMI_OP_RECV;
+	op->stage = DVMI_OP_POSTED;
+	op->code = 0;
+	op->peer = 0;
+	op->tag = -1;
+	op->buf = buf;
+	op->len = len;
+	op->total = op->want = op->moved = 0;
+	op->id = op->peer_id = 0;
+	op->next = NULL;
+	struct dvmi_match_msg *msg = dvmi_match_take(&p->match, key);
+	if (msg) {
+		take_unexpected(p, op, dvmi_unexpected_of(msg));
+		return;
+	}
+	int code = nobody_left(p, key);
+	if (__builtin_expect(code < 0, 0))
+		dvmi_p2p_finish(p, op, code);
+	else
+		dvmi_match_post(&p->match, &op->recv);
+}
+
+bool dvmi_p2p_cancel(struct dvmi_p2p *p, struct dvmi_op *op, int code)
+{
+	if (op->stage != DVMI_OP_POSTED)
+		return false;
+	dvmi_match_cancel(&p->match, &op->recv);
+	dvmi_p2p_finish(p, op, code);
+	return true;
+}
+
+int dvmi_p2p_probe(struct dvmi_p2p *p, const struct dvmi_match_key *key, uint32_t *source,
+		   int32_t *tag, uint64_t *len)
+{
+	struct dvmi_match_msg *msg = dvmi_match_peek(&p->match, key);
+
+	if (!msg)
+		return nobody_left(p, key);
+	*source = (uint32_t)msg->key.source;
+	*tag = msg->key.tag;
+	*len = dvmi_unexpected_of(msg)->len;
+	return 1;
+}
+
+static void drop_announcement(struct dvmi_match_msg *msg, void *arg)
+{
+	struct dvmi_p2p *p = arg;
+	struct dvmi_unexpected *u = dvmi_unexpected_of(msg);
+
+	if (msg->key.source != (int32_t)p->self || !u->rts || dvmi_optab_get(&p->ops, u->rts))
+		return;
+	dvmi_match_drop(&p->match, msg);
+	free(u);
+}
+
+bool dvmi_p2p_no_sender(const struct dvmi_p2p *p, const struct dvmi_match_key *key)
+{
+	return key->source == (int32_t)p->self || (key->source < 0 && !p->others);
+}
+
+bool dvmi_p2p_is_hopeless(const struct dvmi_p2p *p, const struct dvmi_op *op)
+{
+	if (op->stage == DVMI_OP_POSTED)
+		return dvmi_p2p_no_sender(p, &op->recv.key);
+	return op->stage == DVMI_OP_ANNOUNCED && op->peer == p->self;
+}
+
+bool dvmi_p2p_hopeless(struct dvmi_p2p *p, struct dvmi_op *op)
+{
+	if (!dvmi_p2p_is_hopeless(p, op))
+		return false;
+	if (op->stage == DVMI_OP_POSTED)
+		return dvmi_p2p_cancel(p, op, -EDEADLK);
+	dvmi_p2p_finish(p, op, -EDEADLK);
+	dvmi_match_each_msg(&p->match, drop_announcement, p);
+	return true;
+}
+
+void dvmi_p2p_nothing(struct dvmi_op *op, enum dvmi_op_kind kind)
+{
+	*op = (struct dvmi_op){ .kind = kind, .tag = -1 };
+}
+
+void dvmi_p2p_abandon(struct dvmi_p2p *p, struct dvmi_op *op)
+{
+	struct dvmi_peer *peer = &p->peers[op->peer];
+
+	if (dvmi_op_done(op) || dvmi_p2p_cancel(p, op, -ECANCELED))
+		return;
+	/* Not POSTED, so it has a peer that is connected. */
+	if (!dvmi_opq_remove(&peer->packets, op))
+		dvmi_opq_remove(&peer->streams, op);
+	dvmi_p2p_finish(p, op, -ECANCELED);
+}
+
+/* Packets. Each returns 0, or -EAGAIN for the transport to offer the packet again. */
+
+static int keep(struct dvmi_p2p *p, const struct dvmi_match_key *key, uint64_t len, uint64_t rts,
+		const void *bytes)
+{
+	size_t n = bytes ? len : 0;
+	struct dvmi_unexpected *u = malloc(sizeof *u + n);
+
+	if (!u)
+		return -EAGAIN;
+	u->msg.key = *key;
+	u->len = len;
+	u->rts = rts;
+	if (bytes)
+		memcpy(u->bytes, bytes, n);
+	dvmi_match_keep(&p->match, &u->msg);
+	p->stats.unexpected++;
+	return 0;
+}
+
+static int on_eager(struct dvmi_p2p *p, uint32_t src, const struct dvmi_pkt *pkt,
+		    const void *payload)
+{
+	struct dvmi_match_key key = { .ctx = pkt->ctx, .source = (int32_t)src, .tag = pkt->tag };
+	struct dvmi_match_recv *r = dvmi_match_arrive(&p->match, &key);
+
+	if (r) {
+		struct dvmi_op *op = dvmi_op_of(r);
+		meet(op, src, pkt->tag, pkt->len);
+		take_eager(p, op, payload);
+	} else if (!dvmi_p2p_revoked(p, pkt->ctx)) {
+		return keep(p, &key, pkt->len, 0, payload);
+	}
+	dvmi_p2p_acknowledge(p, dvmi_p2p_peer(p, src), (uint64_t)pkt->len + DVMI_P2P_OVERHEAD);
+	return 0;
+}
+
+static int on_rts(struct dvmi_p2p *p, uint32_t src, const struct dvmi_pkt *pkt, const void *payload)
+{
+	struct dvmi_match_key key = { .ctx = pkt->ctx, .source = (int32_t)src, .tag = pkt->tag };
+	uint64_t len, id;
+
+	if (dvmi_wire_get_rts(payload, pkt->len, &len, &id) < 0) {
+		p->stats.dropped++;
+		return 0;
+	}
+	struct dvmi_match_recv *r = dvmi_match_arrive(&p->match, &key);
+	if (r) {
+		meet(dvmi_op_of(r), src, pkt->tag, len);
+		ask(p, dvmi_op_of(r), id);
+		return 0;
+	}
+	return dvmi_p2p_revoked(p, pkt->ctx) ? 0 : keep(p, &key, len, id, NULL);
+}
+
+static int on_cts(struct dvmi_p2p *p, uint32_t src, const struct dvmi_pkt *pkt, const void *payload)
+{
+	uint64_t sender, receiver, want;
+	struct dvmi_op *op = NULL;
+
+	if (dvmi_wire_get_cts(payload, pkt->len, &sender, &receiver, &want) == 0)
+		op = dvmi_optab_get(&p->ops, sender);
+	if (!op || op->stage != DVMI_OP_ANNOUNCED || op->peer != src || want > op->len) {
+		p->stats.dropped++;
+		return 0;
+	}
+	op->peer_id = receiver;
+	op->want = want;
+	if (!want) {
+		dvmi_p2p_finish(p, op, 0);
+		return 0;
+	}
+	struct dvmi_peer *peer = dvmi_p2p_peer(p, src);
+	op->stage = DVMI_OP_STREAM;
+	dvmi_opq_push(&peer->streams, op);
+	dvmi_p2p_set_busy(p, peer);
+	return 0;
+}
+
+static int on_data(struct dvmi_p2p *p, uint32_t src, const struct dvmi_pkt *pkt,
+		   const void *payload)
+{
+	struct dvmi_op *op = dvmi_optab_get(&p->ops, dvmi_pkt_get64(pkt));
+
+	if (!op || op->stage != DVMI_OP_INCOMING || op->peer != src || !pkt->len ||
+	    pkt->len > op->want - op->moved) {
+		p->stats.dropped++;
+		return 0;
+	}
+	memcpy(op->buf + op->moved, payload, pkt->len);
+	op->moved += pkt->len;
+	if (op->moved == op->want)
+		dvmi_p2p_finish(p, op, op->total > op->len ? -DVM_ETRUNC : 0);
+	return 0;
+}
+
+static int on_credit(struct dvmi_p2p *p, uint32_t src, const struct dvmi_pkt *pkt)
+{
+	struct dvmi_peer *peer = dvmi_p2p_peer(p, src);
+	uint64_t n = dvmi_pkt_get64(pkt);
+
+	peer->unread -= n < peer->unread ? n : peer->unread;
+	return 0;
+}
+
+static int on_packet(void *arg, uint32_t src, const struct dvmi_pkt *pkt, const void *payload)
+{
+	struct dvmi_p2p *p = arg;
+
+	switch (pkt->kind) {
+	case DVMI_PKT_EAGER:
+		return on_eager(p, src, pkt, payload);
+	case DVMI_PKT_RTS:
+		return on_rts(p, src, pkt, payload);
+	case DVMI_PKT_CTS:
+		return on_cts(p, src, pkt, payload);
+	case DVMI_PKT_DATA:
+		return on_data(p, src, pkt, payload);
+	case DVMI_PKT_CREDIT:
+		return on_credit(p, src, pkt);
+	case DVMI_PKT_REVOKE:
+		dvmi_p2p_revoke_here(p, pkt->ctx, pkt->tag < 0 ? pkt->tag : -DVM_EPROTO);
+		return 0;
+	default:
+		p->stats.dropped++;
+		return 0;
+	}
+}
+
+static void on_down(void *arg, uint32_t peer, int code)
+{
+	dvmi_p2p_down(arg, peer, code);
+}
+
+struct dvmi_sink dvmi_p2p_sink(struct dvmi_p2p *p)
+{
+	return (struct dvmi_sink){ .packet = on_packet, .down = on_down, .arg = p };
+}

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The point-to-point protocol of one rank: eager and rendezvous messages, flow control and
+ * failures, over any transport. Knows no sockets, no clock and no environment, so several of
+ * them run in one process over fab_loop for tests. doc/design/0005-messages.md is its paper.
+ *
+ * Short messages are sent at once (EAGER), as long as what the receiver has not matched yet stays
+ * below the credit of the pair; long ones, and short ones beyond the credit, are announced (RTS);
+ * the receiver asks (CTS) when a receive matches, and the bytes follow in DATA packets. The
+ * receiver's memory for unexpected messages is so bounded, while every message can be matched.
+ *
+ * Not thread-safe.
+ */
+#ifndef DVMI_SRC_P2P_H
+#define DVMI_SRC_P2P_H
+
+#include <stdbool.h>
+
+#include "libdvm/net/tport.h"
+#include "libdvm/src/match.h"
+#include "libdvm/src/optab.h"
+
+enum dvmi_op_stage {
+	DVMI_OP_DONE = 0,
+	DVMI_OP_POSTED,	   /* receive: waits for a message */
+	DVMI_OP_CTS,	   /* receive: wants to ask for the bytes */
+	DVMI_OP_INCOMING,  /* receive: bytes are coming */
+	DVMI_OP_EAGER,	   /* send: the packet waits for room */
+	DVMI_OP_RTS,	   /* send: the announcement waits for room */
+	DVMI_OP_ANNOUNCED, /* send: waits for the receiver to ask */
+	DVMI_OP_STREAM,	   /* send: bytes are going */
+	DVMI_OP_CONTROL,   /* a packet of our own, freed when sent */
+};
+
+enum dvmi_op_kind {
+	DVMI_OP_SEND = 1,
+	DVMI_OP_RECV,
+};
+
+/* A send or receive under way. The owner keeps it in place until its stage is DONE. */
+struct dvmi_op {
+	struct dvmi_match_recv recv; /* its key is the operation's, also of a send */
+	enum dvmi_op_kind kind;
+	enum dvmi_op_stage stage;
+	int code;	/* result, once done */
+	uint32_t peer;	/* rank at the other end; of a receive, once matched */
+	int32_t tag;	/* of the message; of a receive, once matched, before -1 */
+	uint8_t *buf;	/* a send only reads it */
+	uint64_t len;	/* of buf */
+	uint64_t total; /* of the message */
+	uint64_t want, moved;
+	uint64_t id, peer_id;
+	struct dvmi_op *next; /* in a queue of its peer */
+};
+
+struct dvmi_opq {
+	struct dvmi_op *head, **tail;
+};
+
+struct dvmi_peer {
+	struct dvmi_tport *tport; /* NULL until first needed */
+	int down;		  /* 0, or the code all operations with it end with */
+	uint64_t unread;	  /* our eager bytes it has not acknowledged */
+	uint64_t due;		  /* its eager bytes we have matched and not acknowledged */
+	struct dvmi_opq packets;  /* EAGER, RTS, CTS, CONTROL: in order */
+	struct dvmi_opq streams;
+	bool busy; /* in the busy list */
+	struct dvmi_peer *next_busy;
+};
+
+struct dvmi_p2p_stats {
+	uint64_t dropped; /* packets that made no sense */
+	uint64_t unexpected, rendezvous;
+};
+
+struct dvmi_p2p {
+	struct dvmi_match match;
+	struct dvmi_optab ops; /* those with an id */
+	uint32_t self, size;
+	uint32_t others; /* ranks beside us that are not down */
+	uint64_t credit; /* eager bytes per ordered pair */
+	struct dvmi_peer *peers;
+	struct dvmi_peer *busy;
+	int last_down; /* -DVM_EPEERLOST if any peer was lost, else -DVM_ECLOSED or 0 */
+	uint32_t nrevoked, cap_revoked;
+	struct dvmi_revoked {
+		uint32_t ctx;
+		int code;
+	} * revoked;
+	/* The transport that reaches PEER, not NULL. */
+	struct dvmi_tport *(*route)(void *arg, uint32_t peer);
+	void *arg;
+	struct dvmi_p2p_stats stats;
+};
+
+/* 0 or -ENOMEM. ROUTE is called once per peer, when it is first needed. */
+int dvmi_p2p_init(struct dvmi_p2p *p, uint32_t self, uint32_t size,
+		  struct dvmi_tport *(*route)(void *arg, uint32_t peer), void *arg);
+/* Operations that are not done are forgotten. */
+void dvmi_p2p_fini(struct dvmi_p2p *p);
+/* What the transports get as their sink. */
+struct dvmi_sink dvmi_p2p_sink(struct dvmi_p2p *p);
+
+/*
+ * Sends now if it can be done without waiting and without an operation: 0 sent, -EAGAIN use
+ * dvmi_p2p_send(), else the error the send ends with.
+ */
+int dvmi_p2p_send_now(struct dvmi_p2p *p, uint32_t peer, uint32_t ctx, int32_t tag, const void *buf,
+		      size_t len);
+/* Starts OP, which need not be initialised. It may be done on return. */
+void dvmi_p2p_send(struct dvmi_p2p *p, struct dvmi_op *op, uint32_t peer, uint32_t ctx, int32_t tag,
+		   const void *buf, size_t len);
+void dvmi_p2p_recv(struct dvmi_p2p *p, struct dvmi_op *op, const struct dvmi_match_key *key,
+		   void *buf, size_t len);
+/* A posted receive ends with CODE. False when a message has met it already. */
+bool dvmi_p2p_cancel(struct dvmi_p2p *p, struct dvmi_op *op, int code);
+
+/*
+ * The message a receive with KEY would take: 1 with its source, tag and length; 0 none yet; the
+ * code such a receive would end with.
+ */
+int dvmi_p2p_probe(struct dvmi_p2p *p, const struct dvmi_match_key *key, uint32_t *source,
+		   int32_t *tag, uint64_t *len);
+
+/* Sends what waits for room. Returns the number of packets sent. */
+int dvmi_p2p_flush(struct dvmi_p2p *p);
+
+/* PEER is gone and has been drained: everything with it ends with CODE. */
+void dvmi_p2p_down(struct dvmi_p2p *p, uint32_t peer, int code);
+/* The same for all peers. */
+void dvmi_p2p_all_down(struct dvmi_p2p *p, int code);
+
+/* The code operations of CTX end with, or 0. */
+int dvmi_p2p_revoked(const struct dvmi_p2p *p, uint32_t ctx);
+/* All operations of context CTX end with CODE, now and later, here and at all other ranks. */
+void dvmi_p2p_revoke(struct dvmi_p2p *p, uint32_t ctx, int code);
+
+/* Makes OP a finished operation that moved nothing. */
+void dvmi_p2p_nothing(struct dvmi_op *op, enum dvmi_op_kind kind);
+/* Forgets OP, whatever its stage: its buffer is not touched any more. */
+void dvmi_p2p_abandon(struct dvmi_p2p *p, struct dvmi_op *op);
+
+/* Nothing but another call of this very thread could send what KEY asks for. */
+bool dvmi_p2p_no_sender(const struct dvmi_p2p *p, const struct dvmi_match_key *key);
+/* The same for the end of OP, which is not done: waiting for it is a deadlock. */
+bool dvmi_p2p_is_hopeless(const struct dvmi_p2p *p, const struct dvmi_op *op);
+/* If so, ends OP with -EDEADLK and returns true. */
+bool dvmi_p2p_hopeless(struct dvmi_p2p *p, struct dvmi_op *op);
+
+static inline bool dvmi_op_done(const struct dvmi_op *op)
+{
+	return op->stage == DVMI_OP_DONE;
+}
+
+#endif

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "libdvm/base/clock.h"
+#include "libdvm/src/wait.h"
+
+#define SPIN_ROUNDS   64u	       /* before the clock is looked at */
+#define SPIN_ALONE    (1 * DVMI_MSEC)  /* pure spinning with a core to itself */
+#define YIELD_ALONE   (20 * DVMI_MSEC) /* then giving way to whoever needs the core */
+#define YIELD_CROWDED (DVMI_MSEC / 5)  /* giving way at once when cores are short */
+#define ASK_EVERY     (10 * DVMI_MSEC) /* look at the shepherd's socket while spinning */
+#define NAP_MS	      1		       /* where a wake-up may be lost */
+#define SLEEP_MS      200	       /* even when nothing wakes us */
+
+static inline void cpu_pause(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ __volatile__("yield");
+#endif
+}
+
+static bool crowded(const dvm_t *d)
+{
+	return d->env.local_size > d->cores;
+}
+
+static int arm_all(dvm_t *d, struct pollfd *fds, int max, int *timeout)
+{
+	struct dvmi_tport *const ts[] = { d->shm, d->fab };
+	int n = 0;
+
+	*timeout = SLEEP_MS;
+	for (int i = 0; i < 2; i++) {
+		int rc = ts[i] ? ts[i]->ops->arm(ts[i], fds + n, max - n) : 0;
+		if (rc == -EAGAIN)
+			return rc;
+		if (rc < 0)
+			*timeout = NAP_MS;
+		else
+			n += rc;
+	}
+	if (d->ctl.fd >= 0)
+		fds[n++] = (struct pollfd){ .fd = d->ctl.fd, .events = POLLIN };
+	if (d->threads.on)
+		fds[n++] = (struct pollfd){ .fd = d->threads.kick, .events = POLLIN };
+	if (d->leaving)
+		*timeout = NAP_MS;
+	return n;
+}
+
+static void disarm_all(dvm_t *d)
+{
+	uint64_t count;
+
+	if (d->shm)
+		d->shm->ops->disarm(d->shm);
+	if (d->fab)
+		d->fab->ops->disarm(d->fab);
+	if (d->threads.on && read(d->threads.kick, &count, sizeof count) < 0)
+		return; /* nobody kicked */
+}
+
+static void sleep_on_fds(dvm_t *d)
+{
+	struct pollfd fds[8];
+	int timeout, n = arm_all(d, fds, 6, &timeout);
+
+	if (n >= 0) {
+		d->threads.sleeper = true;
+		dvmi_leave(d);
+		poll(fds, (nfds_t)n, timeout);
+		dvmi_enter(d);
+		d->threads.sleeper = false;
+	}
+	disarm_all(d);
+	if (d->threads.waiting)
+		pthread_cond_broadcast(&d->threads.news);
+	if (n >= 0 && d->ctl.fd >= 0)
+		dvmi_news(d);
+}
+
+/* Another thread sleeps on the descriptors already and will tell. */
+static void sleep_on_news(dvm_t *d)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	ts.tv_nsec += SLEEP_MS * 1000000L;
+	ts.tv_sec += ts.tv_nsec / 1000000000L;
+	ts.tv_nsec %= 1000000000L;
+	d->threads.waiting++;
+	pthread_cond_timedwait(&d->threads.news, &d->threads.lock, &ts);
+	d->threads.waiting--;
+}
+
+static void doze(dvm_t *d)
+{
+	if (d->threads.sleeper)
+		sleep_on_news(d);
+	else
+		sleep_on_fds(d);
+}
+
+static void give_way(dvm_t *d)
+{
+	dvmi_leave(d);
+	sched_yield();
+	dvmi_enter(d);
+}
+
+/* A shepherd that dies rings no bell. */
+static void ask(dvm_t *d, struct dvmi_wait *w, uint64_t now)
+{
+	if (now - w->asked < ASK_EVERY)
+		return;
+	w->asked = now;
+	dvmi_news(d);
+}
+
+static void back_off(dvm_t *d, struct dvmi_wait *w)
+{
+	bool crowd = crowded(d);
+
+	if (++w->idle < SPIN_ROUNDS && !d->threads.on) {
+		cpu_pause();
+		return;
+	}
+	/* The clock costs as much as a look into the rings: not every time. */
+	if (!crowd && w->idle % SPIN_ROUNDS && !d->threads.on) {
+		cpu_pause();
+		return;
+	}
+	uint64_t now = dvmi_clock_mono();
+	if (!w->since)
+		w->since = w->asked = now;
+	uint64_t waited = now - w->since;
+	ask(d, w, now);
+	if (waited >= (crowd ? YIELD_CROWDED : YIELD_ALONE))
+		doze(d);
+	else if (crowd || waited >= SPIN_ALONE || d->threads.on)
+		give_way(d);
+}
+
+/* Whoever else waits may be waiting for what has just come. */
+static void tell_others(dvm_t *d)
+{
+	static const uint64_t one = 1;
+
+	if (d->threads.waiting)
+		pthread_cond_broadcast(&d->threads.news);
+	if (d->threads.sleeper && write(d->threads.kick, &one, sizeof one) < 0)
+		return; /* the counter is full: it will wake */
+}
+
+int dvmi_wait_round(dvm_t *d, struct dvmi_wait *w)
+{
+	int n = dvmi_progress(d);
+
+	if (n > 0) {
+		if (__builtin_expect(d->threads.on, 0))
+			tell_others(d);
+		w->idle = 0;
+		w->since = 0;
+		return n;
+	}
+	back_off(d, w);
+	return 0;
+}
+
+int dvmi_wait_op(dvm_t *d, struct dvmi_op *op)
+{
+	struct dvmi_wait w = { 0 };
+
+	while (!dvmi_op_done(op))
+		if (dvmi_wait_round(d, &w) == 0 && !d->threads.on && !dvmi_op_done(op) &&
+		    dvmi_p2p_hopeless(&d->p2p, op))
+			break;
+	return op->code;
+}
+
+void dvmi_poll(dvm_t *d)
+{
+	if (dvmi_progress(d) > 0) {
+		if (d->threads.on)
+			tell_others(d);
+		d->idle = 0;
+		return;
+	}
+	if (++d->idle % SPIN_ROUNDS)
+		return;
+	dvmi_news(d);
+	if (crowded(d))
+		give_way(d);
+}

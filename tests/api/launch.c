@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* mini-run: runs a program as a job under the test shepherd. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "tests/api/minishep.h"
+
+static int usage(void)
+{
+	fputs("usage: mini-run [-n RANKS] [-N NODES] [-c CORES] [-t SECONDS] [-k] PROG [ARG]...\n"
+	      "  -k  a rank killed by SIGKILL is no failure\n",
+	      stderr);
+	return 2;
+}
+
+static uint32_t number(const char *text)
+{
+	return (uint32_t)strtoul(text, NULL, 10);
+}
+
+int main(int argc, char **argv)
+{
+	struct mini_options o = { .ranks = 1, .nodes = 1, .seconds = 60 };
+	int c;
+
+	o.cores = (uint32_t)sysconf(_SC_NPROCESSORS_ONLN);
+	while ((c = getopt(argc, argv, "+n:N:c:t:k")) != -1)
+		switch (c) {
+		case 'n':
+			o.ranks = number(optarg);
+			break;
+		case 'N':
+			o.nodes = number(optarg);
+			break;
+		case 'c':
+			o.cores = number(optarg);
+			break;
+		case 't':
+			o.seconds = number(optarg);
+			break;
+		case 'k':
+			o.kills_are_good = true;
+			break;
+		default:
+			return usage();
+		}
+	o.argv = argv + optind;
+	if (!o.argv[0] || !o.ranks || !o.nodes || o.nodes > o.ranks || !o.cores)
+		return usage();
+	return mini_run(&o);
+}
