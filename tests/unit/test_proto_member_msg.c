@@ -120,11 +120,11 @@ static void hostile_bytes_are_refused(void **state)
 		size_t at;
 		uint8_t value;
 	} bad[] = {
-		{ 0, 0 },   { 0, 5 },	{ 0, 255 },  /* type */
-		{ 1, 1 },   { 1, 2 },	{ 1, 4 },    /* state of the sender */
-		{ 2, 4 },   { 2, 6 },	{ 2, 33 },   /* number of updates */
-		{ 3, 1 },   { 3, 255 },		     /* its high byte */
-		{ 68, 4 },  { 68, 255 },	     /* state of the first update */
+		{ 0, 0 },  { 0, 5 },	{ 0, 255 }, /* type */
+		{ 1, 1 },  { 1, 2 },	{ 1, 4 },   /* state of the sender */
+		{ 2, 4 },  { 2, 6 },	{ 2, 33 },  /* number of updates */
+		{ 3, 1 },  { 3, 255 },		    /* its high byte */
+		{ 68, 4 }, { 68, 255 },		    /* state of the first update */
 	};
 	struct dvmi_member_msg m = sample(5), out;
 	struct dvmi_buf b = { 0 };
