@@ -143,8 +143,10 @@ static void other_version(struct dvmd_transport *t, struct dvmd_frames *f,
 
 /* What is wrong with a message of WHO, or NULL. */
 static const char *objection(const struct dvmd_allowed *who, const struct dvmi_envelope *env,
-			     size_t len)
+			     uint64_t route, size_t len)
 {
+	if (!route)
+		return "a connection that chose its own name";
 	if (env->flags)
 		return "a reply to nothing";
 	if (len > DVMI_BODY_MAX)
@@ -187,7 +189,7 @@ static void receive(struct dvmd_transport *t, struct dvmd_frames *f)
 	}
 	who = *found;
 	int rc = dvmi_envelope_decode(zmq_msg_data(&f->env), zmq_msg_size(&f->env), &env);
-	const char *why = rc == 0 ? objection(&who, &env, zmq_msg_size(&f->body)) : NULL;
+	const char *why = rc == 0 ? objection(&who, &env, f->route, zmq_msg_size(&f->body)) : NULL;
 	if (rc == -DVM_EVERSION)
 		other_version(t, f, &env);
 	else if (rc < 0)
@@ -311,6 +313,7 @@ void dvmd_transport_destroy(struct dvmd_transport *t)
 {
 	if (!t)
 		return;
+	dvmd_join_cancel_all(t);
 	dvmd_dial_cancel_all(t);
 	dvmd_pending_cancel_all(t);
 	dvmd_peers_close(t);

@@ -123,7 +123,7 @@ int dvmd_transport_join(struct dvmd_transport *t, const char *address, uint16_t 
 struct dvmd_transport_stats {
 	uint64_t sent, sent_bytes, received, received_bytes;
 	uint64_t refused;    /* handshakes with a key that is not on the list */
-	uint64_t handshakes; /* that failed otherwise: no CURVE, garbage, too slow */
+	uint64_t handshakes; /* that failed otherwise (wrong server key, garbage, too slow), as far as libzmq tells */
 	uint64_t malformed;  /* bad envelope, truncated or oversized */
 	uint64_t bad_version;
 	uint64_t dropped;    /* queue full or peer gone */

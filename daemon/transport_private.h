@@ -6,7 +6,8 @@
  *   peer.c       the other ROUTER, which connects to peers: one connection each, made on first use
  *   pending.c    requests that wait for their answer
  *   dial.c       one connection with keys of its own, for a join or the self-test
- *   join.c, selftest.c
+ *   join.c       a knock (knock.h), then a dial
+ *   selftest.c
  */
 #ifndef DVMD_TRANSPORT_PRIVATE_H
 #define DVMD_TRANSPORT_PRIVATE_H
@@ -28,6 +29,7 @@
 struct dvmd_peer;
 struct dvmd_pending;
 struct dvmd_dial;
+struct dvmd_join;
 
 /* The connecting half: peer.c. */
 struct dvmd_peers {
@@ -62,6 +64,7 @@ struct dvmd_transport {
 	struct dvmd_pending *pending;
 	uint32_t last_request;
 	struct dvmd_dial *dials;
+	struct dvmd_join *joins;
 	uint8_t stranger[DVMD_KEY_BYTES]; /* the key that the self-test expects to be refused */
 	struct dvmd_complaints complaints;
 	struct dvmd_transport_stats stats;
@@ -126,5 +129,8 @@ int dvmd_dial_send(struct dvmd_dial *d, const struct dvmi_envelope *env, const v
 /* Nothing is called any more. NULL is allowed. */
 void dvmd_dial_close(struct dvmd_dial *d);
 void dvmd_dial_cancel_all(struct dvmd_transport *t);
+
+/* join.c */
+void dvmd_join_cancel_all(struct dvmd_transport *t);
 
 #endif
