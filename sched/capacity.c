@@ -40,7 +40,8 @@ uint32_t dsched_ppr_ranks(const struct dsched_request *req, const struct dsched_
 	uint64_t groups = req->map == DSCHED_MAP_PPR_NUMA && node->topo ? node->topo->nnuma : 1;
 	uint64_t ranks = groups * req->ppr;
 
-	return ranks > DSCHED_RANKS_MAX ? DSCHED_RANKS_MAX : (uint32_t)ranks;
+	/* More than any node has slots, however many were asked. */
+	return ranks > DSCHED_RANKS_MAX ? DSCHED_RANKS_MAX + 1 : (uint32_t)ranks;
 }
 
 uint32_t dsched_memory_ranks(const struct dsched_request *req, const struct dsched_node *node,

@@ -171,21 +171,22 @@ enum dsched_verdict {
 /* What stood in the way. */
 enum dsched_constraint {
 	DSCHED_C_NONE = 0,
-	DSCHED_C_REQUEST,    /* contradicts itself; `nearest` is unused */
+	DSCHED_C_REQUEST,    /* contradicts itself; without numbers */
 	DSCHED_C_UNKNOWN,    /* no node is called `name` */
 	DSCHED_C_NODE_DOWN,  /* node `name` was asked for and is down or draining */
 	DSCHED_C_HOST_SLOTS, /* `name` has fewer slots than its count in -H says */
-	DSCHED_C_SLOTS,	     /* nearest: ranks that fit */
-	DSCHED_C_NODES,	     /* nearest: nodes that fit; 0: none */
-	DSCHED_C_MEMORY,     /* nearest: ranks that fit */
+	DSCHED_C_SLOTS,	     /* too few slots */
+	DSCHED_C_NODES,	     /* too few nodes, or too few that have room */
+	DSCHED_C_MEMORY,     /* there are slots, but with too little memory */
 	DSCHED_C_EXCLUSIVE,  /* nodes without another job are too few now */
 };
 
 struct dsched_reason {
 	enum dsched_verdict verdict;
 	enum dsched_constraint constraint;
-	uint64_t asked, have;	       /* of the constrained thing */
-	uint64_t nearest;	       /* the value that would do in place of `asked`; 0: none */
+	bool of_nodes;	    /* the three numbers count nodes, else ranks */
+	uint64_t asked, have;
+	uint64_t nearest;	       /* what would do in place of `asked`; 0: nothing would */
 	char name[DSCHED_NAME_MAX];    /* node the constraint is about, or "" */
 	char text[DVM_ERROR_TEXT_MAX]; /* one line for a person */
 };

@@ -283,6 +283,7 @@ static int wait_for_slots(struct dsched_work *w, const struct dsched_shortage *l
 int dsched_refuse_view(struct dsched_work *w, struct dsched_view view,
 		       const struct dsched_shortage *lack)
 {
+	w->reason->of_nodes = lack->what == DSCHED_C_NODES;
 	w->reason->asked = lack->asked;
 	w->reason->have = w->reason->nearest = lack->have;
 	if (view.memory)
