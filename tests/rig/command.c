@@ -125,7 +125,12 @@ static int open_streams(struct rig_command *cmd, int theirs[3])
 
 static void set_environment(const struct rig_command *cmd, const struct passwd *pw)
 {
+	char run[32];
+
 	clearenv();
+	snprintf(run, sizeof(run), "/run/user/%u", (unsigned int)pw->pw_uid);
+	if (access(run, F_OK) == 0)
+		setenv("XDG_RUNTIME_DIR", run, 1);
 	setenv("PATH", PATH, 1);
 	setenv("HOME", pw->pw_dir, 1);
 	setenv("USER", pw->pw_name, 1);

@@ -6,13 +6,14 @@
 kver=     # the kernel's version
 tool_bin= # rigtool
 
-# Programs worth having in a host, where this machine has them. busybox stands in for the rest.
-readonly PACK_TOOLS="bash ip tc ss bridge pgrep pkill ps strace taskset numactl setpriv
+# Programs worth having in a host, where this machine has them. busybox stands in for the rest, but
+# not as the shell: it would run its own ip, tc and ps whatever else there is.
+readonly PACK_TOOLS="sh bash ip tc ss bridge pgrep pkill ps strace taskset numactl setpriv
 	ldconfig getent"
 # Loaded at boot; their dependencies follow by themselves.
 readonly PACK_BOOT_MODULES="virtio_net kvm kvm-amd"
 # There for modprobe, if the kernel has them.
-readonly PACK_MORE_MODULES="tun veth bridge dummy sch_netem sch_tbf vhost_net loop ext4 virtio_blk"
+readonly PACK_MORE_MODULES="tun veth bridge dummy sch_netem sch_tbf vhost_net loop virtio_blk"
 
 # The shared libraries (and the loader) that programs or libraries need, one path a line.
 pack_libraries() # FILE...
@@ -144,9 +145,8 @@ pack_base() # FILE
 	busybox --list | sed '/^busybox$/d' | while read -r name; do
 		ln -s busybox "$root/usr/bin/$name"
 	done
-	for tool in $PACK_TOOLS; do
-		command -v "$tool" || PATH=$PATH:/usr/sbin:/sbin command -v "$tool"
-	done > "$1.tools"
+	ln -s ../bin/busybox "$root/usr/sbin/modprobe" # where the kernel looks for it
+	for tool in $PACK_TOOLS; do command -v "$tool"; done > "$1.tools"
 	# A tool replaces its applet rather than being written through the link to busybox.
 	while read -r tool; do rm -f "$root/usr/bin/${tool##*/}"; done < "$1.tools"
 	{ cat "$1.tools"; pack_opened_libraries; } > "$1.paths"
@@ -199,8 +199,18 @@ pack_tree() # BUILD FILE
 	rm -rf "$root"
 }
 
-# More files: a directory laid over the root, and programs of this machine with their libraries.
-pack_overlay() # FILE DIR [PROGRAM...]
+# Puts the programs that libtool has built in the place of the scripts that stand for them in a
+# build tree.
+pack_unwrap() # ROOT FILE...
+{
+	local root=$1 file
+	for file in "${@:2}"; do
+		[ ! -f "${file%/*}/.libs/${file##*/}" ] || cp "${file%/*}/.libs/${file##*/}" "$root$file"
+	done
+}
+
+# More files: a directory laid over the root, and files of this machine; programs with libraries.
+pack_overlay() # FILE DIR [FILE...]
 {
 	local out=$1 root=$1.root dir=$2
 	shift 2
@@ -208,6 +218,7 @@ pack_overlay() # FILE DIR [PROGRAM...]
 	mkdir -p "$root"
 	[ -z "$dir" ] || cp -a "$dir/." "$root/"
 	[ $# -eq 0 ] || printf '%s\n' "$@" | pack_copy "$root"
+	pack_unwrap "$root" "$@"
 	pack_merge_usr "$root"
 	pack_add_libraries "$root"
 	pack_archive "$root" "$out"

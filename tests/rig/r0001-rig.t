@@ -7,7 +7,7 @@
 # shellcheck source=tests/rig/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-rig_start 2 --mem 512M --build none
+rig_start 2 --mem 512M --build none --disk 64
 like "a second rig in the same place is refused" "$(rig up 1 2>&1)" "rig: rig already up: 2 hosts*"
 
 # --- commands --------------------------------------------------------------------------------
@@ -138,6 +138,11 @@ ok "... and the other not heard" until_ok 10 no_ping_from_1
 ok "the network is whole again" rig heal
 ok "... and the other heard" until_ok 20 ping_from_1
 
+ok "every packet is lost" rig run host2 tc qdisc add dev eth0 root netem loss 100%
+ok "... and the other not heard" until_ok 10 no_ping_from_1
+ok "... until no longer" rig run host2 tc qdisc del dev eth0 root
+ok "... and the other heard" until_ok 20 ping_from_1
+
 ok "a host is paused" rig pause host2
 like "... as the status tells" "$(rig status --json)" '*"host2"*"state": "paused"*'
 is "... and does not answer" "$(code_of rig run -w 1 host2 true)" 255
@@ -147,6 +152,7 @@ ok "... where it was" rig run host2 true
 "$lib_dir/rig" run host2 sleep 4321 2> /dev/null &
 client=$!
 until_ok 10 rig run host2 pgrep -f 'sleep 4321'
+rig run host2 sh -c 'echo kept > /var/lib/kept; sync /var/lib/kept; echo lost > /root/lost'
 ok "the current goes" rig off host2
 wait "$client"
 is "... and ends what ran there with 255" $? 255
@@ -155,6 +161,8 @@ like "... as the status tells" "$(rig status)" "*host2 * off *"
 ok "... the other is not touched" rig run host1 true
 ok "the current comes back" rig on host2
 ok "... and the host is heard" until_ok 20 ping_from_1
+is "... its disk has what was on it" "$(rig run host2 cat /var/lib/kept)" kept
+not_ok "... its memory has not" rig run host2 test -e /root/lost
 
 # --- the end ---------------------------------------------------------------------------------
 
