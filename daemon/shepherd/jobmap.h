@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Builder and writer of the job map (libdvm/proto/rank.h). Pure: it works on memory it is given.
+ */
+#ifndef SHEP_JOBMAP_H
+#define SHEP_JOBMAP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "libdvm/proto/pb.h"
+#include "libdvm/proto/rank.h"
+
+/* Bytes that the map of a job with SIZE ranks, LOCAL of them here, takes. */
+size_t shep_jobmap_bytes(uint32_t size, uint32_t local);
+
+/*
+ * Fills the zeroed MAP for the share with index SELF of the placement. -EINVAL when the placement
+ * does not name each rank 0 … ranks - 1 exactly once.
+ */
+int shep_jobmap_build(struct dvmi_jobmap *map, const Pb__Launch *launch, size_t self,
+		      uint32_t local_cores);
+
+/* Index of the node of RANK, or -EINVAL. */
+int64_t shep_jobmap_node_of(const struct dvmi_jobmap *map, uint32_t rank);
+
+enum dvmi_rank_state shep_jobmap_state(const struct dvmi_jobmap *map, uint32_t rank);
+
+/*
+ * Moves RANK to STATE, with release. True if that changed something: unknown ranks and ranks that
+ * have closed or gone already stay as they are.
+ */
+bool shep_jobmap_mark(struct dvmi_jobmap *map, uint32_t rank, enum dvmi_rank_state state);
+
+/* Raises the doorbell of a local rank. */
+void shep_jobmap_ring(struct dvmi_jobmap *map, uint32_t local_rank);
+
+#endif

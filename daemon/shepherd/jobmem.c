@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "daemon/shepherd/jobmap.h"
+#include "daemon/shepherd/jobmem.h"
+#include "libdvm/base/cleanup.h"
+
+#ifndef F_SEAL_FUTURE_WRITE
+#define F_SEAL_FUTURE_WRITE 0x0010
+#endif
+
+/*
+ * No rank may write to the map, nor change its size under the others. Ranks run as the same user
+ * and could open the file again for writing, so a read-only descriptor is not enough; our own
+ * mapping, made before the seal, stays writable.
+ */
+static int seal(int fd)
+{
+	const int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+
+	if (fcntl(fd, F_ADD_SEALS, seals | F_SEAL_FUTURE_WRITE) == 0 ||
+	    fcntl(fd, F_ADD_SEALS, seals) == 0)
+		return 0;
+	return -errno;
+}
+
+static int reopen_read_only(int fd)
+{
+	char path[40];
+
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	int ro = open(path, O_RDONLY | O_CLOEXEC);
+	return ro < 0 ? -errno : ro;
+}
+
+static int make_map(struct shep_jobmem *m, const Pb__Launch *launch, size_t self, uint32_t cores)
+{
+	cleanup_fd int fd = memfd_create("dvm-jobmap", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	m->bytes = shep_jobmap_bytes(launch->placement->ranks,
+				     (uint32_t)launch->placement->nodes[self]->n_ranks);
+	if (fd < 0 || ftruncate(fd, (off_t)m->bytes) < 0)
+		return -errno;
+	void *p = mmap(NULL, m->bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (p == MAP_FAILED)
+		return -errno;
+	m->map = p;
+	int rc = shep_jobmap_build(m->map, launch, self, cores);
+	if (rc == 0)
+		rc = seal(fd);
+	if (rc == 0)
+		rc = m->map_fd = reopen_read_only(fd);
+	return rc < 0 ? rc : 0;
+}
+
+int shep_jobmem_create(struct shep_jobmem *m, const Pb__Launch *launch, size_t self,
+		       uint32_t local_cores)
+{
+	*m = (struct shep_jobmem){ .map_fd = -1, .rings_fd = -1 };
+	int rc = make_map(m, launch, self, local_cores);
+	if (rc == 0) {
+		m->rings_fd = memfd_create("dvm-rings", MFD_CLOEXEC);
+		rc = m->rings_fd < 0 ? -errno : 0;
+	}
+	if (rc < 0)
+		shep_jobmem_destroy(m);
+	return rc;
+}
+
+void shep_jobmem_destroy(struct shep_jobmem *m)
+{
+	if (m->map)
+		munmap(m->map, m->bytes);
+	if (m->map_fd >= 0)
+		close(m->map_fd);
+	if (m->rings_fd >= 0)
+		close(m->rings_fd);
+	*m = (struct shep_jobmem){ .map_fd = -1, .rings_fd = -1 };
+}

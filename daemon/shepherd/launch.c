@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/shepherd/launch.h"
+#include "daemon/shepherd/program.h"
+#include "daemon/shepherd/spawn.h"
+#include "dvm/error.h"
+#include "libdvm/base/clock.h"
+#include "libdvm/base/cleanup.h"
+
+enum { BATCH = 32, TEXT = 512 };
+
+struct shep_launch {
+	struct shep_launch_config c;
+	struct shep_spawn_plan plan;
+	char **argv_memory;
+	uv_idle_t idle;	   /* runs while there are ranks to start */
+	uv_poll_t reports; /* read end of the report pipe */
+	uv_timer_t deadline;
+	int handles; /* not closed yet */
+	int report_fd;
+	size_t next; /* local rank to start */
+	unsigned unbound;
+	bool done;
+	bool destroyed;
+	int failed; /* code of the failure with the lowest rank */
+	uint32_t failed_local;
+	char text[TEXT];
+};
+
+static const Pb__NodeShare *share(const struct shep_launch *l)
+{
+	return l->c.launch->placement->nodes[l->c.self];
+}
+
+static void finish(struct shep_launch *l, int code)
+{
+	if (l->done)
+		return;
+	l->done = true;
+	uv_idle_stop(&l->idle);
+	uv_poll_stop(&l->reports);
+	uv_timer_stop(&l->deadline);
+	if (l->unbound) {
+		char note[TEXT];
+		snprintf(note, sizeof note, "%s: %u rank%s not bound as asked: CPUs not allowed",
+			 share(l)->name, l->unbound, l->unbound == 1 ? "" : "s");
+		l->c.note(note, l->c.arg);
+	}
+	l->c.done(code, l->text, l->c.arg);
+}
+
+static void explain(struct shep_launch *l, const struct shep_spawn_report *r)
+{
+	const Pb__JobSpec *spec = l->c.launch->spec;
+
+	l->failed = -r->err;
+	l->failed_local = r->local;
+	switch ((enum shep_stage)r->stage) {
+	case SHEP_STAGE_WDIR:
+		l->failed = shep_program_explain_wdir(l->plan.wdir, r->err, l->text, TEXT);
+		break;
+	case SHEP_STAGE_EXEC:
+		l->failed = shep_program_explain(spec->argv[0], l->plan.candidates, l->plan.wdir,
+						 r->err, l->text, TEXT);
+		break;
+	case SHEP_STAGE_MEMORY:
+		snprintf(l->text, TEXT, "memory of a rank could not be limited: %s",
+			 strerrordesc_np(r->err));
+		break;
+	default:
+		snprintf(l->text, TEXT, "%s: could not be started: %s", spec->argv[0],
+			 strerrordesc_np(r->err));
+	}
+}
+
+static void take_report(struct shep_launch *l, const struct shep_spawn_report *r)
+{
+	if (r->stage == SHEP_STAGE_AFFINITY)
+		l->unbound++;
+	else if (r->stage == SHEP_STAGE_CGROUP)
+		l->c.note("a rank could not be put into the job's cgroup", l->c.arg);
+	else if (!l->failed || r->local < l->failed_local)
+		explain(l, r);
+}
+
+/* Reports are complete when the last child has closed its end, by exec or by exit. */
+static void on_reports(uv_poll_t *h, int status, int events)
+{
+	struct shep_launch *l = h->data;
+	struct shep_spawn_report r;
+	ssize_t n;
+
+	while ((n = read(l->report_fd, &r, sizeof r)) == sizeof r)
+		take_report(l, &r);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	finish(l, l->failed);
+}
+
+/* "rank 3 (pid 71) in exec": ranks that the kernel still calls by one of our names. */
+static void name_late_rank(const struct shep_launch *l, const struct shep_rank *r, char *text)
+{
+	char path[40], comm[32] = "";
+
+	snprintf(path, sizeof path, "/proc/%d/comm", (int)r->pid);
+	cleanup_file FILE *f = fopen(path, "re");
+	if (!f || !fgets(comm, sizeof comm, f))
+		return;
+	comm[strcspn(comm, "\n")] = 0;
+	if (!strcmp(comm, SHEP_COMM_WDIR))
+		snprintf(text, TEXT, "not started in time: rank %u (pid %d) is entering %s",
+			 r->rank, (int)r->pid, l->plan.wdir);
+	else if (!strcmp(comm, SHEP_COMM_EXEC))
+		snprintf(text, TEXT, "not started in time: rank %u (pid %d) is loading %s", r->rank,
+			 (int)r->pid, l->plan.argv[0]);
+}
+
+static void on_deadline(uv_timer_t *h)
+{
+	struct shep_launch *l = h->data;
+
+	snprintf(l->text, TEXT, "not started in time: %zu of %zu ranks forked", l->next,
+		 l->c.ranks->n);
+	for (size_t i = l->next; i-- > 0;)
+		if (!l->c.ranks->r[i].exited)
+			name_late_rank(l, &l->c.ranks->r[i], l->text);
+	finish(l, -ETIMEDOUT);
+}
+
+static void fail_now(struct shep_launch *l, int code, const char *what)
+{
+	snprintf(l->text, TEXT, "rank %u: %s: %s", share(l)->ranks[l->next], what,
+		 dvm_strerror(code));
+	finish(l, code);
+}
+
+static cpu_set_t *cpus_of(struct shep_launch *l, size_t local)
+{
+	const Pb__NodeShare *s = share(l);
+	cpu_set_t *cpus = NULL;
+
+	if (local >= s->n_cpus)
+		return NULL;
+	int rc = shep_affinity_of(l->c.affinity, s->cpus[local], &cpus);
+	if (rc < 0 || rc == SHEP_BOUND_PARTLY)
+		l->unbound++;
+	return cpus;
+}
+
+/* The group a rank starts in, and whether the descriptor is to be closed. */
+static int group_of(struct shep_launch *l, uint32_t rank, bool *own)
+{
+	uint64_t bytes = l->c.launch->spec->mem_per_rank;
+
+	*own = l->c.group->there && l->c.group->memory && bytes;
+	return *own ? shep_group_rank(l->c.group, rank, bytes) : l->c.group->ranks_fd;
+}
+
+static int start_with(struct shep_launch *l, struct shep_rank *r, struct shep_spawn_rank *sr)
+{
+	bool own_group;
+
+	sr->cgroup_fd = group_of(l, r->rank, &own_group);
+	if (own_group && sr->cgroup_fd < 0)
+		return sr->cgroup_fd;
+	cpu_set_t *cpus = cpus_of(l, sr->local);
+	sr->cpus = cpus;
+	sr->cpus_bytes = l->c.affinity->bytes;
+	sr->envp = shep_environ_of(l->c.environ, r->rank, sr->local);
+	pid_t pid = shep_spawn(&l->plan, sr);
+	if (cpus)
+		CPU_FREE(cpus);
+	if (own_group)
+		close(sr->cgroup_fd);
+	if (pid < 0)
+		return pid;
+	r->pid = pid;
+	return 0;
+}
+
+static int start_one(struct shep_launch *l)
+{
+	struct shep_spawn_rank sr = { .local = (uint32_t)l->next };
+	int rc = l->c.stdio(sr.local, sr.stdio, l->c.arg);
+
+	if (rc < 0) {
+		fail_now(l, rc, "no descriptors for it");
+		return rc;
+	}
+	rc = start_with(l, &l->c.ranks->r[l->next], &sr);
+	for (int i = 0; i < 3; i++)
+		close(sr.stdio[i]);
+	if (rc < 0)
+		fail_now(l, rc, "could not be forked");
+	else
+		l->next++;
+	return rc;
+}
+
+/* Signals are blocked over the forks: a child must not run our handlers before it has reset them. */
+static void on_idle(uv_idle_t *h)
+{
+	struct shep_launch *l = h->data;
+	sigset_t all, was;
+
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &was);
+	for (int i = 0; i < BATCH && l->next < l->c.ranks->n; i++)
+		if (start_one(l) < 0)
+			break;
+	sigprocmask(SIG_SETMASK, &was, NULL);
+	if (l->next < l->c.ranks->n)
+		return;
+	uv_idle_stop(&l->idle);
+	close(l->plan.report_fd);
+	l->plan.report_fd = -1;
+}
+
+/* The spec's argv with a slot in front, for a script without "#!". */
+static int make_argv(struct shep_launch *l)
+{
+	const Pb__JobSpec *spec = l->c.launch->spec;
+
+	l->argv_memory = calloc(spec->n_argv + 2, sizeof(char *));
+	if (!l->argv_memory)
+		return -ENOMEM;
+	memcpy(l->argv_memory + 1, spec->argv, spec->n_argv * sizeof(char *));
+	l->plan.argv = l->argv_memory + 1;
+	return 0;
+}
+
+static int make_plan(struct shep_launch *l)
+{
+	const Pb__JobSpec *spec = l->c.launch->spec;
+	bool limit = spec->mem_per_rank && !(l->c.group->there && l->c.group->memory);
+	int rc = make_argv(l), fds[2];
+
+	if (rc < 0)
+		return rc;
+	l->plan.candidates =
+		shep_program_candidates(spec->argv[0], shep_environ_get(l->c.environ, "PATH"));
+	l->plan.wdir = *spec->wdir ? spec->wdir : "/";
+	l->plan.umask = spec->umask & 0777;
+	l->plan.shepherd = getpid();
+	l->plan.data_limit = limit ? spec->mem_per_rank : RLIM_INFINITY;
+	l->plan.nofile = l->c.nofile;
+	l->plan.no_new_privs = l->c.no_new_privs;
+	if (!l->plan.candidates)
+		return -ENOMEM;
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return -errno;
+	l->report_fd = fds[0];
+	l->plan.report_fd = fds[1];
+	/* Our end only: the two ends are file descriptions of their own. */
+	return fcntl(fds[0], F_SETFL, O_NONBLOCK) < 0 ? -errno : 0;
+}
+
+static void start_handles(struct shep_launch *l)
+{
+	uint64_t ms = l->c.launch->launch_deadline_ns / DVMI_MSEC;
+
+	uv_idle_init(l->c.loop, &l->idle);
+	uv_poll_init(l->c.loop, &l->reports, l->report_fd);
+	uv_timer_init(l->c.loop, &l->deadline);
+	l->idle.data = l->reports.data = l->deadline.data = l;
+	l->handles = 3;
+	uv_idle_start(&l->idle, on_idle);
+	uv_poll_start(&l->reports, UV_READABLE, on_reports);
+	if (ms)
+		uv_timer_start(&l->deadline, on_deadline, ms, 0);
+}
+
+static void free_launch(struct shep_launch *l)
+{
+	if (l->report_fd >= 0)
+		close(l->report_fd);
+	if (l->plan.report_fd >= 0)
+		close(l->plan.report_fd);
+	free(l->plan.candidates);
+	free(l->argv_memory);
+	free(l);
+}
+
+int shep_launch_create(struct shep_launch **out, const struct shep_launch_config *config)
+{
+	struct shep_launch *l = calloc(1, sizeof *l);
+
+	if (!l)
+		return -ENOMEM;
+	l->c = *config;
+	l->report_fd = l->plan.report_fd = -1;
+	int rc = make_plan(l);
+	if (rc < 0) {
+		free_launch(l);
+		return rc;
+	}
+	start_handles(l);
+	*out = l;
+	return 0;
+}
+
+void shep_launch_cancel(struct shep_launch *l)
+{
+	snprintf(l->text, TEXT, "ended before all ranks were started");
+	finish(l, -ECANCELED);
+}
+
+static void on_closed(uv_handle_t *h)
+{
+	struct shep_launch *l = h->data;
+
+	if (--l->handles == 0)
+		free_launch(l);
+}
+
+void shep_launch_destroy(struct shep_launch *l)
+{
+	if (!l || l->destroyed)
+		return;
+	l->destroyed = true;
+	uv_close((uv_handle_t *)&l->idle, on_closed);
+	uv_close((uv_handle_t *)&l->reports, on_closed);
+	uv_close((uv_handle_t *)&l->deadline, on_closed);
+}

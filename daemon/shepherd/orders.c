@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the daemon says, and what it is told when it is new. */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/shepherd/procs.h"
+#include "daemon/shepherd/shepherd_private.h"
+#include "libdvm/base/clock.h"
+
+#define GRACE_DEFAULT (2 * DVMI_SEC)
+
+static void pack_hello(const Pb__JobStatus *st, void *arg)
+{
+	void **both = arg;
+	const struct shep *s = both[0];
+	Pb__ShepherdHello hello = PB__SHEPHERD_HELLO__INIT;
+
+	hello.job = st->job;
+	hello.cookie = (ProtobufCBinaryData){ .len = SHEP_COOKIE_BYTES,
+					      .data = (uint8_t *)s->c->cookie };
+	hello.pid = (uint32_t)getpid();
+	hello.status = (Pb__JobStatus *)st;
+	dvmi_pb_pack(both[1], &hello);
+}
+
+static void on_hello(struct dvmi_buf *body, void *arg)
+{
+	struct shep *s = arg;
+	void *both[] = { s, body };
+
+	s->status.output_seq = s->output ? shep_output_seq(s->output) : 0;
+	if (shep_status_report(&s->status, &s->ranks, pack_hello, both) < 0)
+		body->err = -ENOMEM;
+}
+
+static void on_up(void *arg)
+{
+	struct shep *s = arg;
+
+	if (s->output)
+		shep_output_resend(s->output);
+	if (s->input)
+		shep_input_ack_again(s->input);
+	shep_wire_link_up(s);
+}
+
+static void on_refused(int code, const char *text, void *arg)
+{
+	struct shep *s = arg;
+
+	dvmi_log(s->c->log, "shepherd", LOG_WARNING, "job %llu is not wanted any more: %s",
+		 (unsigned long long)s->c->launch->job, text);
+	shep_life_release(s);
+}
+
+static bool is_ours(const struct shep *s, uint64_t job)
+{
+	return job == s->c->launch->job;
+}
+
+/* What a job may be sent without ending: the rest is the business of JobSignal.end. */
+static int forwarded(int sig)
+{
+	switch (sig) {
+	case SIGTSTP:
+		/* Nobody continues a rank that stops itself at leisure: stop it for certain. */
+		return SIGSTOP;
+	case SIGINT:
+	case SIGQUIT:
+	case SIGTERM:
+	case SIGHUP:
+	case SIGUSR1:
+	case SIGUSR2:
+	case SIGCONT:
+	case SIGSTOP:
+	case SIGWINCH:
+	case SIGALRM:
+	case SIGURG:
+	case SIGABRT:
+		return sig;
+	default:
+		return 0;
+	}
+}
+
+static void take_signal(struct shep *s, const Pb__JobSignal *msg)
+{
+	if (!is_ours(s, msg->job))
+		return;
+	if (msg->end || msg->signal == SIGKILL) {
+		uint64_t grace = msg->signal == SIGKILL ? 0 :
+				 msg->grace_ns		? msg->grace_ns :
+							  GRACE_DEFAULT;
+		shep_life_end(s, grace, msg->reason);
+	} else if (forwarded(msg->signal)) {
+		shep_procs_signal(&s->ranks, forwarded(msg->signal));
+	}
+}
+
+static void take_release(struct shep *s, const Pb__JobRef *msg)
+{
+	if (is_ours(s, msg->job))
+		shep_life_release(s);
+}
+
+static void take_status_wanted(struct shep *s, const Pb__JobRef *msg)
+{
+	if (msg->job == 0 || is_ours(s, msg->job))
+		s->news.report = true;
+}
+
+static void take_ack(struct shep *s, const Pb__OutputAck *msg)
+{
+	if (is_ours(s, msg->job) && msg->node == s->share->node && s->output)
+		shep_output_ack(s->output, msg->seq, msg->again);
+}
+
+static void take_stdin(struct shep *s, const Pb__Stdin *msg)
+{
+	if (is_ours(s, msg->job) && s->input)
+		shep_input_message(s->input, msg);
+}
+
+static void take_peer(struct shep *s, const Pb__PeerMessage *msg)
+{
+	if (is_ours(s, msg->job))
+		shep_wire_peer_message(s, msg);
+}
+
+static void take_lost(struct shep *s, const Pb__RanksState *msg)
+{
+	if (is_ours(s, msg->job))
+		shep_wire_ranks_lost(s, msg);
+}
+
+#define TAKES(type, name, fn)                                                                      \
+	{                                                                                          \
+		type, &pb__##name##__descriptor, (void (*)(struct shep *, const void *))(fn)       \
+	}
+
+/* Casting the handlers is safe: each is called with a message of its own descriptor only. */
+static const struct {
+	uint16_t type;
+	const ProtobufCMessageDescriptor *desc;
+	void (*take)(struct shep *s, const void *msg);
+} handlers[] = {
+	TAKES(DVMI_MSG_JOB_KILL, job_signal, take_signal),
+	TAKES(DVMI_MSG_JOB_RELEASE, job_ref, take_release),
+	TAKES(DVMI_MSG_STATUS_WANTED, job_ref, take_status_wanted),
+	TAKES(DVMI_MSG_OUTPUT_ACK, output_ack, take_ack),
+	TAKES(DVMI_MSG_STDIN, stdin, take_stdin),
+	TAKES(DVMI_MSG_PEER, peer_message, take_peer),
+	TAKES(DVMI_MSG_RANKS_LOST, ranks_state, take_lost),
+};
+
+static void on_message(uint16_t type, const uint8_t *body, size_t len, void *arg)
+{
+	struct shep *s = arg;
+
+	for (size_t i = 0; i < sizeof handlers / sizeof handlers[0]; i++) {
+		void *msg = NULL;
+		if (handlers[i].type != type)
+			continue;
+		int rc = dvmi_pb_unpack(handlers[i].desc, body, len, &msg);
+		if (rc < 0)
+			dvmi_log(s->c->log, "shepherd", LOG_WARNING, "message 0x%x: %s", type,
+				 dvm_strerror(rc));
+		else
+			handlers[i].take(s, msg);
+		dvmi_pb_free(msg);
+		return;
+	}
+	dvmi_log(s->c->log, "shepherd", LOG_DEBUG, "message 0x%x is not for shepherds", type);
+}
+
+const struct shep_link_ops shep_orders_ops = {
+	.hello = on_hello,
+	.up = on_up,
+	.message = on_message,
+	.refused = on_refused,
+};

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What ranks say to us and through us to other nodes: addresses, goodbyes, aborts, deaths. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/shepherd/jobmap.h"
+#include "daemon/shepherd/shepherd_private.h"
+#include "libdvm/base/clock.h"
+
+#define ASK_AGAIN  (1 * DVMI_SEC)
+#define TELL_LATER (2 * DVMI_MSEC)  /* goodbyes come in crowds: one message for all */
+#define REPORT_LATER (50 * DVMI_MSEC)
+
+static uint32_t rank_of(const struct shep *s, uint32_t local)
+{
+	return s->share->ranks[local];
+}
+
+static void report_late(struct shep *s)
+{
+	if (!s->news.report_late)
+		s->news.report_late = dvmi_clock_mono() + REPORT_LATER;
+}
+
+/* ---- states ---- */
+
+static void mark(struct shep *s, uint32_t rank, enum dvmi_rank_state state)
+{
+	uint64_t when = dvmi_clock_mono() + (state == DVMI_RANK_CLOSED ? TELL_LATER : 0);
+
+	if (!s->mem.map || !shep_jobmap_mark(s->mem.map, rank, state))
+		return;
+	s->news.marked = true;
+	if (!s->news.tell || when < s->news.tell)
+		s->news.tell = when;
+	shep_peers_changed(s->peers, rank);
+}
+
+void shep_wire_rank_ended(struct shep *s, uint32_t local)
+{
+	/* Its last words, a goodbye say, may still lie in the socket. */
+	if (s->server)
+		shep_server_drain(s->server, local);
+	mark(s, rank_of(s, local), DVMI_RANK_GONE);
+}
+
+static size_t collect(const struct shep *s, enum dvmi_rank_state state, uint32_t *out)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->ranks.n; i++)
+		if (shep_jobmap_state(s->mem.map, rank_of(s, (uint32_t)i)) == state)
+			out[n++] = rank_of(s, (uint32_t)i);
+	return n;
+}
+
+/* All of our ranks that are not alive: the whole truth each time, since a message may be lost. */
+static void tell_nodes(struct shep *s)
+{
+	Pb__PeerMessage msg = PB__PEER_MESSAGE__INIT;
+	uint32_t *ranks = calloc(2 * s->ranks.n + 1, sizeof *ranks);
+
+	if (!ranks)
+		return;
+	msg.job = s->c->launch->job;
+	msg.from = s->share->node;
+	msg.kind = PB__PEER_MESSAGE__KIND__STATES;
+	msg.closed = ranks;
+	msg.n_closed = collect(s, DVMI_RANK_CLOSED, ranks);
+	msg.gone = ranks + s->ranks.n;
+	msg.n_gone = collect(s, DVMI_RANK_GONE, msg.gone);
+	if (msg.n_closed + msg.n_gone)
+		shep_link_send_pb(s->link, DVMI_MSG_PEER, &msg);
+	free(ranks);
+}
+
+static void take_states(struct shep *s, const Pb__PeerMessage *msg)
+{
+	const struct dvmi_jobmap *map = s->mem.map;
+
+	/* A node speaks for its own ranks only. */
+	for (size_t i = 0; i < msg->n_closed; i++) {
+		int64_t node = shep_jobmap_node_of(map, msg->closed[i]);
+		if (node >= 0 && node != map->node && s->node_ids[node] == msg->from)
+			mark(s, msg->closed[i], DVMI_RANK_CLOSED);
+	}
+	for (size_t i = 0; i < msg->n_gone; i++) {
+		int64_t node = shep_jobmap_node_of(map, msg->gone[i]);
+		if (node >= 0 && node != map->node && s->node_ids[node] == msg->from)
+			mark(s, msg->gone[i], DVMI_RANK_GONE);
+	}
+}
+
+void shep_wire_peer_message(struct shep *s, const Pb__PeerMessage *msg)
+{
+	if (!s->mem.map)
+		return;
+	if (msg->kind == PB__PEER_MESSAGE__KIND__STATES)
+		take_states(s, msg);
+	else
+		shep_peers_message(s->peers, msg);
+}
+
+static void lose_node(struct shep *s, uint32_t node)
+{
+	const Pb__Placement *p = s->c->launch->placement;
+
+	for (size_t i = 0; i < p->n_nodes; i++)
+		for (size_t k = 0; p->nodes[i]->node == node && k < p->nodes[i]->n_ranks; k++)
+			mark(s, p->nodes[i]->ranks[k], DVMI_RANK_GONE);
+}
+
+void shep_wire_ranks_lost(struct shep *s, const Pb__RanksState *lost)
+{
+	if (!s->mem.map)
+		return;
+	for (size_t i = 0; i < lost->n_closed; i++)
+		mark(s, lost->closed[i], DVMI_RANK_CLOSED);
+	for (size_t i = 0; i < lost->n_gone; i++)
+		mark(s, lost->gone[i], DVMI_RANK_GONE);
+	if (lost->n_gone == 0 && lost->node != s->share->node)
+		lose_node(s, lost->node);
+}
+
+/* ---- ranks ---- */
+
+static void on_hello(uint32_t local, void *arg)
+{
+	struct shep *s = arg;
+
+	s->ranks.r[local].connected = true;
+	report_late(s);
+	if (shep_peers_is_wanted(s->peers, rank_of(s, local)))
+		shep_server_send(s->server, local, DVMI_RANK_WANTED, NULL, 0);
+}
+
+static void on_publish(uint32_t local, const uint8_t *addr, size_t len, void *arg)
+{
+	struct shep *s = arg;
+
+	shep_peers_publish(s->peers, rank_of(s, local), addr, len);
+}
+
+static void on_lookup(uint32_t local, uint32_t rank, void *arg)
+{
+	struct shep *s = arg;
+
+	shep_peers_lookup(s->peers, local, rank);
+	if (!s->ask_again)
+		s->ask_again = dvmi_clock_mono() + ASK_AGAIN;
+}
+
+static void on_goodbye(uint32_t local, void *arg)
+{
+	struct shep *s = arg;
+
+	s->ranks.r[local].closed = true;
+	mark(s, rank_of(s, local), DVMI_RANK_CLOSED);
+	report_late(s);
+}
+
+static void on_abort(uint32_t local, int code, const char *text, void *arg)
+{
+	struct shep *s = arg;
+
+	if (s->status.abort_text[0])
+		return;
+	s->status.abort_code = code;
+	snprintf(s->status.abort_text, sizeof s->status.abort_text, "rank %u: %s",
+		 rank_of(s, local), *text ? text : "aborted");
+	s->news.report = true;
+}
+
+/* Without a goodbye nobody can talk to it any more, whatever its process does. */
+static void on_lost(uint32_t local, void *arg)
+{
+	struct shep *s = arg;
+
+	shep_peers_forget(s->peers, local);
+	mark(s, rank_of(s, local), DVMI_RANK_GONE);
+}
+
+const struct shep_server_ops shep_wire_server_ops = {
+	.hello = on_hello,
+	.publish = on_publish,
+	.lookup = on_lookup,
+	.goodbye = on_goodbye,
+	.abort = on_abort,
+	.lost = on_lost,
+};
+
+/* ---- addresses ---- */
+
+static void send_answer(uint32_t local, uint32_t rank, int code, const uint8_t *addr, size_t len,
+			void *arg)
+{
+	struct shep *s = arg;
+	uint8_t body[sizeof(struct dvmi_rank_peer) + DVMI_RANK_ADDR_MAX];
+	struct dvmi_rank_peer peer = { .rank = rank, .code = code };
+
+	memcpy(body, &peer, sizeof peer);
+	if (len)
+		memcpy(body + sizeof peer, addr, len);
+	shep_server_send(s->server, local, DVMI_RANK_ADDR, body, sizeof peer + len);
+}
+
+static void send_wanted(uint32_t local, void *arg)
+{
+	struct shep *s = arg;
+
+	shep_server_send(s->server, local, DVMI_RANK_WANTED, NULL, 0);
+}
+
+static void send_peer(const Pb__PeerMessage *msg, void *arg)
+{
+	struct shep *s = arg;
+
+	shep_link_send_pb(s->link, DVMI_MSG_PEER, msg);
+}
+
+int shep_wire_create_peers(struct shep *s)
+{
+	const struct shep_peers_config config = {
+		.job = s->c->launch->job,
+		.map = s->mem.map,
+		.node_ids = s->node_ids,
+		.answer = send_answer,
+		.wanted = send_wanted,
+		.send = send_peer,
+		.arg = s,
+	};
+
+	return shep_peers_create(&s->peers, &config);
+}
+
+/* ---- turns ---- */
+
+void shep_wire_link_up(struct shep *s)
+{
+	if (!s->mem.map)
+		return;
+	if (s->share->n_ranks < s->mem.map->size)
+		tell_nodes(s);
+	shep_peers_ask_again(s->peers);
+}
+
+void shep_wire_turn(struct shep *s, uint64_t now)
+{
+	if (s->news.marked && now >= s->news.tell) {
+		s->news.marked = false;
+		s->news.tell = 0;
+		shep_server_tell_changed(s->server);
+		if (s->share->n_ranks < s->mem.map->size)
+			tell_nodes(s);
+	}
+	if (s->ask_again && now >= s->ask_again)
+		s->ask_again = shep_peers_ask_again(s->peers) ? now + ASK_AGAIN : 0;
+}
