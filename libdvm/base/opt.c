@@ -212,6 +212,15 @@ int dvmi_opt_next(struct dvmi_opt_parser *p, dvm_error_t *err)
 	return finish(p, err);
 }
 
+const char *dvmi_opt_second(struct dvmi_opt_parser *p, dvm_error_t *err)
+{
+	if (p->at < p->argc)
+		return p->argv[p->at++];
+	dvmi_error_set(err, -EINVAL, "%s needs two arguments: %s %s", p->spelled, p->spelled,
+		       p->opt->arg);
+	return NULL;
+}
+
 int dvmi_opt_bad(const struct dvmi_opt_parser *p, dvm_error_t *err, const char *fmt, ...)
 {
 	char why[DVM_ERROR_TEXT_MAX];

@@ -101,6 +101,12 @@ int dvmi_opt_duration(const struct dvmi_opt_parser *p, uint64_t *ns, dvm_error_t
 /* The index of the argument in the NULL-terminated WORDS, or -EINVAL with the nearest one. */
 int dvmi_opt_choice(const struct dvmi_opt_parser *p, const char *const *words, dvm_error_t *err);
 
+/*
+ * A second argument ("--mca NAME VALUE", as other launchers have them): the next word, which is
+ * used up. NULL with ERR where there is none.
+ */
+const char *dvmi_opt_second(struct dvmi_opt_parser *p, dvm_error_t *err);
+
 /* -EINVAL with "OPTION ARG: why", for checks of the caller's own. */
 int dvmi_opt_bad(const struct dvmi_opt_parser *p, dvm_error_t *err, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
