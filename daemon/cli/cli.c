@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "config.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "daemon/cli/cli.h"
+#include "libdvm/base/err.h"
+#include "libdvm/base/text.h"
+
+void cli_say(const struct cli *c, const char *fmt, ...)
+{
+	char line[2048];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof line, fmt, ap);
+	va_end(ap);
+	fprintf(stderr, "%s: %s\n", c->program, line);
+}
+
+int cli_fail(const struct cli *c, const dvm_error_t *err)
+{
+	cli_say(c, "%s", err->text);
+	return CLI_FAILED;
+}
+
+int cli_failf(const struct cli *c, const char *fmt, ...)
+{
+	char line[2048];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof line, fmt, ap);
+	va_end(ap);
+	cli_say(c, "%s", line);
+	return CLI_FAILED;
+}
+
+int cli_usage(const struct cli *c, const struct cli_command *cmd, const dvm_error_t *err)
+{
+	fprintf(stderr, "%s: %s\n", cmd->opt.name, err->text);
+	fprintf(stderr, "Try `%s --help`.\n", cmd->opt.name);
+	return CLI_USAGE;
+}
+
+int cli_job_parse(const char *s, uint64_t *job, dvm_error_t *err)
+{
+	if (dvmi_text_u64(s, 1, UINT64_MAX, job) < 0)
+		return dvmi_error_set(err, -EINVAL,
+				      "\"%s\" is not a job id (a number; see `dvm jobs`)", s);
+	return 0;
+}
+
+static unsigned width_of(FILE *f)
+{
+	struct winsize w;
+
+	if (ioctl(fileno(f), TIOCGWINSZ, &w) < 0 || w.ws_col < 40)
+		return 80;
+	return w.ws_col < 100 ? w.ws_col : 100;
+}
+
+static int show_help(const struct dvmi_opt_command *opt)
+{
+	struct dvmi_buf b = { 0 };
+
+	dvmi_opt_help(opt, width_of(stdout), &b);
+	fwrite(b.data, 1, b.len, stdout);
+	int rc = b.err ? CLI_FAILED : 0;
+	dvmi_buf_free(&b);
+	return rc;
+}
+
+static int set_machine(struct cli *c, const char *name, dvm_error_t *err)
+{
+	if (!*name || strchr(name, '/') || *name == '.' || strlen(name) > 63)
+		return dvmi_error_set(err, -EINVAL, "\"%s\" cannot be the name of a machine", name);
+	c->machine = name;
+	return 0;
+}
+
+int cli_options(struct cli *c, const struct cli_command *cmd, int argc, char **argv,
+		struct dvmi_opt_parser *p, cli_option_fn *set, void *arg)
+{
+	dvm_error_t err = { 0 };
+	int id, rc = 0;
+
+	dvmi_opt_init(p, &cmd->opt, argc, argv);
+	while (rc >= 0 && (id = dvmi_opt_next(p, &err)) > 0) {
+		if (id == DVMI_OPT_HELP)
+			return show_help(&cmd->opt);
+		if (id == CLI_OPT_MACHINE)
+			rc = set_machine(c, p->arg, &err);
+		else
+			rc = set(p, id, arg, &err);
+	}
+	return rc < 0 || id < 0 ? cli_usage(c, cmd, &err) : CLI_GO;
+}
+
+/* The word after "dvm " in a command's name. */
+static const char *word_of(const struct cli_command *cmd)
+{
+	return strchr(cmd->opt.name, ' ') + 1;
+}
+
+static const struct cli_command *find(const char *word)
+{
+	for (size_t i = 0; cli_commands[i]; i++)
+		if (!strcmp(word_of(cli_commands[i]), word))
+			return cli_commands[i];
+	return NULL;
+}
+
+static int unknown_command(const struct cli *c, const char *word)
+{
+	const char *words[64] = { NULL };
+	size_t n = 0;
+	dvm_error_t err;
+
+	for (size_t i = 0; cli_commands[i] && n < 63; i++)
+		if (cli_commands[i]->family)
+			words[n++] = word_of(cli_commands[i]);
+	dvmi_opt_unknown("command", word, words, &err);
+	cli_say(c, "%s", err.text);
+	fprintf(stderr, "Try `dvm --help`.\n");
+	return CLI_USAGE;
+}
+
+static void list_commands(void)
+{
+	const char *family = NULL;
+
+	for (size_t i = 0; cli_commands[i]; i++) {
+		const struct cli_command *cmd = cli_commands[i];
+
+		if (!cmd->family)
+			continue;
+		if (!family || strcmp(family, cmd->family))
+			printf("\n%s:\n", cmd->family);
+		family = cmd->family;
+		printf("  %-9s %s\n", word_of(cmd), cmd->opt.brief);
+	}
+}
+
+static int show_overview(void)
+{
+	puts("Usage: dvm [-M NAME] COMMAND [OPTION]… [ARG]…\n"
+	     "One machine made of many: starts it, shows it and runs jobs on it.");
+	list_commands();
+	puts("\nFirst steps:\n"
+	     "  dvm up -n 4                 a machine of four nodes on this host\n"
+	     "  dvm run -n 8 ./program      eight ranks of a program on it\n"
+	     "  dvm COMMAND --help          everything about one command");
+	return 0;
+}
+
+static int show_version(void)
+{
+	puts("dvm " PACKAGE_VERSION);
+	return 0;
+}
+
+/* --dump-options WHAT: for the build. WHAT is "completion", "man" or "man COMMAND". */
+static int dump_completion(void)
+{
+	const struct dvmi_opt_command *list[64];
+	const struct dvmi_opt_command *run = &cli_cmd_dvmrun.opt;
+	struct dvmi_buf b = { 0 };
+	size_t n = 0;
+
+	for (size_t i = 0; cli_commands[i] && n < 64; i++)
+		if (cli_commands[i]->family)
+			list[n++] = &cli_commands[i]->opt;
+	dvmi_opt_completion("dvm", list, n, &b);
+	dvmi_opt_completion("dvmrun", &run, 1, &b);
+	fwrite(b.data, 1, b.len, stdout);
+	int rc = b.err ? CLI_FAILED : 0;
+	dvmi_buf_free(&b);
+	return rc;
+}
+
+static int dump_manual(const char *word)
+{
+	struct dvmi_buf b = { 0 };
+
+	if (!strcmp(word, "dvmrun"))
+		dvmi_opt_manual(&cli_cmd_dvmrun.opt, &b);
+	for (size_t i = 0; cli_commands[i]; i++)
+		if (cli_commands[i]->family && !strcmp(word, "dvm"))
+			dvmi_opt_manual(&cli_commands[i]->opt, &b);
+	fwrite(b.data, 1, b.len, stdout);
+	int rc = b.err || !b.len ? CLI_FAILED : 0;
+	dvmi_buf_free(&b);
+	return rc;
+}
+
+static int dump_options(int argc, char **argv)
+{
+	if (argc == 1 && !strcmp(argv[0], "completion"))
+		return dump_completion();
+	if (argc == 2 && !strcmp(argv[0], "man"))
+		return dump_manual(argv[1]);
+	return CLI_USAGE;
+}
+
+/* The options in front of the command; *at is moved behind them. */
+static int global_options(struct cli *c, int argc, char **argv, int *at)
+{
+	dvm_error_t err;
+
+	for (; *at < argc && argv[*at][0] == '-'; (*at)++) {
+		const char *o = argv[*at], *value = NULL;
+
+		if (!strcmp(o, "--help") || !strcmp(o, "-h"))
+			return show_overview();
+		if (!strcmp(o, "--version") || !strcmp(o, "-V"))
+			return show_version();
+		if (!strcmp(o, "--dump-options"))
+			return dump_options(argc - *at - 1, argv + *at + 1);
+		if (!strncmp(o, "--machine=", 10))
+			value = o + 10;
+		else if (!strncmp(o, "-M", 2) && o[2])
+			value = o + 2;
+		else if ((!strcmp(o, "-M") || !strcmp(o, "--machine")) && *at + 1 < argc)
+			value = argv[++*at];
+		if (!value) {
+			cli_say(c, "%s comes before the command and is not known there", o);
+			fprintf(stderr, "Try `dvm --help`.\n");
+			return CLI_USAGE;
+		}
+		if (set_machine(c, value, &err) < 0) {
+			cli_say(c, "%s", err.text);
+			return CLI_USAGE;
+		}
+	}
+	return CLI_GO;
+}
+
+static int run_command(struct cli *c, const struct cli_command *cmd, int argc, char **argv)
+{
+	int rc = cmd->run(c, cmd, argc, argv);
+
+	if (fflush(stdout) == EOF || ferror(stdout)) {
+		cli_say(c, "writing the output: %s", strerror(errno));
+		return rc ? rc : CLI_FAILED;
+	}
+	return rc;
+}
+
+static int help_command(struct cli *c, int argc, char **argv)
+{
+	if (argc < 2)
+		return show_overview();
+	const struct cli_command *cmd = find(argv[1]);
+	return cmd ? show_help(&cmd->opt) : unknown_command(c, argv[1]);
+}
+
+int cli_main(int argc, char **argv)
+{
+	const char *env = getenv("DVM_MACHINE"), *slash = argc ? strrchr(argv[0], '/') : NULL;
+	const char *name = slash ? slash + 1 : argc ? argv[0] : "dvm";
+	struct cli c = { .program = "dvm", .machine = "default" };
+	dvm_error_t err;
+	int at = 1;
+
+	if (env && *env && set_machine(&c, env, &err) < 0)
+		return cli_failf(&c, "$DVM_MACHINE: %s", err.text);
+	if (!strcmp(name, "dvmrun")) {
+		c.program = "dvmrun";
+		if (argc > 1 && !strcmp(argv[1], "--version"))
+			return show_version();
+		return run_command(&c, &cli_cmd_dvmrun, argc, argv);
+	}
+	int rc = global_options(&c, argc, argv, &at);
+	if (rc != CLI_GO)
+		return rc;
+	if (at >= argc) {
+		show_overview();
+		return CLI_USAGE;
+	}
+	if (!strcmp(argv[at], "help"))
+		return help_command(&c, argc - at, argv + at);
+	const struct cli_command *cmd = find(argv[at]);
+	return cmd ? run_command(&c, cmd, argc - at, argv + at) : unknown_command(&c, argv[at]);
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "daemon/cli/commands.h"
+#include "daemon/cli/hold.h"
+#include "daemon/cli/jobspec.h"
+#include "libdvm/base/cleanup.h"
+
+/* The working directory as the user sees it: $PWD, where it says so truly, keeps their links. */
+static char *working_directory(void)
+{
+	const char *pwd = getenv("PWD");
+	struct stat a, b;
+
+	if (pwd && *pwd == '/' && stat(pwd, &a) == 0 && stat(".", &b) == 0 &&
+	    a.st_dev == b.st_dev && a.st_ino == b.st_ino)
+		return strdup(pwd);
+	return getcwd(NULL, 0);
+}
+
+static mode_t file_mask(void)
+{
+	mode_t mask = umask(077);
+
+	umask(mask);
+	return mask;
+}
+
+static int start(struct cli *c, const struct cli_jobspec *js)
+{
+	struct cli_hold_config config = { .cli = c,
+					  .output = js->output,
+					  .dir = js->dir,
+					  .launch_timeout = js->launch_timeout,
+					  .report_bindings = js->report_bindings,
+					  .quiet = js->quiet };
+	Pb__RunRequest req;
+
+	pb__run_request__init(&req);
+	req.spec = js->spec;
+	req.dry_run = js->dry_run;
+	return cli_hold_run(&config, &req);
+}
+
+static int run(struct cli *c, const struct cli_command *cmd, int argc, char **argv)
+{
+	cleanup_free char *wdir = working_directory();
+	struct dvmi_opt_parser p;
+	struct cli_jobspec js;
+	dvm_error_t err;
+
+	if (!wdir)
+		return cli_failf(c, "the working directory: %s", strerror(errno));
+	if (cli_jobspec_init(&js, environ, wdir, file_mask()) < 0)
+		return cli_failf(c, "out of memory");
+	int rc = cli_options(c, cmd, argc, argv, &p, cli_jobspec_set, &js);
+	if (rc == CLI_GO) {
+		rc = cli_jobspec_finish(&js, p.operands, (size_t)p.n_operands, &err);
+		rc = rc < 0 ? cli_usage(c, cmd, &err) : start(c, &js);
+	}
+	cli_jobspec_free(&js);
+	return rc;
+}
+
+const struct cli_command cli_cmd_run = {
+	.opt = { .name = "dvm run",
+		 .operands = "PROG [ARG]…",
+		 .brief = "run a program on the machine and wait for it",
+		 .text = "Starts PROG once a rank and passes its output, input and signals on. The "
+			 "exit "
+			 "code is that of the first rank that failed (128 + N for signal N), 124 "
+			 "after "
+			 "--timeout, 0 only when every rank returned 0.\n\n"
+			 "Ctrl-C ends the job: its ranks get TERM and 2 seconds; pressed again, "
+			 "they "
+			 "are killed at once; a third time, the prompt comes back whatever "
+			 "happens. "
+			 "Ctrl-Z stops the ranks, too.",
+		 .options = cli_run_options,
+		 .stop_at_operand = true,
+		 .min_operands = 1 },
+	.family = "Jobs",
+	.run = run,
+};
+
+const struct cli_command cli_cmd_dvmrun = {
+	.opt = { .name = "dvmrun",
+		 .operands = "PROG [ARG]…",
+		 .brief = "run a parallel program, spelled as mpirun is",
+		 .text = "The same as `dvm run`, with the options people know from mpirun and "
+			 "mpiexec.",
+		 .options = cli_dvmrun_options,
+		 .stop_at_operand = true,
+		 .min_operands = 1 },
+	.run = run,
+};

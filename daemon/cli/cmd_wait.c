@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <inttypes.h>
+#include <string.h>
+#include <time.h>
+
+#include "daemon/cli/commands.h"
+#include "daemon/cli/conn.h"
+#include "libdvm/base/clock.h"
+
+#define POLL_FIRST (10 * DVMI_MSEC)
+#define POLL_MAX   (500 * DVMI_MSEC)
+
+static const struct dvmi_opt options[] = { CLI_GENERAL_OPTIONS };
+
+static void pause_for(uint64_t ns)
+{
+	struct timespec ts = { .tv_sec = (time_t)(ns / DVMI_SEC),
+			       .tv_nsec = (long)(ns % DVMI_SEC) };
+
+	nanosleep(&ts, NULL);
+}
+
+/* The exit code once the job is over, -1 while it is not, CLI_FAILED with a message. */
+static int look(struct cli *c, uint64_t job)
+{
+	Pb__JobsRequest req = PB__JOBS_REQUEST__INIT;
+	cleanup_pb Pb__JobsReply *r = NULL;
+	dvm_error_t err;
+
+	req.all = true;
+	req.job = job;
+	if (cli_ask(c, DVMI_MSG_JOBS, &req, &pb__jobs_reply__descriptor, &r, &err) < 0)
+		return cli_fail(c, &err);
+	if (!r->n_jobs)
+		return cli_failf(c, "there is no job %" PRIu64, job);
+	return r->jobs[0]->ended ? r->jobs[0]->exit_code & 0xff : -1;
+}
+
+static int run(struct cli *c, const struct cli_command *cmd, int argc, char **argv)
+{
+	struct dvmi_opt_parser p;
+	dvm_error_t err;
+	uint64_t job;
+	int rc = cli_options(c, cmd, argc, argv, &p, NULL, NULL);
+
+	if (rc != CLI_GO)
+		return rc;
+	if (cli_job_parse(p.operands[0], &job, &err) < 0)
+		return cli_usage(c, cmd, &err);
+	for (uint64_t wait = POLL_FIRST; (rc = look(c, job)) < 0;
+	     wait = wait * 2 < POLL_MAX ? wait * 2 : POLL_MAX)
+		pause_for(wait);
+	return rc;
+}
+
+const struct cli_command cli_cmd_wait = {
+	.opt = { .name = "dvm wait",
+		 .operands = "JOB",
+		 .brief = "wait for the end of a job; its exit code is this command's",
+		 .options = options,
+		 .words = "@job",
+		 .min_operands = 1,
+		 .max_operands = 1 },
+	.family = "Jobs",
+	.run = run,
+};

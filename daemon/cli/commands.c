@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "daemon/cli/commands.h"
+
+const struct cli_command *const cli_commands[] = {
+	/* The machine */
+	&cli_cmd_up,
+	&cli_cmd_nodes,
+	&cli_cmd_add,
+	&cli_cmd_remove,
+	&cli_cmd_token,
+	&cli_cmd_join,
+	&cli_cmd_leave,
+	&cli_cmd_halt,
+	/* Jobs */
+	&cli_cmd_run,
+	&cli_cmd_jobs,
+	&cli_cmd_ps,
+	&cli_cmd_logs,
+	&cli_cmd_attach,
+	&cli_cmd_wait,
+	&cli_cmd_signal,
+	&cli_cmd_cancel,
+	/* When something is wrong */
+	&cli_cmd_doctor,
+	&cli_cmd_log,
+	&cli_cmd_info,
+	NULL,
+};

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Every command: one file (or family) each, named cmd_*.c. */
+#ifndef DVMD_CLI_COMMANDS_H
+#define DVMD_CLI_COMMANDS_H
+
+#include "daemon/cli/cli.h"
+
+extern const struct cli_command cli_cmd_add;
+extern const struct cli_command cli_cmd_attach;
+extern const struct cli_command cli_cmd_cancel;
+extern const struct cli_command cli_cmd_doctor;
+extern const struct cli_command cli_cmd_halt;
+extern const struct cli_command cli_cmd_info;
+extern const struct cli_command cli_cmd_jobs;
+extern const struct cli_command cli_cmd_join;
+extern const struct cli_command cli_cmd_leave;
+extern const struct cli_command cli_cmd_log;
+extern const struct cli_command cli_cmd_logs;
+extern const struct cli_command cli_cmd_nodes;
+extern const struct cli_command cli_cmd_ps;
+extern const struct cli_command cli_cmd_remove;
+extern const struct cli_command cli_cmd_run;
+extern const struct cli_command cli_cmd_signal;
+extern const struct cli_command cli_cmd_token;
+extern const struct cli_command cli_cmd_up;
+extern const struct cli_command cli_cmd_wait;
+
+#endif

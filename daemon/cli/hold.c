@@ -1,0 +1,558 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/cli/conn.h"
+#include "daemon/cli/hold.h"
+#include "daemon/cli/input.h"
+#include "daemon/cli/placement.h"
+#include "daemon/cli/relay.h"
+#include "daemon/cli/session.h"
+#include "daemon/cli/show.h"
+#include "daemon/cli/sink.h"
+#include "libdvm/base/cleanup.h"
+#include "libdvm/base/clock.h"
+#include "libdvm/base/err.h"
+
+#define NOTICE_MS 3000 /* of waiting, after which the user hears for what */
+#define LEADER_MS 700  /* what the leader's own notice is given to come first */
+#define DRAIN_MS  250  /* the job has ended: its last output is asked for this often */
+#define DRAIN_MAX 20   /* times in a row without any arriving */
+#define GRACE_NS  (2 * DVMI_SEC)
+#define LEAVE_MS  4000 /* after Ctrl-C: the prompt comes back, whatever happens */
+
+struct hold {
+	const struct cli_hold_config *config;
+	const struct cli *cli;
+	const Pb__RunRequest *req; /* NULL: attached */
+	uv_loop_t loop;
+	struct cli_session *session;
+	struct cli_relay *relay;
+	struct cli_printer *printer;
+	struct cli_sink *sink;
+	struct cli_input *input;
+	uv_timer_t notice, launch, drain, leave;
+
+	uint64_t job; /* 0 until accepted */
+	bool started;
+	char *phase; /* what the launch waits for, as the leader put it */
+	Pb__JobEvent *ended;
+	Pb__JobSignal *wish; /* to be said again after a reconnect, or NULL */
+	int die_of;	     /* signal that ended the job through us */
+	int failed;	     /* exit status that outranks the job's, or 0 */
+	unsigned drain_tries;
+	bool finishing; /* no more output is waited for */
+	bool finished;	/* everything is printed */
+	int status;
+};
+
+static void say(const struct hold *h, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void say(const struct hold *h, const char *fmt, ...)
+{
+	char line[2048];
+	va_list ap;
+
+	if (h->config->quiet)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof line, fmt, ap);
+	va_end(ap);
+	cli_say(h->cli, "%s", line);
+}
+
+static void leave(struct hold *h, int status)
+{
+	h->status = status;
+	uv_stop(&h->loop);
+}
+
+/* ---- the end ---- */
+
+static void finish(struct hold *h)
+{
+	if (h->finishing)
+		return;
+	h->finishing = true;
+	uv_timer_stop(&h->drain);
+	if (h->sink)
+		cli_sink_finish(h->sink);
+	else
+		leave(h, h->failed);
+}
+
+/* The first node some of whose output is still under way, or NULL. */
+static const Pb__OutputEnd *missing(const struct hold *h)
+{
+	for (size_t i = 0; i < h->ended->n_ends; i++) {
+		const Pb__OutputEnd *e = h->ended->ends[i];
+
+		if (!e->lost && cli_session_arrived(h->session, e->node) < e->seq)
+			return e;
+	}
+	return NULL;
+}
+
+static void on_drain_timer(uv_timer_t *t)
+{
+	struct hold *h = t->data;
+	const Pb__OutputEnd *e = missing(h);
+
+	if (++h->drain_tries <= DRAIN_MAX) {
+		cli_session_ask_again(h->session, e->node);
+		return;
+	}
+	cli_say(h->cli, "job %" PRIu64 ": the last output of node %u did not arrive", h->job,
+		e->node);
+	finish(h);
+}
+
+static void check_drained(struct hold *h)
+{
+	if (!h->ended || h->finishing)
+		return;
+	h->drain_tries = 0;
+	if (!missing(h))
+		finish(h);
+	else
+		uv_timer_start(&h->drain, on_drain_timer, DRAIN_MS, DRAIN_MS);
+}
+
+static void report_failure(const struct hold *h)
+{
+	const char *text = h->ended->text;
+	int code = h->ended->exit_code;
+
+	if (h->die_of || (code == 0 && !*text))
+		return;
+	if (code == 0)
+		say(h, "job %" PRIu64 ": %s", h->job, text);
+	else if (*text)
+		cli_say(h->cli, "job %" PRIu64 ": %s; see `dvm logs %" PRIu64 "`", h->job, text,
+			h->job);
+	else
+		cli_say(h->cli, "job %" PRIu64 ": exit code %d; see `dvm logs %" PRIu64 "`", h->job,
+			code, h->job);
+}
+
+static void on_sink_finished(void *arg)
+{
+	struct hold *h = arg;
+
+	h->finished = true;
+	if (h->ended && !h->failed)
+		report_failure(h);
+	leave(h, h->failed ? h->failed : h->ended ? h->ended->exit_code & 0xff : CLI_FAILED);
+}
+
+static void on_printed(uint32_t node, uint64_t seq, void *arg)
+{
+	struct hold *h = arg;
+
+	cli_session_ack(h->session, node, seq); /* while away: told by ATTACH */
+}
+
+/* ---- making the job end ---- */
+
+static void wish(struct hold *h, int sig, uint64_t grace, const char *reason)
+{
+	Pb__JobSignal msg;
+
+	pb__job_signal__init(&msg);
+	msg.job = h->job;
+	msg.signal = sig;
+	msg.end = true;
+	msg.grace_ns = grace;
+	msg.reason = (char *)reason;
+	dvmi_pb_free(h->wish);
+	h->wish = dvmi_pb_dup(&msg);
+	cli_session_signal(h->session, &msg);
+}
+
+static void on_sink_failed(int code, void *arg)
+{
+	struct hold *h = arg;
+
+	if (code == -EPIPE) {
+		h->die_of = SIGPIPE;
+		wish(h, SIGPIPE, GRACE_NS, "nobody reads its output any more");
+	} else {
+		cli_say(h->cli, "writing the output: %s; job %" PRIu64 " ends", dvm_strerror(code),
+			h->job);
+		h->failed = CLI_FAILED;
+		wish(h, SIGTERM, GRACE_NS, "its output could not be written");
+	}
+}
+
+static const struct cli_sink_ops sink_ops = { .printed = on_printed,
+					      .failed = on_sink_failed,
+					      .finished = on_sink_finished };
+
+static void on_leave_timeout(uv_timer_t *t)
+{
+	struct hold *h = t->data;
+
+	cli_say(h->cli, "job %" PRIu64 " has not ended yet; dvmd goes on ending it (dvm jobs)",
+		h->job);
+	leave(h, CLI_FAILED);
+}
+
+static void on_end(int sig, unsigned times, void *arg)
+{
+	struct hold *h = arg;
+
+	h->die_of = sig;
+	if (!h->job || times > 2) {
+		leave(h, CLI_FAILED);
+		return;
+	}
+	uv_timer_start(&h->leave, on_leave_timeout, LEAVE_MS, 0);
+	if (times == 1) {
+		if (isatty(STDERR_FILENO))
+			say(h, "ending job %" PRIu64 "; again to kill it at once", h->job);
+		wish(h, sig, GRACE_NS, sig == SIGINT ? "interrupted" : "ended by its dvm run");
+	} else {
+		wish(h, SIGKILL, 0, "killed by the user");
+	}
+}
+
+static void on_forward(int sig, void *arg)
+{
+	struct hold *h = arg;
+	Pb__JobSignal msg;
+
+	if (!h->job)
+		return;
+	pb__job_signal__init(&msg);
+	msg.job = h->job;
+	msg.signal = sig;
+	cli_session_signal(h->session, &msg);
+}
+
+static bool on_flushed(void *arg)
+{
+	struct hold *h = arg;
+
+	return cli_session_flushed(h->session);
+}
+
+static void on_continued(void *arg)
+{
+	struct hold *h = arg;
+
+	if (h->input)
+		cli_input_recheck(h->input);
+}
+
+static const struct cli_relay_ops relay_ops = {
+	.end = on_end, .forward = on_forward, .flushed = on_flushed, .continued = on_continued
+};
+
+/* ---- the start ---- */
+
+static void on_notice(uv_timer_t *t)
+{
+	struct hold *h = t->data;
+
+	if (!h->job)
+		say(h, "waiting for dvmd to place the job");
+	else if (!h->phase)
+		say(h, "waiting for the ranks to start");
+}
+
+static void on_launch_timeout(uv_timer_t *t)
+{
+	struct hold *h = t->data;
+
+	cli_say(h->cli, "the ranks do not run yet (--launch-timeout): %s",
+		h->phase ? h->phase
+		: h->job ? "waiting for them to start"
+			 : "the job is not placed");
+	h->failed = CLI_FAILED;
+	if (!h->job)
+		leave(h, CLI_FAILED);
+	else
+		wish(h, SIGKILL, 0, "its ranks did not start in time");
+	uv_timer_start(&h->leave, on_leave_timeout, LEAVE_MS, 0);
+}
+
+static int show_dry_run(const struct hold *h, const Pb__Placement *p)
+{
+	if (h->config->output == CLI_OUTPUT_JSON)
+		return cli_json_print(cli_placement_json(p));
+	return h->config->report_bindings ? cli_placement_print(p, stdout)
+					  : cli_placement_print_map(p, stdout);
+}
+
+static int open_output(struct hold *h, const Pb__Placement *placement)
+{
+	struct cli_printer_config pc = { .output = h->config->output,
+					 .out = STDOUT_FILENO,
+					 .err = STDERR_FILENO,
+					 .dir = h->config->dir,
+					 .job = h->job };
+	Pb__Placement *copy = dvmi_pb_dup(placement);
+	int rc = copy ? cli_printer_create(&h->printer, &pc) : -ENOMEM;
+
+	if (rc == 0)
+		rc = cli_sink_open(&h->sink, &h->loop, h->printer, &sink_ops, h);
+	if (rc == 0)
+		cli_sink_placement(h->sink, copy);
+	else
+		dvmi_pb_free(copy);
+	return rc;
+}
+
+static int open_input(struct hold *h, const Pb__Placement *placement)
+{
+	if (!h->req || h->req->spec->stdin_to == PB__STDIN_TO__STDIN_NONE)
+		return 0;
+	return cli_input_open(&h->input, &h->loop, STDIN_FILENO, h->session, placement,
+			      h->req->spec->stdin_to == PB__STDIN_TO__STDIN_ALL);
+}
+
+/* Nothing to hold: the placement, or the id of a job that goes on by itself. */
+static void answer_only(struct hold *h, const Pb__RunReply *r)
+{
+	if (h->req->dry_run)
+		show_dry_run(h, r->placement);
+	else
+		printf("%" PRIu64 "\n", h->job);
+	leave(h, 0);
+}
+
+static void on_accepted(const Pb__RunReply *r, void *arg)
+{
+	struct hold *h = arg;
+	Pb__Placement none = PB__PLACEMENT__INIT;
+	const Pb__Placement *p = r->placement ? r->placement : &none;
+	bool only = h->req && (h->req->dry_run || h->req->spec->detached);
+
+	h->job = r->job;
+	for (size_t i = 0; i < p->n_notes; i++)
+		say(h, "note: %s", p->notes[i]);
+	if (h->config->report_bindings && !(h->req && h->req->dry_run))
+		cli_placement_print(p, stderr);
+	if (only) {
+		answer_only(h, r);
+		return;
+	}
+	uv_timer_start(&h->notice, on_notice, NOTICE_MS + LEADER_MS, 0);
+	int rc = open_output(h, p);
+	if (rc == 0)
+		rc = open_input(h, p);
+	if (rc < 0) {
+		cli_say(h->cli, "%s: %s", h->config->dir ? h->config->dir : "output",
+			dvm_strerror(rc));
+		h->failed = CLI_FAILED;
+		leave(h, CLI_FAILED); /* the job ends with our connection */
+	}
+}
+
+static void on_started(struct hold *h)
+{
+	h->started = true;
+	uv_timer_stop(&h->notice);
+	uv_timer_stop(&h->launch);
+}
+
+static void on_phase(struct hold *h, const char *text)
+{
+	if (h->phase && !strcmp(h->phase, text))
+		return;
+	free(h->phase);
+	h->phase = strdup(text);
+	say(h, "%s", text);
+}
+
+static void on_event(const Pb__JobEvent *e, void *arg)
+{
+	struct hold *h = arg;
+
+	switch (e->kind) {
+	case PB__JOB_EVENT__KIND__PHASE:
+		on_phase(h, e->text);
+		break;
+	case PB__JOB_EVENT__KIND__STARTED:
+		on_started(h);
+		break;
+	case PB__JOB_EVENT__KIND__WARNING:
+		say(h, "job %" PRIu64 ": %s", h->job, e->text);
+		break;
+	case PB__JOB_EVENT__KIND__ENDED:
+		on_started(h);
+		uv_timer_stop(&h->leave);
+		if (!h->ended)
+			h->ended = dvmi_pb_dup(e);
+		check_drained(h);
+		break;
+	default:
+		break;
+	}
+}
+
+static void on_output(Pb__Output *o, void *arg)
+{
+	struct hold *h = arg;
+
+	cli_sink_push(h->sink, o);
+	check_drained(h);
+}
+
+static void on_stdin_ack(const Pb__StdinAck *ack, void *arg)
+{
+	struct hold *h = arg;
+
+	if (h->input)
+		cli_input_acked(h->input, ack);
+}
+
+static void on_resumed(void *arg)
+{
+	struct hold *h = arg;
+
+	if (h->input)
+		cli_input_resend(h->input);
+	if (h->wish)
+		cli_session_signal(h->session, h->wish);
+}
+
+static void on_refused(const dvm_error_t *err, void *arg)
+{
+	struct hold *h = arg;
+
+	if (err->code != -ENOENT) /* it has ended meanwhile */
+		say(h, "%s", err->text);
+}
+
+static void on_failed(const dvm_error_t *err, void *arg)
+{
+	struct hold *h = arg;
+
+	h->failed = CLI_FAILED;
+	if (h->job)
+		cli_say(h->cli,
+			"%s; `dvm jobs` and `dvm logs %" PRIu64
+			"` tell what became of job %" PRIu64,
+			err->text, h->job, h->job);
+	else
+		cli_fail(h->cli, err);
+	if (h->finishing)
+		return;
+	finish(h);
+}
+
+static const struct cli_session_ops session_ops = { .accepted = on_accepted,
+						    .resumed = on_resumed,
+						    .event = on_event,
+						    .output = on_output,
+						    .stdin_ack = on_stdin_ack,
+						    .refused = on_refused,
+						    .failed = on_failed };
+
+/* ---- life ---- */
+
+static void add_timer(struct hold *h, uv_timer_t *t)
+{
+	uv_timer_init(&h->loop, t);
+	t->data = h;
+}
+
+static int open_session(struct hold *h, dvm_error_t *err)
+{
+	cleanup_free char *path = cli_socket(h->cli, err);
+
+	return path ? cli_session_open(&h->session, &h->loop, path, &session_ops, h, err)
+		    : err->code;
+}
+
+static int open_all(struct hold *h, dvm_error_t *err)
+{
+	add_timer(h, &h->notice);
+	add_timer(h, &h->launch);
+	add_timer(h, &h->drain);
+	add_timer(h, &h->leave);
+	int rc = open_session(h, err);
+	if (rc == 0 && (rc = cli_relay_open(&h->relay, &h->loop, &relay_ops, h)) < 0)
+		dvmi_error_code(err, rc, "signals");
+	return rc;
+}
+
+static void close_timer(uv_timer_t *t)
+{
+	uv_close((uv_handle_t *)t, NULL);
+}
+
+static void close_all(struct hold *h)
+{
+	cli_input_close(h->input);
+	cli_session_close(h->session);
+	cli_relay_close(h->relay);
+	cli_sink_destroy(h->sink);
+	close_timer(&h->notice);
+	close_timer(&h->launch);
+	close_timer(&h->drain);
+	close_timer(&h->leave);
+	uv_run(&h->loop, UV_RUN_DEFAULT);
+	uv_loop_close(&h->loop);
+	cli_printer_destroy(h->printer);
+	dvmi_pb_free(h->ended);
+	dvmi_pb_free(h->wish);
+	free(h->phase);
+}
+
+static int run_loop(struct hold *h)
+{
+	if (h->config->launch_timeout)
+		uv_timer_start(&h->launch, on_launch_timeout,
+			       (h->config->launch_timeout + DVMI_MSEC - 1) / DVMI_MSEC, 0);
+	uv_timer_start(&h->notice, on_notice, NOTICE_MS, 0);
+	uv_run(&h->loop, UV_RUN_DEFAULT);
+	/* Left although somebody does not read our output: its thread cannot be waited for. */
+	if (h->sink && !h->finished) {
+		if (h->die_of)
+			cli_relay_die(h->die_of);
+		_exit(h->status);
+	}
+	return h->status;
+}
+
+static int hold(struct hold *h, uint64_t attach)
+{
+	dvm_error_t err = { 0 };
+
+	if (uv_loop_init(&h->loop) < 0)
+		return cli_failf(h->cli, "no event loop: %s", strerror(errno));
+	int status, rc = open_all(h, &err);
+	if (rc == 0) {
+		rc = h->req ? cli_session_run(h->session, h->req)
+			    : cli_session_attach(h->session, attach);
+		if (rc < 0)
+			dvmi_error_code(&err, rc, "sending to dvmd");
+	}
+	status = rc < 0 ? cli_fail(h->cli, &err) : run_loop(h);
+	close_all(h);
+	if (h->die_of) {
+		fflush(NULL);
+		cli_relay_die(h->die_of);
+	}
+	return status;
+}
+
+int cli_hold_run(const struct cli_hold_config *config, const Pb__RunRequest *req)
+{
+	struct hold h = { .config = config, .cli = config->cli, .req = req };
+
+	return hold(&h, 0);
+}
+
+int cli_hold_attach(const struct cli_hold_config *config, uint64_t job)
+{
+	struct hold h = { .config = config, .cli = config->cli };
+
+	return hold(&h, job);
+}

@@ -1,0 +1,707 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "daemon/cli/jobspec.h"
+#include "libdvm/base/cleanup.h"
+#include "libdvm/base/err.h"
+#include "libdvm/base/hostlist.h"
+#include "libdvm/base/text.h"
+
+#define RANKS_MAX    1048576u
+#define HOSTFILE_MAX (4u << 20) /* bytes */
+
+enum id {
+	RANKS = 1,
+	NODES,
+	PER_NODE,
+	MAP_BY,
+	BIND_TO,
+	HOSTS,
+	HOSTFILE,
+	EXCLUDE,
+	OVERSUBSCRIBE,
+	NO_OVERSUBSCRIBE,
+	EXCLUSIVE,
+	MEM_PER_RANK,
+	ENV,
+	WDIR,
+	STDIN,
+	OUTPUT,
+	TAG_OUTPUT,
+	TIMEOUT,
+	LAUNCH_TIMEOUT,
+	KEEP_GOING,
+	DETACH,
+	NAME,
+	DRY_RUN,
+	REPORT_BINDINGS,
+	QUIET,
+	MCA,
+	GENV,
+	IGNORED,
+};
+
+#define MAP_WORDS    "slot core node numa ppr:"
+#define BIND_WORDS   "auto none core numa thread"
+#define OUTPUT_WORDS "raw lines tag json dir="
+
+/* What both tables say in the same words. */
+#define COMMON_PLACEMENT                                                                           \
+	{ EXCLUDE, 0, "exclude", NULL, "LIST", NULL, "nodes that are not to be used", "@node" },   \
+		{ MEM_PER_RANK,                                                                    \
+		  0,                                                                               \
+		  "mem-per-rank",                                                                  \
+		  NULL,                                                                            \
+		  "SIZE",                                                                          \
+		  NULL,                                                                            \
+		  "memory each rank is promised and limited to (512M, 2G)",                        \
+		  NULL },                                                                          \
+	{                                                                                          \
+		EXCLUSIVE, 0, "exclusive", NULL, NULL, NULL,                                       \
+			"no other job on the nodes of this one", NULL                              \
+	}
+#define COMMON_RUN                                                                                 \
+	{ ENV,                                                                                     \
+	  'x',                                                                                     \
+	  "env",                                                                                   \
+	  NULL,                                                                                    \
+	  "VAR[=VALUE]",                                                                           \
+	  "The ranks' world",                                                                      \
+	  "set VAR for the ranks; the environment of this command goes to them anyway",            \
+	  NULL },                                                                                  \
+		{ WDIR,                                                                            \
+		  0,                                                                               \
+		  "wdir",                                                                          \
+		  "-wdir -wd",                                                                     \
+		  "DIR",                                                                           \
+		  NULL,                                                                            \
+		  "working directory of the ranks (default: the one here)",                        \
+		  "@dir" },                                                                        \
+		{ STDIN,                                                                           \
+		  'i',                                                                             \
+		  "stdin",                                                                         \
+		  "-stdin",                                                                        \
+		  "none|0|all",                                                                    \
+		  NULL,                                                                            \
+		  "which ranks read this command's input (default: 0)",                            \
+		  "none 0 all" },                                                                  \
+		{ OUTPUT,                                                                          \
+		  0,                                                                               \
+		  "output",                                                                        \
+		  NULL,                                                                            \
+		  "HOW",                                                                           \
+		  NULL,                                                                            \
+		  "raw, lines (whole lines), tag (lines behind \"[RANK] \"), json (an object a "   \
+		  "line) or "                                                                      \
+		  "dir=D (files D/rank.N.out and .err); default: raw to a terminal, else lines",   \
+		  OUTPUT_WORDS },                                                                  \
+		{ TIMEOUT,                                                                         \
+		  0,                                                                               \
+		  "timeout",                                                                       \
+		  "-timeout",                                                                      \
+		  "TIME",                                                                          \
+		  "How it runs",                                                                   \
+		  "end the job after TIME (90, 10m, 1h30m); exit code 124",                        \
+		  NULL },                                                                          \
+		{ LAUNCH_TIMEOUT,                                                                  \
+		  0,                                                                               \
+		  "launch-timeout",                                                                \
+		  NULL,                                                                            \
+		  "TIME",                                                                          \
+		  NULL,                                                                            \
+		  "give up when the ranks do not run after TIME",                                  \
+		  NULL },                                                                          \
+		{ KEEP_GOING,                                                                      \
+		  0,                                                                               \
+		  "keep-going",                                                                    \
+		  NULL,                                                                            \
+		  NULL,                                                                            \
+		  NULL,                                                                            \
+		  "a rank that fails does not end the others",                                     \
+		  NULL },                                                                          \
+		{ DETACH,                                                                          \
+		  'd',                                                                             \
+		  "detach",                                                                        \
+		  NULL,                                                                            \
+		  NULL,                                                                            \
+		  NULL,                                                                            \
+		  "print the job's id and leave; see `dvm attach`, `dvm logs`, `dvm wait`",        \
+		  NULL },                                                                          \
+		{ NAME, 0, "name", NULL, "NAME", NULL, "what the job is called in lists", NULL },  \
+		{ DRY_RUN,                                                                         \
+		  0,                                                                               \
+		  "dry-run",                                                                       \
+		  "-dry-run --do-not-launch -do-not-launch",                                       \
+		  NULL,                                                                            \
+		  NULL,                                                                            \
+		  "show where the ranks would go, start nothing",                                  \
+		  NULL },                                                                          \
+		{ REPORT_BINDINGS,                                                                 \
+		  0,                                                                               \
+		  "report-bindings",                                                               \
+		  "-report-bindings",                                                              \
+		  NULL,                                                                            \
+		  NULL,                                                                            \
+		  "say on stderr where each rank goes and what it is bound to",                    \
+		  NULL },                                                                          \
+	{                                                                                          \
+		QUIET, 'q', "quiet", "-quiet", NULL, NULL, "no notes and warnings, only errors",   \
+			NULL                                                                       \
+	}
+
+const struct dvmi_opt cli_run_options[] = {
+	{ RANKS, 'n', "ranks", "-np --np", "N", "Placement", "start N ranks (default: one a slot)",
+	  NULL },
+	{ NODES, 'N', "nodes", NULL, "N", NULL, "spread them over N nodes", NULL },
+	{ PER_NODE, 0, "per-node", "-ppn --ppn", "K", NULL, "K ranks on each node", NULL },
+	{ MAP_BY, 0, "map-by", NULL, "HOW", NULL,
+	  "fill the nodes one by one (slot, core, numa), deal ranks out in turn (node), or put K "
+	  "on each node or NUMA domain (ppr:K:node, ppr:K:numa)",
+	  MAP_WORDS },
+	{ BIND_TO, 0, "bind-to", NULL, "auto|none|core|numa|thread", NULL,
+	  "what each rank is bound to (default: what suits the placement)", BIND_WORDS },
+	{ HOSTS, 'H', "host", "-host --hosts", "LIST", NULL,
+	  "nodes to use, with a number of slots where it is not their own: a,b:2,node[3-5]",
+	  "@node" },
+	{ HOSTFILE, 0, "hostfile", "-hostfile -machinefile --machinefile", "FILE", NULL,
+	  "the same from a file, one a line: NAME slots=N", "@file" },
+	{ OVERSUBSCRIBE, 0, "oversubscribe", "-oversubscribe", NULL, NULL,
+	  "allow more ranks than slots", NULL },
+	COMMON_PLACEMENT,
+	COMMON_RUN,
+	{ TAG_OUTPUT, 0, "tag-output", "-tag-output", NULL, NULL, NULL, NULL },
+	CLI_GENERAL_OPTIONS,
+};
+
+const struct dvmi_opt cli_dvmrun_options[] = {
+	{ RANKS, 'n', "np", "-np -c --n --ranks", "N", "Placement",
+	  "start N ranks (default: one a slot)", NULL },
+	{ PER_NODE, 'N', "npernode", "-npernode -ppn --ppn -perhost", "K", NULL,
+	  "K ranks on each node", NULL },
+	{ MAP_BY, 0, "map-by", "-map-by", "HOW", NULL,
+	  "slot, core, node, numa, ppr:K:node or ppr:K:numa; :oversubscribe may follow",
+	  MAP_WORDS },
+	{ BIND_TO, 0, "bind-to", "-bind-to", "none|core|numa|hwthread", NULL,
+	  "what each rank is bound to", "none core numa hwthread socket" },
+	{ HOSTS, 'H', "host", "-host -hosts --hosts", "LIST", NULL,
+	  "nodes to use, with a number of slots where it is not their own: a,b:2", "@node" },
+	{ HOSTFILE, 'f', "hostfile", "-hostfile -machinefile --machinefile", "FILE", NULL,
+	  "the same from a file, one a line: NAME slots=N", "@file" },
+	{ OVERSUBSCRIBE, 0, "oversubscribe", "-oversubscribe", NULL, NULL,
+	  "allow more ranks than slots", NULL },
+	{ NO_OVERSUBSCRIBE, 0, "nooversubscribe", "-nooversubscribe", NULL, NULL,
+	  "do not (the default)", NULL },
+	{ NODES, 0, "nodes", NULL, "N", NULL, "spread the ranks over N nodes", NULL },
+	COMMON_PLACEMENT,
+	COMMON_RUN,
+	{ TAG_OUTPUT, 'l', "tag-output", "-tag-output", NULL, NULL, "the same as --output tag",
+	  NULL },
+	{ MCA, 0, "mca", "-mca --gmca -gmca", "NAME VALUE", "Taken for mpirun's sake",
+	  "for ranks that are Open MPI programs: OMPI_MCA_NAME=VALUE in their environment", NULL },
+	{ GENV, 0, "genv", "-genv -env --env-set", "NAME VALUE", NULL,
+	  "as MPICH's mpiexec has it: the same as -x NAME=VALUE", NULL },
+	{ IGNORED, 0, "allow-run-as-root", "-allow-run-as-root -genvall", NULL, NULL,
+	  "accepted and without effect", NULL },
+	CLI_GENERAL_OPTIONS,
+};
+
+/* ---- building the message: everything in it is malloc'ed, so dvmi_pb_free() frees it ---- */
+
+static int add_pointer(void *vector, size_t *n, void *p)
+{
+	void **v = *(void ***)vector;
+
+	if (!p)
+		return -ENOMEM;
+	/* Grown at powers of two, so the capacity need not be kept. */
+	if ((*n & (*n - 1)) == 0) {
+		v = realloc(v, (*n ? *n * 2 : 1) * sizeof *v);
+		if (!v)
+			return -ENOMEM;
+		*(void ***)vector = v;
+	}
+	v[(*n)++] = p;
+	return 0;
+}
+
+static int add_string(char ***v, size_t *n, const char *s)
+{
+	char *copy = strdup(s);
+	int rc = add_pointer(v, n, copy);
+
+	if (rc < 0)
+		free(copy);
+	return rc;
+}
+
+static int set_string(char **field, const char *s)
+{
+	char *copy = strdup(s);
+
+	if (!copy)
+		return -ENOMEM;
+	if (*field != protobuf_c_empty_string)
+		free(*field);
+	*field = copy;
+	return 0;
+}
+
+static int add_host(Pb__JobSpec *spec, const char *name, uint32_t slots)
+{
+	Pb__HostRequest *h = malloc(sizeof *h);
+
+	if (!h)
+		return -ENOMEM;
+	pb__host_request__init(h);
+	h->slots = slots;
+	if (set_string(&h->name, name) < 0 || add_pointer(&spec->hosts, &spec->n_hosts, h) < 0) {
+		dvmi_pb_free(h);
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+/* Sets NAME=VALUE among the ranks' environment, replacing what is there. */
+static int set_env(Pb__JobSpec *spec, const char *pair)
+{
+	size_t len = strcspn(pair, "=") + 1;
+
+	for (size_t i = 0; i < spec->n_env; i++)
+		if (!strncmp(spec->env[i], pair, len))
+			return set_string(&spec->env[i], pair);
+	return add_string(&spec->env, &spec->n_env, pair);
+}
+
+int cli_jobspec_init(struct cli_jobspec *js, char *const *envp, const char *wdir, uint32_t mask)
+{
+	*js = (struct cli_jobspec){ .spec = malloc(sizeof *js->spec) };
+	if (!js->spec)
+		return -ENOMEM;
+	pb__job_spec__init(js->spec);
+	js->spec->umask = mask;
+	int rc = set_string(&js->spec->wdir, wdir);
+	for (; rc == 0 && *envp; envp++)
+		rc = strchr(*envp, '=') ? add_string(&js->spec->env, &js->spec->n_env, *envp) : 0;
+	if (rc < 0)
+		cli_jobspec_free(js);
+	return rc;
+}
+
+void cli_jobspec_free(struct cli_jobspec *js)
+{
+	dvmi_pb_free(js->spec);
+	js->spec = NULL;
+}
+
+/* ---- values ---- */
+
+/* NAME or NAME:SLOTS, the name possibly folded; N bytes of S. */
+static int add_host_item(Pb__JobSpec *spec, const char *s, size_t n, dvm_error_t *err)
+{
+	cleanup_free char *item = strndup(s, n);
+	struct dvmi_hostlist list = { 0 };
+	uint64_t slots = 0;
+
+	if (!item)
+		return dvmi_error_code(err, -ENOMEM, "hosts");
+	char *colon = strrchr(item, ':');
+	if (colon && dvmi_text_u64(colon + 1, 1, RANKS_MAX, &slots) < 0)
+		return dvmi_error_set(err, -EINVAL,
+				      "\"%s\": the number of slots behind a colon is 1 or more",
+				      item);
+	if (colon)
+		*colon = '\0';
+	int rc = dvmi_hostlist_parse(&list, item, err);
+	for (size_t i = 0; rc >= 0 && i < list.n; i++)
+		rc = add_host(spec, list.names[i], (uint32_t)slots);
+	dvmi_hostlist_free(&list);
+	return rc < 0 ? rc : 0;
+}
+
+/* The length of the first item of a list: up to a comma outside brackets. */
+static size_t item_length(const char *s)
+{
+	size_t n = 0;
+
+	for (bool inside = false; s[n] && (inside || s[n] != ','); n++)
+		inside = s[n] == '[' || (inside && s[n] != ']');
+	return n;
+}
+
+int cli_jobspec_hosts(Pb__JobSpec *spec, const char *list, dvm_error_t *err)
+{
+	for (;;) {
+		size_t n = item_length(list);
+		int rc = add_host_item(spec, list, n, err);
+
+		if (rc < 0 || !list[n])
+			return rc;
+		list += n + 1;
+	}
+}
+
+/* "slots=N" or "max_slots=N" behind a name; what other launchers have there is not guessed at. */
+static int host_line(Pb__JobSpec *spec, char *line, dvm_error_t *err)
+{
+	char *save, *name = strtok_r(line, " \t\r", &save), *word;
+	size_t first = spec->n_hosts;
+	uint64_t slots = 0;
+
+	if (!name)
+		return 0;
+	int rc = add_host_item(spec, name, strlen(name), err);
+	while (rc == 0 && (word = strtok_r(NULL, " \t\r", &save))) {
+		char *value = strchr(word, '=');
+
+		if (!value || dvmi_text_u64(value + 1, 1, RANKS_MAX, &slots) < 0)
+			return dvmi_error_set(err, -EINVAL, "\"%s\": expected slots=N", word);
+		if (!strncmp(word, "max", 3))
+			continue;
+		if (strncmp(word, "slots=", 6) != 0)
+			return dvmi_error_set(err, -EINVAL, "\"%s\": expected slots=N", word);
+		for (size_t i = first; i < spec->n_hosts; i++)
+			spec->hosts[i]->slots = (uint32_t)slots;
+	}
+	return rc;
+}
+
+int cli_jobspec_hostfile(Pb__JobSpec *spec, const char *text, dvm_error_t *err)
+{
+	cleanup_free char *copy = strdup(text);
+	char *next = copy;
+	int rc = copy ? 0 : dvmi_error_code(err, -ENOMEM, "host file");
+
+	for (unsigned n = 1; rc == 0 && next; n++) {
+		char *line = strsep(&next, "\n");
+
+		line[strcspn(line, "#")] = '\0';
+		rc = host_line(spec, line, err);
+		if (rc < 0)
+			dvmi_error_prefix(err, "line %u", n);
+	}
+	return rc;
+}
+
+static int read_hostfile(Pb__JobSpec *spec, const char *path, dvm_error_t *err)
+{
+	cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct dvmi_buf b = { 0 };
+	ssize_t n = 1;
+
+	if (fd < 0)
+		return dvmi_error_code(err, -errno, "%s", path);
+	while (n > 0 && b.len <= HOSTFILE_MAX && !b.err) {
+		char chunk[4096];
+
+		n = read(fd, chunk, sizeof chunk);
+		if (n > 0)
+			dvmi_buf_put(&b, chunk, (size_t)n);
+	}
+	int rc = n < 0 ? -errno : b.len > HOSTFILE_MAX ? -EFBIG : b.err;
+	dvmi_buf_put_u8(&b, 0);
+	if (rc < 0 || b.err)
+		rc = dvmi_error_code(err, rc < 0 ? rc : b.err, "%s", path);
+	else if ((rc = cli_jobspec_hostfile(spec, (char *)b.data, err)) < 0)
+		dvmi_error_prefix(err, "%s", path);
+	else if (!spec->n_hosts)
+		rc = dvmi_error_set(err, -EINVAL, "%s names no host", path);
+	dvmi_buf_free(&b);
+	return rc;
+}
+
+static int exclude(Pb__JobSpec *spec, const char *text, dvm_error_t *err)
+{
+	struct dvmi_hostlist list = { 0 };
+	int rc = dvmi_hostlist_parse(&list, text, err);
+
+	for (size_t i = 0; rc >= 0 && i < list.n; i++)
+		rc = add_string(&spec->exclude, &spec->n_exclude, list.names[i]);
+	dvmi_hostlist_free(&list);
+	return rc;
+}
+
+/* ppr:K:node, ppr:K:numa */
+static int map_per_resource(Pb__JobSpec *spec, const char *arg, const struct dvmi_opt_parser *p,
+			    dvm_error_t *err)
+{
+	uint64_t k;
+	cleanup_free char *number = strndup(arg + 4, strcspn(arg + 4, ":"));
+
+	if (!number)
+		return dvmi_error_code(err, -ENOMEM, "--map-by");
+	const char *what = arg + 4 + strlen(number);
+	if (dvmi_text_u64(number, 1, RANKS_MAX, &k) < 0)
+		return dvmi_opt_bad(p, err,
+				    "expected ppr:K:node or ppr:K:numa with K of 1 or more");
+	if (!strcmp(what, ":node"))
+		spec->map_by = PB__MAP_BY__MAP_PPR_NODE;
+	else if (!strcmp(what, ":numa") || !strcmp(what, ":socket") || !strcmp(what, ":package"))
+		spec->map_by = PB__MAP_BY__MAP_PPR_NUMA;
+	else
+		return dvmi_opt_bad(p, err, "expected ppr:K:node or ppr:K:numa");
+	spec->per = (uint32_t)k;
+	return 0;
+}
+
+/* Takes ":oversubscribe" and the like off the end of mpirun's --map-by. */
+static void take_modifiers(Pb__JobSpec *spec, char *how)
+{
+	for (char *colon; (colon = strrchr(how, ':'));) {
+		if (!strcasecmp(colon + 1, "oversubscribe"))
+			spec->oversubscribe = true;
+		else if (!strcasecmp(colon + 1, "nooversubscribe"))
+			spec->oversubscribe = false;
+		else
+			return;
+		*colon = '\0';
+	}
+}
+
+static int map_by(Pb__JobSpec *spec, struct dvmi_opt_parser *p, dvm_error_t *err)
+{
+	static const char *const words[] = { "slot",   "node",	  "core",     "numa",
+					     "socket", "package", "hwthread", NULL };
+	static const Pb__MapBy values[] = { PB__MAP_BY__MAP_SLOT, PB__MAP_BY__MAP_NODE,
+					    PB__MAP_BY__MAP_CORE, PB__MAP_BY__MAP_NUMA,
+					    PB__MAP_BY__MAP_NUMA, PB__MAP_BY__MAP_NUMA,
+					    PB__MAP_BY__MAP_CORE };
+	cleanup_free char *how = strdup(p->arg);
+
+	if (!how)
+		return dvmi_error_code(err, -ENOMEM, "--map-by");
+	take_modifiers(spec, how);
+	if (!strncmp(how, "ppr:", 4))
+		return map_per_resource(spec, how, p, err);
+	struct dvmi_opt_parser q = *p;
+	q.arg = how;
+	int i = dvmi_opt_choice(&q, words, err);
+	if (i < 0)
+		return i;
+	spec->map_by = values[i];
+	spec->per = 0;
+	return 0;
+}
+
+static int bind_to(Pb__JobSpec *spec, struct dvmi_opt_parser *p, dvm_error_t *err)
+{
+	static const char *const words[] = { "auto",	 "none",   "core",    "numa", "thread",
+					     "hwthread", "socket", "package", NULL };
+	static const Pb__BindTo values[] = { PB__BIND_TO__BIND_AUTO,   PB__BIND_TO__BIND_NONE,
+					     PB__BIND_TO__BIND_CORE,   PB__BIND_TO__BIND_NUMA,
+					     PB__BIND_TO__BIND_THREAD, PB__BIND_TO__BIND_THREAD,
+					     PB__BIND_TO__BIND_NUMA,   PB__BIND_TO__BIND_NUMA };
+	int i = dvmi_opt_choice(p, words, err);
+
+	if (i >= 0)
+		spec->bind_to = values[i];
+	return i;
+}
+
+static int stdin_to(Pb__JobSpec *spec, struct dvmi_opt_parser *p, dvm_error_t *err)
+{
+	static const char *const words[] = { "none", "0", "all", NULL };
+	static const Pb__StdinTo values[] = { PB__STDIN_TO__STDIN_NONE, PB__STDIN_TO__STDIN_RANK0,
+					      PB__STDIN_TO__STDIN_ALL };
+	int i = dvmi_opt_choice(p, words, err);
+
+	if (i >= 0)
+		spec->stdin_to = values[i];
+	return i;
+}
+
+int cli_output_parse(const char *text, enum cli_output *output, const char **dir, dvm_error_t *err)
+{
+	static const char *const words[] = { "raw", "lines", "tag", "json", "dir=D", NULL };
+	static const enum cli_output values[] = { CLI_OUTPUT_RAW, CLI_OUTPUT_LINES, CLI_OUTPUT_TAG,
+						  CLI_OUTPUT_JSON };
+
+	if (!strncmp(text, "dir=", 4) && text[4]) {
+		*output = CLI_OUTPUT_DIR;
+		*dir = text + 4;
+		return 0;
+	}
+	for (size_t i = 0; i < 4; i++)
+		if (!strcmp(text, words[i])) {
+			*output = values[i];
+			return 0;
+		}
+	const char *near = dvmi_text_nearest(text, words, 5);
+	return dvmi_error_set(err, -EINVAL,
+			      "--output %s: expected raw, lines, tag, json or dir=D%s%s%s", text,
+			      near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+}
+
+static int set_variable(Pb__JobSpec *spec, struct dvmi_opt_parser *p, dvm_error_t *err)
+{
+	if (*p->arg == '=' || !*p->arg)
+		return dvmi_opt_bad(p, err, "a variable needs a name");
+	/* Without a value it is exported already, with the rest of the environment. */
+	return strchr(p->arg, '=') ? set_env(spec, p->arg) : 0;
+}
+
+/* Two words, "NAME VALUE": the parser knows one argument, the second is the next word. */
+static int set_pair(Pb__JobSpec *spec, struct dvmi_opt_parser *p, const char *prefix,
+		    dvm_error_t *err)
+{
+	const char *value = dvmi_opt_second(p, err);
+	cleanup_free char *pair = NULL;
+
+	if (!value)
+		return -EINVAL;
+	if (asprintf(&pair, "%s%s=%s", prefix, p->arg, value) < 0) {
+		pair = NULL;
+		return dvmi_error_code(err, -ENOMEM, "%s", p->spelled);
+	}
+	return set_env(spec, pair);
+}
+
+static int set_wdir(Pb__JobSpec *spec, const char *dir)
+{
+	cleanup_free char *path = NULL;
+
+	if (*dir == '/')
+		return set_string(&spec->wdir, dir);
+	if (asprintf(&path, "%s/%s", spec->wdir, dir) < 0) {
+		path = NULL;
+		return -ENOMEM;
+	}
+	return set_string(&spec->wdir, path);
+}
+
+static int set_per_node(Pb__JobSpec *spec, struct dvmi_opt_parser *p, dvm_error_t *err)
+{
+	spec->map_by = PB__MAP_BY__MAP_PPR_NODE;
+	return dvmi_opt_u32(p, 1, RANKS_MAX, &spec->per, err);
+}
+
+/* Options of placement; 1 where ID is none of them. */
+static int set_placement(Pb__JobSpec *spec, struct dvmi_opt_parser *p, int id, dvm_error_t *err)
+{
+	switch (id) {
+	case RANKS:
+		return dvmi_opt_u32(p, 1, RANKS_MAX, &spec->ranks, err);
+	case NODES:
+		return dvmi_opt_u32(p, 1, RANKS_MAX, &spec->nodes, err);
+	case PER_NODE:
+		return set_per_node(spec, p, err);
+	case MAP_BY:
+		return map_by(spec, p, err);
+	case BIND_TO:
+		return bind_to(spec, p, err);
+	case HOSTS:
+		return cli_jobspec_hosts(spec, p->arg, err);
+	case HOSTFILE:
+		return read_hostfile(spec, p->arg, err);
+	case EXCLUDE:
+		return exclude(spec, p->arg, err);
+	case MEM_PER_RANK:
+		return dvmi_opt_size(p, &spec->mem_per_rank, err);
+	case OVERSUBSCRIBE:
+		spec->oversubscribe = true;
+		return 0;
+	case NO_OVERSUBSCRIBE:
+		spec->oversubscribe = false;
+		return 0;
+	case EXCLUSIVE:
+		spec->exclusive = true;
+		return 0;
+	default:
+		return 1;
+	}
+}
+
+/* Options of the ranks' surroundings; 1 where ID is none of them. */
+static int set_world(Pb__JobSpec *spec, struct dvmi_opt_parser *p, int id, dvm_error_t *err)
+{
+	switch (id) {
+	case ENV:
+		return set_variable(spec, p, err);
+	case MCA:
+		return set_pair(spec, p, "OMPI_MCA_", err);
+	case GENV:
+		return set_pair(spec, p, "", err);
+	case WDIR:
+		return set_wdir(spec, p->arg);
+	case STDIN:
+		return stdin_to(spec, p, err);
+	case TIMEOUT:
+		return dvmi_opt_duration(p, &spec->timeout_ns, err);
+	case KEEP_GOING:
+		spec->keep_going = true;
+		return 0;
+	case DETACH:
+		spec->detached = true;
+		return 0;
+	case NAME:
+		return set_string(&spec->name, p->arg);
+	default:
+		return 1;
+	}
+}
+
+int cli_jobspec_set(struct dvmi_opt_parser *p, int id, void *arg, dvm_error_t *err)
+{
+	struct cli_jobspec *js = arg;
+	int rc = set_placement(js->spec, p, id, err);
+
+	if (rc == 1)
+		rc = set_world(js->spec, p, id, err);
+	if (rc < 1)
+		return rc == -ENOMEM ? dvmi_error_code(err, rc, "%s", p->spelled) : rc;
+	switch (id) {
+	case OUTPUT:
+		return cli_output_parse(p->arg, &js->output, &js->dir, err);
+	case TAG_OUTPUT:
+		js->output = CLI_OUTPUT_TAG;
+		return 0;
+	case LAUNCH_TIMEOUT:
+		return dvmi_opt_duration(p, &js->launch_timeout, err);
+	case DRY_RUN:
+		js->dry_run = true;
+		return 0;
+	case REPORT_BINDINGS:
+		js->report_bindings = true;
+		return 0;
+	case QUIET:
+		js->quiet = true;
+		return 0;
+	default:
+		return 0; /* IGNORED */
+	}
+}
+
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash && slash[1] ? slash + 1 : path;
+}
+
+int cli_jobspec_finish(struct cli_jobspec *js, char **argv, size_t argc, dvm_error_t *err)
+{
+	Pb__JobSpec *s = js->spec;
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < argc; i++)
+		rc = add_string(&s->argv, &s->n_argv, argv[i]);
+	if (rc == 0 && !*s->name)
+		rc = set_string(&s->name, base_name(argv[0]));
+	if (rc < 0)
+		return dvmi_error_code(err, rc, "the program's arguments");
+	if (s->ranks && s->nodes > s->ranks)
+		return dvmi_error_set(err, -EINVAL, "%u ranks cannot be spread over %u nodes",
+				      s->ranks, s->nodes);
+	if (s->detached)
+		s->stdin_to = PB__STDIN_TO__STDIN_NONE;
+	if (s->detached && js->output != CLI_OUTPUT_AUTO && !js->dry_run)
+		return dvmi_error_set(err, -EINVAL,
+				      "--output and --detach exclude each other; `dvm logs` and "
+				      "`dvm attach` take --output");
+	return 0;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The options of `dvm run` and `dvmrun`, read into a job's specification. Pure but for two things
+ * that are the caller's anyway: the environment it gives, and the files of --hostfile.
+ */
+#ifndef DVMD_CLI_JOBSPEC_H
+#define DVMD_CLI_JOBSPEC_H
+
+#include "daemon/cli/cli.h"
+#include "daemon/cli/printer.h"
+
+struct cli_jobspec {
+	Pb__JobSpec *spec; /* owned; see cli_jobspec_free() */
+	enum cli_output output;
+	const char *dir;	 /* of --output dir=D; points into argv */
+	uint64_t launch_timeout; /* ns, 0: dvmd's own */
+	bool dry_run, report_bindings, quiet;
+};
+
+extern const struct dvmi_opt cli_run_options[];
+extern const struct dvmi_opt cli_dvmrun_options[];
+
+/* A specification with the environment ENVP, working directory WDIR and file mode mask. */
+int cli_jobspec_init(struct cli_jobspec *js, char *const *envp, const char *wdir, uint32_t mask);
+void cli_jobspec_free(struct cli_jobspec *js);
+
+/* A cli_option_fn over either table; ARG is a struct cli_jobspec. */
+int cli_jobspec_set(struct dvmi_opt_parser *p, int id, void *arg, dvm_error_t *err);
+
+/* The program and its arguments, once all options are set; checks what must fit together. */
+int cli_jobspec_finish(struct cli_jobspec *js, char **argv, size_t argc, dvm_error_t *err);
+
+/* Lists of -H: "a,node[1-3]:2" appended to SPEC's hosts. */
+int cli_jobspec_hosts(Pb__JobSpec *spec, const char *list, dvm_error_t *err);
+/* The text of a host file: lines of "NAME", "NAME:SLOTS" or "NAME slots=SLOTS", # comments. */
+int cli_jobspec_hostfile(Pb__JobSpec *spec, const char *text, dvm_error_t *err);
+/* --output: raw, lines, tag, json or dir=D. */
+int cli_output_parse(const char *text, enum cli_output *output, const char **dir, dvm_error_t *err);
+
+#endif

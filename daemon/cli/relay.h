@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Signals this command gets on behalf of a job.
+ *
+ * INT, TERM, HUP: the job is to end; pressing again presses harder. USR1, USR2: handed on. TSTP
+ * and CONT: the job is stopped and goes on with us. TTIN and PIPE are ignored while a relay is
+ * open (input.c and printer.c handle what they stand for). On the loop's thread.
+ */
+#ifndef DVMD_CLI_RELAY_H
+#define DVMD_CLI_RELAY_H
+
+#include <uv.h>
+
+struct cli_relay_ops {
+	void (*end)(int sig, unsigned times, void *arg); /* TIMES: 1, 2, 3, … */
+	void (*forward)(int sig, void *arg);
+	/* True when everything forwarded has left, so that we may stop, too. */
+	bool (*flushed)(void *arg);
+	void (*continued)(void *arg);
+};
+
+struct cli_relay;
+
+int cli_relay_open(struct cli_relay **out, uv_loop_t *loop, const struct cli_relay_ops *ops,
+		   void *arg);
+void cli_relay_close(struct cli_relay *r); /* NULL is allowed */
+
+/* Ends this process as SIG does by default, so that a shell sees what happened. */
+_Noreturn void cli_relay_die(int sig);
+
+#endif

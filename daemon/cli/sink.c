@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+#include <utlist.h>
+
+#include "daemon/cli/sink.h"
+
+/* One thing for the thread to do, and the note of it for the loop. */
+struct job {
+	Pb__Output *output;	  /* or */
+	Pb__Placement *placement; /* or */
+	bool finish;
+	uint32_t node;
+	uint64_t seq;
+	struct job *prev, *next;
+};
+
+struct cli_sink {
+	pthread_t thread;
+	pthread_mutex_t lock; /* guards the four below */
+	pthread_cond_t more;
+	struct job *todo, *done;
+	int code; /* first failure of the printer */
+	bool stop;
+
+	uv_async_t wake;
+	struct cli_printer *printer; /* the thread's */
+	const struct cli_sink_ops *ops;
+	void *arg;
+	bool told; /* of the failure */
+};
+
+static void free_job(struct job *j)
+{
+	dvmi_pb_free(j->output);
+	dvmi_pb_free(j->placement);
+	free(j);
+}
+
+static int print_output(struct cli_printer *p, const Pb__Output *o)
+{
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < o->n_chunks; i++)
+		rc = cli_printer_chunk(p, o->chunks[i]);
+	return rc;
+}
+
+static int print(struct cli_printer *p, const struct job *j)
+{
+	if (j->output)
+		return print_output(p, j->output);
+	if (j->placement)
+		return cli_printer_placement(p, j->placement);
+	return j->finish ? cli_printer_finish(p) : 0;
+}
+
+/* Everything that waits, then one flush; only then are the senders told. */
+static int print_all(struct cli_sink *s, struct job *list)
+{
+	struct job *j;
+	int rc = 0;
+
+	DL_FOREACH (list, j) {
+		if (rc == 0)
+			rc = print(s->printer, j);
+	}
+	return rc == 0 ? cli_printer_flush(s->printer) : rc;
+}
+
+static void *run(void *arg)
+{
+	struct cli_sink *s = arg;
+
+	pthread_mutex_lock(&s->lock);
+	while (!s->stop) {
+		struct job *list = s->todo;
+
+		if (!list) {
+			pthread_cond_wait(&s->more, &s->lock);
+			continue;
+		}
+		s->todo = NULL;
+		pthread_mutex_unlock(&s->lock);
+		int rc = print_all(s, list);
+		pthread_mutex_lock(&s->lock);
+		if (rc < 0 && !s->code)
+			s->code = rc;
+		DL_CONCAT(s->done, list);
+		uv_async_send(&s->wake);
+	}
+	pthread_mutex_unlock(&s->lock);
+	return NULL;
+}
+
+static void on_wake(uv_async_t *h)
+{
+	struct cli_sink *s = h->data;
+	struct job *list, *j, *next;
+	bool finished = false;
+
+	pthread_mutex_lock(&s->lock);
+	list = s->done;
+	s->done = NULL;
+	int code = s->code;
+	pthread_mutex_unlock(&s->lock);
+	if (code && !s->told) {
+		s->told = true;
+		s->ops->failed(code, s->arg);
+	}
+	DL_FOREACH_SAFE (list, j, next) {
+		finished |= j->finish;
+		if (j->output)
+			s->ops->printed(j->node, j->seq, s->arg);
+		free_job(j);
+	}
+	if (finished)
+		s->ops->finished(s->arg);
+}
+
+/* Signals are for the loop's thread alone. */
+static int start_thread(struct cli_sink *s)
+{
+	sigset_t all, old;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	int rc = pthread_create(&s->thread, NULL, run, s);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return -rc;
+}
+
+static void on_freed(uv_handle_t *h)
+{
+	free(h->data);
+}
+
+int cli_sink_open(struct cli_sink **out, uv_loop_t *loop, struct cli_printer *printer,
+		  const struct cli_sink_ops *ops, void *arg)
+{
+	struct cli_sink *s = calloc(1, sizeof *s);
+
+	if (!s)
+		return -ENOMEM;
+	int rc = uv_async_init(loop, &s->wake, on_wake);
+	if (rc < 0) {
+		free(s);
+		return rc;
+	}
+	s->wake.data = s;
+	s->printer = printer;
+	s->ops = ops;
+	s->arg = arg;
+	pthread_mutex_init(&s->lock, NULL);
+	pthread_cond_init(&s->more, NULL);
+	rc = start_thread(s);
+	if (rc < 0) {
+		uv_close((uv_handle_t *)&s->wake, on_freed);
+		return rc;
+	}
+	*out = s;
+	return 0;
+}
+
+static void push(struct cli_sink *s, struct job job)
+{
+	struct job *j = malloc(sizeof *j);
+
+	if (!j)
+		abort(); /* nothing could be printed any more, and silence would be a lie */
+	*j = job;
+	pthread_mutex_lock(&s->lock);
+	DL_APPEND(s->todo, j);
+	pthread_cond_signal(&s->more);
+	pthread_mutex_unlock(&s->lock);
+}
+
+void cli_sink_push(struct cli_sink *s, Pb__Output *output)
+{
+	push(s, (struct job){ .output = output, .node = output->node, .seq = output->seq });
+}
+
+void cli_sink_placement(struct cli_sink *s, Pb__Placement *placement)
+{
+	push(s, (struct job){ .placement = placement });
+}
+
+void cli_sink_finish(struct cli_sink *s)
+{
+	push(s, (struct job){ .finish = true });
+}
+
+void cli_sink_destroy(struct cli_sink *s)
+{
+	struct job *j, *next;
+
+	if (!s)
+		return;
+	pthread_mutex_lock(&s->lock);
+	s->stop = true;
+	pthread_cond_signal(&s->more);
+	pthread_mutex_unlock(&s->lock);
+	pthread_join(s->thread, NULL);
+	DL_FOREACH_SAFE (s->todo, j, next)
+		free_job(j);
+	DL_FOREACH_SAFE (s->done, j, next)
+		free_job(j);
+	pthread_mutex_destroy(&s->lock);
+	pthread_cond_destroy(&s->more);
+	uv_close((uv_handle_t *)&s->wake, on_freed);
+}
