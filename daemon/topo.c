@@ -127,18 +127,29 @@ static uint16_t number_of(uint16_t *list, uint32_t *n, int os)
 	return (uint16_t)(*n)++;
 }
 
-static void add_spot(struct dsched_topo *out, const struct spot *s, const struct spot *was)
+static void add_core(struct dsched_topo *out, const struct spot *s, const struct spot *was)
 {
-	struct dsched_pu *pu = &out->pus[out->npus++];
+	struct dsched_pu *pu = &out->pus[out->npus];
 
-	out->ncores += !was || was->core != s->core;
-	pu->os = (uint16_t)s->os;
-	pu->core = (uint16_t)(out->ncores - 1);
+	pu->core = (uint16_t)out->ncores++;
 	pu->package = number_of(out->package_os, &out->npackages, s->package_os);
 	pu->numa = number_of(out->numa_os, &out->nnuma, s->numa_os);
 	/* Without an L3 the CPUs of a package are taken to be equally near. */
 	out->nl3 += !was || was->l3 != s->l3 || was->package != s->package;
 	pu->l3 = (uint16_t)(out->nl3 - 1);
+}
+
+/* A core lies where its first PU lies. */
+static void add_spot(struct dsched_topo *out, const struct spot *s, const struct spot *was)
+{
+	struct dsched_pu *pu = &out->pus[out->npus];
+
+	if (was && was->core == s->core)
+		*pu = pu[-1];
+	else
+		add_core(out, s, was);
+	pu->os = (uint16_t)s->os;
+	out->npus++;
 }
 
 static int fill(struct dsched_topo *out, const struct spot *spots, unsigned n)

@@ -145,6 +145,21 @@ static void lane_per_numa(struct binder *b)
 		b->lanes[i].at = 0;
 }
 
+/* Starts each lane at its least load, or ranks on a crowded host would climb there one by one. */
+static void find_levels(struct binder *b)
+{
+	b->level = UINT32_MAX;
+	for (uint32_t i = 0; i < b->nlanes; i++) {
+		struct lane *l = &b->lanes[i];
+		l->level = UINT32_MAX;
+		for (uint32_t k = 0; k < l->n && l->level > 0; k++) {
+			uint32_t load = place_load(b, b->places[l->first + k]);
+			l->level = load < l->level ? load : l->level;
+		}
+		b->level = l->level < b->level ? l->level : b->level;
+	}
+}
+
 /* Whose places, and what a place is. */
 static void look_at(struct binder *b, const struct dsched_topo *topo, enum dsched_bind bind)
 {
@@ -157,7 +172,7 @@ static void open_node(struct binder *b, const struct dsched_topo *topo, enum dsc
 	enum dsched_map map = b->w->req->map;
 
 	look_at(b, topo, bind);
-	b->nplaces = b->turn = b->level = 0;
+	b->nplaces = b->turn = 0;
 	for (uint32_t i = 0; i < topo->nnuma; i++)
 		b->numa[i] = (struct stretch){ 0 };
 	if (b->single)
@@ -168,6 +183,7 @@ static void open_node(struct binder *b, const struct dsched_topo *topo, enum dsc
 		lane_per_numa(b);
 	else
 		one_lane(b);
+	find_levels(b);
 }
 
 /* ---- choosing ---- */
