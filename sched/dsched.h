@@ -58,7 +58,7 @@ void dsched_topo_format(const struct dsched_topo *topo, struct dvmi_buf *out);
 
 /*
  * Reads N bytes of such text, which may come from a peer, into the fresh *TOPO. -DVM_EPROTO for
- * text that does not follow the rules, names a PU twice or none at all; -ENOMEM.
+ * text that does not follow the rules, has a PU in two cores or none at all; -ENOMEM.
  */
 int dsched_topo_parse(struct dsched_topo *topo, const char *text, size_t n);
 
@@ -184,7 +184,7 @@ enum dsched_constraint {
 struct dsched_reason {
 	enum dsched_verdict verdict;
 	enum dsched_constraint constraint;
-	bool of_nodes;	    /* the three numbers count nodes, else ranks */
+	bool of_nodes; /* the three numbers count nodes, else ranks */
 	uint64_t asked, have;
 	uint64_t nearest;	       /* what would do in place of `asked`; 0: nothing would */
 	char name[DSCHED_NAME_MAX];    /* node the constraint is about, or "" */

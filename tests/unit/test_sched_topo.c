@@ -219,12 +219,47 @@ static void random_machines_survive(void **state)
 	}
 }
 
+/* Text of the right letters in any order: what is taken is sane and comes back the same. */
+static void random_text_does_no_harm(void **state)
+{
+	static const char *const words[] = { " P0", " P1",  " N0", " N1", " L",	 " 0",	    " 1-2",
+					     " 7",  " 9x3", "x2",  "/2",  ",30", " 40,50x4" };
+	struct dvmi_rng rng;
+	unsigned taken = 0;
+
+	dvmi_rng_seed(&rng, 5);
+	for (int round = 0; round < 20000; round++) {
+		struct dvmi_buf in = { 0 }, once = { 0 };
+		struct dsched_topo t, back;
+		dvmi_buf_printf(&in, "t1");
+		for (uint64_t n = 4 + dvmi_rng_below(&rng, 6); n; n--)
+			dvmi_buf_printf(&in, "%s",
+					words[dvmi_rng_below(&rng, sizeof words / sizeof *words)]);
+		if (dsched_topo_parse(&t, (char *)in.data, in.len) == 0) {
+			dsched_topo_format(&t, &once);
+			assert_int_equal(dsched_topo_parse(&back, (char *)once.data, once.len), 0);
+			assert_int_equal(t.npus, back.npus);
+			assert_memory_equal(t.pus, back.pus, t.npus * sizeof *t.pus);
+			dsched_topo_free(&t);
+			dsched_topo_free(&back);
+			taken++;
+		}
+		dvmi_buf_free(&in);
+		dvmi_buf_free(&once);
+	}
+	assert_true(taken > 20);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(text_is_understood),	 cmocka_unit_test(text_becomes_canonical),
-		cmocka_unit_test(bad_text_is_refused),	 cmocka_unit_test(the_largest_fits),
-		cmocka_unit_test(a_big_server_is_short), cmocka_unit_test(random_machines_survive),
+		cmocka_unit_test(text_is_understood),
+		cmocka_unit_test(text_becomes_canonical),
+		cmocka_unit_test(bad_text_is_refused),
+		cmocka_unit_test(the_largest_fits),
+		cmocka_unit_test(a_big_server_is_short),
+		cmocka_unit_test(random_machines_survive),
+		cmocka_unit_test(random_text_does_no_harm),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
