@@ -102,6 +102,15 @@ static void serve(int listener, int signals, const char *token)
 	}
 }
 
+/* Process 1 may not end: the kernel would panic, and bury the message. */
+static int fail(int rc)
+{
+	fprintf(stderr, "rig agent: %s\n", strerror(-rc));
+	if (getpid() == 1)
+		reboot(RB_POWER_OFF);
+	return 1;
+}
+
 int rig_agent_main(int argc, char **argv)
 {
 	char token[TOKEN_MAX];
@@ -116,10 +125,8 @@ int rig_agent_main(int argc, char **argv)
 	signals = rc < 0 ? rc : open_signals();
 	listener = signals < 0 ? signals
 			       : rig_ctlnet_listen(argv[1], argv[2], (unsigned)atoi(argv[3]));
-	if (listener < 0) {
-		fprintf(stderr, "rig agent: %s\n", strerror(-listener));
-		return 1;
-	}
+	if (listener < 0)
+		return fail(listener);
 	printf("rig: ready\n");
 	fflush(stdout);
 	serve(listener, signals, token);

@@ -12,6 +12,7 @@ static const struct {
 	{ "agent", rig_agent_main },
 	{ "keep", rig_keeper_main },
 	{ "run", rig_client_main },
+	{ "kvm", rig_kvm_main },
 	{ "qmp", rig_qmp_main },
 };
 

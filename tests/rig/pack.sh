@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 # Builds what an emulated host boots from: initramfs archives, laid one behind the other.
 # Sourced by `rig`, which sets these:
-: "${here:?this directory}" "${cache:?a directory to keep images in}"
+: "${here:?this directory}"
 kver=     # the kernel's version
 tool_bin= # rigtool
 
@@ -10,8 +10,8 @@ tool_bin= # rigtool
 # not as the shell: it would run its own ip, tc and ps whatever else there is.
 readonly PACK_TOOLS="sh bash ip tc ss bridge pgrep pkill ps strace taskset numactl setpriv
 	ldconfig getent"
-# Loaded at boot; their dependencies follow by themselves.
-readonly PACK_BOOT_MODULES="virtio_net kvm kvm-amd"
+# Loaded at boot, where they are not built in; their dependencies follow by themselves.
+readonly PACK_BOOT_MODULES="virtio_pci virtio_net kvm kvm-amd"
 # There for modprobe, if the kernel has them.
 readonly PACK_MORE_MODULES="tun veth bridge dummy sch_netem sch_tbf vhost_net loop virtio_blk"
 
@@ -47,10 +47,10 @@ pack_elf_files() # ROOT
 		done
 }
 
-# Adds the libraries that what is below a root needs and neither it nor the base has.
-pack_add_libraries() # ROOT
+# Adds the libraries that what is below a root needs and neither it nor a list has.
+pack_add_libraries() # ROOT LIST
 {
-	local root=$1 files libdirs path
+	local root=$1 list=$2 files libdirs path
 	mapfile -t files < <(pack_elf_files "$root")
 	[ ${#files[@]} -gt 0 ] || return 0
 	libdirs=$(find "$root" -name '*.so*' -printf '%h\n' | sort -u | paste -sd:)
@@ -58,7 +58,7 @@ pack_add_libraries() # ROOT
 		case $path in
 		"$root"/*) continue ;;
 		esac
-		grep -qxF "${path##*/}" "$cache/base.libs" || printf '%s\n' "$path"
+		grep -qxF "${path##*/}" "$list" || printf '%s\n' "$path"
 	done | pack_copy "$root"
 }
 
@@ -132,7 +132,7 @@ pack_etc() # ETC
 	printf '%s\n' "export PS1='\\u@\\h:\\w\\\$ '" > "$1/profile"
 }
 
-# Everything that does not depend on the tree under test.
+# Everything that does not depend on the tree under test; FILE.libs lists its libraries.
 pack_base() # FILE
 {
 	local root=$1.root tool name paths
@@ -156,7 +156,7 @@ pack_base() # FILE
 	pack_etc "$root/etc"
 	cp "$tool_bin" "$root/usr/lib/rig/rigtool"
 	cp "$here/init" "$root/init"
-	find "$root" -name '*.so*' -printf '%f\n' | sort -u > "$cache/base.libs"
+	find "$root" -name '*.so*' -printf '%f\n' | sort -u > "$1.libs"
 	pack_archive "$root" "$1"
 	rm -rf "$root" "$1.tools" "$1.paths"
 }
@@ -178,13 +178,13 @@ pack_base_key()
 # True if the build tree has not changed since FILE was made.
 pack_tree_fresh() # BUILD FILE
 {
-	[ -e "$2" ] && [ "$2" -nt "$cache/base.libs" ] &&
+	[ -e "$2" ] &&
 		[ -z "$(find "$1" -newer "$2" -type f ! -path '*/tests/*' ! -name '*.log' ! -name '*.trs' \
 			-print -quit)" ]
 }
 
 # The built tree as `make install` lays it out, and the libraries it needs.
-pack_tree() # BUILD FILE
+pack_tree() # BUILD FILE LIST
 {
 	local root=$2.root
 	rm -rf "$root"
@@ -194,7 +194,7 @@ pack_tree() # BUILD FILE
 		return 1
 	}
 	pack_merge_usr "$root"
-	pack_add_libraries "$root"
+	pack_add_libraries "$root" "$3"
 	pack_archive "$root" "$2"
 	rm -rf "$root"
 }
@@ -210,17 +210,17 @@ pack_unwrap() # ROOT FILE...
 }
 
 # More files: a directory laid over the root, and files of this machine; programs with libraries.
-pack_overlay() # FILE DIR [FILE...]
+pack_overlay() # FILE LIST DIR [FILE...]
 {
-	local out=$1 root=$1.root dir=$2
-	shift 2
+	local out=$1 root=$1.root list=$2 dir=$3
+	shift 3
 	rm -rf "$root"
 	mkdir -p "$root"
 	[ -z "$dir" ] || cp -a "$dir/." "$root/"
 	[ $# -eq 0 ] || printf '%s\n' "$@" | pack_copy "$root"
 	pack_unwrap "$root" "$@"
 	pack_merge_usr "$root"
-	pack_add_libraries "$root"
+	pack_add_libraries "$root" "$list"
 	pack_archive "$root" "$out"
 	rm -rf "$root"
 }
@@ -239,6 +239,7 @@ pack_kernel() # VMLINUZ FILE
 	' 28 b5 2f fd') set -- "$1" "$2" zstd -dqc ;;
 	' fd 37 7a 58') set -- "$1" "$2" xz -dqc ;;
 	' 1f 8b 08 00') set -- "$1" "$2" gzip -dqc ;;
+	' 02 21 4c 18') set -- "$1" "$2" lz4 -dqc ;;
 	*) return 1 ;;
 	esac
 	command -v "$3" > /dev/null || return 1

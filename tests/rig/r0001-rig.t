@@ -102,6 +102,7 @@ not_ok "a file that is not there does not come out" rig fetch host1 /no/such "$l
 
 ok "a host has /dev/kvm, for all" rig run -u user host1 sh -c '[ -c /dev/kvm ] && : <> /dev/kvm'
 ok "... with nested paging" rig run host1 sh -c 'dmesg | grep -q "kvm_amd: Nested Paging enabled"'
+is "... and guests" "$(rig run -T 60 -u user host1 /usr/lib/rig/rigtool kvm)" "a guest runs"
 ok "control groups" rig run host1 sh -c 'grep -q memory /sys/fs/cgroup/cgroup.controllers'
 is "its network card, and no other" "$(rig run host1 ls /sys/class/net | paste -sd' ')" "eth0 lo"
 ok "modules load by name" rig run host1 modprobe tun

@@ -14,6 +14,9 @@ int rig_keeper_main(int argc, char **argv);
 /* run [OPTIONS] DIR PROGRAM [ARGS...]: runs a command on the host of directory DIR. */
 int rig_client_main(int argc, char **argv);
 
+/* kvm: tells whether /dev/kvm runs a guest. */
+int rig_kvm_main(int argc, char **argv);
+
 /* qmp SOCKET COMMAND [ARGUMENTS]: one command to an emulator's monitor; prints its answer. */
 int rig_qmp_main(int argc, char **argv);
 
