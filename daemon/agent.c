@@ -1,0 +1,613 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <uthash.h>
+#include <utlist.h>
+
+#include "daemon/agent.h"
+#include "daemon/agent_spawn.h"
+#include "daemon/lead.h"
+#include "daemon/origin.h"
+#include "daemon/sweep.h"
+#include "libdvm/base/cleanup.h"
+#include "libdvm/base/clock.h"
+#include "libdvm/base/err.h"
+
+#define TICK_MS	      1000
+#define REPORT_EVERY  (5 * DVMI_SEC) /* a report is repeated so often, since it may be lost */
+#define HELLO_TIMEOUT (5 * DVMI_SEC) /* for shepherds of before our restart: they retry each second */
+#define SWEEP_MS      50
+#define SWEEP_PASSES  100	     /* 5 s; what survives that hangs in the kernel */
+#define STRAY_EVERY   30	     /* ticks between looks for directories of forgotten jobs */
+
+struct dvmd_share {
+	UT_hash_handle hh;
+	uint64_t job;
+	uint32_t uid, origin;
+	struct dvmd_agent *agent;
+	Pb__Placement *placement;
+	Pb__JobStatus *status;	    /* the last report */
+	struct dvmi_stream *stream; /* to the shepherd, or NULL; the session owns it */
+	struct dvmd_child *child;   /* our child, or NULL after a restart */
+	uint8_t cookie[DVMD_COOKIE_BYTES];
+	Pb__JobSignal *kill;	    /* came before the shepherd was there */
+	uint64_t hello_by;	    /* without a stream: give up then */
+	uint64_t reported;
+	bool released;
+};
+
+/* A job whose leftovers are being killed. */
+struct leftover {
+	struct leftover *next;
+	uint64_t job;
+	unsigned passes;
+};
+
+struct dvmd_agent {
+	struct dvmd *d;
+	uv_timer_t timer, sweeper;
+	int handles;
+	unsigned ticks;
+	struct dvmd_share *shares;
+	struct leftover *leftovers;
+};
+
+static struct dvmd_share *find(struct dvmd_agent *a, uint64_t job)
+{
+	struct dvmd_share *s;
+
+	HASH_FIND(hh, a->shares, &job, sizeof job, s);
+	return s;
+}
+
+static void share_free(struct dvmd_share *s)
+{
+	dvmd_child_forget(s->child);
+	dvmi_pb_free(s->placement);
+	dvmi_pb_free(s->status);
+	dvmi_pb_free(s->kill);
+	free(s);
+}
+
+static struct dvmd_share *share_add(struct dvmd_agent *a, uint64_t job, const Pb__JobSpec *spec,
+				    const Pb__Placement *placement, uint32_t origin)
+{
+	struct dvmd_share *s = calloc(1, sizeof *s);
+
+	if (!s)
+		return NULL;
+	s->agent = a;
+	s->job = job;
+	s->uid = spec->uid;
+	s->origin = origin;
+	s->hello_by = dvmi_clock_mono() + HELLO_TIMEOUT;
+	s->placement = dvmi_pb_dup(placement);
+	if (!s->placement) {
+		free(s);
+		return NULL;
+	}
+	HASH_ADD(hh, a->shares, job, sizeof s->job, s);
+	return s;
+}
+
+static void share_remove(struct dvmd_share *s)
+{
+	HASH_DEL(s->agent->shares, s);
+	share_free(s);
+}
+
+static bool is_final(const Pb__JobStatus *st)
+{
+	return st && (st->phase == PB__SHARE_PHASE__SHARE_DONE ||
+		      st->phase == PB__SHARE_PHASE__SHARE_FAILED);
+}
+
+/* ---- reports ---- */
+
+static void report(struct dvmd_agent *a, const Pb__JobStatus *st)
+{
+	struct dvmi_buf b = { 0 };
+
+	if (dvmd_leads(a->d)) {
+		dvmd_lead_status(a->d->lead, st);
+		return;
+	}
+	dvmi_pb_pack(&b, st);
+	if (!b.err)
+		dvmd_transport_send(a->d->wire, DVMD_LEADER, DVMI_MSG_JOB_STATUS, b.data, b.len);
+	dvmi_buf_free(&b);
+}
+
+static void report_share(struct dvmd_share *s)
+{
+	s->reported = dvmi_clock_mono();
+	if (s->status)
+		report(s->agent, s->status);
+}
+
+static void take_status(struct dvmd_share *s, Pb__JobStatus *st)
+{
+	st->job = s->job;
+	st->node = s->agent->d->self;
+	dvmi_pb_free(s->status);
+	s->status = st;
+	report_share(s);
+}
+
+/* What a share without a shepherd has to say for itself. */
+static void report_failed(struct dvmd_agent *a, struct dvmd_share *s, uint64_t job, int code,
+			  const char *text)
+{
+	Pb__JobStatus st = PB__JOB_STATUS__INIT;
+
+	st.job = job;
+	st.node = a->d->self;
+	st.serial = UINT64_MAX; /* nothing can come after it */
+	st.phase = PB__SHARE_PHASE__SHARE_FAILED;
+	st.code = code;
+	st.text = (char *)text;
+	if (s && s->status) {
+		/* Keep what is known of the ranks and of the output. */
+		st.ranks = s->status->ranks;
+		st.n_ranks = s->status->n_ranks;
+		st.output_seq = s->status->output_seq;
+	}
+	if (!s) {
+		report(a, &st);
+		return;
+	}
+	Pb__JobStatus *copy = dvmi_pb_dup(&st);
+	if (copy)
+		take_status(s, copy);
+}
+
+/* ---- starting ---- */
+
+static bool sweep_pass(struct dvmd_agent *a, struct leftover *l)
+{
+	const struct dvmd_place place = { .run_dir = a->d->setup.run_dir,
+					  .machine = a->d->setup.machine,
+					  .node = a->d->self,
+					  .job = l->job };
+	int n = dvmd_sweep_job(&place);
+
+	if (n > 0 && ++l->passes < SWEEP_PASSES)
+		return false;
+	if (n > 0)
+		dvmi_log(&a->d->log, "job", LOG_ERR, "job %llu: %d processes cannot be killed",
+			 (unsigned long long)l->job, n);
+	return true;
+}
+
+static void on_sweeper(uv_timer_t *t)
+{
+	struct dvmd_agent *a = t->data;
+	struct leftover *l, *tmp;
+
+	LL_FOREACH_SAFE(a->leftovers, l, tmp)
+	{
+		if (!sweep_pass(a, l))
+			continue;
+		LL_DELETE(a->leftovers, l);
+		free(l);
+	}
+	if (!a->leftovers)
+		uv_timer_stop(t);
+}
+
+static void clean_up(struct dvmd_agent *a, uint64_t job)
+{
+	struct leftover *l = calloc(1, sizeof *l);
+
+	if (!l)
+		return;
+	l->job = job;
+	if (sweep_pass(a, l)) {
+		free(l);
+		return;
+	}
+	LL_PREPEND(a->leftovers, l);
+	uv_timer_start(&a->sweeper, on_sweeper, SWEEP_MS, SWEEP_MS);
+}
+
+/* The shepherd is dead. Its ranks died with it; what they had started is swept. */
+static void shepherd_dead(struct dvmd_share *s, const char *how)
+{
+	struct dvmd_agent *a = s->agent;
+
+	clean_up(a, s->job);
+	if (s->released) {
+		share_remove(s);
+		return;
+	}
+	if (!is_final(s->status)) {
+		char text[128];
+		snprintf(text, sizeof text, "the shepherd of the job %s", how);
+		dvmi_log(&a->d->log, "job", LOG_ERR, "job %llu: %s", (unsigned long long)s->job,
+			 text);
+		report_failed(a, s, s->job, -DVM_EPEERLOST, text);
+	}
+}
+
+static void on_child_exit(int status, int signal, void *arg)
+{
+	struct dvmd_share *s = arg;
+	char how[64];
+
+	s->child = NULL;
+	if (signal)
+		snprintf(how, sizeof how, "was killed by signal %d", signal);
+	else
+		snprintf(how, sizeof how, "ended with code %d", status);
+	shepherd_dead(s, how);
+}
+
+static const Pb__NodeShare *own_share(const struct dvmd *d, const Pb__Placement *p)
+{
+	for (size_t i = 0; p && i < p->n_nodes; i++)
+		if (p->nodes[i]->node == d->self)
+			return p->nodes[i];
+	return NULL;
+}
+
+int dvmd_agent_launch(struct dvmd_agent *a, const uint8_t *body, size_t len, dvm_error_t *err)
+{
+	cleanup_pb Pb__Launch *l = NULL;
+
+	if (dvmi_pb_unpack(&pb__launch__descriptor, body, len, &l) < 0 || !l->spec ||
+	    !own_share(a->d, l->placement))
+		return dvmi_error_set(err, -DVM_EPROTO, "malformed launch");
+	if (find(a, l->job))
+		return 0; /* told twice */
+	struct dvmd_share *s = share_add(a, l->job, l->spec, l->placement, l->origin);
+	if (!s)
+		return dvmi_error_code(err, -ENOMEM, "launch");
+	int rc = dvmd_child_spawn(&s->child, a->d, body, len, s->cookie, on_child_exit, s, err);
+	if (rc < 0)
+		share_remove(s);
+	return rc;
+}
+
+struct dvmd_share *dvmd_agent_hello(struct dvmd_agent *a, struct dvmi_stream *stream,
+				    const struct dvmi_peercred *cred, const uint8_t *body,
+				    size_t len, dvm_error_t *err)
+{
+	cleanup_pb Pb__ShepherdHello *h = NULL;
+
+	if (dvmi_pb_unpack(&pb__shepherd_hello__descriptor, body, len, &h) < 0) {
+		dvmi_error_set(err, -DVM_EPROTO, "malformed hello");
+		return NULL;
+	}
+	struct dvmd_share *s = find(a, h->job);
+	if (!s || s->released) {
+		dvmi_error_set(err, -ENOENT, "job %llu is over", (unsigned long long)h->job);
+		return NULL;
+	}
+	/* The kernel's word on the user is what counts; after a restart there is no cookie. */
+	if (cred->uid != s->uid && cred->uid != 0 && cred->uid != getuid()) {
+		dvmi_error_set(err, -EPERM, "job %llu is not yours", (unsigned long long)h->job);
+		return NULL;
+	}
+	if (s->child && (h->cookie.len != sizeof s->cookie ||
+			 memcmp(h->cookie.data, s->cookie, sizeof s->cookie))) {
+		dvmi_error_set(err, -DVM_EAUTH, "wrong cookie");
+		return NULL;
+	}
+	if (s->stream) {
+		dvmi_error_set(err, -EBUSY, "job %llu has its shepherd",
+			       (unsigned long long)h->job);
+		return NULL;
+	}
+	s->stream = stream;
+	if (h->status)
+		take_status(s, dvmi_pb_dup(h->status));
+	if (s->kill)
+		dvmi_stream_send_pb(stream, (struct dvmi_envelope){ .type = DVMI_MSG_JOB_KILL },
+				    s->kill);
+	return s;
+}
+
+void dvmd_agent_shepherd_gone(struct dvmd_agent *a, struct dvmd_share *s)
+{
+	s->stream = NULL;
+	s->hello_by = dvmi_clock_mono() + HELLO_TIMEOUT;
+	/* A child's end is told by the loop; of an older shepherd only the socket tells. */
+	if (!s->child && s->released)
+		share_remove(s);
+}
+
+/* ---- messages ---- */
+
+static void to_origin(struct dvmd_share *s, uint16_t type, const uint8_t *body, size_t len)
+{
+	struct dvmd *d = s->agent->d;
+
+	if (s->origin == d->self)
+		dvmd_origin_to_client(d->origin, type, body, len);
+	else
+		dvmd_transport_send(d->wire, s->origin, type, body, len);
+}
+
+static void to_peers(struct dvmd_share *s, const uint8_t *body, size_t len)
+{
+	cleanup_pb Pb__PeerMessage *m = NULL;
+	struct dvmd *d = s->agent->d;
+
+	if (dvmi_pb_unpack(&pb__peer_message__descriptor, body, len, &m) < 0 || m->job != s->job)
+		return;
+	for (size_t i = 0; i < s->placement->n_nodes; i++) {
+		uint32_t node = s->placement->nodes[i]->node;
+		if (node != d->self && (m->to == 0 || m->to == node))
+			dvmd_transport_send(d->wire, node, DVMI_MSG_PEER, body, len);
+	}
+}
+
+void dvmd_agent_message(struct dvmd_agent *a, struct dvmd_share *s,
+			const struct dvmi_envelope *env, const uint8_t *body, size_t len)
+{
+	Pb__JobStatus *st = NULL;
+
+	switch (env->type) {
+	case DVMI_MSG_JOB_STATUS:
+		if (dvmi_pb_unpack(&pb__job_status__descriptor, body, len, &st) == 0)
+			take_status(s, st);
+		break;
+	case DVMI_MSG_OUTPUT:
+	case DVMI_MSG_STDIN_ACK:
+		to_origin(s, env->type, body, len);
+		break;
+	case DVMI_MSG_PEER:
+		to_peers(s, body, len);
+		break;
+	default:
+		dvmi_log(&a->d->log, "job", LOG_WARNING, "unexpected message %#x of a shepherd",
+			 env->type);
+	}
+}
+
+static void to_shepherd(struct dvmd_share *s, uint16_t type, const uint8_t *body, size_t len)
+{
+	if (s->stream)
+		dvmi_stream_send(s->stream, (struct dvmi_envelope){ .type = type }, body, len);
+}
+
+static int on_kill(struct dvmd_agent *a, const uint8_t *body, size_t len)
+{
+	Pb__JobSignal *sig = NULL;
+
+	if (dvmi_pb_unpack(&pb__job_signal__descriptor, body, len, &sig) < 0)
+		return -DVM_EPROTO;
+	struct dvmd_share *s = find(a, sig->job);
+	if (!s) {
+		report_failed(a, NULL, sig->job, -ENOENT, "the job is not known on this node");
+	} else if (s->stream) {
+		to_shepherd(s, DVMI_MSG_JOB_KILL, body, len);
+	} else if (sig->end) {
+		dvmi_pb_free(s->kill);
+		s->kill = sig;
+		return 0;
+	}
+	dvmi_pb_free(sig);
+	return 0;
+}
+
+static int on_release(struct dvmd_agent *a, const uint8_t *body, size_t len)
+{
+	cleanup_pb Pb__JobRef *ref = NULL;
+
+	if (dvmi_pb_unpack(&pb__job_ref__descriptor, body, len, &ref) < 0)
+		return -DVM_EPROTO;
+	struct dvmd_share *s = find(a, ref->job);
+	if (!s)
+		return 0;
+	s->released = true;
+	to_shepherd(s, DVMI_MSG_JOB_RELEASE, body, len);
+	if (!s->stream && !s->child)
+		share_remove(s);
+	return 0;
+}
+
+static int on_lost(struct dvmd_agent *a, const uint8_t *body, size_t len)
+{
+	cleanup_pb Pb__RanksState *lost = NULL;
+
+	if (dvmi_pb_unpack(&pb__ranks_state__descriptor, body, len, &lost) < 0)
+		return -DVM_EPROTO;
+	struct dvmd_share *s = find(a, lost->job);
+	if (s)
+		to_shepherd(s, DVMI_MSG_RANKS_LOST, body, len);
+	return 0;
+}
+
+static int on_status_wanted(struct dvmd_agent *a, const uint8_t *body, size_t len)
+{
+	cleanup_pb Pb__JobRef *ref = NULL;
+
+	if (dvmi_pb_unpack(&pb__job_ref__descriptor, body, len, &ref) < 0)
+		return -DVM_EPROTO;
+	struct dvmd_share *s = find(a, ref->job);
+	if (s)
+		report_share(s);
+	else
+		report_failed(a, NULL, ref->job, -ENOENT, "the job never started on this node");
+	return 0;
+}
+
+int dvmd_agent_from_leader(struct dvmd_agent *a, uint16_t type, const uint8_t *body, size_t len)
+{
+	switch (type) {
+	case DVMI_MSG_JOB_KILL:
+		return on_kill(a, body, len);
+	case DVMI_MSG_JOB_RELEASE:
+		return on_release(a, body, len);
+	case DVMI_MSG_RANKS_LOST:
+		return on_lost(a, body, len);
+	case DVMI_MSG_STATUS_WANTED:
+		return on_status_wanted(a, body, len);
+	default:
+		return -DVM_EPROTO;
+	}
+}
+
+void dvmd_agent_from_origin(struct dvmd_agent *a, uint16_t type, const uint8_t *body, size_t len)
+{
+	cleanup_pb Pb__Stdin *in = NULL;
+	cleanup_pb Pb__OutputAck *ack = NULL;
+	cleanup_pb Pb__PeerMessage *peer = NULL;
+	uint64_t job = 0;
+
+	if (type == DVMI_MSG_STDIN && !dvmi_pb_unpack(&pb__stdin__descriptor, body, len, &in))
+		job = in->job;
+	if (type == DVMI_MSG_OUTPUT_ACK &&
+	    !dvmi_pb_unpack(&pb__output_ack__descriptor, body, len, &ack))
+		job = ack->job;
+	if (type == DVMI_MSG_PEER && !dvmi_pb_unpack(&pb__peer_message__descriptor, body, len, &peer))
+		job = peer->job;
+	struct dvmd_share *s = find(a, job);
+	if (s)
+		to_shepherd(s, type, body, len);
+}
+
+/* ---- after a restart, and time ---- */
+
+static Pb__JobStatus *read_status(const struct dvmd_share *s)
+{
+	char path[512];
+	static const size_t max = 4u << 20;
+	Pb__JobStatus *st = NULL;
+
+	snprintf(path, sizeof path, "%s/jobs/%llu/status", s->agent->d->setup.run_dir,
+		 (unsigned long long)s->job);
+	cleanup_file FILE *f = fopen(path, "re");
+	cleanup_free uint8_t *buf = f ? malloc(max) : NULL;
+	size_t n = buf ? fread(buf, 1, max, f) : 0;
+	if (!buf || dvmi_pb_unpack(&pb__job_status__descriptor, buf, n, &st) < 0)
+		return NULL;
+	if (st->job == s->job)
+		return st;
+	dvmi_pb_free(st);
+	return NULL;
+}
+
+/* No shepherd has come: either it had finished while we were away, or it is dead. */
+static void hello_missed(struct dvmd_share *s)
+{
+	Pb__JobStatus *st = read_status(s);
+
+	s->hello_by = UINT64_MAX;
+	if (is_final(st)) {
+		take_status(s, st);
+		return;
+	}
+	dvmi_pb_free(st);
+	shepherd_dead(s, "is gone");
+}
+
+static int recover_record(const Pb__JobRecord *r, void *arg)
+{
+	struct dvmd_agent *a = arg;
+
+	if (r->state != PB__JOB_STATE__JOB_DONE && own_share(a->d, r->placement) && !find(a, r->id))
+		share_add(a, r->id, r->spec, r->placement, r->origin);
+	return 0;
+}
+
+void dvmd_agent_recover(struct dvmd_agent *a)
+{
+	dvmd_cstate_each_job(dvmd_state(a->d), recover_record, a);
+}
+
+static void tick_share(struct dvmd_share *s, uint64_t now)
+{
+	/* A share of before a restart stays when it is done elsewhere: the log has the last word. */
+	const Pb__JobRecord *r = dvmd_cstate_job(dvmd_state(s->agent->d), s->job);
+
+	if (!s->stream && !s->child && !s->released && now > s->hello_by)
+		hello_missed(s);
+	else if (!s->stream && !s->child && r && r->state == PB__JOB_STATE__JOB_DONE)
+		share_remove(s);
+	else if (s->status && !s->released && now - s->reported > REPORT_EVERY)
+		report_share(s);
+}
+
+static void on_tick(uv_timer_t *t)
+{
+	struct dvmd_agent *a = t->data;
+	struct dvmd_share *s, *tmp;
+	uint64_t now = dvmi_clock_mono();
+
+	if (!a->d->ready)
+		return;
+	HASH_ITER(hh, a->shares, s, tmp)
+		tick_share(s, now);
+	if (a->ticks++ % STRAY_EVERY == 0)
+		dvmd_child_remove_strays(a->d);
+}
+
+bool dvmd_agent_end_all(struct dvmd_agent *a)
+{
+	struct dvmd_share *s, *tmp;
+	Pb__JobSignal kill = PB__JOB_SIGNAL__INIT;
+	Pb__JobRef ref = PB__JOB_REF__INIT;
+	struct dvmi_envelope release = { .type = DVMI_MSG_JOB_RELEASE };
+
+	kill.end = true;
+	kill.reason = (char *)"the machine is being halted";
+	HASH_ITER(hh, a->shares, s, tmp)
+	{
+		ref.job = kill.job = s->job;
+		if (s->stream && !s->released) {
+			dvmi_stream_send_pb(s->stream,
+					    (struct dvmi_envelope){ .type = DVMI_MSG_JOB_KILL },
+					    &kill);
+			dvmi_stream_send_pb(s->stream, release, &ref);
+		}
+		s->released = true;
+		if (!s->stream && !s->child)
+			share_remove(s);
+	}
+	return !a->shares && !a->leftovers;
+}
+
+int dvmd_agent_create(struct dvmd_agent **out, struct dvmd *d)
+{
+	struct dvmd_agent *a = calloc(1, sizeof *a);
+
+	if (!a)
+		return -ENOMEM;
+	a->d = d;
+	uv_timer_init(d->loop, &a->timer);
+	uv_timer_init(d->loop, &a->sweeper);
+	a->timer.data = a->sweeper.data = a;
+	a->handles = 2;
+	uv_timer_start(&a->timer, on_tick, TICK_MS, TICK_MS);
+	*out = a;
+	return 0;
+}
+
+static void on_closed(uv_handle_t *h)
+{
+	struct dvmd_agent *a = h->data;
+
+	if (--a->handles == 0)
+		free(a);
+}
+
+void dvmd_agent_destroy(struct dvmd_agent *a)
+{
+	struct dvmd_share *s, *tmp;
+	struct leftover *l, *ltmp;
+
+	if (!a)
+		return;
+	HASH_ITER(hh, a->shares, s, tmp)
+		share_remove(s);
+	LL_FOREACH_SAFE(a->leftovers, l, ltmp)
+		free(l);
+	uv_close((uv_handle_t *)&a->timer, on_closed);
+	uv_close((uv_handle_t *)&a->sweeper, on_closed);
+}

@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/live.h"
+#include "daemon/assign.h"
+#include "daemon/topo.h"
+#include "libdvm/base/err.h"
+#include "sched/dsched.h"
+
+/* ---- the nodes as sched/ sees them ---- */
+
+struct snapshot {
+	struct dsched_node *nodes;
+	struct dvmd_topo *topos;
+	struct dvmi_idset *busy;
+	const struct dvmd *d;
+	size_t n, cap;
+};
+
+static void snapshot_free(struct snapshot *s)
+{
+	for (size_t i = 0; i < s->cap; i++) {
+		if (s->topos)
+			dvmd_topo_free(&s->topos[i]);
+		if (s->busy)
+			dvmi_idset_free(&s->busy[i]);
+	}
+	free(s->nodes);
+	free(s->topos);
+	free(s->busy);
+}
+
+/* Nodes of one kernel share a host string; sched/ compares numbers (FNV-1a). */
+static uint64_t host_number(const char *host)
+{
+	uint64_t h = UINT64_C(0xcbf29ce484222325);
+
+	if (!*host)
+		return 0;
+	for (; *host; host++)
+		h = (h ^ (uint8_t)*host) * UINT64_C(0x100000001b3);
+	return h ? h : 1;
+}
+
+static int add_member(const Pb__Member *m, void *arg)
+{
+	struct snapshot *s = arg;
+	struct dsched_node *node = &s->nodes[s->n];
+	struct dvmd_topo *topo = &s->topos[s->n];
+	struct dvmd_member_info info;
+
+	node->id = m->id;
+	node->name = m->name;
+	node->state = m->state == PB__MEMBER_STATE__MEMBER_UP && dvmd_live_is_up(s->d->live, m->id) ?
+			      DSCHED_NODE_UP :
+			      DSCHED_NODE_DOWN;
+	node->host = host_number(m->host);
+	node->slots = m->slots;
+	node->mem = m->memory;
+	node->mem_free = m->memory;
+	if (dvmd_live_info(s->d->live, m->id, &info) == 0 && info.load.mem_free &&
+	    info.load.mem_free < node->mem_free)
+		node->mem_free = info.load.mem_free;
+	if (dvmd_topo_decode(topo, m->topology.data, m->topology.len) == 0)
+		node->topo = &topo->cpus;
+	node->busy = &s->busy[s->n];
+	s->n++;
+	return 0;
+}
+
+static size_t index_of(const struct snapshot *s, uint32_t id)
+{
+	size_t i = 0;
+
+	while (i < s->n && s->nodes[i].id != id)
+		i++;
+	return i;
+}
+
+static void charge(struct snapshot *s, const Pb__JobRecord *r, const Pb__NodeShare *share)
+{
+	size_t i = index_of(s, share->node);
+
+	if (i == s->n)
+		return;
+	s->nodes[i].slots_used += (uint32_t)share->n_ranks;
+	s->nodes[i].jobs++;
+	s->nodes[i].exclusive |= r->spec->exclusive;
+	for (size_t k = 0; k < share->n_cpus; k++) {
+		struct dvmi_idset cpus = { 0 };
+		if (dvmi_idset_parse(&cpus, share->cpus[k], DSCHED_PU_MAX - 1) == 0)
+			dvmi_idset_union(&s->busy[i], &cpus);
+		dvmi_idset_free(&cpus);
+	}
+}
+
+static int charge_job(const Pb__JobRecord *r, void *arg)
+{
+	for (size_t i = 0; r->state != PB__JOB_STATE__JOB_DONE && i < r->placement->n_nodes; i++)
+		charge(arg, r, r->placement->nodes[i]);
+	return 0;
+}
+
+static int take_snapshot(struct dvmd *d, struct snapshot *s)
+{
+	size_t n = dvmd_cstate_members(dvmd_state(d));
+
+	*s = (struct snapshot){ .d = d, .cap = n };
+	s->nodes = calloc(n + 1, sizeof *s->nodes);
+	s->topos = calloc(n + 1, sizeof *s->topos);
+	s->busy = calloc(n + 1, sizeof *s->busy);
+	if (!s->nodes || !s->topos || !s->busy)
+		return -ENOMEM;
+	dvmd_cstate_each_member(dvmd_state(d), add_member, s);
+	dvmd_cstate_each_job(dvmd_state(d), charge_job, s);
+	return 0;
+}
+
+uint32_t dvmd_assign_slots_used(const struct dvmd *d, uint32_t node)
+{
+	struct dsched_node one = { .id = node };
+	struct dvmi_idset busy = { 0 };
+	struct snapshot s = { .nodes = &one, .busy = &busy, .d = d, .n = 1 };
+
+	dvmd_cstate_each_job(dvmd_state(d), charge_job, &s);
+	dvmi_idset_free(&busy);
+	return one.slots_used;
+}
+
+/* ---- the request ---- */
+
+static const enum dsched_map maps[] = {
+	[PB__MAP_BY__MAP_SLOT] = DSCHED_MAP_SLOT,
+	[PB__MAP_BY__MAP_NODE] = DSCHED_MAP_NODE,
+	[PB__MAP_BY__MAP_CORE] = DSCHED_MAP_CORE,
+	[PB__MAP_BY__MAP_NUMA] = DSCHED_MAP_NUMA,
+	[PB__MAP_BY__MAP_PPR_NODE] = DSCHED_MAP_PPR_NODE,
+	[PB__MAP_BY__MAP_PPR_NUMA] = DSCHED_MAP_PPR_NUMA,
+};
+
+static const enum dsched_bind binds[] = {
+	[PB__BIND_TO__BIND_AUTO] = DSCHED_BIND_AUTO,
+	[PB__BIND_TO__BIND_NONE] = DSCHED_BIND_NONE,
+	[PB__BIND_TO__BIND_CORE] = DSCHED_BIND_CORE,
+	[PB__BIND_TO__BIND_NUMA] = DSCHED_BIND_NUMA,
+	[PB__BIND_TO__BIND_THREAD] = DSCHED_BIND_HWTHREAD,
+};
+
+static int make_request(const Pb__JobSpec *spec, struct dsched_request *req,
+			struct dsched_host **hosts)
+{
+	*hosts = calloc(spec->n_hosts + 1, sizeof **hosts);
+	if (!*hosts)
+		return -ENOMEM;
+	for (size_t i = 0; i < spec->n_hosts; i++)
+		(*hosts)[i] = (struct dsched_host){ .name = spec->hosts[i]->name,
+						    .slots = spec->hosts[i]->slots };
+	*req = (struct dsched_request){ .size = sizeof *req,
+					.ranks = spec->ranks,
+					.nodes = spec->nodes,
+					.map = maps[spec->map_by],
+					.ppr = spec->per,
+					.bind = binds[spec->bind_to],
+					.include = spec->n_hosts ? *hosts : NULL,
+					.ninclude = (uint32_t)spec->n_hosts,
+					.exclude = (const char *const *)spec->exclude,
+					.nexclude = (uint32_t)spec->n_exclude,
+					.oversubscribe = spec->oversubscribe,
+					.exclusive = spec->exclusive,
+					.mem_per_rank = spec->mem_per_rank };
+	return 0;
+}
+
+/* ---- the answer ---- */
+
+static char *cpus_text(const struct dsched_placement *p, const struct dsched_rank *rank)
+{
+	struct dvmi_idset set = { 0 };
+	struct dvmi_buf b = { 0 };
+
+	for (uint32_t i = 0; i < rank->npus; i++)
+		dvmi_idset_add(&set, p->pus[rank->first + i], p->pus[rank->first + i]);
+	dvmi_idset_format(&set, &b);
+	dvmi_idset_free(&set);
+	dvmi_buf_put_u8(&b, 0);
+	if (!b.err)
+		return (char *)b.data;
+	dvmi_buf_free(&b);
+	return NULL;
+}
+
+static int fill_share(struct dvmd *d, const struct dsched_placement *p,
+		      const struct dsched_placed_node *node, Pb__NodeShare *share)
+{
+	const Pb__Member *m = dvmd_cstate_member(dvmd_state(d), node->id);
+	bool bound = node->bind != DSCHED_BIND_NONE;
+
+	pb__node_share__init(share);
+	share->node = node->id;
+	share->name = strdup(m->name);
+	share->address = strdup(m->address);
+	share->ranks = calloc(node->nranks, sizeof *share->ranks);
+	share->cpus = bound ? calloc(node->nranks, sizeof *share->cpus) : NULL;
+	if (!share->name || !share->address || !share->ranks || (bound && !share->cpus))
+		return -ENOMEM;
+	for (uint32_t i = 0; i < node->nranks; i++) {
+		uint32_t rank = p->by_node[node->first + i];
+		share->ranks[share->n_ranks++] = rank;
+		if (bound && !(share->cpus[share->n_cpus++] = cpus_text(p, &p->ranks[rank])))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int add_note(Pb__Placement *out, const struct dsched_placed_node *node, const char *name)
+{
+	char *text = NULL;
+
+	if (!node->nshared)
+		return 0;
+	if (asprintf(&text, "%s: %u ranks share a core", name, node->nshared) < 0)
+		return -ENOMEM;
+	out->notes[out->n_notes++] = text;
+	return 0;
+}
+
+static int fill_placement(struct dvmd *d, const struct dsched_placement *p, Pb__Placement *out)
+{
+	out->ranks = p->nranks;
+	out->nodes = calloc(p->nnodes, sizeof *out->nodes);
+	out->notes = calloc(p->nnodes, sizeof *out->notes);
+	if (!out->nodes || !out->notes)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < p->nnodes; i++) {
+		Pb__NodeShare *share = calloc(1, sizeof *share);
+		if (!share)
+			return -ENOMEM;
+		out->nodes[out->n_nodes++] = share;
+		int rc = fill_share(d, p, &p->nodes[i], share);
+		if (rc == 0)
+			rc = add_note(out, &p->nodes[i], share->name);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+static int export_placement(struct dvmd *d, const struct dsched_placement *p, Pb__Placement **outp)
+{
+	Pb__Placement *out = malloc(sizeof *out);
+
+	if (!out)
+		return -ENOMEM;
+	pb__placement__init(out);
+	int rc = fill_placement(d, p, out);
+	if (rc < 0)
+		dvmi_pb_free(out);
+	else
+		*outp = out;
+	return rc;
+}
+
+int dvmd_assign(struct dvmd *d, const Pb__JobSpec *spec, Pb__Placement **out, dvm_error_t *err)
+{
+	struct snapshot s;
+	struct dsched_request req;
+	struct dsched_host *hosts = NULL;
+	struct dsched_placement placement = { 0 };
+	struct dsched_reason reason = { 0 };
+	int rc = take_snapshot(d, &s);
+
+	if (rc == 0)
+		rc = make_request(spec, &req, &hosts);
+	if (rc == 0) {
+		struct dsched_snapshot snap = { .size = sizeof snap,
+						.nodes = s.nodes,
+						.nnodes = (uint32_t)s.n };
+		rc = dsched_place(&snap, &req, &placement, &reason);
+	}
+	if (rc < 0)
+		dvmi_error_set(err, rc, "%s", *reason.text ? reason.text : dvm_strerror(rc));
+	else if ((rc = export_placement(d, &placement, out)) < 0)
+		dvmi_error_code(err, rc, "placement");
+	dsched_placement_free(&placement);
+	free(hosts);
+	snapshot_free(&s);
+	return rc;
+}

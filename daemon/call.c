@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/call.h"
+#include "daemon/client.h"
+#include "daemon/doctor.h"
+#include "daemon/lead.h"
+#include "daemon/logs.h"
+#include "daemon/origin.h"
+#include "daemon/query.h"
+#include "daemon/roster.h"
+#include "libdvm/base/buf.h"
+#include "libdvm/base/clock.h"
+
+#define FORWARD_TIMEOUT (20 * DVMI_SEC)
+
+typedef void handler_fn(struct dvmd_call *call, const uint8_t *body, size_t len);
+
+/* Which node serves a request, and what. A handler takes the call and answers it. */
+static const struct {
+	uint16_t type;
+	bool at_leader;
+	handler_fn *fn;
+} handlers[] = {
+	{ DVMI_MSG_INFO, false, dvmd_query_info },
+	{ DVMI_MSG_NODES, false, dvmd_query_nodes },
+	{ DVMI_MSG_JOBS, false, dvmd_query_jobs },
+	{ DVMI_MSG_PS, true, dvmd_lead_ps },
+	{ DVMI_MSG_RUN, true, dvmd_lead_run },
+	{ DVMI_MSG_ATTACH, true, dvmd_lead_attach },
+	{ DVMI_MSG_SIGNAL, true, dvmd_lead_signal },
+	{ DVMI_MSG_TOKEN, false, dvmd_roster_serve_token },
+	{ DVMI_MSG_REMOVE, true, dvmd_roster_serve_remove },
+	{ DVMI_MSG_HALT, true, dvmd_roster_serve_halt },
+	{ DVMI_MSG_LEAVE, false, dvmd_roster_serve_leave },
+	{ DVMI_MSG_LOG, false, dvmd_query_log },
+	{ DVMI_MSG_LOGS, false, dvmd_logs_serve },
+	{ DVMI_MSG_DOCTOR, false, dvmd_doctor_serve },
+};
+
+static int find_handler(uint16_t type)
+{
+	for (size_t i = 0; i < sizeof handlers / sizeof handlers[0]; i++)
+		if (handlers[i].type == type)
+			return (int)i;
+	return -1;
+}
+
+void dvmd_call_raw(struct dvmd_call **callp, uint16_t type, const void *body, size_t len)
+{
+	struct dvmd_call *call = *callp;
+
+	*callp = NULL;
+	if (call->session) {
+		dvmd_client_reply(call->d->clients, call->session, type, DVMI_FLAG_REPLY,
+				  call->request, body, len);
+		dvmd_origin_answered(call, type, body, len);
+	} else {
+		dvmd_transport_reply(call->d->wire, call->reply, type, body, len);
+	}
+	free(call);
+}
+
+void dvmd_call_answer(struct dvmd_call **call, uint16_t type, const void *msg)
+{
+	struct dvmi_buf b = { 0 };
+
+	if (msg)
+		dvmi_pb_pack(&b, msg);
+	if (b.err)
+		dvmd_call_error(call, b.err, "out of memory");
+	else
+		dvmd_call_raw(call, type, b.data, b.len);
+	dvmi_buf_free(&b);
+}
+
+void dvmd_call_more(struct dvmd_call *call, uint16_t type, const void *msg)
+{
+	struct dvmi_buf b = { 0 };
+
+	dvmi_pb_pack(&b, msg);
+	if (!b.err)
+		dvmd_client_reply(call->d->clients, call->session, type, DVMI_FLAG_ALL,
+				  call->request, b.data, b.len);
+	dvmi_buf_free(&b);
+}
+
+void dvmd_call_error(struct dvmd_call **call, int code, const char *fmt, ...)
+{
+	char text[DVM_ERROR_TEXT_MAX];
+	Pb__Error e = PB__ERROR__INIT;
+	struct dvmi_buf b = { 0 };
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	e.code = code;
+	e.text = text;
+	dvmi_pb_pack(&b, &e);
+	dvmd_call_raw(call, DVMI_MSG_ERROR, b.data, b.err ? 0 : b.len);
+	dvmi_buf_free(&b);
+}
+
+static void on_forward_answer(int code, const char *text, uint16_t type, const uint8_t *body,
+			      size_t len, void *arg)
+{
+	struct dvmd_call *call = arg;
+
+	if (code == -DVM_EPEERLOST || code == -ETIMEDOUT || code == -ENOENT)
+		dvmd_call_error(&call, -DVM_ENOQUORUM, "the machine's leader does not answer (%s)",
+				dvm_strerror(code));
+	else if (code < 0)
+		dvmd_call_error(&call, code, "%s", text && *text ? text : dvm_strerror(code));
+	else
+		dvmd_call_raw(&call, type, body, len);
+}
+
+void dvmd_call_forward(struct dvmd_call *call, uint32_t node, const uint8_t *body, size_t len)
+{
+	Pb__Forward f = PB__FORWARD__INIT;
+	struct dvmi_buf b = { 0 };
+
+	f.type = call->type;
+	f.body = (ProtobufCBinaryData){ .len = len, .data = (uint8_t *)body };
+	f.uid = call->uid;
+	f.gid = call->gid;
+	f.user = call->user;
+	f.origin = call->origin;
+	dvmi_pb_pack(&b, &f);
+	int rc = b.err ? b.err :
+			 dvmd_transport_request(call->d->wire, node, DVMI_MSG_FORWARD, b.data,
+						b.len, FORWARD_TIMEOUT, on_forward_answer, call);
+	dvmi_buf_free(&b);
+	if (rc < 0)
+		on_forward_answer(rc, NULL, 0, NULL, 0, call);
+}
+
+void dvmd_call_dispatch(struct dvmd_call *call, const uint8_t *body, size_t len)
+{
+	struct dvmd *d = call->d;
+	int i = find_handler(call->type);
+
+	if (i < 0)
+		dvmd_call_error(&call, -DVM_EPROTO, "unknown request %#x", call->type);
+	else if (!d->ready && call->type != DVMI_MSG_INFO && call->type != DVMI_MSG_LOG)
+		dvmd_call_error(&call, -EAGAIN, "this node is still joining the machine");
+	else if (handlers[i].at_leader && !dvmd_leads(d))
+		dvmd_call_forward(call, DVMD_LEADER, body, len);
+	else
+		handlers[i].fn(call, body, len);
+}
+
+void dvmd_call_forwarded(struct dvmd *d, const struct dvmd_sender *from, const uint8_t *body,
+			 size_t len, struct dvmd_reply_to reply)
+{
+	cleanup_pb Pb__Forward *f = NULL;
+	struct dvmd_call *call = calloc(1, sizeof *call);
+
+	if (!call || !from->node || dvmi_pb_unpack(&pb__forward__descriptor, body, len, &f) < 0) {
+		free(call);
+		dvmd_transport_reply_error(d->wire, reply, -DVM_EPROTO, "malformed request");
+		return;
+	}
+	call->d = d;
+	call->type = (uint16_t)f->type;
+	call->uid = f->uid;
+	call->gid = f->gid;
+	snprintf(call->user, sizeof call->user, "%s", f->user);
+	call->origin = from->node;
+	call->reply = reply;
+	/* Carried once only: a node that does not serve it says so rather than passing it on. */
+	int i = find_handler(call->type);
+	if (i >= 0 && handlers[i].at_leader && !dvmd_leads(d))
+		dvmd_call_error(&call, -DVM_ESTALEVIEW, "this node does not lead the machine");
+	else
+		dvmd_call_dispatch(call, f->body.data, f->body.len);
+}

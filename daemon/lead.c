@@ -1,0 +1,558 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <sodium.h>
+
+#include "daemon/agent.h"
+#include "daemon/cast.h"
+#include "daemon/jobctl.h"
+#include "daemon/lead.h"
+#include "daemon/live.h"
+#include "daemon/origin.h"
+#include "daemon/assign.h"
+#include "daemon/replica.h"
+#include "libdvm/base/clock.h"
+
+#define NOTICE_AFTER (3 * DVMI_SEC)
+#define END_TIMEOUT  (30 * DVMI_SEC)
+#define CAST_TIMEOUT (10 * DVMI_SEC)
+
+struct dvmd_lead {
+	struct dvmd *d;
+	struct dvmd_jobctl *jobs;
+	uv_timer_t timer;
+};
+
+/* ---- carrying out ---- */
+
+static void job_nodes_free(uint32_t **ids)
+{
+	free(*ids);
+}
+
+/* Ids of the job's nodes; with UP_ONLY the dead ones are left out. */
+static uint32_t *job_nodes(struct dvmd_lead *l, uint64_t job, bool up_only, size_t *n)
+{
+	const Pb__JobRecord *r = dvmd_cstate_job(dvmd_state(l->d), job);
+	uint32_t *ids = r ? calloc(r->placement->n_nodes + 1, sizeof *ids) : NULL;
+
+	*n = 0;
+	for (size_t i = 0; ids && i < r->placement->n_nodes; i++) {
+		uint32_t id = r->placement->nodes[i]->node;
+		if (!up_only || dvmd_live_is_up(l->d->live, id))
+			ids[(*n)++] = id;
+	}
+	return ids;
+}
+
+static void cast_to_job(struct dvmd_lead *l, uint64_t job, uint16_t type, const void *msg)
+{
+	size_t n;
+	__attribute__((cleanup(job_nodes_free))) uint32_t *ids = job_nodes(l, job, true, &n);
+	struct dvmi_buf b = { 0 };
+
+	dvmi_pb_pack(&b, msg);
+	if (ids && n && !b.err)
+		dvmd_cast_send(l->d->cast, ids, n, type, b.data, b.len, CAST_TIMEOUT, NULL, NULL,
+			       NULL);
+	dvmi_buf_free(&b);
+}
+
+static void tell_origin(struct dvmd_lead *l, uint64_t job, const Pb__JobEvent *event)
+{
+	const Pb__JobRecord *r = dvmd_cstate_job(dvmd_state(l->d), job);
+	struct dvmi_buf b = { 0 };
+
+	dvmi_pb_pack(&b, event);
+	if (r && !b.err && r->origin == l->d->self)
+		dvmd_origin_to_client(l->d->origin, DVMI_MSG_JOB_EVENT, b.data, b.len);
+	else if (r && !b.err)
+		dvmd_transport_send(l->d->wire, r->origin, DVMI_MSG_JOB_EVENT, b.data, b.len);
+	dvmi_buf_free(&b);
+}
+
+static void log_change(struct dvmd_lead *l, Pb__JobChange *change)
+{
+	Pb__Command cmd = PB__COMMAND__INIT;
+	dvm_error_t err = { 0 };
+
+	cmd.what_case = PB__COMMAND__WHAT_JOB_CHANGE;
+	cmd.job_change = change;
+	if (dvmd_replica_propose(l->d->replica, &cmd, &err) < 0)
+		dvmi_log(&l->d->log, "job", LOG_ERR, "job %llu: %s",
+			 (unsigned long long)change->id, err.text);
+	if (change->state == PB__JOB_STATE__JOB_DONE)
+		dvmi_log(&l->d->log, "job", LOG_INFO, "job %llu ended with code %d%s%s",
+			 (unsigned long long)change->id, change->exit_code,
+			 *change->reason ? ": " : "", change->reason);
+}
+
+static void act(struct dvmd_lead *l, struct dvmd_jobctl_action *a)
+{
+	Pb__JobRef ref = PB__JOB_REF__INIT;
+
+	ref.job = a->job;
+	switch (a->what) {
+	case DVMD_DO_CHANGE:
+		if (a->change)
+			log_change(l, a->change);
+		break;
+	case DVMD_DO_KILL:
+		if (a->kill)
+			cast_to_job(l, a->job, DVMI_MSG_JOB_KILL, a->kill);
+		break;
+	case DVMD_DO_EVENT:
+		if (a->event)
+			tell_origin(l, a->job, a->event);
+		break;
+	case DVMD_DO_LOST:
+		if (a->lost)
+			cast_to_job(l, a->job, DVMI_MSG_RANKS_LOST, a->lost);
+		break;
+	case DVMD_DO_RELEASE:
+		cast_to_job(l, a->job, DVMI_MSG_JOB_RELEASE, &ref);
+		break;
+	}
+}
+
+static void on_timer(uv_timer_t *t);
+
+static void drain(struct dvmd_lead *l)
+{
+	struct dvmd_jobctl_action a;
+
+	while (dvmd_jobctl_next(l->jobs, &a)) {
+		act(l, &a);
+		dvmd_jobctl_action_free(&a);
+	}
+	uint64_t now = dvmi_clock_mono(), at = dvmd_jobctl_next_deadline(l->jobs);
+	if (at == UINT64_MAX)
+		uv_timer_stop(&l->timer);
+	else
+		uv_timer_start(&l->timer, on_timer,
+			       at > now ? (at - now + DVMI_MSEC - 1) / DVMI_MSEC : 0, 0);
+}
+
+static void on_timer(uv_timer_t *t)
+{
+	struct dvmd_lead *l = t->data;
+
+	dvmd_jobctl_tick(l->jobs, dvmi_clock_mono());
+	drain(l);
+}
+
+/* ---- starting a job ---- */
+
+static const char *spec_fault(const Pb__JobSpec *spec)
+{
+	if (!spec)
+		return "no job";
+	if (!spec->n_argv || !*spec->argv[0])
+		return "no program";
+	if (spec->wdir[0] != '/')
+		return "the working directory must be an absolute path";
+	for (size_t i = 0; i < spec->n_env; i++)
+		if (!strchr(spec->env[i], '='))
+			return "an environment entry has no '='";
+	return NULL;
+}
+
+static void fill_credentials(const struct dvmd_call *call, Pb__JobSpec *spec)
+{
+	spec->uid = call->uid;
+	spec->gid = call->gid;
+	spec->n_groups = 0; /* each node looks the user's groups up itself */
+	free(spec->user);
+	spec->user = strdup(call->user);
+}
+
+/* The record keeps what people ask about; the environment only the launch needs. */
+static int log_job(struct dvmd_lead *l, const struct dvmd_call *call, Pb__JobSpec *spec,
+		   Pb__Placement *placement, uint64_t *key, dvm_error_t *err)
+{
+	Pb__Command cmd = PB__COMMAND__INIT;
+	Pb__JobRecord r = PB__JOB_RECORD__INIT;
+	Pb__JobSpec lean = *spec;
+
+	lean.n_env = 0;
+	randombytes_buf(key, sizeof *key);
+	r.id = dvmd_cstate_next_job(dvmd_state(l->d));
+	r.spec = &lean;
+	r.placement = placement;
+	r.origin = call->origin;
+	r.submitted = dvmi_clock_wall();
+	r.key = *key;
+	cmd.what_case = PB__COMMAND__WHAT_JOB_ADD;
+	cmd.job_add = &r;
+	return dvmd_replica_propose(l->d->replica, &cmd, err);
+}
+
+struct launch {
+	struct dvmd_lead *lead;
+	uint64_t job;
+};
+
+static void on_launch_result(uint32_t node, int code, const char *text, void *arg)
+{
+	struct launch *la = arg;
+
+	if (code == -ETIMEDOUT)
+		text = "did not answer to the launch";
+	dvmd_jobctl_launch_failed(la->lead->jobs, la->job, node, code, text, dvmi_clock_mono());
+	drain(la->lead);
+}
+
+static void launch(struct dvmd_lead *l, uint64_t job, Pb__JobSpec *spec, Pb__Placement *placement,
+		   uint64_t key, uint32_t origin)
+{
+	Pb__Launch msg = PB__LAUNCH__INIT;
+	struct dvmi_buf b = { 0 };
+	size_t n;
+	__attribute__((cleanup(job_nodes_free))) uint32_t *ids = job_nodes(l, job, false, &n);
+	struct launch *la = calloc(1, sizeof *la);
+
+	msg.job = job;
+	msg.spec = spec;
+	msg.placement = placement;
+	msg.key = key;
+	msg.origin = origin;
+	msg.machine = (char *)l->d->setup.machine;
+	msg.launch_deadline_ns = l->d->setup.launch_timeout;
+	dvmi_pb_pack(&b, &msg);
+	int rc = !la || !ids || b.err ? -ENOMEM : 0;
+	if (rc == 0) {
+		*la = (struct launch){ l, job };
+		rc = dvmd_cast_send(l->d->cast, ids, n, DVMI_MSG_LAUNCH, b.data, b.len,
+				    CAST_TIMEOUT, on_launch_result, free, la);
+	}
+	dvmi_buf_free(&b);
+	if (rc < 0) {
+		free(la);
+		dvmd_jobctl_end(l->jobs, job, 0, dvm_strerror(rc), true, dvmi_clock_mono());
+		drain(l);
+	}
+}
+
+static void answer_run(struct dvmd_call **call, uint64_t job, Pb__Placement *placement)
+{
+	Pb__RunReply reply = PB__RUN_REPLY__INIT;
+
+	reply.job = job;
+	reply.placement = placement;
+	reply.state = PB__JOB_STATE__JOB_LAUNCHING;
+	dvmd_call_answer(call, DVMI_MSG_RUN, &reply);
+}
+
+void dvmd_lead_run(struct dvmd_call *call, const uint8_t *body, size_t len)
+{
+	struct dvmd_lead *l = call->d->lead;
+	cleanup_pb Pb__RunRequest *req = NULL;
+	cleanup_pb Pb__Placement *placement = NULL;
+	uint32_t origin = call->origin;
+	dvm_error_t err = { 0 };
+	uint64_t key;
+
+	int rc = dvmi_pb_unpack(&pb__run_request__descriptor, body, len, &req);
+	const char *fault = rc < 0 ? "malformed request" : spec_fault(req->spec);
+	if (fault) {
+		dvmd_call_error(&call, rc < 0 ? rc : -EINVAL, "%s", fault);
+		return;
+	}
+	fill_credentials(call, req->spec);
+	if (dvmd_assign(l->d, req->spec, &placement, &err) < 0) {
+		dvmd_call_error(&call, err.code, "%s", err.text);
+		return;
+	}
+	if (req->dry_run) {
+		answer_run(&call, 0, placement);
+		return;
+	}
+	uint64_t job = dvmd_cstate_next_job(dvmd_state(l->d));
+	rc = log_job(l, call, req->spec, placement, &key, &err);
+	if (rc < 0) {
+		dvmd_call_error(&call, rc, "the job could not be recorded: %s", err.text);
+		return;
+	}
+	dvmd_jobctl_add(l->jobs, dvmd_cstate_job(dvmd_state(l->d), job), false, dvmi_clock_mono());
+	answer_run(&call, job, placement);
+	launch(l, job, req->spec, placement, key, origin);
+	drain(l);
+}
+
+/* ---- other requests ---- */
+
+/* The job a request names, if its caller may touch it; else the call is answered and NULL. */
+static const Pb__JobRecord *permitted_job(struct dvmd_call **call, uint64_t job)
+{
+	const Pb__JobRecord *r = dvmd_cstate_job(dvmd_state((*call)->d), job);
+
+	if (!r)
+		dvmd_call_error(call, -ENOENT, "no job %llu", (unsigned long long)job);
+	else if (!dvmd_call_may(*call, r->spec->uid))
+		dvmd_call_error(call, -EPERM, "job %llu belongs to %s", (unsigned long long)job,
+				r->spec->user);
+	else
+		return r;
+	return NULL;
+}
+
+static void tell_ended(struct dvmd_lead *l, const Pb__JobRecord *r)
+{
+	Pb__JobEvent event = PB__JOB_EVENT__INIT;
+
+	event.job = r->id;
+	event.kind = PB__JOB_EVENT__KIND__ENDED;
+	event.exit_code = r->exit_code;
+	event.text = r->reason;
+	tell_origin(l, r->id, &event);
+}
+
+void dvmd_lead_attach(struct dvmd_call *call, const uint8_t *body, size_t len)
+{
+	struct dvmd_lead *l = call->d->lead;
+	cleanup_pb Pb__AttachRequest *req = NULL;
+	Pb__RunReply reply = PB__RUN_REPLY__INIT;
+	char name[32];
+
+	if (dvmi_pb_unpack(&pb__attach_request__descriptor, body, len, &req) < 0) {
+		dvmd_call_error(&call, -DVM_EPROTO, "malformed request");
+		return;
+	}
+	const Pb__JobRecord *r = permitted_job(&call, req->job);
+	if (!r)
+		return;
+	if (r->origin != call->origin) {
+		dvmd_call_error(&call, -EXDEV, "job %llu was started on %s: attach there",
+				(unsigned long long)r->id, dvmd_node_name(l->d, r->origin, name));
+		return;
+	}
+	reply.job = r->id;
+	reply.placement = r->placement;
+	reply.state = r->state;
+	dvmd_call_answer(&call, DVMI_MSG_ATTACH, &reply);
+	if (r->state == PB__JOB_STATE__JOB_DONE)
+		tell_ended(l, r);
+	else
+		dvmd_jobctl_reannounce(l->jobs, r->id);
+	drain(l);
+}
+
+void dvmd_lead_signal(struct dvmd_call *call, const uint8_t *body, size_t len)
+{
+	struct dvmd_lead *l = call->d->lead;
+	cleanup_pb Pb__JobSignal *req = NULL;
+	char reason[256];
+
+	if (dvmi_pb_unpack(&pb__job_signal__descriptor, body, len, &req) < 0 || req->signal < 0 ||
+	    req->signal >= NSIG) {
+		dvmd_call_error(&call, -EINVAL, "malformed request");
+		return;
+	}
+	const Pb__JobRecord *r = permitted_job(&call, req->job);
+	if (!r)
+		return;
+	if (r->state == PB__JOB_STATE__JOB_DONE) {
+		dvmd_call_error(&call, -ESRCH, "job %llu is over", (unsigned long long)r->id);
+		return;
+	}
+	if (req->end) {
+		snprintf(reason, sizeof reason, "%s",
+			 *req->reason ? req->reason : "cancelled");
+		dvmd_jobctl_end(l->jobs, r->id, req->signal, reason, req->signal == SIGKILL,
+				dvmi_clock_mono());
+	} else {
+		cast_to_job(l, r->id, DVMI_MSG_JOB_KILL, req);
+	}
+	dvmd_call_answer(&call, DVMI_MSG_OK, NULL);
+	drain(l);
+}
+
+struct ps {
+	struct dvmd_lead *lead;
+	Pb__ProcInfo *procs;
+	Pb__ProcInfo **list;
+	size_t n, cap;
+	uint64_t job;
+};
+
+static int ps_add(struct ps *p, uint64_t job, const char *node, Pb__RankStatus *rank)
+{
+	if (p->n == p->cap) {
+		size_t cap = p->cap ? 2 * p->cap : 64;
+		Pb__ProcInfo *procs = reallocarray(p->procs, cap, sizeof *procs);
+		if (!procs)
+			return -ENOMEM;
+		p->procs = procs;
+		p->cap = cap;
+	}
+	Pb__ProcInfo *info = &p->procs[p->n++];
+	pb__proc_info__init(info);
+	info->job = job;
+	info->node = (char *)node;
+	info->rank = rank;
+	return 0;
+}
+
+static int ps_job(const Pb__JobRecord *r, void *arg)
+{
+	struct ps *p = arg;
+
+	if ((p->job && r->id != p->job) || r->state == PB__JOB_STATE__JOB_DONE)
+		return 0;
+	for (size_t i = 0; i < r->placement->n_nodes; i++) {
+		const Pb__NodeShare *share = r->placement->nodes[i];
+		const Pb__JobStatus *st = dvmd_jobctl_share(p->lead->jobs, r->id, share->node);
+		for (size_t k = 0; st && k < st->n_ranks; k++)
+			if (ps_add(p, r->id, share->name, st->ranks[k]) < 0)
+				return -ENOMEM;
+	}
+	return 0;
+}
+
+void dvmd_lead_ps(struct dvmd_call *call, const uint8_t *body, size_t len)
+{
+	cleanup_pb Pb__JobRef *ref = NULL;
+	Pb__PsReply reply = PB__PS_REPLY__INIT;
+	struct ps p = { .lead = call->d->lead };
+
+	if (dvmi_pb_unpack(&pb__job_ref__descriptor, body, len, &ref) < 0) {
+		dvmd_call_error(&call, -DVM_EPROTO, "malformed request");
+		return;
+	}
+	p.job = ref->job;
+	if (p.job && !dvmd_cstate_job(dvmd_state(call->d), p.job)) {
+		dvmd_call_error(&call, -ENOENT, "no job %llu", (unsigned long long)p.job);
+		return;
+	}
+	int rc = dvmd_cstate_each_job(dvmd_state(call->d), ps_job, &p);
+	p.list = calloc(p.n + 1, sizeof *p.list);
+	for (size_t i = 0; p.list && i < p.n; i++)
+		p.list[i] = &p.procs[i];
+	reply.procs = p.list;
+	reply.n_procs = p.list ? p.n : 0;
+	if (rc < 0 || !p.list)
+		dvmd_call_error(&call, -ENOMEM, "out of memory");
+	else
+		dvmd_call_answer(&call, DVMI_MSG_PS, &reply);
+	free(p.list);
+	free(p.procs);
+}
+
+/* ---- what happens ---- */
+
+/* A report of a job that is over: its share waits for a release that was lost. */
+static void release_again(struct dvmd_lead *l, const Pb__JobStatus *status)
+{
+	Pb__JobRef ref = PB__JOB_REF__INIT;
+	struct dvmi_buf b = { 0 };
+
+	ref.job = status->job;
+	dvmi_pb_pack(&b, &ref);
+	if (!b.err && status->node == l->d->self)
+		dvmd_agent_from_leader(l->d->agent, DVMI_MSG_JOB_RELEASE, b.data, b.len);
+	else if (!b.err)
+		dvmd_transport_send(l->d->wire, status->node, DVMI_MSG_JOB_RELEASE, b.data, b.len);
+	dvmi_buf_free(&b);
+}
+
+void dvmd_lead_status(struct dvmd_lead *l, const Pb__JobStatus *status)
+{
+	if (!dvmd_leads(l->d))
+		return;
+	if (dvmd_jobctl_status(l->jobs, status, dvmi_clock_mono()) == -ENOENT)
+		release_again(l, status);
+	drain(l);
+}
+
+void dvmd_lead_node_down(struct dvmd_lead *l, uint32_t node)
+{
+	char name[32];
+
+	dvmd_jobctl_node_down(l->jobs, node, dvmd_node_name(l->d, node, name), dvmi_clock_mono());
+	drain(l);
+}
+
+static int end_one(const Pb__JobRecord *r, void *arg)
+{
+	struct {
+		struct dvmd_lead *l;
+		const char *reason;
+	} *end = arg;
+
+	if (r->state != PB__JOB_STATE__JOB_DONE)
+		dvmd_jobctl_end(end->l->jobs, r->id, SIGTERM, end->reason, false,
+				dvmi_clock_mono());
+	return 0;
+}
+
+void dvmd_lead_end_all(struct dvmd_lead *l, const char *reason)
+{
+	struct {
+		struct dvmd_lead *l;
+		const char *reason;
+	} end = { l, reason };
+
+	dvmd_cstate_each_job(dvmd_state(l->d), end_one, &end);
+	drain(l);
+}
+
+size_t dvmd_lead_jobs(const struct dvmd_lead *l)
+{
+	return dvmd_jobctl_count(l->jobs);
+}
+
+static int recover_job(const Pb__JobRecord *r, void *arg)
+{
+	struct dvmd_lead *l = arg;
+	Pb__JobRef ref = PB__JOB_REF__INIT;
+
+	if (r->state == PB__JOB_STATE__JOB_DONE)
+		return 0;
+	dvmd_jobctl_add(l->jobs, r, true, dvmi_clock_mono());
+	ref.job = r->id;
+	cast_to_job(l, r->id, DVMI_MSG_STATUS_WANTED, &ref);
+	return 0;
+}
+
+void dvmd_lead_recover(struct dvmd_lead *l)
+{
+	if (!dvmd_leads(l->d))
+		return;
+	dvmd_cstate_each_job(dvmd_state(l->d), recover_job, l);
+	drain(l);
+}
+
+int dvmd_lead_create(struct dvmd_lead **out, struct dvmd *d)
+{
+	struct dvmd_lead *l = calloc(1, sizeof *l);
+	const struct dvmd_jobctl_config config = { .kill_grace = d->setup.kill_grace,
+						   .launch_timeout = d->setup.launch_timeout,
+						   .end_timeout = END_TIMEOUT,
+						   .notice_after = NOTICE_AFTER };
+
+	if (!l || dvmd_jobctl_create(&l->jobs, &config) < 0) {
+		free(l);
+		return -ENOMEM;
+	}
+	l->d = d;
+	uv_timer_init(d->loop, &l->timer);
+	l->timer.data = l;
+	*out = l;
+	return 0;
+}
+
+static void on_closed(uv_handle_t *h)
+{
+	free(h->data);
+}
+
+void dvmd_lead_destroy(struct dvmd_lead *l)
+{
+	if (!l)
+		return;
+	dvmd_jobctl_destroy(l->jobs);
+	uv_close((uv_handle_t *)&l->timer, on_closed);
+}

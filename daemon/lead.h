@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Jobs at the leading node: places and launches them and carries out what the engine (jobctl.h)
+ * decides about them. Present on every node, idle where the node does not lead.
+ */
+#ifndef DVMD_LEAD_H
+#define DVMD_LEAD_H
+
+#include "daemon/call.h"
+
+struct dvmd_lead; /* incomplete */
+
+int dvmd_lead_create(struct dvmd_lead **out, struct dvmd *d);
+void dvmd_lead_destroy(struct dvmd_lead *l);
+
+/* Takes up the jobs of before our restart. Once, when the node is ready. */
+void dvmd_lead_recover(struct dvmd_lead *l);
+
+/* Requests of clients (call.c's table); each takes the call. */
+void dvmd_lead_run(struct dvmd_call *call, const uint8_t *body, size_t len);
+void dvmd_lead_attach(struct dvmd_call *call, const uint8_t *body, size_t len);
+void dvmd_lead_signal(struct dvmd_call *call, const uint8_t *body, size_t len);
+void dvmd_lead_ps(struct dvmd_call *call, const uint8_t *body, size_t len);
+
+/* A share's report, from this or another node. */
+void dvmd_lead_status(struct dvmd_lead *l, const Pb__JobStatus *status);
+
+/* NODE is dead: its shares are lost. */
+void dvmd_lead_node_down(struct dvmd_lead *l, uint32_t node);
+
+/* Ends every job, for a halt. */
+void dvmd_lead_end_all(struct dvmd_lead *l, const char *reason);
+
+/* Jobs that are not over. */
+size_t dvmd_lead_jobs(const struct dvmd_lead *l);
+
+#endif

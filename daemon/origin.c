@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <uthash.h>
+#include <utlist.h>
+
+#include "daemon/agent.h"
+#include "daemon/client.h"
+#include "daemon/origin.h"
+#include "libdvm/base/clock.h"
+
+#define ATTACH_GRACE  (10 * DVMI_SEC) /* for clients of before our own restart */
+#define EARLY_MAX     16	      /* events kept for a client that has no answer yet */
+#define CLIENT_QUEUED (8u << 20)      /* bytes; above it output is dropped and sent again later */
+#define SWEEP_MS      1000
+
+struct early {
+	struct early *next;
+	size_t len;
+	uint8_t body[];
+};
+
+/* A job that was started here. */
+struct held {
+	UT_hash_handle hh;
+	uint64_t job;
+	uint64_t session;    /* 0: none */
+	bool client_gone;
+	uint64_t orphan_since;
+	struct early *early; /* JOB_EVENTs */
+	unsigned n_early;
+};
+
+struct dvmd_origin {
+	struct dvmd *d;
+	uv_timer_t sweep;
+	struct held *jobs;
+};
+
+static struct held *find(struct dvmd_origin *o, uint64_t job)
+{
+	struct held *h;
+
+	HASH_FIND(hh, o->jobs, &job, sizeof job, h);
+	return h;
+}
+
+static struct held *find_or_add(struct dvmd_origin *o, uint64_t job)
+{
+	struct held *h = find(o, job);
+
+	if (h || !(h = calloc(1, sizeof *h)))
+		return h;
+	h->job = job;
+	h->orphan_since = dvmi_clock_mono();
+	HASH_ADD(hh, o->jobs, job, sizeof h->job, h);
+	return h;
+}
+
+static void held_free(struct dvmd_origin *o, struct held *h)
+{
+	struct early *e, *tmp;
+
+	LL_FOREACH_SAFE(h->early, e, tmp)
+		free(e);
+	HASH_DEL(o->jobs, h);
+	free(h);
+}
+
+static int to_session(struct dvmd_origin *o, uint64_t session, uint16_t type, const uint8_t *body,
+		      size_t len)
+{
+	return dvmd_client_reply(o->d->clients, session, type, 0, 0, body, len);
+}
+
+static void keep_early(struct held *h, const uint8_t *body, size_t len)
+{
+	struct early *e = h->n_early < EARLY_MAX ? malloc(sizeof *e + len) : NULL;
+
+	if (!e)
+		return;
+	e->len = len;
+	memcpy(e->body, body, len);
+	LL_APPEND(h->early, e);
+	h->n_early++;
+}
+
+static void flush_early(struct dvmd_origin *o, struct held *h)
+{
+	struct early *e, *tmp;
+
+	LL_FOREACH_SAFE(h->early, e, tmp)
+	{
+		LL_DELETE(h->early, e);
+		to_session(o, h->session, DVMI_MSG_JOB_EVENT, e->body, e->len);
+		free(e);
+	}
+	h->n_early = 0;
+}
+
+static void bind_session(struct dvmd_origin *o, uint64_t job, uint64_t session)
+{
+	struct held *h = find_or_add(o, job);
+
+	if (!h)
+		return;
+	h->session = dvmd_client_alive(o->d->clients, session) ? session : 0;
+	h->client_gone = !h->session;
+	if (h->session)
+		flush_early(o, h);
+}
+
+static uint64_t answered_job(const struct dvmd_call *call, uint16_t type, const uint8_t *body,
+			     size_t len)
+{
+	cleanup_pb Pb__RunReply *r = NULL;
+
+	if ((call->type != DVMI_MSG_RUN && call->type != DVMI_MSG_ATTACH) ||
+	    type == DVMI_MSG_ERROR || dvmi_pb_unpack(&pb__run_reply__descriptor, body, len, &r) < 0)
+		return 0;
+	return r->job;
+}
+
+void dvmd_origin_answered(const struct dvmd_call *call, uint16_t type, const uint8_t *body,
+			  size_t len)
+{
+	uint64_t job = answered_job(call, type, body, len);
+
+	if (job)
+		bind_session(call->d->origin, job, call->session);
+}
+
+/* Asks the leader, as root would, to end a job whose client is gone. */
+static void end_job(struct dvmd_origin *o, uint64_t job)
+{
+	struct dvmd_call *call = calloc(1, sizeof *call);
+	Pb__JobSignal sig = PB__JOB_SIGNAL__INIT;
+	struct dvmi_buf b = { 0 };
+
+	if (!call)
+		return;
+	*call = (struct dvmd_call){ .d = o->d, .type = DVMI_MSG_SIGNAL, .origin = o->d->self };
+	strcpy(call->user, "dvmd");
+	sig.job = job;
+	sig.end = true;
+	sig.signal = 1; /* SIGHUP: as if its terminal had gone */
+	sig.reason = (char *)"the dvm run that held it is gone";
+	dvmi_pb_pack(&b, &sig);
+	if (b.err)
+		free(call);
+	else
+		dvmd_call_dispatch(call, b.data, b.len);
+	dvmi_buf_free(&b);
+}
+
+void dvmd_origin_session_gone(struct dvmd_origin *o, uint64_t session)
+{
+	struct held *h, *tmp;
+
+	HASH_ITER(hh, o->jobs, h, tmp)
+	{
+		if (h->session != session)
+			continue;
+		h->session = 0;
+		h->client_gone = true;
+		h->orphan_since = dvmi_clock_mono();
+		const Pb__JobRecord *r = dvmd_cstate_job(dvmd_state(o->d), h->job);
+		if (r && r->state != PB__JOB_STATE__JOB_DONE && !r->spec->detached)
+			end_job(o, h->job);
+	}
+}
+
+static int sweep_record(const Pb__JobRecord *r, void *arg)
+{
+	struct dvmd_origin *o = arg;
+
+	if (r->origin != o->d->self || r->spec->detached)
+		return 0;
+	if (r->state == PB__JOB_STATE__JOB_DONE || r->state == PB__JOB_STATE__JOB_ENDING)
+		return 0;
+	struct held *h = find_or_add(o, r->id);
+	if (!h || h->session)
+		return 0;
+	if (h->client_gone || dvmi_clock_mono() - h->orphan_since > ATTACH_GRACE)
+		end_job(o, r->id);
+	return 0;
+}
+
+/* Forgets what is over: a record that is gone or done, with nobody left to be told. */
+static void forget_done(struct dvmd_origin *o)
+{
+	struct held *h, *tmp;
+
+	HASH_ITER(hh, o->jobs, h, tmp)
+	{
+		const Pb__JobRecord *r = dvmd_cstate_job(dvmd_state(o->d), h->job);
+		if (!h->session && (!r || r->state == PB__JOB_STATE__JOB_DONE) &&
+		    dvmi_clock_mono() - h->orphan_since > ATTACH_GRACE)
+			held_free(o, h);
+	}
+}
+
+static void on_sweep(uv_timer_t *t)
+{
+	struct dvmd_origin *o = t->data;
+
+	if (!o->d->ready)
+		return;
+	dvmd_cstate_each_job(dvmd_state(o->d), sweep_record, o);
+	forget_done(o);
+}
+
+int dvmd_origin_create(struct dvmd_origin **out, struct dvmd *d)
+{
+	struct dvmd_origin *o = calloc(1, sizeof *o);
+
+	if (!o)
+		return -ENOMEM;
+	o->d = d;
+	uv_timer_init(d->loop, &o->sweep);
+	o->sweep.data = o;
+	uv_timer_start(&o->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
+	*out = o;
+	return 0;
+}
+
+static void on_closed(uv_handle_t *h)
+{
+	free(h->data);
+}
+
+void dvmd_origin_destroy(struct dvmd_origin *o)
+{
+	struct held *h, *tmp;
+
+	if (!o)
+		return;
+	HASH_ITER(hh, o->jobs, h, tmp)
+		held_free(o, h);
+	uv_close((uv_handle_t *)&o->sweep, on_closed);
+}
+
+/* The job a message is about: field 1 of each of the three. */
+static uint64_t job_of(uint16_t type, const uint8_t *body, size_t len)
+{
+	cleanup_pb Pb__JobEvent *event = NULL;
+	cleanup_pb Pb__Output *output = NULL;
+	cleanup_pb Pb__StdinAck *ack = NULL;
+
+	switch (type) {
+	case DVMI_MSG_JOB_EVENT:
+		return dvmi_pb_unpack(&pb__job_event__descriptor, body, len, &event) < 0 ?
+			       0 :
+			       event->job;
+	case DVMI_MSG_OUTPUT:
+		return dvmi_pb_unpack(&pb__output__descriptor, body, len, &output) < 0 ?
+			       0 :
+			       output->job;
+	default:
+		return dvmi_pb_unpack(&pb__stdin_ack__descriptor, body, len, &ack) < 0 ? 0 :
+											  ack->job;
+	}
+}
+
+void dvmd_origin_to_client(struct dvmd_origin *o, uint16_t type, const uint8_t *body, size_t len)
+{
+	uint64_t job = job_of(type, body, len);
+	struct held *h = job ? find_or_add(o, job) : NULL;
+
+	if (!h)
+		return;
+	if (!h->session && type == DVMI_MSG_JOB_EVENT)
+		keep_early(h, body, len);
+	else if (h->session && (type != DVMI_MSG_OUTPUT ||
+				dvmd_client_queued(o->d->clients, h->session) < CLIENT_QUEUED))
+		to_session(o, h->session, type, body, len);
+}
+
+static void to_node(struct dvmd_origin *o, uint32_t node, uint16_t type, const uint8_t *body,
+		    size_t len)
+{
+	if (node == o->d->self)
+		dvmd_agent_from_origin(o->d->agent, type, body, len);
+	else
+		dvmd_transport_send(o->d->wire, node, type, body, len);
+}
+
+static void stdin_to_nodes(struct dvmd_origin *o, const Pb__JobRecord *r, const uint8_t *body,
+			   size_t len)
+{
+	for (size_t i = 0; i < r->placement->n_nodes; i++) {
+		const Pb__NodeShare *s = r->placement->nodes[i];
+		bool has_rank0 = s->n_ranks && s->ranks[0] == 0;
+		if (has_rank0 || r->spec->stdin_to == PB__STDIN_TO__STDIN_ALL)
+			to_node(o, s->node, DVMI_MSG_STDIN, body, len);
+	}
+}
+
+void dvmd_origin_from_client(struct dvmd_origin *o, uint64_t session, uint16_t type,
+			     const uint8_t *body, size_t len)
+{
+	cleanup_pb Pb__OutputAck *ack = NULL;
+	cleanup_pb Pb__Stdin *in = NULL;
+	uint64_t job = 0;
+
+	if (type == DVMI_MSG_STDIN && dvmi_pb_unpack(&pb__stdin__descriptor, body, len, &in) == 0)
+		job = in->job;
+	if (type == DVMI_MSG_OUTPUT_ACK &&
+	    dvmi_pb_unpack(&pb__output_ack__descriptor, body, len, &ack) == 0)
+		job = ack->job;
+	struct held *h = job ? find(o, job) : NULL;
+	const Pb__JobRecord *r = dvmd_cstate_job(dvmd_state(o->d), job);
+	if (!h || h->session != session) /* only the client that holds the job feeds it */
+		return;
+	if (ack)
+		to_node(o, ack->node, type, body, len);
+	else if (r)
+		stdin_to_nodes(o, r, body, len);
+}
