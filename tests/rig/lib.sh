@@ -102,6 +102,13 @@ until_ok() # SECONDS CMD...
 	done
 }
 
+# True if no kernel has complained on its console. Stalls do not count: a busy machine makes them.
+kernels_are_calm()
+{
+	! grep -E 'BUG: |Oops|WARNING: CPU|general protection|Call Trace' "$RIG_DIR"/host*/console* |
+		grep -v 'soft lockup'
+}
+
 skip_all() # REASON
 {
 	echo "1..0 # SKIP $1"

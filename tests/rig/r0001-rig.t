@@ -178,6 +178,7 @@ another_rig_with_owner()
 }
 ok "a second rig elsewhere goes with its owner" another_rig_with_owner
 
+ok "the kernels have nothing to complain about" kernels_are_calm
 pids=$(cat "$RIG_DIR/lock" "$RIG_DIR"/host*/state | tr -dc '0-9\n')
 none_left()
 {
