@@ -20,9 +20,18 @@
 #define TICK_MS	      1000
 #define REPORT_EVERY  (5 * DVMI_SEC) /* a report is repeated so often, since it may be lost */
 #define HELLO_TIMEOUT (5 * DVMI_SEC) /* for shepherds of before our restart: they retry each second */
+#define WAITING_MAX   (4u << 20)    /* bytes */
 #define SWEEP_MS      50
 #define SWEEP_PASSES  100	     /* 5 s; what survives that hangs in the kernel */
 #define STRAY_EVERY   30	     /* ticks between looks for directories of forgotten jobs */
+
+/* What came for a shepherd that is not (or not again) connected. */
+struct waiting {
+	struct waiting *next;
+	uint16_t type;
+	size_t len;
+	uint8_t body[];
+};
 
 struct dvmd_share {
 	UT_hash_handle hh;
@@ -34,7 +43,8 @@ struct dvmd_share {
 	struct dvmi_stream *stream; /* to the shepherd, or NULL; the session owns it */
 	struct dvmd_child *child;   /* our child, or NULL after a restart */
 	uint8_t cookie[DVMD_COOKIE_BYTES];
-	Pb__JobSignal *kill;	    /* came before the shepherd was there */
+	struct waiting *waiting;
+	size_t waiting_bytes;
 	uint64_t hello_by;	    /* without a stream: give up then */
 	uint64_t reported;
 	bool released;
@@ -64,12 +74,22 @@ static struct dvmd_share *find(struct dvmd_agent *a, uint64_t job)
 	return s;
 }
 
+static void forget_waiting(struct dvmd_share *s)
+{
+	struct waiting *w, *tmp;
+
+	LL_FOREACH_SAFE(s->waiting, w, tmp)
+		free(w);
+	s->waiting = NULL;
+	s->waiting_bytes = 0;
+}
+
 static void share_free(struct dvmd_share *s)
 {
 	dvmd_child_forget(s->child);
 	dvmi_pb_free(s->placement);
 	dvmi_pb_free(s->status);
-	dvmi_pb_free(s->kill);
+	forget_waiting(s);
 	free(s);
 }
 
@@ -163,6 +183,38 @@ static void report_failed(struct dvmd_agent *a, struct dvmd_share *s, uint64_t j
 	Pb__JobStatus *copy = dvmi_pb_dup(&st);
 	if (copy)
 		take_status(s, copy);
+}
+
+/* ---- to the shepherd ---- */
+
+static void keep_waiting(struct dvmd_share *s, uint16_t type, const uint8_t *body, size_t len)
+{
+	struct waiting *w = s->waiting_bytes + len < WAITING_MAX ? malloc(sizeof *w + len) : NULL;
+
+	if (!w)
+		return;
+	w->type = type;
+	w->len = len;
+	memcpy(w->body, body, len);
+	LL_APPEND(s->waiting, w);
+	s->waiting_bytes += len;
+}
+
+static void to_shepherd(struct dvmd_share *s, uint16_t type, const uint8_t *body, size_t len)
+{
+	if (s->stream)
+		dvmi_stream_send(s->stream, (struct dvmi_envelope){ .type = type }, body, len);
+	else
+		keep_waiting(s, type, body, len);
+}
+
+static void flush_waiting(struct dvmd_share *s)
+{
+	const struct waiting *w;
+
+	LL_FOREACH(s->waiting, w)
+		to_shepherd(s, w->type, w->body, w->len);
+	forget_waiting(s);
 }
 
 /* ---- starting ---- */
@@ -305,10 +357,12 @@ struct dvmd_share *dvmd_agent_hello(struct dvmd_agent *a, struct dvmi_stream *st
 	s->stream = stream;
 	if (h->status)
 		take_status(s, dvmi_pb_dup(h->status));
-	if (s->kill)
-		dvmi_stream_send_pb(stream, (struct dvmi_envelope){ .type = DVMI_MSG_JOB_KILL },
-				    s->kill);
 	return s;
+}
+
+void dvmd_agent_greeted(struct dvmd_share *s)
+{
+	flush_waiting(s);
 }
 
 void dvmd_agent_shepherd_gone(struct dvmd_agent *a, struct dvmd_share *s)
@@ -369,29 +423,17 @@ void dvmd_agent_message(struct dvmd_agent *a, struct dvmd_share *s,
 	}
 }
 
-static void to_shepherd(struct dvmd_share *s, uint16_t type, const uint8_t *body, size_t len)
-{
-	if (s->stream)
-		dvmi_stream_send(s->stream, (struct dvmi_envelope){ .type = type }, body, len);
-}
-
 static int on_kill(struct dvmd_agent *a, const uint8_t *body, size_t len)
 {
-	Pb__JobSignal *sig = NULL;
+	cleanup_pb Pb__JobSignal *sig = NULL;
 
 	if (dvmi_pb_unpack(&pb__job_signal__descriptor, body, len, &sig) < 0)
 		return -DVM_EPROTO;
 	struct dvmd_share *s = find(a, sig->job);
-	if (!s) {
-		report_failed(a, NULL, sig->job, -ENOENT, "the job is not known on this node");
-	} else if (s->stream) {
+	if (s)
 		to_shepherd(s, DVMI_MSG_JOB_KILL, body, len);
-	} else if (sig->end) {
-		dvmi_pb_free(s->kill);
-		s->kill = sig;
-		return 0;
-	}
-	dvmi_pb_free(sig);
+	else
+		report_failed(a, NULL, sig->job, -ENOENT, "the job is not known on this node");
 	return 0;
 }
 

@@ -32,6 +32,8 @@ void dvmd_agent_from_origin(struct dvmd_agent *a, uint16_t type, const uint8_t *
 struct dvmd_share *dvmd_agent_hello(struct dvmd_agent *a, struct dvmi_stream *stream,
 				    const struct dvmi_peercred *cred, const uint8_t *body,
 				    size_t len, dvm_error_t *err);
+/* The shepherd has its answer: what has waited for it follows. */
+void dvmd_agent_greeted(struct dvmd_share *share);
 void dvmd_agent_message(struct dvmd_agent *a, struct dvmd_share *share,
 			const struct dvmi_envelope *env, const uint8_t *body, size_t len);
 void dvmd_agent_shepherd_gone(struct dvmd_agent *a, struct dvmd_share *share);

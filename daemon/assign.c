@@ -33,18 +33,6 @@ static void snapshot_free(struct snapshot *s)
 	free(s->busy);
 }
 
-/* Nodes of one kernel share a host string; sched/ compares numbers (FNV-1a). */
-static uint64_t host_number(const char *host)
-{
-	uint64_t h = UINT64_C(0xcbf29ce484222325);
-
-	if (!*host)
-		return 0;
-	for (; *host; host++)
-		h = (h ^ (uint8_t)*host) * UINT64_C(0x100000001b3);
-	return h ? h : 1;
-}
-
 static int add_member(const Pb__Member *m, void *arg)
 {
 	struct snapshot *s = arg;
@@ -57,7 +45,7 @@ static int add_member(const Pb__Member *m, void *arg)
 	node->state = m->state == PB__MEMBER_STATE__MEMBER_UP && dvmd_live_is_up(s->d->live, m->id) ?
 			      DSCHED_NODE_UP :
 			      DSCHED_NODE_DOWN;
-	node->host = host_number(m->host);
+	node->host = dsched_host_number(m->host);
 	node->slots = m->slots;
 	node->mem = m->memory;
 	node->mem_free = m->memory;
@@ -71,28 +59,28 @@ static int add_member(const Pb__Member *m, void *arg)
 	return 0;
 }
 
-static size_t index_of(const struct snapshot *s, uint32_t id)
+static int by_id(const void *a, const void *b)
 {
-	size_t i = 0;
+	const struct dsched_node *x = a, *y = b;
 
-	while (i < s->n && s->nodes[i].id != id)
-		i++;
-	return i;
+	return (x->id > y->id) - (x->id < y->id);
 }
 
 static void charge(struct snapshot *s, const Pb__JobRecord *r, const Pb__NodeShare *share)
 {
-	size_t i = index_of(s, share->node);
+	const struct dsched_node key = { .id = share->node };
+	/* The members came in ascending order. */
+	struct dsched_node *node = bsearch(&key, s->nodes, s->n, sizeof key, by_id);
 
-	if (i == s->n)
+	if (!node)
 		return;
-	s->nodes[i].slots_used += (uint32_t)share->n_ranks;
-	s->nodes[i].jobs++;
-	s->nodes[i].exclusive |= r->spec->exclusive;
+	node->slots_used += (uint32_t)share->n_ranks;
+	node->jobs++;
+	node->exclusive |= r->spec->exclusive;
 	for (size_t k = 0; k < share->n_cpus; k++) {
 		struct dvmi_idset cpus = { 0 };
 		if (dvmi_idset_parse(&cpus, share->cpus[k], DSCHED_PU_MAX - 1) == 0)
-			dvmi_idset_union(&s->busy[i], &cpus);
+			dvmi_idset_union(&s->busy[node - s->nodes], &cpus);
 		dvmi_idset_free(&cpus);
 	}
 }
@@ -176,20 +164,39 @@ static int make_request(const Pb__JobSpec *spec, struct dsched_request *req,
 
 /* ---- the answer ---- */
 
-static char *cpus_text(const struct dsched_placement *p, const struct dsched_rank *rank)
+/* The text that is in B, as a string of its own; NULL when out of memory. Frees B. */
+static char *take_text(struct dvmi_buf *b)
 {
-	struct dvmi_idset set = { 0 };
+	dvmi_buf_put_u8(b, 0);
+	if (!b->err)
+		return (char *)b->data;
+	dvmi_buf_free(b);
+	return NULL;
+}
+
+static char *cpus_text(const struct dsched_placement *p, uint32_t rank)
+{
 	struct dvmi_buf b = { 0 };
 
-	for (uint32_t i = 0; i < rank->npus; i++)
-		dvmi_idset_add(&set, p->pus[rank->first + i], p->pus[rank->first + i]);
-	dvmi_idset_format(&set, &b);
-	dvmi_idset_free(&set);
-	dvmi_buf_put_u8(&b, 0);
-	if (!b.err)
-		return (char *)b.data;
-	dvmi_buf_free(&b);
-	return NULL;
+	dsched_rank_cpus(p, rank, &b);
+	return take_text(&b);
+}
+
+/* Cuts TEXT into its lines; *LIST and they are the caller's. */
+static int take_lines(char *text, char ***list, size_t *n)
+{
+	char *save = NULL;
+
+	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		char **grown = reallocarray(*list, *n + 1, sizeof *grown);
+		if (!grown)
+			return -ENOMEM;
+		*list = grown;
+		if (!(grown[*n] = strdup(line)))
+			return -ENOMEM;
+		++*n;
+	}
+	return 0;
 }
 
 static int fill_share(struct dvmd *d, const struct dsched_placement *p,
@@ -209,21 +216,9 @@ static int fill_share(struct dvmd *d, const struct dsched_placement *p,
 	for (uint32_t i = 0; i < node->nranks; i++) {
 		uint32_t rank = p->by_node[node->first + i];
 		share->ranks[share->n_ranks++] = rank;
-		if (bound && !(share->cpus[share->n_cpus++] = cpus_text(p, &p->ranks[rank])))
+		if (bound && !(share->cpus[share->n_cpus++] = cpus_text(p, rank)))
 			return -ENOMEM;
 	}
-	return 0;
-}
-
-static int add_note(Pb__Placement *out, const struct dsched_placed_node *node, const char *name)
-{
-	char *text = NULL;
-
-	if (!node->nshared)
-		return 0;
-	if (asprintf(&text, "%s: %u ranks share a core", name, node->nshared) < 0)
-		return -ENOMEM;
-	out->notes[out->n_notes++] = text;
 	return 0;
 }
 
@@ -231,8 +226,7 @@ static int fill_placement(struct dvmd *d, const struct dsched_placement *p, Pb__
 {
 	out->ranks = p->nranks;
 	out->nodes = calloc(p->nnodes, sizeof *out->nodes);
-	out->notes = calloc(p->nnodes, sizeof *out->notes);
-	if (!out->nodes || !out->notes)
+	if (!out->nodes)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < p->nnodes; i++) {
 		Pb__NodeShare *share = calloc(1, sizeof *share);
@@ -240,8 +234,6 @@ static int fill_placement(struct dvmd *d, const struct dsched_placement *p, Pb__
 			return -ENOMEM;
 		out->nodes[out->n_nodes++] = share;
 		int rc = fill_share(d, p, &p->nodes[i], share);
-		if (rc == 0)
-			rc = add_note(out, &p->nodes[i], share->name);
 		if (rc < 0)
 			return rc;
 	}
@@ -263,28 +255,73 @@ static int export_placement(struct dvmd *d, const struct dsched_placement *p, Pb
 	return rc;
 }
 
-int dvmd_assign(struct dvmd *d, const Pb__JobSpec *spec, Pb__Placement **out, dvm_error_t *err)
+static int add_notes(const struct dsched_snapshot *snap, const struct dsched_request *req,
+		     const struct dsched_placement *p, Pb__Placement *out)
+{
+	struct dvmi_buf b = { 0 };
+
+	dsched_report_notes(snap, req, p, &b);
+	char *text = take_text(&b);
+	int rc = text ? take_lines(text, &out->notes, &out->n_notes) : -ENOMEM;
+	free(text);
+	return rc;
+}
+
+static int add_bindings(const struct dsched_snapshot *snap, const struct dsched_placement *p,
+			char **bindings)
+{
+	struct dvmi_buf b = { 0 };
+
+	for (uint32_t i = 0; i < p->nranks; i++) {
+		dsched_report_rank(snap, p, i, &b);
+		dvmi_buf_put(&b, "\n", 1);
+	}
+	return (*bindings = take_text(&b)) ? 0 : -ENOMEM;
+}
+
+static int place(struct dvmd *d, const struct dsched_snapshot *snap,
+		 const struct dsched_request *req, Pb__Placement **out, char **bindings,
+		 dvm_error_t *err)
+{
+	struct dsched_placement p = { 0 };
+	struct dsched_reason reason = { 0 };
+	Pb__Placement *placement = NULL;
+	int rc = dsched_place(snap, req, &p, &reason);
+
+	if (rc < 0)
+		return dvmi_error_set(err, rc, "%s", *reason.text ? reason.text : dvm_strerror(rc));
+	rc = export_placement(d, &p, &placement);
+	if (rc == 0)
+		rc = add_notes(snap, req, &p, placement);
+	if (rc == 0 && bindings)
+		rc = add_bindings(snap, &p, bindings);
+	dsched_placement_free(&p);
+	if (rc < 0) {
+		dvmi_pb_free(placement);
+		return dvmi_error_code(err, rc, "placement");
+	}
+	*out = placement;
+	return 0;
+}
+
+int dvmd_assign(struct dvmd *d, const Pb__JobSpec *spec, Pb__Placement **out, char **bindings,
+		dvm_error_t *err)
 {
 	struct snapshot s;
 	struct dsched_request req;
 	struct dsched_host *hosts = NULL;
-	struct dsched_placement placement = { 0 };
-	struct dsched_reason reason = { 0 };
 	int rc = take_snapshot(d, &s);
 
 	if (rc == 0)
 		rc = make_request(spec, &req, &hosts);
-	if (rc == 0) {
-		struct dsched_snapshot snap = { .size = sizeof snap,
-						.nodes = s.nodes,
-						.nnodes = (uint32_t)s.n };
-		rc = dsched_place(&snap, &req, &placement, &reason);
-	}
-	if (rc < 0)
-		dvmi_error_set(err, rc, "%s", *reason.text ? reason.text : dvm_strerror(rc));
-	else if ((rc = export_placement(d, &placement, out)) < 0)
+	if (rc < 0) {
 		dvmi_error_code(err, rc, "placement");
-	dsched_placement_free(&placement);
+	} else {
+		const struct dsched_snapshot snap = { .size = sizeof snap,
+						      .nodes = s.nodes,
+						      .nnodes = (uint32_t)s.n };
+		rc = place(d, &snap, &req, out, bindings, err);
+	}
 	free(hosts);
 	snapshot_free(&s);
 	return rc;

@@ -101,14 +101,16 @@ static void shepherd_hello(struct session *s, const struct dvmi_envelope *env, c
 	dvm_error_t err = { 0 };
 
 	s->share = dvmd_agent_hello(d->agent, s->stream, &s->cred, body, len, &err);
-	if (s->share)
-		dvmi_stream_send(s->stream,
-				 (struct dvmi_envelope){ .type = DVMI_MSG_OK,
-							 .flags = DVMI_FLAG_REPLY,
-							 .request = env->request },
-				 NULL, 0);
-	else
+	if (!s->share) {
 		refuse(s, env->request, err.code, err.text);
+		return;
+	}
+	dvmi_stream_send(s->stream,
+			 (struct dvmi_envelope){ .type = DVMI_MSG_OK,
+						 .flags = DVMI_FLAG_REPLY,
+						 .request = env->request },
+			 NULL, 0);
+	dvmd_agent_greeted(s->share);
 }
 
 static void start_call(struct session *s, const struct dvmi_envelope *env, const uint8_t *body,

@@ -14,6 +14,7 @@
 #include "daemon/origin.h"
 #include "daemon/assign.h"
 #include "daemon/replica.h"
+#include "libdvm/base/cleanup.h"
 #include "libdvm/base/clock.h"
 
 #define NOTICE_AFTER (3 * DVMI_SEC)
@@ -160,13 +161,21 @@ static const char *spec_fault(const Pb__JobSpec *spec)
 	return NULL;
 }
 
-static void fill_credentials(const struct dvmd_call *call, Pb__JobSpec *spec)
+static int fill_credentials(const struct dvmd_call *call, Pb__JobSpec *spec)
 {
+	char *user = strdup(call->user);
+
+	if (!user)
+		return -ENOMEM;
 	spec->uid = call->uid;
 	spec->gid = call->gid;
-	spec->n_groups = 0; /* each node looks the user's groups up itself */
-	free(spec->user);
-	spec->user = strdup(call->user);
+	free(spec->groups); /* each node looks the user's groups up itself */
+	spec->groups = NULL;
+	spec->n_groups = 0;
+	if (spec->user != protobuf_c_empty_string)
+		free(spec->user);
+	spec->user = user;
+	return 0;
 }
 
 /* The record keeps what people ask about; the environment only the launch needs. */
@@ -236,13 +245,21 @@ static void launch(struct dvmd_lead *l, uint64_t job, Pb__JobSpec *spec, Pb__Pla
 	}
 }
 
-static void answer_run(struct dvmd_call **call, uint64_t job, Pb__Placement *placement)
+/* BINDINGS: a line for each rank, or NULL; it is cut up. */
+static void answer_run(struct dvmd_call **call, uint64_t job, Pb__Placement *placement,
+		       char *bindings)
 {
 	Pb__RunReply reply = PB__RUN_REPLY__INIT;
+	cleanup_free char **lines = bindings ? calloc(placement->ranks + 1, sizeof *lines) : NULL;
+	char *save = NULL;
 
 	reply.job = job;
 	reply.placement = placement;
 	reply.state = PB__JOB_STATE__JOB_LAUNCHING;
+	reply.bindings = lines;
+	for (char *l = lines ? strtok_r(bindings, "\n", &save) : NULL;
+	     l && reply.n_bindings < placement->ranks; l = strtok_r(NULL, "\n", &save))
+		lines[reply.n_bindings++] = l;
 	dvmd_call_answer(call, DVMI_MSG_RUN, &reply);
 }
 
@@ -251,6 +268,7 @@ void dvmd_lead_run(struct dvmd_call *call, const uint8_t *body, size_t len)
 	struct dvmd_lead *l = call->d->lead;
 	cleanup_pb Pb__RunRequest *req = NULL;
 	cleanup_pb Pb__Placement *placement = NULL;
+	cleanup_free char *bindings = NULL;
 	uint32_t origin = call->origin;
 	dvm_error_t err = { 0 };
 	uint64_t key;
@@ -261,13 +279,17 @@ void dvmd_lead_run(struct dvmd_call *call, const uint8_t *body, size_t len)
 		dvmd_call_error(&call, rc < 0 ? rc : -EINVAL, "%s", fault);
 		return;
 	}
-	fill_credentials(call, req->spec);
-	if (dvmd_assign(l->d, req->spec, &placement, &err) < 0) {
+	if ((rc = fill_credentials(call, req->spec)) < 0) {
+		dvmd_call_error(&call, rc, "%s", dvm_strerror(rc));
+		return;
+	}
+	if (dvmd_assign(l->d, req->spec, &placement,
+			req->report_bindings ? &bindings : NULL, &err) < 0) {
 		dvmd_call_error(&call, err.code, "%s", err.text);
 		return;
 	}
 	if (req->dry_run) {
-		answer_run(&call, 0, placement);
+		answer_run(&call, 0, placement, bindings);
 		return;
 	}
 	uint64_t job = dvmd_cstate_next_job(dvmd_state(l->d));
@@ -277,7 +299,7 @@ void dvmd_lead_run(struct dvmd_call *call, const uint8_t *body, size_t len)
 		return;
 	}
 	dvmd_jobctl_add(l->jobs, dvmd_cstate_job(dvmd_state(l->d), job), false, dvmi_clock_mono());
-	answer_run(&call, job, placement);
+	answer_run(&call, job, placement, bindings);
 	launch(l, job, req->spec, placement, key, origin);
 	drain(l);
 }
