@@ -30,7 +30,7 @@
 
 struct dvmd_paths {
 	char machine[DVMD_NAME_MAX + 1], node[DVMD_NAME_MAX + 1];
-	char base[PATH_MAX]; /* of the run-time directory; "" where `run` was given exactly */
+	char base[PATH_MAX]; /* of the run-time directory; "" where `run` is somewhere else */
 	char run[DVMD_SUN_PATH_MAX];
 	char state[PATH_MAX];
 	char client_sock[DVMD_SUN_PATH_MAX];
