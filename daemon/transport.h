@@ -4,10 +4,11 @@
  *
  * One ROUTER takes what peers send; another one makes a connection to each peer on first use, and
  * carries what we send and the answers to our requests. A connection that breaks takes everything
- * queued in it along, and the requests sent by it fail; the next message makes a new one. The allow-list of the ZAP handler is the set of peers and
- * tokens given here: an unknown key is refused in the handshake, and dvmd_transport_selftest()
- * proves it at start. All calls on the loop's thread; callbacks come from the loop, never from
- * inside a call.
+ * queued in it along, and the requests sent by it fail; the next message makes a new one. The
+ * allow-list of the ZAP handler is the set of peers and tokens given here: an unknown key is
+ * refused in the handshake, and dvmd_transport_selftest() proves it at start. All calls on the
+ * loop's thread; callbacks come from the loop, never from inside a call, and may destroy the
+ * transport.
  */
 #ifndef DVMD_TRANSPORT_H
 #define DVMD_TRANSPORT_H
@@ -60,9 +61,9 @@ int dvmd_transport_create(struct dvmd_transport **out, const struct dvmd_transpo
 uint16_t dvmd_transport_port(const struct dvmd_transport *t);
 
 /*
- * Closes every socket; waits up to 200 ms for what is still queued (farewells). Requests, joins and
- * self-tests under way get -ECANCELED, from inside this call. Some memory goes when the loop turns next.
- * NULL is allowed.
+ * Closes every socket; waits up to 200 ms for what is still queued (farewells). Requests, joins
+ * and self-tests under way get -ECANCELED, from inside this call. Some memory goes when the loop
+ * turns next. NULL is allowed.
  */
 void dvmd_transport_destroy(struct dvmd_transport *t);
 
@@ -88,7 +89,8 @@ void dvmd_transport_token_drop(struct dvmd_transport *t, const uint8_t *key);
 
 /*
  * One-way. Queued up to the high-water mark; -ENOENT (no such peer), -EAGAIN (queue full),
- * -EMSGSIZE; for 100 ms after a handshake that the peer refused or broke, the reason as below. ID may be our own: delivered through the loop like any other.
+ * -EMSGSIZE; for 100 ms after a handshake that the peer refused or broke, the reason as below. ID
+ * may be our own: delivered through the loop like any other.
  */
 int dvmd_transport_send(struct dvmd_transport *t, uint32_t id, uint16_t type, const void *body,
 			size_t len);
@@ -123,7 +125,7 @@ int dvmd_transport_join(struct dvmd_transport *t, const char *address, uint16_t 
 struct dvmd_transport_stats {
 	uint64_t sent, sent_bytes, received, received_bytes;
 	uint64_t refused;    /* handshakes with a key that is not on the list */
-	uint64_t handshakes; /* that failed otherwise (wrong server key, garbage, too slow), as far as libzmq tells */
+	uint64_t handshakes; /* that failed otherwise, as far as libzmq tells: garbage, too slow */
 	uint64_t malformed;  /* bad envelope, truncated or oversized */
 	uint64_t bad_version;
 	uint64_t dropped;    /* queue full or peer gone */

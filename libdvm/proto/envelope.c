@@ -22,28 +22,29 @@ void dvmi_envelope_encode(const struct dvmi_envelope *env, uint8_t out[DVMI_ENVE
 	put_le(out + 16, env->view, 8);
 }
 
+/* Bytes whose layout is the same in all versions. */
+#define FOREVER 6
+
 int dvmi_envelope_decode(const uint8_t *p, size_t len, struct dvmi_envelope *env)
 {
 	struct dvmi_reader r;
 	struct dvmi_envelope e;
 
-	if (len != DVMI_ENVELOPE_BYTES)
-		return -DVM_EPROTO;
 	dvmi_reader_init(&r, p, len);
-	if (dvmi_get_u32(&r) != DVMI_ENVELOPE_MAGIC)
+	if (len < FOREVER || dvmi_get_u32(&r) != DVMI_ENVELOPE_MAGIC)
 		return -DVM_EPROTO;
 	e.version = dvmi_get_u8(&r);
 	e.highest = dvmi_get_u8(&r);
-	e.type = dvmi_get_u16(&r);
-	e.flags = dvmi_get_u32(&r);
-	e.request = dvmi_get_u32(&r);
-	e.view = dvmi_get_u64(&r);
 	if (e.version < DVMI_ENVELOPE_OLDEST || e.version > DVMI_ENVELOPE_VERSION) {
 		env->version = e.version;
 		env->highest = e.highest;
 		return -DVM_EVERSION;
 	}
-	if (e.flags & ~(uint32_t)DVMI_FLAG_ALL)
+	e.type = dvmi_get_u16(&r);
+	e.flags = dvmi_get_u32(&r);
+	e.request = dvmi_get_u32(&r);
+	e.view = dvmi_get_u64(&r);
+	if (dvmi_reader_done(&r) < 0 || (e.flags & ~(uint32_t)DVMI_FLAG_ALL))
 		return -DVM_EPROTO;
 	*env = e;
 	return 0;

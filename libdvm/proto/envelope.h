@@ -40,7 +40,8 @@ void dvmi_envelope_encode(const struct dvmi_envelope *env, uint8_t out[DVMI_ENVE
 
 /*
  * Reads a header of LEN bytes. 0; -DVM_EPROTO for a wrong size, magic or unknown flag;
- * -DVM_EVERSION (version and highest are then filled in) for a version we cannot read.
+ * -DVM_EVERSION (version and highest are then filled in) for a version we cannot read, whose
+ * header may have another size.
  */
 int dvmi_envelope_decode(const uint8_t *p, size_t len, struct dvmi_envelope *env);
 

@@ -5,6 +5,7 @@
 #include "dvm/error.h"
 #include "libdvm/proto/envelope.h"
 #include "libdvm/proto/pb.h"
+#include "libdvm/proto/pb_scan.h"
 
 static int check_message(const ProtobufCMessage *msg, int depth);
 
@@ -80,7 +81,7 @@ static int check_message(const ProtobufCMessage *msg, int depth)
 
 int dvmi_pb_unpack(const ProtobufCMessageDescriptor *desc, const void *p, size_t n, void *out)
 {
-	if (n > DVMI_BODY_MAX)
+	if (n > DVMI_BODY_MAX || dvmi_pb_scan(desc, n ? p : (const uint8_t *)"", n) < 0)
 		return -DVM_EPROTO;
 	ProtobufCMessage *msg = protobuf_c_message_unpack(desc, NULL, n, p);
 	if (!msg)

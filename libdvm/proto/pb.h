@@ -5,7 +5,8 @@
  * Generated structs (prefix Pb__) are used above this layer as what they are, plain C structs;
  * what a struct of our own beside each of them would add, the certainty that it was checked, is
  * given here instead, for all of them alike, by walking the descriptor: sizes, counts, nesting
- * and enum values are bounded before anybody sees the message.
+ * and enum values are bounded before anybody sees the message. What is not bounded is meaning: a
+ * nested message may be missing (NULL), and any number may have any value.
  */
 #ifndef DVMI_PROTO_PB_H
 #define DVMI_PROTO_PB_H
@@ -24,6 +25,7 @@
 #define DVMI_PB_BYTES_MAX  (8u << 20)
 #define DVMI_PB_COUNT_MAX  (1u << 20)
 #define DVMI_PB_DEPTH_MAX  8
+#define DVMI_PB_COST_MAX   (128u << 20) /* bytes that a decoded message may take, about */
 
 /*
  * Decodes N bytes as a message of DESC. 0 and the message in *out, which the caller frees with

@@ -7,10 +7,13 @@
 
 #include "dvm/error.h"
 #include "libdvm/base/buf.h"
+#include "libdvm/proto/msgtype.h"
 #include "libdvm/proto/pb.h"
 #include "libdvm/proto/stream.h"
 
 #define FRAME_BYTES (4 + DVMI_ENVELOPE_BYTES)
+#define READ_BYTES  (64u << 10)
+#define KEEP_BYTES  (1u << 20) /* of an empty buffer; more goes back after a large frame */
 
 struct dvmi_stream {
 	uv_pipe_t pipe;
@@ -60,9 +63,19 @@ static ssize_t next_frame(const struct dvmi_buf *in, size_t at, struct dvmi_enve
 	int rc = dvmi_envelope_decode(in->data + at + 4, DVMI_ENVELOPE_BYTES, env);
 	if (rc < 0)
 		return rc;
+	if (env->type == DVMI_MSG_VERSION)
+		return -DVM_EVERSION;
 	if (body > DVMI_BODY_MAX)
 		return -DVM_EPROTO;
 	return in->len - at < FRAME_BYTES + body ? 0 : (ssize_t)(FRAME_BYTES + body);
+}
+
+/* Which versions we speak, for an other side that speaks none of them: its last word from us. */
+static void say_version(struct dvmi_stream *s)
+{
+	struct dvmi_envelope env = { .type = DVMI_MSG_VERSION, .flags = DVMI_FLAG_REPLY };
+
+	dvmi_stream_send(s, env, NULL, 0);
 }
 
 static void dispatch(struct dvmi_stream *s)
@@ -77,6 +90,10 @@ static void dispatch(struct dvmi_stream *s)
 		at += (size_t)n;
 	}
 	dvmi_buf_consume(&s->in, at);
+	if (s->in.len == 0 && s->in.cap > KEEP_BYTES)
+		dvmi_buf_free(&s->in);
+	if (n == -DVM_EVERSION)
+		say_version(s);
 	if (n < 0)
 		report(s, (int)n);
 }
@@ -87,9 +104,9 @@ static void on_alloc(uv_handle_t *h, size_t suggested, uv_buf_t *buf)
 	size_t len = s->in.len;
 
 	/* Read behind what is buffered; counted as used only once it has arrived. */
-	uint8_t *p = dvmi_buf_extend(&s->in, 64 << 10);
+	uint8_t *p = dvmi_buf_extend(&s->in, READ_BYTES);
 	s->in.len = len;
-	*buf = uv_buf_init((char *)p, p ? 64 << 10 : 0);
+	*buf = uv_buf_init((char *)p, p ? READ_BYTES : 0);
 }
 
 static void on_read(uv_stream_t *h, ssize_t n, const uv_buf_t *buf)
@@ -104,11 +121,23 @@ static void on_read(uv_stream_t *h, ssize_t n, const uv_buf_t *buf)
 	}
 }
 
+/* Anything but a stream socket is refused here: the loop would abort over some of it. */
+static bool is_stream_socket(int fd)
+{
+	int type = 0;
+	socklen_t len = sizeof type;
+
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_STREAM;
+}
+
 int dvmi_stream_open(struct dvmi_stream **out, uv_loop_t *loop, int fd,
 		     const struct dvmi_stream_ops *ops, void *arg)
 {
+	if (!is_stream_socket(fd)) {
+		close(fd);
+		return -ENOTSOCK;
+	}
 	struct dvmi_stream *s = calloc(1, sizeof *s);
-
 	if (!s || uv_pipe_init(loop, &s->pipe, 0) < 0) {
 		free(s);
 		close(fd);

@@ -21,14 +21,15 @@ struct dvmi_stream_ops {
 			size_t len, void *arg);
 	/*
 	 * Exactly once, and nothing after it: the other side closed (0), the connection failed
-	 * (-E…) or broke the protocol (-DVM_EPROTO, -DVM_EVERSION). Call dvmi_stream_destroy().
+	 * (-E…), broke the protocol (-DVM_EPROTO), or speaks another version (-DVM_EVERSION; it has
+	 * been told ours). Call dvmi_stream_destroy().
 	 */
 	void (*closed)(struct dvmi_stream *s, int code, void *arg);
 	/* Everything queued has been written, after there had been something to wait for; may be NULL. */
 	void (*drained)(struct dvmi_stream *s, void *arg);
 };
 
-/* Takes over FD, a connected stream socket (closed on failure, too). */
+/* Takes over FD, a connected stream socket (closed on failure, too). -ENOTSOCK, -ENOMEM, …. */
 int dvmi_stream_open(struct dvmi_stream **out, uv_loop_t *loop, int fd,
 		     const struct dvmi_stream_ops *ops, void *arg);
 
@@ -50,7 +51,7 @@ int dvmi_stream_send_pb(struct dvmi_stream *s, struct dvmi_envelope env, const v
 /* Bytes queued and not yet written: the sender's measure for holding back. */
 size_t dvmi_stream_queued(const struct dvmi_stream *s);
 
-/* Stops and resumes reading. */
+/* Stops and resumes reading. Messages that have been read already still come. */
 void dvmi_stream_pause(struct dvmi_stream *s);
 void dvmi_stream_resume(struct dvmi_stream *s);
 
