@@ -264,7 +264,7 @@ static int make_plan(struct shep_launch *l)
 
 static void start_handles(struct shep_launch *l)
 {
-	uint64_t ms = l->c.launch->launch_deadline_ns / DVMI_MSEC;
+	uint64_t ms = (l->c.launch->launch_deadline_ns + DVMI_MSEC - 1) / DVMI_MSEC;
 
 	uv_idle_init(l->c.loop, &l->idle);
 	uv_poll_init(l->c.loop, &l->reports, l->report_fd);

@@ -34,12 +34,16 @@ static void on_hello(struct dvmi_buf *body, void *arg)
 	s->status.output_seq = s->output ? shep_output_seq(s->output) : 0;
 	if (shep_status_report(&s->status, &s->ranks, pack_hello, both) < 0)
 		body->err = -ENOMEM;
+	s->news.greeting = s->status.serial;
 }
 
 static void on_up(void *arg)
 {
 	struct shep *s = arg;
 
+	/* What was to be reported between our greeting and its answer went nowhere. */
+	if (s->status.serial != s->news.greeting)
+		s->news.report = true;
 	if (s->output)
 		shep_output_resend(s->output);
 	if (s->input)

@@ -34,6 +34,7 @@ struct shep_after {
 struct shep_news {
 	bool report;	      /* a JobStatus, now */
 	uint64_t report_late; /* a JobStatus by then; 0: none */
+	uint64_t greeting;    /* serial number of the report in the last hello */
 	bool marked;	      /* states in the map have changed */
 	uint64_t tell;	      /* tell ranks and other shepherds by then; 0: nothing to tell */
 };

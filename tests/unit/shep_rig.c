@@ -92,9 +92,9 @@ void rig_env(struct rig *r, const char *entry)
 
 /* ---- messages ---- */
 
-static void reply(struct rig_node *n, const struct dvmi_envelope *env, int code)
+static void reply(struct rig_node *n, uint32_t request, int code)
 {
-	struct dvmi_envelope out = { .flags = DVMI_FLAG_REPLY, .request = env->request };
+	struct dvmi_envelope out = { .flags = DVMI_FLAG_REPLY, .request = request };
 	Pb__Error error = PB__ERROR__INIT;
 	char text[] = "not wanted";
 
@@ -134,7 +134,16 @@ static void take_hello(struct rig_node *n, const struct dvmi_envelope *env, cons
 		n->greeted = true;
 	}
 	dvmi_pb_free(hello);
-	reply(n, env, n->rig->refuse);
+	if (n->rig->hold_hello)
+		n->unanswered = env->request;
+	else
+		reply(n, env->request, n->rig->refuse);
+}
+
+void rig_answer(struct rig *r, size_t i)
+{
+	r->hold_hello = false;
+	reply(&r->nodes[i], r->nodes[i].unanswered, 0);
 }
 
 static void take_chunk(struct rig *r, const Pb__Chunk *c)

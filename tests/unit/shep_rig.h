@@ -34,6 +34,7 @@ struct rig_node {
 	uint64_t resent; /* outputs that had come before */
 	uint64_t stdin_acked;
 	bool hold_acks;	 /* do not acknowledge output */
+	uint32_t unanswered; /* request of a hello that waits for rig_answer() */
 	size_t unacked;	 /* bytes of bodies since the last acknowledgement */
 };
 
@@ -47,7 +48,7 @@ struct rig {
 	uint8_t cookie[16];
 	struct dvmi_buf out[RIG_RANKS][2]; /* by rank; stdout, stderr */
 	size_t torn; /* chunks of whole lines that did not end in a newline */
-	bool wrong_cookie; /* refuse with the next hello */
+	bool hold_hello;   /* answer no hello before rig_answer() */
 	int refuse;	   /* -E…: answer hellos with this error */
 	bool drop_peers;   /* lose PeerMessages */
 	size_t peers;	   /* PeerMessages seen */
@@ -63,6 +64,8 @@ void rig_start(struct rig *r, size_t i, const char *const *options);
 /* The daemon of node I dies, and comes back. */
 void rig_daemon_dies(struct rig *r, size_t i);
 void rig_daemon_returns(struct rig *r, size_t i);
+
+void rig_answer(struct rig *r, size_t i);
 
 /* Runs the loop until COND, at most 20 s (a failed test then). */
 typedef bool rig_cond_fn(struct rig *r, void *arg);
