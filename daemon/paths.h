@@ -85,8 +85,9 @@ struct dvmd_present {
 };
 
 /*
- * All nodes there are in this user's base, then in root's; MACHINE (nullable) restricts it. In the
- * order of their names, node2 before node10. *out is freed with free().
+ * All nodes there are in this user's base, then in root's (unless $DVM_RUN_BASE is set); MACHINE
+ * (nullable) restricts it. In the order of their names, node2 before node10. *out is freed with
+ * free().
  */
 int dvmd_paths_list(struct dvmd_present **out, size_t *n, const char *machine, dvm_error_t *err);
 

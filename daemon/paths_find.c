@@ -83,7 +83,7 @@ static int by_name(const void *a, const void *b)
 	return order ? order : strverscmp(x->node, y->node);
 }
 
-/* The bases to look into, the user's own first. */
+/* The bases to look into, the user's own first; one that was named is the only one. */
 static int list_all(struct list *l, const char *machine, dvm_error_t *err)
 {
 	char base[PATH_MAX];
@@ -92,7 +92,7 @@ static int list_all(struct list *l, const char *machine, dvm_error_t *err)
 	l->own = true;
 	if (rc == 0)
 		rc = list_base(l, base, machine);
-	if (rc < 0 || geteuid() == 0)
+	if (rc < 0 || geteuid() == 0 || getenv("DVM_RUN_BASE"))
 		return rc;
 	l->own = false;
 	rc = dvmd_paths_run_base(0, base, err);
