@@ -56,6 +56,11 @@ static struct dvmd_peer *find_route(const struct dvmd_transport *t, uint64_t rou
 	return p;
 }
 
+static bool is_self(const struct dvmd_transport *t, const uint8_t *key)
+{
+	return !memcmp(key, t->public_key, DVMD_KEY_BYTES);
+}
+
 /* The part of an endpoint that names the other side; libzmq's events leave our side out at times. */
 static const char *remote_part(const char *endpoint)
 {
@@ -146,6 +151,19 @@ static int send_once(struct dvmd_transport *t, struct dvmd_peer *p,
 	return rc < 0 ? rc : dvmd_frames_send(t->peers.socket, p->route, env, body, len);
 }
 
+static int send_remote(struct dvmd_transport *t, struct dvmd_peer *p,
+		       const struct dvmi_envelope *env, const void *body, size_t len)
+{
+	int rc = send_once(t, p, env, body, len);
+
+	if (rc == -EHOSTUNREACH) { /* libzmq has given the connection up, and we have not heard */
+		cut(t, p, -DVM_EPEERLOST);
+		rc = send_once(t, p, env, body, len);
+	}
+	p->used = uv_now(t->config.loop);
+	return rc;
+}
+
 int dvmd_peers_send(struct dvmd_transport *t, uint32_t id, const struct dvmi_envelope *env,
 		    const void *body, size_t len, uint64_t *route)
 {
@@ -153,20 +171,16 @@ int dvmd_peers_send(struct dvmd_transport *t, uint32_t id, const struct dvmi_env
 
 	if (!p)
 		return -ENOENT;
-	int rc = send_once(t, p, env, body, len);
-	if (rc == -EHOSTUNREACH) { /* libzmq has given the connection up, and we have not heard */
-		cut(t, p, -DVM_EPEERLOST);
-		rc = send_once(t, p, env, body, len);
-	}
+	bool self = is_self(t, p->key);
+	int rc = self ? dvmd_local_send(t, env, body, len) : send_remote(t, p, env, body, len);
 	if (rc < 0) {
 		t->stats.dropped++;
 		return rc;
 	}
-	p->used = uv_now(t->config.loop);
 	t->stats.sent++;
 	t->stats.sent_bytes += len;
 	if (route)
-		*route = p->route;
+		*route = self ? DVMD_ROUTE_SELF : p->route;
 	return 0;
 }
 
@@ -330,11 +344,6 @@ static struct dvmd_peer *find_or_add(struct dvmd_transport *t, uint32_t id)
 	return p;
 }
 
-static bool is_self(const struct dvmd_transport *t, const uint8_t *key)
-{
-	return !memcmp(key, t->public_key, DVMD_KEY_BYTES);
-}
-
 /* Our own key stays on the list: it only loses its id. */
 static void disallow(struct dvmd_transport *t, const uint8_t *key)
 {
@@ -367,13 +376,21 @@ int dvmd_transport_peer_set(struct dvmd_transport *t, uint32_t id, const uint8_t
 	return 0;
 }
 
+static void hang_up(struct dvmd_transport *t, struct dvmd_peer *p)
+{
+	if (is_self(t, p->key))
+		dvmd_pending_fail(t, DVMD_ROUTE_SELF, -DVM_EPEERLOST);
+	else
+		cut(t, p, -DVM_EPEERLOST);
+}
+
 void dvmd_transport_peer_drop(struct dvmd_transport *t, uint32_t id)
 {
 	struct dvmd_peer *p = find(t, id);
 
 	if (!p)
 		return;
-	cut(t, p, -DVM_EPEERLOST);
+	hang_up(t, p);
 	disallow(t, p->key);
 	forget(t, p);
 }
@@ -383,5 +400,5 @@ void dvmd_transport_peer_down(struct dvmd_transport *t, uint32_t id)
 	struct dvmd_peer *p = find(t, id);
 
 	if (p)
-		cut(t, p, -DVM_EPEERLOST);
+		hang_up(t, p);
 }

@@ -112,8 +112,12 @@ static void cut(struct dvmd_frames *f)
 static void answer(struct dvmd_transport *t, uint64_t route, const struct dvmi_envelope *env,
 		   const void *body, size_t len)
 {
-	int rc = route ? dvmd_frames_send(t->socket, route, env, body, len) : -EHOSTUNREACH;
+	int rc = -EHOSTUNREACH;
 
+	if (route == DVMD_ROUTE_SELF)
+		rc = dvmd_local_send(t, env, body, len);
+	else if (route)
+		rc = dvmd_frames_send(t->socket, route, env, body, len);
 	if (rc < 0) {
 		t->stats.dropped++;
 		return;
@@ -160,17 +164,24 @@ static const char *objection(const struct dvmd_allowed *who, const struct dvmi_e
 	return NULL;
 }
 
-static void dispatch(struct dvmd_transport *t, const struct dvmd_allowed *who,
-		     const struct dvmi_envelope *env, struct dvmd_frames *f)
+static void dispatch(struct dvmd_transport *t, const struct dvmd_sender *from, uint64_t route,
+		     const struct dvmi_envelope *env, const uint8_t *body, size_t len)
 {
-	struct dvmd_sender from = { .node = who->node, .token = who->token ? who->key : NULL };
-	struct dvmd_reply_to to = { .route = env->request ? f->route : 0,
-				    .request = env->request };
+	struct dvmd_reply_to to = { .route = env->request ? route : 0, .request = env->request };
 
 	t->stats.received++;
-	t->stats.received_bytes += zmq_msg_size(&f->body);
-	t->config.message(&from, env, zmq_msg_data(&f->body), zmq_msg_size(&f->body), to,
-			  t->config.arg);
+	t->stats.received_bytes += len;
+	t->config.message(from, env, body, len, to, t->config.arg);
+}
+
+void dvmd_transport_deliver_local(struct dvmd_transport *t, const struct dvmi_envelope *env,
+				  const uint8_t *body, size_t len)
+{
+	const struct dvmd_allowed *self = dvmd_allow_find(t->allow, t->public_key);
+	struct dvmd_sender from = { .node = self ? self->node : 0 };
+
+	if (from.node)
+		dispatch(t, &from, DVMD_ROUTE_SELF, env, body, len);
 }
 
 static void receive(struct dvmd_transport *t, struct dvmd_frames *f)
@@ -188,6 +199,7 @@ static void receive(struct dvmd_transport *t, struct dvmd_frames *f)
 		return;
 	}
 	who = *found;
+	struct dvmd_sender from = { .node = who.node, .token = who.token ? who.key : NULL };
 	int rc = dvmi_envelope_decode(zmq_msg_data(&f->env), zmq_msg_size(&f->env), &env);
 	const char *why = rc == 0 ? objection(&who, &env, f->route, zmq_msg_size(&f->body)) : NULL;
 	if (rc == -DVM_EVERSION)
@@ -197,7 +209,7 @@ static void receive(struct dvmd_transport *t, struct dvmd_frames *f)
 	else if (why)
 		malformed(t, f, why);
 	else
-		dispatch(t, &who, &env, f);
+		dispatch(t, &from, f->route, &env, zmq_msg_data(&f->body), zmq_msg_size(&f->body));
 }
 
 static int take(void *socket, void *arg)
@@ -268,6 +280,8 @@ static int open_all(struct dvmd_transport *t)
 	if (rc == 0)
 		rc = dvmd_zap_open(&t->zap, t->zmq, t->config.loop, on_handshake, t);
 	if (rc == 0)
+		rc = dvmd_local_open(t);
+	if (rc == 0)
 		rc = dvmd_peers_open(t);
 	if (rc == 0)
 		rc = open_router(t);
@@ -316,6 +330,7 @@ void dvmd_transport_destroy(struct dvmd_transport *t)
 	dvmd_join_cancel_all(t);
 	dvmd_dial_cancel_all(t);
 	dvmd_pending_cancel_all(t);
+	dvmd_local_close(t);
 	dvmd_peers_close(t);
 	dvmd_zmon_close(t->monitor);
 	dvmi_zsource_close(t->source);

@@ -4,6 +4,7 @@
  *
  *   transport.c  the ROUTER that takes what peers send, the allow-list, wiring
  *   peer.c       the other ROUTER, which connects to peers: one connection each, made on first use
+ *   local.c      messages to ourselves
  *   pending.c    requests that wait for their answer
  *   dial.c       one connection with keys of its own, for a join or the self-test
  *   join.c       a knock (knock.h), then a dial
@@ -26,10 +27,14 @@
 #define DVMD_PEER_IDLE_MS     (5 * 60 * 1000)
 #define DVMD_PEER_RETRY_MS    100 /* after a refused handshake */
 
+/* The route of messages to ourselves: none that libzmq or we give to a connection. */
+#define DVMD_ROUTE_SELF (DVMD_ROUTE_SET | UINT64_C(0xff) << 32)
+
 struct dvmd_peer;
 struct dvmd_pending;
 struct dvmd_dial;
 struct dvmd_join;
+struct dvmd_local_message;
 
 /* The connecting half: peer.c. */
 struct dvmd_peers {
@@ -39,6 +44,14 @@ struct dvmd_peers {
 	struct dvmd_peer *by_id, *by_route;
 	uv_timer_t *idle;
 	uint32_t last_route;
+};
+
+/* What we send to ourselves: local.c. */
+struct dvmd_local {
+	uv_idle_t *idle; /* active while there is something */
+	struct dvmd_local_message *queue;
+	unsigned queued;
+	size_t bytes;
 };
 
 /* Records about misbehaving peers, so many within a period, since a peer can make any number. */
@@ -61,6 +74,7 @@ struct dvmd_transport {
 	struct dvmi_zsource *source;
 	struct dvmd_zmon *monitor;
 	struct dvmd_peers peers;
+	struct dvmd_local local;
 	struct dvmd_pending *pending;
 	uint32_t last_request;
 	struct dvmd_dial *dials;
@@ -76,6 +90,17 @@ struct dvmi_envelope dvmd_transport_envelope(const struct dvmd_transport *t, uin
 /* Logs a peer's misbehaviour at most so often. */
 void dvmd_transport_complain(struct dvmd_transport *t, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/* A message of our own to the daemon. */
+void dvmd_transport_deliver_local(struct dvmd_transport *t, const struct dvmi_envelope *env,
+				  const uint8_t *body, size_t len);
+
+/* local.c */
+int dvmd_local_open(struct dvmd_transport *t);
+void dvmd_local_close(struct dvmd_transport *t);
+/* -EAGAIN: the queue is full; -EMSGSIZE; -ENOMEM. */
+int dvmd_local_send(struct dvmd_transport *t, const struct dvmi_envelope *env, const void *body,
+		    size_t len);
 
 /* peer.c */
 int dvmd_peers_open(struct dvmd_transport *t);

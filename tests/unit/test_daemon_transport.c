@@ -54,7 +54,48 @@ static void a_node_may_speak_to_itself(void **state)
 	assert_int_equal(ask(&a, 1, DVMI_MSG_PROBE, PATIENCE).code, 0);
 	assert_int_equal(a.from, 1);
 	assert_int_equal(a.messages, 1);
+	struct answer ans = ask(&a, 1, DVMI_MSG_LEAVE, PATIENCE);
+	assert_int_equal(ans.code, -EBUSY);
+	assert_string_equal(ans.text, "not now");
+	a.mute = true;
+	assert_int_equal(ask(&a, 1, DVMI_MSG_PROBE, 20 * DVMI_MSEC).code, -ETIMEDOUT);
+	ans = (struct answer){ 0 };
+	assert_int_equal(dvmd_transport_request(a.t, 1, DVMI_MSG_PROBE, NULL, 0, PATIENCE, on_answer,
+						&ans),
+			 0);
+	dvmd_transport_peer_drop(a.t, 1);
+	assert_true(wait_until(answered, &ans));
+	assert_int_equal(ans.code, -DVM_EPEERLOST);
+	assert_int_equal(ask(&a, 1, DVMI_MSG_PROBE, PATIENCE).code, -ENOENT);
 	node_stop(&a);
+}
+
+/* In order, bounded, and the node may end while it listens to itself. */
+static void a_queue_of_ones_own(void **state)
+{
+	struct node a;
+	uint32_t i = 0;
+	int rc;
+
+	node_make(&a, 1);
+	node_knows(&a, &a);
+	do {
+		i++;
+		rc = dvmd_transport_send(a.t, 1, DVMI_MSG_SWIM, &i, sizeof i);
+	} while (rc == 0 && i < 100000);
+	assert_int_equal(rc, -EAGAIN);
+	assert_true(i > 500);
+	assert_int_equal(a.messages, 0);
+	turn_for(20 * DVMI_MSEC);
+	assert_int_equal(a.last_value, i - 1);
+	assert_false(a.out_of_order);
+	a.halt = true;
+	a.messages = 0;
+	for (i = 0; i < 3; i++)
+		assert_int_equal(dvmd_transport_send(a.t, 1, DVMI_MSG_SWIM, "x", 1), 0);
+	turn_for(10 * DVMI_MSEC);
+	assert_null(a.t);
+	assert_int_equal(a.messages, 1);
 }
 
 #define MANY 5000
@@ -546,6 +587,7 @@ int main(void)
 		T(a_request_is_answered),
 		T(an_error_carries_code_and_text),
 		T(a_node_may_speak_to_itself),
+		T(a_queue_of_ones_own),
 		T(one_way_messages_keep_their_order),
 		T(a_body_of_the_largest_size_arrives),
 		T(a_request_times_out),
