@@ -13,7 +13,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "daemon/cgroup.h"
 #include "daemon/sweep.h"
 #include "libdvm/base/clock.h"
 #include "tests/unit/cm.h"
@@ -503,51 +502,35 @@ static bool is_ours(const struct rig *r, pid_t pid)
 	ssize_t n = fd >= 0 ? read(fd, block, sizeof block) : -1;
 	if (fd >= 0)
 		close(fd);
-	return n > 0 && memmem(block, (size_t)n, r->base, strlen(r->base));
+	return pid > 0 && n > 0 && memmem(block, (size_t)n, r->base, strlen(r->base));
 }
 
-static size_t each_survivor(const struct rig *r, void (*fn)(pid_t pid))
+size_t rig_survivors(const struct rig *r)
 {
 	DIR *proc = opendir("/proc");
 	const struct dirent *d;
 	size_t n = 0;
 
-	while ((d = readdir(proc))) {
-		pid_t pid = atoi(d->d_name);
-		if (pid <= 0 || !is_ours(r, pid))
-			continue;
-		n++;
-		if (fn)
-			fn(pid);
-	}
+	while ((d = readdir(proc)))
+		n += is_ours(r, atoi(d->d_name));
 	closedir(proc);
 	return n;
-}
-
-size_t rig_survivors(const struct rig *r)
-{
-	return each_survivor(r, NULL);
-}
-
-static void kill_one(pid_t pid)
-{
-	kill(pid, SIGKILL);
 }
 
 static void end_node(struct rig *r, size_t i)
 {
 	struct rig_node *n = &r->nodes[i];
 	struct dvmd_place place = rig_place(r, i);
-	char path[PATH_MAX];
+	uint64_t end = dvmi_clock_mono() + PATIENCE;
 
 	if (n->pid) {
 		kill(n->pid, SIGKILL);
 		waitpid(n->pid, NULL, 0);
 	}
+	while (dvmd_sweep_job(&place) > 0)
+		assert_true(dvmi_clock_mono() < end);
 	rig_daemon_dies(r, i);
 	dvmi_pb_free(n->status);
-	if (dvmd_cgroup_path(path, &place) == 0)
-		dvmd_cgroup_remove(path);
 }
 
 void rig_end(struct rig *r)
@@ -556,7 +539,6 @@ void rig_end(struct rig *r)
 
 	for (size_t i = 0; i < r->n; i++)
 		end_node(r, i);
-	each_survivor(r, kill_one);
 	uv_close((uv_handle_t *)&r->tick, NULL);
 	uv_run(&r->loop, UV_RUN_DEFAULT);
 	assert_int_equal(uv_loop_close(&r->loop), 0);

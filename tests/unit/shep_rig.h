@@ -88,7 +88,7 @@ struct dvmd_place rig_place(const struct rig *r, size_t i);
 /* How many live processes carry the job's marker (any node). */
 size_t rig_survivors(const struct rig *r);
 
-/* Kills what is left by pid, removes the directories. */
+/* Ends what is left and removes the directories. */
 void rig_end(struct rig *r);
 
 #endif

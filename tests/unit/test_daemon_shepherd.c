@@ -187,7 +187,13 @@ static void a_missing_directory_is_named(void **state)
 	expect_failure(r, -ENOTDIR, "/no/such/dir: no such directory");
 }
 
-/* A file in the rig's directory, which is the job's, too. */
+/* The job's directory is the rig's. */
+static void work_here(struct rig *r)
+{
+	free(r->launch->spec->wdir);
+	r->launch->spec->wdir = strdup(r->base);
+}
+
 static void make_file(struct rig *r, const char *name, const char *text, mode_t mode)
 {
 	char path[128];
@@ -197,8 +203,6 @@ static void make_file(struct rig *r, const char *name, const char *text, mode_t 
 	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
 	fchmod(fd, mode);
 	close(fd);
-	free(r->launch->spec->wdir);
-	r->launch->spec->wdir = strdup(r->base);
 }
 
 static void a_missing_interpreter_is_named(void **state)
@@ -206,6 +210,7 @@ static void a_missing_interpreter_is_named(void **state)
 	const char *argv[] = { "./script", NULL };
 
 	rig_init(*state, 1, 1, argv);
+	work_here(*state);
 	make_file(*state, "script", "#! /no/such/interp -x\n", 0755);
 	expect_failure(*state, -ENOENT, "./script: its interpreter /no/such/interp does not exist");
 }
@@ -215,6 +220,7 @@ static void what_cannot_be_run_is_told(void **state)
 	const char *argv[] = { "./text", NULL };
 
 	rig_init(*state, 1, 1, argv);
+	work_here(*state);
 	make_file(*state, "text", "hello\n", 0644);
 	expect_failure(*state, -EACCES, "./text: not executable");
 }
@@ -233,6 +239,7 @@ static void a_script_without_magic_is_run_by_sh(void **state)
 	struct rig *r = *state;
 
 	rig_init(r, 1, 1, argv);
+	work_here(r);
 	make_file(r, "plain", "echo \"[$1] in $PWD\"\n", 0755);
 	start_all(r, NULL);
 	rig_run(r, "the end", rig_over, NULL);
@@ -248,6 +255,7 @@ static void path_is_searched_from_the_directory(void **state)
 	struct rig *r = *state;
 
 	rig_init(r, 1, 1, argv);
+	work_here(r);
 	make_file(r, "prog", "#!/bin/sh\necho found\n", 0755);
 	free(r->launch->spec->env[0]);
 	r->launch->spec->env[0] = strdup("PATH=/no/such::/bin");
@@ -470,13 +478,12 @@ static void leave_behind(struct rig *r, const char *verb, const char *const *opt
 {
 	char file[64];
 
-	snprintf(file, sizeof file, "/tmp/shep-pids-%d", (int)getpid());
-	unlink(file);
-	run_payload(r, 1, 1, verb, file);
+	run_payload(r, 1, 1, verb, "pids");
+	work_here(r);
 	start_all(r, options);
 	rig_run(r, "the end", rig_over, NULL);
+	snprintf(file, sizeof file, "%s/pids", r->base);
 	assert_int_equal(access(file, F_OK), 0); /* it had really got away */
-	unlink(file);
 	assert_int_equal(rig_rank(r, 0)->status, 0);
 	assert_int_equal(rig_survivors(r), 0);
 	finish(r);
@@ -512,15 +519,11 @@ static void late_output_of_a_child_arrives(void **state)
 
 static void kill_shepherd(struct rig *r, const char *const *options)
 {
-	char file[64];
-
-	snprintf(file, sizeof file, "/tmp/shep-pids-%d", (int)getpid());
-	unlink(file);
-	run_payload(r, 1, 4, "daemonize-and-stay", file);
+	run_payload(r, 1, 4, "daemonize-and-stay", "pids");
+	work_here(r);
 	start_all(r, options);
 	for (uint32_t i = 0; i < 4; i++)
 		wait_said(r, i, "ready\n");
-	unlink(file);
 	assert_true(rig_survivors(r) >= 5);
 	kill(r->nodes[0].pid, SIGKILL);
 	rig_run(r, "the shepherd's end", rig_exited, NULL);
@@ -746,7 +749,7 @@ static void who_does_not_read_holds_the_client_back(void **state)
 	memset(big, 'x', 200000);
 	big[200000] = 0;
 	run_sh(r, 1, 1, "trap : USR1; echo ready; while :; do sleep 0.01; [ -e go ] && break; done; wc -c");
-	make_file(r, "unused", "", 0644);
+	work_here(r);
 	start_all(r, NULL);
 	wait_said(r, 0, "ready\n");
 	rig_stdin(r, 0, 1, big, true);
@@ -805,7 +808,7 @@ static void a_job_that_ends_without_a_daemon_is_reported_later(void **state)
 	struct rig *r = *state;
 
 	run_sh(r, 1, 1, "echo one; while ! [ -e go ]; do sleep 0.01; done; echo two; exit 3");
-	make_file(r, "unused", "", 0644);
+	work_here(r);
 	start_all(r, NULL);
 	wait_said(r, 0, "one\n");
 	rig_daemon_dies(r, 0);
@@ -823,7 +826,7 @@ static void what_happens_during_the_greeting_is_reported(void **state)
 	struct rig *r = *state;
 
 	run_sh(r, 1, 1, "while ! [ -e go ]; do sleep 0.01; done; echo said; exit 3");
-	make_file(r, "unused", "", 0644);
+	work_here(r);
 	r->hold_hello = true;
 	start_all(r, NULL);
 	rig_run(r, "a hello", has_hellos, &(uint64_t){ 1 });
