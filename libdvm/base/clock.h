@@ -8,6 +8,7 @@
 
 #include <stdint.h>
 
+#define DVMI_USEC UINT64_C(1000)
 #define DVMI_MSEC UINT64_C(1000000)
 #define DVMI_SEC  UINT64_C(1000000000)
 

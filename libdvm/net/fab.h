@@ -32,6 +32,8 @@ struct dvmi_fab_config {
 /* 0 or -ENOMEM. */
 int dvmi_fab_create(struct dvmi_tport **out, const struct dvmi_fab_config *cfg);
 
+/* Packets to or from PEER are likely: begins what takes long. */
+void dvmi_fab_likely(struct dvmi_tport *t, uint32_t peer);
 /* Somebody wants our address. */
 void dvmi_fab_wanted(struct dvmi_tport *t);
 /* The answer to a lookup: CODE 0 and the address, or why there is none. */

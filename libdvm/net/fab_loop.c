@@ -103,7 +103,7 @@ static int loop_progress(struct dvmi_tport *t)
 	return n;
 }
 
-static int loop_drain(struct dvmi_tport *t, uint32_t peer)
+static int loop_drain(struct dvmi_tport *t, uint32_t peer, bool dead)
 {
 	struct end *e = end_of(t);
 

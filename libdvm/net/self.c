@@ -17,7 +17,7 @@ static int nothing(struct dvmi_tport *t)
 	return 0;
 }
 
-static int nothing_left(struct dvmi_tport *t, uint32_t peer)
+static int nothing_left(struct dvmi_tport *t, uint32_t peer, bool dead)
 {
 	return 0;
 }

@@ -296,7 +296,7 @@ static int shm_progress(struct dvmi_tport *t)
 	return n;
 }
 
-static int shm_drain(struct dvmi_tport *t, uint32_t peer)
+static int shm_drain(struct dvmi_tport *t, uint32_t peer, bool dead)
 {
 	struct shm *s = shm_of(t);
 	struct dvmi_ring_rec rec;

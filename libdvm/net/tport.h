@@ -10,6 +10,7 @@
 #define DVMI_NET_TPORT_H
 
 #include <poll.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -48,10 +49,10 @@ struct dvmi_tport_ops {
 	/* Hands what has arrived to the sink. Returns the number of events, 0 when idle. */
 	int (*progress)(struct dvmi_tport *t);
 	/*
-	 * PEER has closed or died: hands on what it had sent. 0 when that was all, -EAGAIN when
-	 * there may be more.
+	 * PEER has closed, or is DEAD: hands on what it had sent. 0 when that was all, -EAGAIN when
+	 * there may be more; of a dead peer only what is here already counts.
 	 */
-	int (*drain)(struct dvmi_tport *t, uint32_t peer);
+	int (*drain)(struct dvmi_tport *t, uint32_t peer, bool dead);
 	/*
 	 * Before sleeping: puts the descriptors that will wake it into FDS (room for N). Their
 	 * number; -EAGAIN when there is something to do already; -ENOTSUP when the sleep must be
@@ -59,7 +60,10 @@ struct dvmi_tport_ops {
 	 */
 	int (*arm)(struct dvmi_tport *t, struct pollfd *fds, int n);
 	void (*disarm)(struct dvmi_tport *t);
-	/* 0 when everything taken by send is on its way without further calls, else -EAGAIN. */
+	/*
+	 * This rank leaves, nothing more will be sent: 0 when what was sent needs us no longer,
+	 * -EAGAIN when progress is still needed.
+	 */
 	int (*flush)(struct dvmi_tport *t);
 	void (*destroy)(struct dvmi_tport *t);
 };

@@ -119,7 +119,10 @@ static struct dvmi_tport *route(void *arg, uint32_t peer)
 
 	if (peer == d->env.rank)
 		return d->self;
-	return d->map.node_of[peer] == d->env.node ? d->shm : d->fab;
+	if (d->map.node_of[peer] == d->env.node)
+		return d->shm;
+	dvmi_fab_likely(d->fab, peer);
+	return d->fab;
 }
 
 static int open_shm(dvm_t *d)
@@ -274,9 +277,6 @@ int dvm_close(dvm_t *d)
 	abandon(d);
 	int rc = d->broken ? d->broken : send_rest(d);
 	dvmi_leave(d);
-	/* Before the goodbye, so that what it sends is on its way when peers hear of it. */
-	dvmi_tport_destroy(d->fab);
-	d->fab = NULL;
 	if (d->ctl.fd >= 0)
 		dvmi_ctl_send(&d->ctl, DVMI_RANK_GOODBYE, NULL, 0, NULL, 0);
 	destroy(d);

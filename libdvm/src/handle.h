@@ -49,6 +49,7 @@ struct dvm {
 	struct dvmi_jobmap_view map;
 	int rings_fd;
 	uint32_t cores;
+	uint64_t crowded_until; /* cores were seen to be short */
 	uint64_t key;
 	const char *node_name;
 	char *dir; /* the job's directory on this node */

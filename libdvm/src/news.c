@@ -23,7 +23,7 @@ static bool let_go(dvm_t *d, uint32_t rank, uint8_t state)
 {
 	struct dvmi_tport *t = reaches(d, rank);
 
-	if (t && t->ops->drain(t, rank) == -EAGAIN)
+	if (t && t->ops->drain(t, rank, state != DVMI_RANK_CLOSED) == -EAGAIN)
 		return false;
 	dvmi_log(&d->log, "ctl", LOG_INFO, "rank %u has %s", rank,
 		 state == DVMI_RANK_CLOSED ? "closed" : "gone");

@@ -202,9 +202,10 @@ static void take_unexpected(struct dvmi_p2p *p, struct dvmi_op *op, struct dvmi_
 }
 
 /* What a receive with KEY ends with when no message is there: 0 it may wait. */
-static int nobody_left(const struct dvmi_p2p *p, const struct dvmi_match_key *key)
+static int nobody_left(struct dvmi_p2p *p, const struct dvmi_match_key *key)
 {
-	if (key->source >= 0 && p->peers[key->source].down)
+	/* Whoever is received from has to be reached, too: a transport may begin with that. */
+	if (key->source >= 0 && dvmi_p2p_peer(p, (uint32_t)key->source)->down)
 		return p->peers[key->source].down;
 	if (key->source < 0 && !p->others && p->size > 1)
 		return p->last_down;

@@ -6,15 +6,18 @@
 #include <unistd.h>
 
 #include "libdvm/base/clock.h"
+#include "libdvm/net/fab.h"
 #include "libdvm/src/wait.h"
 
-#define SPIN_ROUNDS   64u	       /* before the clock is looked at */
-#define SPIN_ALONE    (1 * DVMI_MSEC)  /* pure spinning with a core to itself */
-#define YIELD_ALONE   (20 * DVMI_MSEC) /* then giving way to whoever needs the core */
-#define YIELD_CROWDED (DVMI_MSEC / 5)  /* giving way at once when cores are short */
-#define ASK_EVERY     (10 * DVMI_MSEC) /* look at the shepherd's socket while spinning */
-#define NAP_MS	      1		       /* where a wake-up may be lost */
-#define SLEEP_MS      200	       /* even when nothing wakes us */
+#define SPIN_ROUNDS   64u		/* before the clock is looked at */
+#define SPIN_ALONE    (20 * DVMI_USEC)	/* pure spinning with a core to itself */
+#define YIELD_ALONE   (20 * DVMI_MSEC)	/* then giving way to whoever needs the core */
+#define YIELD_CROWDED (200 * DVMI_USEC) /* giving way at once when cores are short */
+#define LOST_CORE     (50 * DVMI_USEC)	/* a yield that takes longer has let others run */
+#define CROWD_MEMORY  (100 * DVMI_MSEC) /* how long that counts */
+#define ASK_EVERY     (10 * DVMI_MSEC)	/* look at the shepherd's socket while spinning */
+#define NAP_MS	      1			/* where a wake-up may be lost */
+#define SLEEP_MS      200		/* even when nothing wakes us */
 
 static inline void cpu_pause(void)
 {
@@ -25,9 +28,9 @@ static inline void cpu_pause(void)
 #endif
 }
 
-static bool crowded(const dvm_t *d)
+static bool crowded(const dvm_t *d, uint64_t now)
 {
-	return d->env.local_size > d->cores;
+	return d->env.local_size > d->cores || now < d->crowded_until;
 }
 
 static int arm_all(dvm_t *d, struct pollfd *fds, int max, int *timeout)
@@ -66,7 +69,16 @@ static void disarm_all(dvm_t *d)
 		return; /* nobody kicked */
 }
 
-static void sleep_on_fds(dvm_t *d)
+/* The first naps are short where the fabric's descriptor cannot be relied on to the last event. */
+static int cap(dvm_t *d, struct dvmi_wait *w, int timeout)
+{
+	if (!d->fab || !dvmi_fab_active(d->fab))
+		return timeout;
+	int nap = NAP_MS << (w->naps < 6 ? w->naps++ : 6);
+	return nap < timeout ? nap : timeout;
+}
+
+static void sleep_on_fds(dvm_t *d, struct dvmi_wait *w)
 {
 	struct pollfd fds[8];
 	int timeout, n = arm_all(d, fds, 6, &timeout);
@@ -74,7 +86,7 @@ static void sleep_on_fds(dvm_t *d)
 	if (n >= 0) {
 		d->threads.sleeper = true;
 		dvmi_leave(d);
-		poll(fds, (nfds_t)n, timeout);
+		poll(fds, (nfds_t)n, cap(d, w, timeout));
 		dvmi_enter(d);
 		d->threads.sleeper = false;
 	}
@@ -99,19 +111,23 @@ static void sleep_on_news(dvm_t *d)
 	d->threads.waiting--;
 }
 
-static void doze(dvm_t *d)
+static void doze(dvm_t *d, struct dvmi_wait *w)
 {
 	if (d->threads.sleeper)
 		sleep_on_news(d);
 	else
-		sleep_on_fds(d);
+		sleep_on_fds(d, w);
 }
 
-static void give_way(dvm_t *d)
+/* Other processes may share our cores, other nodes of the job on this host among them. */
+static void give_way(dvm_t *d, uint64_t now)
 {
 	dvmi_leave(d);
 	sched_yield();
 	dvmi_enter(d);
+	uint64_t after = dvmi_clock_mono();
+	if (after - now > LOST_CORE)
+		d->crowded_until = after + CROWD_MEMORY;
 }
 
 /* A shepherd that dies rings no bell. */
@@ -125,26 +141,22 @@ static void ask(dvm_t *d, struct dvmi_wait *w, uint64_t now)
 
 static void back_off(dvm_t *d, struct dvmi_wait *w)
 {
-	bool crowd = crowded(d);
-
-	if (++w->idle < SPIN_ROUNDS && !d->threads.on) {
-		cpu_pause();
-		return;
-	}
 	/* The clock costs as much as a look into the rings: not every time. */
-	if (!crowd && w->idle % SPIN_ROUNDS && !d->threads.on) {
+	if (++w->idle % SPIN_ROUNDS && !d->threads.on && !w->yielding) {
 		cpu_pause();
 		return;
 	}
 	uint64_t now = dvmi_clock_mono();
+	bool crowd = crowded(d, now);
 	if (!w->since)
 		w->since = w->asked = now;
 	uint64_t waited = now - w->since;
+	w->yielding = crowd || waited >= SPIN_ALONE || d->threads.on;
 	ask(d, w, now);
 	if (waited >= (crowd ? YIELD_CROWDED : YIELD_ALONE))
-		doze(d);
-	else if (crowd || waited >= SPIN_ALONE || d->threads.on)
-		give_way(d);
+		doze(d, w);
+	else if (w->yielding)
+		give_way(d, now);
 }
 
 /* Whoever else waits may be waiting for what has just come. */
@@ -165,8 +177,7 @@ int dvmi_wait_round(dvm_t *d, struct dvmi_wait *w)
 	if (n > 0) {
 		if (__builtin_expect(d->threads.on, 0))
 			tell_others(d);
-		w->idle = 0;
-		w->since = 0;
+		*w = (struct dvmi_wait){ 0 };
 		return n;
 	}
 	back_off(d, w);
@@ -195,6 +206,7 @@ void dvmi_poll(dvm_t *d)
 	if (++d->idle % SPIN_ROUNDS)
 		return;
 	dvmi_news(d);
-	if (crowded(d))
-		give_way(d);
+	uint64_t now = dvmi_clock_mono();
+	if (crowded(d, now))
+		give_way(d, now);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Waiting. Spin while every local rank can have a core of its own; else spin for a moment, give
- * the core away a while, and sleep on descriptors when it takes long. Under the handle's lock,
- * which is released in between.
+ * Waiting: spin for a moment, then give the core away in between, and sleep on descriptors when it
+ * takes long. Where cores are short, because the job map says so or because a yield was seen to
+ * cost the core, there is next to no spinning and sleep comes soon. Under the handle's lock, which
+ * is released in between.
  */
 #ifndef DVMI_SRC_WAIT_H
 #define DVMI_SRC_WAIT_H
@@ -13,6 +14,8 @@ struct dvmi_wait {
 	uint32_t idle;	/* rounds without news */
 	uint64_t since; /* of the first of them, ns; 0 not looked yet */
 	uint64_t asked; /* when the shepherd's socket was looked at */
+	bool yielding;	/* done with pure spinning */
+	uint32_t naps;
 };
 
 /* One round: progress, and backing off when there was none. Returns the number of events. */

@@ -19,12 +19,19 @@ static uint32_t number(const char *text)
 	return (uint32_t)strtoul(text, NULL, 10);
 }
 
+/* The nodes share this host. */
+static uint32_t cores_each(uint32_t nodes)
+{
+	uint32_t all = (uint32_t)sysconf(_SC_NPROCESSORS_ONLN);
+
+	return all > nodes ? all / nodes : 1;
+}
+
 int main(int argc, char **argv)
 {
 	struct mini_options o = { .ranks = 1, .nodes = 1, .seconds = 60 };
 	int c;
 
-	o.cores = (uint32_t)sysconf(_SC_NPROCESSORS_ONLN);
 	while ((c = getopt(argc, argv, "+n:N:c:t:k")) != -1)
 		switch (c) {
 		case 'n':
@@ -46,7 +53,9 @@ int main(int argc, char **argv)
 			return usage();
 		}
 	o.argv = argv + optind;
-	if (!o.argv[0] || !o.ranks || !o.nodes || o.nodes > o.ranks || !o.cores)
+	if (!o.argv[0] || !o.ranks || !o.nodes || o.nodes > o.ranks)
 		return usage();
+	if (!o.cores)
+		o.cores = cores_each(o.nodes);
 	return mini_run(&o);
 }

@@ -32,5 +32,7 @@ check "hello, 5 ranks" in_order 5 "$run" -n 5 "$ex/hello"
 check "ring alone" "$ex/ring" 10
 check "ring, 4 ranks" "$run" -n 4 "$ex/ring" 100
 check "ring, 3 ranks, long token" "$run" -n 3 "$ex/ring" 10 1000000
+check "hello, 6 ranks on 3 nodes" in_order 6 "$run" -n 6 -N 3 "$ex/hello"
+check "ring, 4 ranks on 2 nodes" "$run" -n 4 -N 2 "$ex/ring" 20 100000
 echo "1..$n"
 exit $failed
