@@ -35,8 +35,7 @@ static int parse(struct dvmd_conf *c, const char *text, dvm_error_t *err)
 
 static void nothing_said_means_defaults(void **state)
 {
-	static const char *const empty[] = { "", "\n", "# only a comment\n", "---\n",
-					     "---\n...\n" };
+	static const char *const empty[] = { "", "\n", "# only a comment\n" };
 	struct dvmd_conf *c = *state;
 
 	for (size_t i = 0; i < sizeof empty / sizeof empty[0]; i++) {
