@@ -29,10 +29,10 @@
 #define DVMD_BCAST_NEVER UINT64_MAX
 
 struct dvmd_bcast_conf {
-	size_t size;	 /* sizeof(struct dvmd_bcast_conf) */
-	uint32_t width;	 /* k: 2 … 64 */
+	size_t size;	  /* sizeof(struct dvmd_bcast_conf) */
+	uint32_t width;	  /* k: 2 … 64 */
 	uint32_t ops_max; /* operations remembered; above it new ones are refused */
-	uint64_t keep;	 /* how long after its deadline an operation is remembered, ns */
+	uint64_t keep;	  /* how long after its deadline an operation is remembered, ns */
 };
 
 /* Width 8, 4096 operations, 30 s. */
@@ -95,7 +95,7 @@ struct dvmd_bcast_act {
 	uint64_t op;			  /* DELIVER, DONE */
 	const uint8_t *payload;		  /* DELIVER: execute this and answer() */
 	uint32_t payload_len;
-	uint32_t n; /* DONE: nodes of the operation */
+	uint32_t n;	  /* DONE: nodes of the operation */
 	uint32_t missing; /* DONE: those of them without a code */
 };
 
@@ -111,7 +111,7 @@ uint64_t dvmd_bcast_next_deadline(const dvmd_bcast_t *b);
 
 /* --- looking ------------------------------------------------------------------------------ */
 
-size_t dvmd_bcast_count(const dvmd_bcast_t *b); /* operations remembered */
+size_t dvmd_bcast_count(const dvmd_bcast_t *b);	 /* operations remembered */
 size_t dvmd_bcast_memory(const dvmd_bcast_t *b); /* bytes held */
 
 #endif

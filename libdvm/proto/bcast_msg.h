@@ -16,9 +16,9 @@
 
 #include "libdvm/base/buf.h"
 
-#define DVMI_BCAST_NODES_MAX   UINT32_C(65536)	    /* positions in one list */
-#define DVMI_BCAST_PAYLOAD_MAX UINT32_C(4194304)    /* bytes handed down */
-#define DVMI_BCAST_RESULT_MAX  UINT32_C(1024)	    /* bytes handed up by one node */
+#define DVMI_BCAST_NODES_MAX   UINT32_C(65536)	 /* positions in one list */
+#define DVMI_BCAST_PAYLOAD_MAX UINT32_C(4194304) /* bytes handed down */
+#define DVMI_BCAST_RESULT_MAX  UINT32_C(1024)	 /* bytes handed up by one node */
 #define DVMI_BCAST_TIME_MAX    (UINT64_C(86400) * UINT64_C(1000000000))
 #define DVMI_BCAST_WIDTH_MIN   2
 #define DVMI_BCAST_WIDTH_MAX   64
@@ -67,7 +67,7 @@ struct dvmi_bcast_msg {
 	uint32_t nruns, nresults;
 	const struct dvmi_bcast_run *runs;
 	const struct dvmi_bcast_result *results;
-	void *own; /* of decode(); otherwise NULL */
+	bool decoded; /* ids, runs and results belong to this message */
 };
 
 /* Appends M to B. 0; -EINVAL where M itself is out of range; -ENOMEM. Takes nothing over. */

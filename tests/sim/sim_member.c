@@ -584,7 +584,7 @@ int main(void)
 				agreed = s.agreed * 1000 / s.f;
 			if (verbose)
 				printf("# seed %" PRIu64 " n %u f %.0f worst %.2f suspects %u "
-							 "downs %u events %" PRIu64 "\n",
+				       "downs %u events %" PRIu64 "\n",
 				       seed + k, s.n, (double)s.f / DVMI_SEC,
 				       (double)s.worst / (double)s.f, s.suspects, s.downs,
 				       simnet_events(s.net));

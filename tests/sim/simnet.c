@@ -36,6 +36,7 @@ struct simnet {
 	struct event *heap;
 	size_t n, cap;
 	struct simnet_count sent;
+	uint32_t cut_pairs;
 };
 
 static void *must(void *p)
@@ -148,6 +149,28 @@ static uint64_t travel(simnet_t *s)
 	return t;
 }
 
+/* Decided by a hash of the pair, so that nothing has to be stored. */
+static bool pair_cut(const simnet_t *s, uint32_t a, uint32_t b)
+{
+	struct dvmi_rng pair;
+
+	if (!s->cut_pairs || !a || !b)
+		return false;
+	dvmi_rng_seed(&pair, s->conf.seed ^ ((uint64_t)(a < b ? a : b) << 32 | (a < b ? b : a)));
+	return dvmi_rng_below(&pair, 10000) < s->cut_pairs;
+}
+
+void simnet_cut_pairs(simnet_t *s, uint32_t of10000)
+{
+	s->cut_pairs = of10000;
+}
+
+static bool arrives(simnet_t *s, uint32_t from, uint32_t to)
+{
+	return to < s->conf.nodes && s->nodes[to].group == s->nodes[from].group &&
+	       !pair_cut(s, from, to) && !chance(s, s->conf.loss);
+}
+
 void simnet_send(simnet_t *s, uint32_t from, uint32_t to, const void *p, size_t n)
 {
 	struct node *src = &s->nodes[from];
@@ -156,7 +179,7 @@ void simnet_send(simnet_t *s, uint32_t from, uint32_t to, const void *p, size_t 
 	src->sent.bytes += n;
 	s->sent.msgs++;
 	s->sent.bytes += n;
-	if (to >= s->conf.nodes || s->nodes[to].group != src->group || chance(s, s->conf.loss))
+	if (!arrives(s, from, to))
 		return;
 	uint8_t *data = must(malloc(n ? n : 1));
 	memcpy(data, p, n);

@@ -21,10 +21,10 @@
 
 struct simnet_conf {
 	uint64_t seed;
-	uint32_t nodes;			/* 0 … nodes - 1 */
-	uint64_t latency, jitter;	/* ns; a message takes latency + [0, jitter) */
-	uint32_t loss;			/* of 10000 messages */
-	uint32_t tail;			/* of 10000 messages take 10 * (latency + jitter) more */
+	uint32_t nodes;		  /* 0 … nodes - 1 */
+	uint64_t latency, jitter; /* ns; a message takes latency + [0, jitter) */
+	uint32_t loss;		  /* of 10000 messages */
+	uint32_t tail;		  /* of 10000 messages take 10 * (latency + jitter) more */
 };
 
 struct simnet_ops {
@@ -63,6 +63,9 @@ void simnet_resume(simnet_t *s, uint32_t node);
 void simnet_busy(simnet_t *s, uint32_t node, uint64_t delay);
 /* Messages pass within a group only. All nodes start in group 0. */
 void simnet_set_group(simnet_t *s, uint32_t node, uint32_t group);
+/* Of 10000 pairs of nodes so many cannot talk to each other, for good; node 0 is in none of them.
+ */
+void simnet_cut_pairs(simnet_t *s, uint32_t of10000);
 
 struct simnet_count {
 	uint64_t msgs, bytes; /* sent */
