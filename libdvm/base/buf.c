@@ -21,7 +21,7 @@ static int reserve(struct dvmi_buf *b, size_t n)
 	if (n > SIZE_MAX / 2 - b->len)
 		return b->err = -ENOMEM;
 	size_t want = b->len + n, cap = b->cap ? b->cap : 64;
-	if (want <= b->cap)
+	if (b->data && want <= b->cap)
 		return 0;
 	while (cap < want)
 		cap *= 2;

@@ -10,6 +10,7 @@ static void round_trip(void **state)
 {
 	struct dvmi_buf b = { 0 };
 
+	assert_non_null(dvmi_buf_extend(&b, 0)); /* NULL means out of memory, and nothing else */
 	dvmi_buf_put_u8(&b, 1);
 	dvmi_buf_put_u16(&b, 0x0203);
 	dvmi_buf_put_u32(&b, 0x04050607);
