@@ -56,11 +56,11 @@ static int parse_mount(const char *line, const char *end, char *point, char *roo
 	if (!dash)
 		return -ENOENT;
 	size_t n = field(line, dash, 3, &p);
-	int rc = unescape(root, p, n);
+	int rc = n ? unescape(root, p, n) : -ENOENT;
 	if (rc < 0)
 		return rc;
 	n = field(line, dash, 4, &p);
-	return unescape(point, p, n);
+	return n ? unescape(point, p, n) : -ENOENT;
 }
 
 int dvmd_cgroup_mount(const char *mountinfo, char point[PATH_MAX], char root[PATH_MAX])
