@@ -248,6 +248,70 @@ static void the_environment_goes_over_the_file(void **state)
 	assert_non_null(strstr(err.text, "did you mean \"port\""));
 }
 
+/* The text of a file of the source tree, NUL-terminated. */
+static char *read_source(const char *name)
+{
+	const char *src = getenv("DVM_SRC");
+	char path[512];
+
+	snprintf(path, sizeof path, "%s/%s", src ? src : "..", name);
+	FILE *f = fopen(path, "r");
+	if (!f)
+		return NULL;
+	char *text = calloc(1, 65536);
+	assert_true(fread(text, 1, 65535, f) > 0);
+	fclose(f);
+	return text;
+}
+
+/* Drops the # of lines such as "#port: 7117". */
+static void uncomment(char *text)
+{
+	for (char *p = text; p; p = strchr(p, '\n')) {
+		p += *p == '\n';
+		size_t n = *p == '#' ? strspn(p + 1, "abcdefghijklmnopqrstuvwxyz_") : 0;
+		if (n && p[1 + n] == ':')
+			*p = '\n';
+	}
+}
+
+static void example_and_manual_have_every_key(void **state)
+{
+	static const char *const keys[] = {
+		"machine",     "name",	    "interface",       "port",	     "port_range",
+		"slots",       "memory",    "failure_timeout", "kill_grace", "launch_timeout",
+		"job_log_max", "log_level", "run_dir",	       "state_dir",
+	};
+	struct dvmd_conf *c = *state;
+	char *example = read_source("packaging/dvm.conf.example");
+	char *manual = read_source("doc/man/dvm.conf.5.rst"), line[64];
+	dvm_error_t err = { 0 };
+
+	if (!example || !manual)
+		skip();
+	uncomment(example);
+	for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+		snprintf(line, sizeof line, "\n%s: ", keys[i]);
+		assert_non_null(strstr(example, line));
+		snprintf(line, sizeof line, "\n**%s**\n", keys[i]);
+		assert_non_null(strstr(manual, line));
+	}
+	if (parse(c, example, &err) < 0)
+		fail_msg("%s", err.text);
+	/* What it calls the defaults are the defaults. */
+	struct dvmd_conf d;
+	assert_int_equal(dvmd_conf_init(&d), 0);
+	assert_int_equal(c->port, d.port);
+	assert_true(c->failure_timeout == d.failure_timeout);
+	assert_true(c->kill_grace == d.kill_grace);
+	assert_true(c->launch_timeout == d.launch_timeout);
+	assert_true(c->job_log_max == d.job_log_max);
+	assert_int_equal(c->log_level, d.log_level);
+	dvmd_conf_free(&d);
+	free(example);
+	free(manual);
+}
+
 static struct dvmd_ifaddr make(const char *name, const char *text)
 {
 	struct dvmd_ifaddr a = { .family = strchr(text, ':') ? AF_INET6 : AF_INET };
@@ -366,6 +430,7 @@ int main(void)
 		on_conf(any_bytes_do_no_harm),
 		on_conf(a_file_is_found_where_it_should_be),
 		on_conf(the_environment_goes_over_the_file),
+		on_conf(example_and_manual_have_every_key),
 		cmocka_unit_test(addresses_are_chosen),
 		cmocka_unit_test(doubtful_addresses_are_refused),
 		cmocka_unit_test(this_host_has_a_loopback),
