@@ -66,7 +66,10 @@ int dvmd_cstate_each_job(const struct dvmd_cstate *s, int (*fn)(const Pb__JobRec
 			 void *arg);
 size_t dvmd_cstate_members(const struct dvmd_cstate *s);
 
-/* The whole state as a snapshot (caller frees with dvmi_pb_free()), and a state from one. */
+/*
+ * The whole state as a snapshot (caller frees with dvmi_pb_free()), and a state from one:
+ * -DVM_EPROTO for a snapshot that no state can have given.
+ */
 int dvmd_cstate_snapshot(const struct dvmd_cstate *s, Pb__StateSnapshot **out);
 int dvmd_cstate_restore(struct dvmd_cstate **out, const Pb__StateSnapshot *snap, dvm_error_t *err);
 

@@ -192,7 +192,9 @@ int dvmd_cstate_restore(struct dvmd_cstate **out, const Pb__StateSnapshot *snap,
 		return dvmi_error_code(err, rc, "snapshot of the cluster state");
 	if (rc < 0) {
 		dvmi_error_prefix(err, "snapshot of the cluster state");
-		return rc;
+		if (err)
+			err->code = -DVM_EPROTO; /* whichever rule it breaks */
+		return -DVM_EPROTO;
 	}
 	*out = s;
 	return 0;

@@ -601,7 +601,8 @@ static void expect_no_restore(const Pb__StateSnapshot *snap, const char *hint)
 	struct dvmd_cstate *s = NULL;
 	dvm_error_t err = { 0 };
 
-	assert_true(dvmd_cstate_restore(&s, snap, &err) < 0);
+	assert_int_equal(dvmd_cstate_restore(&s, snap, &err), -DVM_EPROTO);
+	assert_int_equal(err.code, -DVM_EPROTO);
 	assert_null(s);
 	if (!strstr(err.text, hint))
 		fail_msg("\"%s\" does not say \"%s\"", err.text, hint);
