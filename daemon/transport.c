@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "daemon/portuser.h"
 #include "daemon/transport_private.h"
 #include "libdvm/base/buf.h"
 #include "libdvm/base/err.h"
@@ -288,18 +289,32 @@ static int open_all(struct dvmd_transport *t)
 	return rc < 0 ? rc : bind_router(t);
 }
 
+static int explain_in_use(const struct dvmd_transport_config *config, dvm_error_t *err)
+{
+	char who[96];
+
+	if (dvmd_portuser_find(who, sizeof who, config->address, config->port) < 0)
+		snprintf(who, sizeof who, "another process");
+	return dvmi_error_set(err, -EADDRINUSE, "%s port %u is taken: %s listens there",
+			      config->address, config->port, who);
+}
+
 static int explain(const struct dvmd_transport_config *config, int code, dvm_error_t *err)
 {
-	const char *what = "cannot listen";
-
-	if (code == -EADDRINUSE)
-		what = "another process listens there";
-	else if (code == -EADDRNOTAVAIL || code == -ENODEV)
-		what = "this host has no such address";
-	else if (code == -EINVAL)
-		what = "not a numeric address";
-	return dvmi_error_code(err, code == -ENODEV ? -EADDRNOTAVAIL : code, "%s port %u: %s",
-			       config->address, config->port, what);
+	switch (code) {
+	case -EADDRINUSE:
+		return explain_in_use(config, err);
+	case -EADDRNOTAVAIL:
+	case -ENODEV: /* libzmq's word for it */
+		return dvmi_error_set(err, -EADDRNOTAVAIL, "this host has no address %s",
+				      config->address);
+	case -EINVAL:
+		return dvmi_error_set(err, code, "\"%s\" is not a numeric address",
+				      config->address);
+	default:
+		return dvmi_error_code(err, code, "cannot listen on %s port %u", config->address,
+				       config->port);
+	}
 }
 
 int dvmd_transport_create(struct dvmd_transport **out, const struct dvmd_transport_config *config,

@@ -542,13 +542,18 @@ static int try_bind(const char *address, uint16_t port, dvm_error_t *err)
 
 static void what_cannot_be_bound_is_said(void **state)
 {
+	char who[64];
 	dvm_error_t err;
 	struct node a;
 
 	node_make(&a, 1);
 	assert_int_equal(try_bind(a.address, a.port, &err), -EADDRINUSE);
+	snprintf(who, sizeof who, "(pid %d)", getpid());
+	print_message("# %s\n", err.text);
 	assert_non_null(strstr(err.text, "127.0.7.1"));
+	assert_non_null(strstr(err.text, who));
 	assert_int_equal(try_bind("203.0.113.1", 0, &err), -EADDRNOTAVAIL);
+	assert_non_null(strstr(err.text, "203.0.113.1"));
 	assert_int_equal(try_bind("localhost", 0, &err), -EINVAL);
 	assert_int_equal(try_bind("127.0.0.1;127.0.0.2", 0, &err), -EINVAL);
 	assert_int_equal(try_bind("127.0.7.9", 0, &err), 0);
@@ -576,6 +581,8 @@ static void ipv6_works_alike(void **state)
 	node_stop(&b);
 	assert_true(wait_until(answered, &ans));
 	assert_int_equal(ans.code, -DVM_EPEERLOST);
+	assert_int_equal(try_bind("::1", a.port, &err), -EADDRINUSE);
+	assert_non_null(strstr(err.text, "(pid "));
 	node_stop(&a);
 }
 
