@@ -138,7 +138,9 @@ static int start(struct dvmd_knock *k, const char *source, const char *address, 
 	int rc = uv_tcp_bind(&k->tcp, (struct sockaddr *)&from, 0);
 	if (rc < 0)
 		return rc;
-	return uv_tcp_connect(&k->connect, &k->tcp, (struct sockaddr *)&to, on_connected);
+	rc = uv_tcp_connect(&k->connect, &k->tcp, (struct sockaddr *)&to, on_connected);
+	/* The kernel's word for a source, such as 127.0.0.1, from which no way leads there. */
+	return rc == -EINVAL ? -ENETUNREACH : rc;
 }
 
 int dvmd_knock_open(struct dvmd_knock **out, uv_loop_t *loop, const char *source,

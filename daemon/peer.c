@@ -260,15 +260,18 @@ void dvmd_peers_timed_out(struct dvmd_transport *t, uint64_t route)
 		cut(t, p, -DVM_EPEERLOST);
 }
 
+/* Also one that never came about: libzmq would knock at a dead host's door for ever. */
 static void on_idle(uv_timer_t *h)
 {
 	struct dvmd_transport *t = h->data;
 	struct dvmd_peer *p, *tmp;
-	uint64_t now = uv_now(t->config.loop);
 
-	HASH_ITER(hh_route, t->peers.by_route, p, tmp)
-		if (now - p->used >= DVMD_PEER_IDLE_MS && !dvmd_pending_any(t, p->route))
+	HASH_ITER(hh_route, t->peers.by_route, p, tmp) {
+		uint64_t idle = uv_now(t->config.loop) - p->used;
+		if (idle >= (p->up ? DVMD_PEER_IDLE_MS : DVMD_PEER_VAIN_MS) &&
+		    !dvmd_pending_any(t, p->route))
 			cut(t, p, -DVM_EPEERLOST);
+	}
 }
 
 static int start_idle_timer(struct dvmd_transport *t)
@@ -279,7 +282,7 @@ static int start_idle_timer(struct dvmd_transport *t)
 		return -ENOMEM;
 	uv_timer_init(t->config.loop, timer);
 	timer->data = t;
-	uv_timer_start(timer, on_idle, DVMD_PEER_IDLE_MS / 4, DVMD_PEER_IDLE_MS / 4);
+	uv_timer_start(timer, on_idle, DVMD_PEER_VAIN_MS, DVMD_PEER_VAIN_MS);
 	t->peers.idle = timer;
 	return 0;
 }

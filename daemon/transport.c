@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Wiring, and the receiving half: the ROUTER that peers and the holders of tokens connect to. */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -254,11 +255,21 @@ static int open_router(struct dvmd_transport *t)
 	return rc;
 }
 
+/* Every address is none: peers could not be told where we are, nor strangers be kept out. */
+static bool is_wildcard(const char *address)
+{
+	struct in6_addr bin;
+
+	return (inet_pton(AF_INET, address, &bin) == 1 && !memcmp(&bin, &in6addr_any, 4)) ||
+	       (inet_pton(AF_INET6, address, &bin) == 1 && !memcmp(&bin, &in6addr_any, 16));
+}
+
 static int bind_router(struct dvmd_transport *t)
 {
 	char name[DVMD_ZSOCK_ENDPOINT_MAX];
 
-	if (!dvmd_zsock_bind_name(name, t->address, t->config.port))
+	if (is_wildcard(t->address) ||
+	    !dvmd_zsock_bind_name(name, t->address, t->config.port))
 		return -EINVAL;
 	if (zmq_bind(t->socket, name) < 0)
 		return -zmq_errno();
@@ -309,7 +320,7 @@ static int explain(const struct dvmd_transport_config *config, int code, dvm_err
 		return dvmi_error_set(err, -EADDRNOTAVAIL, "this host has no address %s",
 				      config->address);
 	case -EINVAL:
-		return dvmi_error_set(err, code, "\"%s\" is not a numeric address",
+		return dvmi_error_set(err, code, "\"%s\" is not the numeric address of one interface",
 				      config->address);
 	default:
 		return dvmi_error_code(err, code, "cannot listen on %s port %u", config->address,
@@ -329,6 +340,8 @@ int dvmd_transport_create(struct dvmd_transport **out, const struct dvmd_transpo
 	t->ipv6 = strchr(config->address, ':');
 	memcpy(t->public_key, config->public_key, DVMD_KEY_BYTES);
 	memcpy(t->secret_key, config->secret_key, DVMD_KEY_BYTES);
+	t->config.address = NULL; /* the caller's; ours are copies */
+	t->config.public_key = t->config.secret_key = NULL;
 	int rc = open_all(t);
 	if (rc < 0) {
 		dvmd_transport_destroy(t);

@@ -572,6 +572,7 @@ static void a_join_says_why_it_failed(void **state)
 	/* The token of another machine. */
 	assert_int_equal(join(&b, a.address, a.port, other, pk, sk).code, -DVM_EAUTH);
 	assert_int_equal(join(&b, "not an address", 1, a.pk, pk, sk).code, -EINVAL);
+	assert_int_equal(join(&b, "203.0.113.5", 1, a.pk, pk, sk).code, -ENETUNREACH);
 
 	int fd = tcp_listener("127.0.7.3", &port);
 	close(fd);

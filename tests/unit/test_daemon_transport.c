@@ -555,6 +555,8 @@ static void what_cannot_be_bound_is_said(void **state)
 	assert_int_equal(try_bind("203.0.113.1", 0, &err), -EADDRNOTAVAIL);
 	assert_non_null(strstr(err.text, "203.0.113.1"));
 	assert_int_equal(try_bind("localhost", 0, &err), -EINVAL);
+	assert_int_equal(try_bind("0.0.0.0", 0, &err), -EINVAL);
+	assert_int_equal(try_bind("::", 0, &err), -EINVAL);
 	assert_int_equal(try_bind("127.0.0.1;127.0.0.2", 0, &err), -EINVAL);
 	assert_int_equal(try_bind("127.0.7.9", 0, &err), 0);
 	node_stop(&a);
