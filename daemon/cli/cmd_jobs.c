@@ -29,8 +29,7 @@ static const char *run_time(const Pb__JobInfo *j, char out[CLI_TIME_MAX])
 {
 	if (!j->started)
 		return "-";
-	return dvmi_text_duration_format((j->ended ? j->ended : dvmi_clock_wall()) - j->started,
-					 out);
+	return cli_time_span((j->ended ? j->ended : dvmi_clock_wall()) - j->started, out);
 }
 
 static void put_nodes(struct dvmi_buf *b, const Pb__JobInfo *j)
@@ -138,7 +137,8 @@ static int set(struct dvmi_opt_parser *p, int id, void *arg, dvm_error_t *err)
 	return 0;
 }
 
-static int show(struct cli *c, const struct choice *choice, const char *which)
+static int show(struct cli *c, const struct cli_command *cmd, const struct choice *choice,
+		const char *which)
 {
 	Pb__JobsRequest req = PB__JOBS_REQUEST__INIT;
 	cleanup_pb Pb__JobsReply *r = NULL;
@@ -146,7 +146,7 @@ static int show(struct cli *c, const struct choice *choice, const char *which)
 
 	req.all = choice->all;
 	if (which && cli_job_parse(which, &req.job, &err) < 0)
-		return cli_fail(c, &err);
+		return cli_usage(c, cmd, &err);
 	if (cli_ask(c, DVMI_MSG_JOBS, &req, &pb__jobs_reply__descriptor, &r, &err) < 0)
 		return cli_fail(c, &err);
 	if (which && !r->n_jobs)
@@ -165,7 +165,7 @@ static int run(struct cli *c, const struct cli_command *cmd, int argc, char **ar
 	struct choice choice = { 0 };
 	int rc = cli_options(c, cmd, argc, argv, &p, set, &choice);
 
-	return rc != CLI_GO ? rc : show(c, &choice, p.n_operands ? p.operands[0] : NULL);
+	return rc != CLI_GO ? rc : show(c, cmd, &choice, p.n_operands ? p.operands[0] : NULL);
 }
 
 const struct cli_command cli_cmd_jobs = {

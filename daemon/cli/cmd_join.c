@@ -141,15 +141,17 @@ static int start_node(struct cli *c, const struct choice *choice, struct cli_sta
 	return up ? 0 : CLI_FAILED;
 }
 
-static int join(struct cli *c, const struct choice *choice, const char *where)
+static int join(struct cli *c, const struct cli_command *cmd, const struct choice *choice,
+		const char *where)
 {
 	char peer[CLI_ADDRESS_MAX * 4], own[CLI_ADDRESS_MAX], name[256] = "", text[TOKEN_MAX];
 	char there[CLI_ADDRESS_MAX * 4 + 16];
 	uint16_t port = CLI_PORT;
 	dvm_error_t err;
 
-	if (cli_net_parse(where, peer, &port, &err) < 0 ||
-	    cli_net_own_address(choice->interface, peer, own, &err) < 0 ||
+	if (cli_net_parse(where, peer, &port, &err) < 0)
+		return cli_usage(c, cmd, &err);
+	if (cli_net_own_address(choice->interface, peer, own, &err) < 0 ||
 	    (choice->token_file && read_token(choice->token_file, text, &err) < 0))
 		return cli_fail(c, &err);
 	gethostname(name, sizeof name - 1);
@@ -184,7 +186,7 @@ static int run(struct cli *c, const struct cli_command *cmd, int argc, char **ar
 			"a token is needed: --token-file FILE or --token TOKEN (see `dvm token`)");
 		return cli_usage(c, cmd, &err);
 	}
-	return join(c, &choice, p.operands[0]);
+	return join(c, cmd, &choice, p.operands[0]);
 }
 
 const struct cli_command cli_cmd_join = {

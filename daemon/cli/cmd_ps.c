@@ -29,7 +29,7 @@ static const char *state_of(const Pb__RankStatus *r, char *out, size_t size)
 
 static void add_row(struct cli_table *t, const Pb__ProcInfo *p)
 {
-	char state[32], cpu[DVMI_TEXT_UNIT_MAX], rss[DVMI_TEXT_UNIT_MAX];
+	char state[32], cpu[CLI_TIME_MAX], rss[DVMI_TEXT_UNIT_MAX];
 	const Pb__RankStatus *r = p->rank;
 
 	cli_table_add(t, "%" PRIu64, p->job);
@@ -37,7 +37,7 @@ static void add_row(struct cli_table *t, const Pb__ProcInfo *p)
 	cli_table_add(t, "%s", p->node);
 	cli_table_add(t, "%u", r->pid);
 	cli_table_add(t, "%s", state_of(r, state, sizeof state));
-	cli_table_add(t, "%s", dvmi_text_duration_format(r->cpu_ns, cpu));
+	cli_table_add(t, "%s", cli_time_span(r->cpu_ns, cpu));
 	cli_table_add(t, "%s", dvmi_text_size_format(r->rss_peak, rss));
 	cli_table_add(t, "%s", r->connected ? "yes" : "no");
 }
@@ -94,14 +94,14 @@ static int set(struct dvmi_opt_parser *p, int id, void *arg, dvm_error_t *err)
 	return 0;
 }
 
-static int show(struct cli *c, bool json, const char *job)
+static int show(struct cli *c, const struct cli_command *cmd, bool json, const char *job)
 {
 	Pb__JobRef req = PB__JOB_REF__INIT;
 	cleanup_pb Pb__PsReply *r = NULL;
 	dvm_error_t err;
 
 	if (job && cli_job_parse(job, &req.job, &err) < 0)
-		return cli_fail(c, &err);
+		return cli_usage(c, cmd, &err);
 	if (cli_ask(c, DVMI_MSG_PS, &req, &pb__ps_reply__descriptor, &r, &err) < 0)
 		return cli_fail(c, &err);
 	if (r->n_procs)
@@ -116,7 +116,7 @@ static int run(struct cli *c, const struct cli_command *cmd, int argc, char **ar
 	bool json = false;
 	int rc = cli_options(c, cmd, argc, argv, &p, set, &json);
 
-	return rc != CLI_GO ? rc : show(c, json, p.n_operands ? p.operands[0] : NULL);
+	return rc != CLI_GO ? rc : show(c, cmd, json, p.n_operands ? p.operands[0] : NULL);
 }
 
 const struct cli_command cli_cmd_ps = {

@@ -26,8 +26,11 @@ struct cli_conn {
 	bool done;
 };
 
+/* The first outcome counts: the end of the connection may be read together with the answer. */
 static void finish(struct cli_conn *c, int code)
 {
+	if (c->done)
+		return;
 	c->code = code;
 	c->done = true;
 	uv_stop(&c->loop);

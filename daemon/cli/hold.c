@@ -19,12 +19,14 @@
 #include "libdvm/base/clock.h"
 #include "libdvm/base/err.h"
 
-#define NOTICE_MS 3000 /* of waiting, after which the user hears for what */
-#define LEADER_MS 700  /* what the leader's own notice is given to come first */
-#define DRAIN_MS  250  /* the job has ended: its last output is asked for this often */
-#define DRAIN_MAX 20   /* times in a row without any arriving */
-#define GRACE_NS  (2 * DVMI_SEC)
-#define LEAVE_MS  4000 /* after Ctrl-C: the prompt comes back, whatever happens */
+#define NOTICE_MS   3000 /* of waiting, after which the user hears for what */
+#define LEADER_MS   700	 /* what the leader's own notice is given to come first */
+#define DRAIN_MS    250	 /* the job has ended: its last output is asked for this often */
+#define DRAIN_MAX   20	 /* times in a row without any arriving */
+#define FLUSH_MS    5
+#define FLUSH_TRIES 100
+#define GRACE_NS    (2 * DVMI_SEC)
+#define LEAVE_MS    4000 /* after Ctrl-C: the prompt comes back, whatever happens */
 
 struct hold {
 	const struct cli_hold_config *config;
@@ -487,6 +489,25 @@ static void close_timer(uv_timer_t *t)
 	uv_close((uv_handle_t *)t, NULL);
 }
 
+static void on_flush_tick(uv_timer_t *t)
+{
+	struct hold *h = t->data;
+
+	if (cli_session_flushed(h->session) || ++h->drain_tries >= FLUSH_TRIES)
+		uv_stop(&h->loop);
+}
+
+/* The last acknowledgements let the shepherds go at once: worth a moment. */
+static void flush(struct hold *h)
+{
+	if (cli_session_flushed(h->session))
+		return;
+	h->drain_tries = 0;
+	uv_timer_start(&h->drain, on_flush_tick, FLUSH_MS, FLUSH_MS);
+	uv_run(&h->loop, UV_RUN_DEFAULT);
+	uv_timer_stop(&h->drain);
+}
+
 static void close_all(struct hold *h)
 {
 	cli_input_close(h->input);
@@ -535,6 +556,8 @@ static int hold(struct hold *h, uint64_t attach)
 			dvmi_error_code(&err, rc, "sending to dvmd");
 	}
 	status = rc < 0 ? cli_fail(h->cli, &err) : run_loop(h);
+	if (h->session)
+		flush(h);
 	close_all(h);
 	if (h->die_of) {
 		fflush(NULL);

@@ -580,6 +580,12 @@ static int set_per_node(Pb__JobSpec *spec, struct dvmi_opt_parser *p, dvm_error_
 	return dvmi_opt_u32(p, 1, RANKS_MAX, &spec->per, err);
 }
 
+/* Puts the option in front of an error that does not know it. */
+static int named(const struct dvmi_opt_parser *p, int rc, dvm_error_t *err)
+{
+	return rc < 0 ? dvmi_error_prefix(err, "%s", p->spelled) : 0;
+}
+
 /* Options of placement; 1 where ID is none of them. */
 static int set_placement(Pb__JobSpec *spec, struct dvmi_opt_parser *p, int id, dvm_error_t *err)
 {
@@ -595,11 +601,11 @@ static int set_placement(Pb__JobSpec *spec, struct dvmi_opt_parser *p, int id, d
 	case BIND_TO:
 		return bind_to(spec, p, err);
 	case HOSTS:
-		return cli_jobspec_hosts(spec, p->arg, err);
+		return named(p, cli_jobspec_hosts(spec, p->arg, err), err);
 	case HOSTFILE:
-		return read_hostfile(spec, p->arg, err);
+		return named(p, read_hostfile(spec, p->arg, err), err);
 	case EXCLUDE:
-		return exclude(spec, p->arg, err);
+		return named(p, exclude(spec, p->arg, err), err);
 	case MEM_PER_RANK:
 		return dvmi_opt_size(p, &spec->mem_per_rank, err);
 	case OVERSUBSCRIBE:

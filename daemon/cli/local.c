@@ -281,9 +281,15 @@ char *cli_socket(const struct cli *c, dvm_error_t *err)
 {
 	cleanup_free char *own = cli_local_base(c->machine), *roots = base_of(0, c->machine);
 	dvm_error_t why = { 0 };
+	const char *exact = getenv("DVM_RUN_DIR");
 	bool any = false;
 	char *path = NULL;
 
+	if (exact && *exact) {
+		if (asprintf(&path, "%s/client.sock", exact) < 0)
+			dvmi_error_code(err, -ENOMEM, "%s", exact);
+		return path;
+	}
 	if (own && roots) {
 		path = find_socket(own, &any, &why);
 		if (!path && geteuid() != 0)

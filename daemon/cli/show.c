@@ -22,6 +22,11 @@ const char *cli_time_rfc3339(uint64_t wall, char out[CLI_TIME_MAX])
 	return out;
 }
 
+const char *cli_time_span(uint64_t ns, char out[CLI_TIME_MAX])
+{
+	return ns ? dvmi_text_duration_format(ns, out) : strcpy(out, "0s");
+}
+
 const char *cli_time_ago(uint64_t wall, uint64_t now, char out[CLI_TIME_MAX])
 {
 	uint64_t ns = now > wall ? now - wall : 0;
@@ -29,7 +34,7 @@ const char *cli_time_ago(uint64_t wall, uint64_t now, char out[CLI_TIME_MAX])
 	if (!wall)
 		return strcpy(out, "-");
 	/* Nobody wants the milliseconds of a thing that has been so for a while. */
-	return dvmi_text_duration_format(ns / 1000000000 * 1000000000, out);
+	return cli_time_span(ns / 1000000000 * 1000000000, out);
 }
 
 int cli_json_print(json_t *j)

@@ -33,6 +33,8 @@ void cli_table_free(struct cli_table *t);
 
 /* "2026-11-20T11:33:59.123456Z" of ns since 1970; "" for 0. Returns OUT. */
 const char *cli_time_rfc3339(uint64_t wall, char out[CLI_TIME_MAX]);
+/* A duration as dvmi_text_duration_format() has it, but "0s" for none. Returns OUT. */
+const char *cli_time_span(uint64_t ns, char out[CLI_TIME_MAX]);
 /* How long ago WALL was, as people say it ("3m12s"); "-" for 0. Returns OUT. */
 const char *cli_time_ago(uint64_t wall, uint64_t now, char out[CLI_TIME_MAX]);
 

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include <uthash.h>
 #include <utlist.h>
 
 #include "daemon/cli/sink.h"
@@ -19,6 +20,13 @@ struct job {
 	struct job *prev, *next;
 };
 
+/* What of a node's output is out; told once for many messages. */
+struct out {
+	uint32_t node;
+	uint64_t seq, told;
+	UT_hash_handle hh;
+};
+
 struct cli_sink {
 	pthread_t thread;
 	pthread_mutex_t lock; /* guards the four below */
@@ -31,6 +39,7 @@ struct cli_sink {
 	struct cli_printer *printer; /* the thread's */
 	const struct cli_sink_ops *ops;
 	void *arg;
+	struct out *outs;
 	bool told; /* of the failure */
 };
 
@@ -97,6 +106,33 @@ static void *run(void *arg)
 	return NULL;
 }
 
+static void note_out(struct cli_sink *s, const struct job *j)
+{
+	struct out *o;
+
+	HASH_FIND(hh, s->outs, &j->node, sizeof j->node, o);
+	if (!o) {
+		o = calloc(1, sizeof *o);
+		if (!o)
+			return; /* not acknowledged now, but with the next one */
+		o->node = j->node;
+		HASH_ADD(hh, s->outs, node, sizeof o->node, o);
+	}
+	if (j->seq > o->seq)
+		o->seq = j->seq;
+}
+
+static void tell_outs(struct cli_sink *s)
+{
+	struct out *o, *next;
+
+	HASH_ITER (hh, s->outs, o, next) {
+		if (o->told < o->seq)
+			s->ops->printed(o->node, o->seq, s->arg);
+		o->told = o->seq;
+	}
+}
+
 static void on_wake(uv_async_t *h)
 {
 	struct cli_sink *s = h->data;
@@ -115,9 +151,10 @@ static void on_wake(uv_async_t *h)
 	DL_FOREACH_SAFE (list, j, next) {
 		finished |= j->finish;
 		if (j->output)
-			s->ops->printed(j->node, j->seq, s->arg);
+			note_out(s, j);
 		free_job(j);
 	}
+	tell_outs(s);
 	if (finished)
 		s->ops->finished(s->arg);
 }
@@ -209,6 +246,11 @@ void cli_sink_destroy(struct cli_sink *s)
 		free_job(j);
 	DL_FOREACH_SAFE (s->done, j, next)
 		free_job(j);
+	struct out *o, *o_next;
+	HASH_ITER (hh, s->outs, o, o_next) {
+		HASH_DEL(s->outs, o);
+		free(o);
+	}
 	pthread_mutex_destroy(&s->lock);
 	pthread_cond_destroy(&s->more);
 	uv_close((uv_handle_t *)&s->wake, on_freed);

@@ -70,7 +70,7 @@ static char *find_dvmd(void)
 			return path;
 		free(path);
 	}
-	return strdup(DVM_SBINDIR "/" PROGRAM);
+	return strdup(DVM_LIBEXECDIR "/" PROGRAM);
 }
 
 /* What is the same each time this node is started. */
