@@ -64,8 +64,7 @@ static void rearm(struct dvmd_bcast_op *op)
 	}
 }
 
-/* --- answering
- * ------------------------------------------------------------------------------------ */
+/* --- answering ----------------------------------------------------------- */
 
 static void say_done(dvmd_bcast_t *b, struct dvmd_bcast_op *op, const struct dvmd_bcast_request *r)
 {
@@ -137,8 +136,7 @@ static void deliver(dvmd_bcast_t *b, struct dvmd_bcast_op *op)
 	q->act.payload_len = op->payload.len;
 }
 
-/* --- the caller's side
- * ------------------------------------------------------------------------------ */
+/* --- the caller's side --------------------------------------------------- */
 
 static int check_start(const uint32_t *ids, size_t n, size_t len, uint64_t time)
 {
@@ -223,8 +221,7 @@ int dvmd_bcast_done_at(const dvmd_bcast_t *b, const struct dvmd_bcast_act *done,
 	return 0;
 }
 
-/* --- messages
- * ------------------------------------------------------------------------------------------- */
+/* --- messages ------------------------------------------------------------ */
 
 /* Too many operations: the parent has to see to the rest of this part itself. */
 static void refuse(dvmd_bcast_t *b, uint32_t to, const struct dvmi_bcast_msg *msg)
@@ -369,8 +366,7 @@ void dvmd_bcast_receive(dvmd_bcast_t *b, uint64_t now, uint32_t from,
 		unknown_received(b, from, msg);
 }
 
-/* --- membership
- * --------------------------------------------------------------------------------------------- */
+/* --- membership ---------------------------------------------------------- */
 
 static size_t down_place(const dvmd_bcast_t *b, uint32_t id)
 {

@@ -48,7 +48,7 @@ int dvmd_bcast_create(dvmd_bcast_t **out, const struct dvmd_bcast_conf *conf, ui
 		      uint64_t first_op);
 void dvmd_bcast_destroy(dvmd_bcast_t *b);
 
-/* --- inputs ------------------------------------------------------------------------------- */
+/* --- inputs -------------------------------------------------------------- */
 
 /*
  * Starts an operation on the N nodes IDS (no id twice; this node may be among them) with PAYLOAD,
@@ -77,7 +77,7 @@ void dvmd_bcast_node_up(dvmd_bcast_t *b, uint64_t now, uint32_t id);
 
 void dvmd_bcast_tick(dvmd_bcast_t *b, uint64_t now);
 
-/* --- outputs ------------------------------------------------------------------------------ */
+/* --- outputs ------------------------------------------------------------- */
 
 enum dvmd_bcast_act_type { DVMD_BCAST_SEND = 1, DVMD_BCAST_DELIVER = 2, DVMD_BCAST_DONE = 3 };
 
@@ -109,7 +109,7 @@ int dvmd_bcast_done_at(const dvmd_bcast_t *b, const struct dvmd_bcast_act *done,
 /* When tick() has something to do: absolute ns. Ask after each input. */
 uint64_t dvmd_bcast_next_deadline(const dvmd_bcast_t *b);
 
-/* --- looking ------------------------------------------------------------------------------ */
+/* --- looking ------------------------------------------------------------- */
 
 size_t dvmd_bcast_count(const dvmd_bcast_t *b);	 /* operations remembered */
 size_t dvmd_bcast_memory(const dvmd_bcast_t *b); /* bytes held */

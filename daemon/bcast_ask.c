@@ -30,8 +30,7 @@ bool dvmd_bcast_is_down(const dvmd_bcast_t *b, uint32_t id)
 	return false;
 }
 
-/* --- sending
- * ---------------------------------------------------------------------------------------- */
+/* --- sending ------------------------------------------------------------- */
 
 static struct dvmd_bcast_ask *add_ask(dvmd_bcast_t *b, struct dvmd_bcast_op *op, uint32_t base,
 				      uint32_t count)
@@ -132,8 +131,7 @@ void dvmd_bcast_ask_dispatch(dvmd_bcast_t *b, struct dvmd_bcast_op *op, uint32_t
 	}
 }
 
-/* --- taking over
- * -------------------------------------------------------------------------------------- */
+/* --- taking over --------------------------------------------------------- */
 
 static void remove_ask(struct dvmd_bcast_op *op, uint32_t i)
 {
@@ -206,8 +204,7 @@ void dvmd_bcast_ask_down(dvmd_bcast_t *b, struct dvmd_bcast_op *op, uint32_t id)
 	}
 }
 
-/* --- watching
- * -------------------------------------------------------------------------------------------- */
+/* --- watching ------------------------------------------------------------ */
 
 /* One look at the ask I. A node asked by itself is asked on and on: there is no other way to it. */
 static void poll_one(dvmd_bcast_t *b, struct dvmd_bcast_op *op, uint32_t i)

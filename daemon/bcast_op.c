@@ -13,7 +13,7 @@
 #define POLL_MIN (5 * DVMI_MSEC)
 #define POLL_MAX DVMI_SEC
 
-/* --- coming and going ------------------------------------------------------------------------- */
+/* --- coming and going ---------------------------------------------------- */
 
 struct dvmd_bcast_op *dvmd_bcast_op_find(dvmd_bcast_t *b, uint32_t origin, uint64_t op)
 {
@@ -100,8 +100,7 @@ int dvmd_bcast_op_create(dvmd_bcast_t *b, uint32_t origin, uint64_t op_id, uint6
 	return 0;
 }
 
-/* --- the span
- * -------------------------------------------------------------------------------------- */
+/* --- the span ------------------------------------------------------------ */
 
 enum dvmd_bcast_pos dvmd_bcast_op_state(const struct dvmd_bcast_op *op, uint32_t pos)
 {
@@ -201,8 +200,7 @@ int dvmd_bcast_op_absorb(dvmd_bcast_t *b, struct dvmd_bcast_op *op, uint32_t bas
 	return 0;
 }
 
-/* --- who asks us
- * -------------------------------------------------------------------------------------- */
+/* --- who asks us --------------------------------------------------------- */
 
 static bool unknown_yet(enum dvmd_bcast_pos state)
 {
@@ -249,8 +247,7 @@ struct dvmd_bcast_request *dvmd_bcast_op_add_request(struct dvmd_bcast_op *op, u
 	return r;
 }
 
-/* --- what becomes known
- * --------------------------------------------------------------------------------- */
+/* --- what becomes known -------------------------------------------------- */
 
 static void count_down(struct dvmd_bcast_op *op, uint32_t pos)
 {

@@ -146,8 +146,7 @@ void dvmd_bcast_ask_poll(dvmd_bcast_t *b, struct dvmd_bcast_op *op);
 void dvmd_bcast_ask_rescue(dvmd_bcast_t *b, struct dvmd_bcast_op *op);
 bool dvmd_bcast_is_down(const dvmd_bcast_t *b, uint32_t id);
 
-/* --- bcast_out.c: actions
- * ------------------------------------------------------------------------- */
+/* --- bcast_out.c: actions ------------------------------------------------ */
 
 void dvmd_bcast_out_begin(struct dvmd_bcast_out *o);
 void dvmd_bcast_out_free(struct dvmd_bcast_out *o);

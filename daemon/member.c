@@ -66,7 +66,6 @@ int dvmd_member_create(dvmd_member_t **out, const struct dvmd_member_conf *conf,
 		dvmd_member_destroy(m);
 		return -ENOMEM;
 	}
-	dvmd_member_gossip_spread(m, &m->table.recs[0]);
 	*out = m;
 	return 0;
 }

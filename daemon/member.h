@@ -71,7 +71,7 @@ int dvmd_member_create(dvmd_member_t **out, const struct dvmd_member_conf *conf,
 		       uint64_t incarnation, uint64_t seed, uint64_t now);
 void dvmd_member_destroy(dvmd_member_t *m);
 
-/* --- inputs ------------------------------------------------------------------------------- */
+/* --- inputs -------------------------------------------------------------- */
 
 /*
  * The cluster's state has a new member, assumed ALIVE until found otherwise; no event. Cheapest in
@@ -101,7 +101,7 @@ void dvmd_member_leave(dvmd_member_t *m, uint64_t now);
 void dvmd_member_set_applied(dvmd_member_t *m, uint64_t applied);
 void dvmd_member_set_load(dvmd_member_t *m, const struct dvmi_member_load *load);
 
-/* --- outputs ------------------------------------------------------------------------------ */
+/* --- outputs ------------------------------------------------------------- */
 
 enum dvmd_member_act_type { DVMD_MEMBER_SEND = 1, DVMD_MEMBER_EVENT = 2 };
 
@@ -133,7 +133,7 @@ bool dvmd_member_next(dvmd_member_t *m, struct dvmd_member_act *act);
 /* When tick() has something to do: absolute ns. Ask after each input. */
 uint64_t dvmd_member_next_deadline(const dvmd_member_t *m);
 
-/* --- looking ------------------------------------------------------------------------------ */
+/* --- looking ------------------------------------------------------------- */
 
 struct dvmd_member_info {
 	uint32_t id;

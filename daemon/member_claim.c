@@ -28,6 +28,13 @@ static bool new_life(uint64_t was, uint64_t is)
 	return was >> 32 && is >> 32 > was >> 32;
 }
 
+/* That a member we never heard of is there is what we assumed: not worth a message of everyone. */
+static bool first_word(struct dvmd_member_rec was, const struct dvmi_member_update *u)
+{
+	return was.incarnation == 0 && was.state == DVMI_MEMBER_ALIVE &&
+	       u->state == DVMI_MEMBER_ALIVE;
+}
+
 static void correct(dvmd_member_t *m, uint32_t id)
 {
 	if (m->ncorrections < DVMD_MEMBER_CORRECTIONS)
@@ -85,7 +92,7 @@ static void apply(dvmd_member_t *m, struct dvmd_member_rec *rec, const struct dv
 	say(m, rec, effects, was);
 	if (effects & DVMD_MEMBER_CONFIRM && dvmd_member_suspicion_confirm(m, rec->id, u->by))
 		effects |= DVMD_MEMBER_SPREAD;
-	if (effects & DVMD_MEMBER_SPREAD)
+	if (effects & DVMD_MEMBER_SPREAD && !first_word(was, u))
 		dvmd_member_gossip_spread(m, rec);
 	if (effects & DVMD_MEMBER_CORRECT)
 		correct(m, rec->id);

@@ -8,7 +8,7 @@
 #include "daemon/member.h"
 #include "libdvm/base/rng.h"
 
-/* --- the table of state and claim (member_cell.c) ------------------------------------------ */
+/* --- the table of state and claim (member_cell.c) ------------------------ */
 
 /* The incarnation of a claim against the one we hold. */
 enum dvmd_member_order { DVMD_MEMBER_LOWER, DVMD_MEMBER_EQUAL, DVMD_MEMBER_HIGHER };
@@ -39,7 +39,7 @@ const struct dvmd_member_cell *dvmd_member_cell(enum dvmi_member_state state,
 /* "adopt+spread", into OUT, for tests and the design document. */
 void dvmd_member_effects_format(unsigned effects, char *out, size_t size);
 
-/* --- the engine's data ---------------------------------------------------------------------- */
+/* --- the engine's data --------------------------------------------------- */
 
 #define DVMD_MEMBER_CONFIRM_MAX 8
 #define DVMD_MEMBER_RELAYS	32
@@ -157,7 +157,7 @@ struct dvmd_member {
 	uint32_t ncorrections;
 };
 
-/* --- member_table.c ------------------------------------------------------------------------- */
+/* --- member_table.c ------------------------------------------------------ */
 
 void dvmd_member_table_free(struct dvmd_member_table *t);
 struct dvmd_member_rec *dvmd_member_table_find(const struct dvmd_member_table *t, uint32_t id);
@@ -168,7 +168,7 @@ void dvmd_member_table_remove(struct dvmd_member_table *t, struct dvmd_member_re
 void dvmd_member_table_set(struct dvmd_member_table *t, struct dvmd_member_rec *rec,
 			   enum dvmi_member_state state, uint64_t incarnation);
 
-/* --- member_suspicion.c ---------------------------------------------------------------------- */
+/* --- member_suspicion.c -------------------------------------------------- */
 
 struct dvmd_member_suspicion *dvmd_member_suspicion_find(dvmd_member_t *m, uint32_t id);
 /* Begins or begins again, accused by BY. -ENOMEM. */
@@ -180,7 +180,7 @@ void dvmd_member_suspicion_heard(dvmd_member_t *m, uint32_t id);
 void dvmd_member_suspicion_end(dvmd_member_t *m, uint32_t id);
 uint64_t dvmd_member_suspicion_deadline(const dvmd_member_t *m);
 
-/* --- member_gossip.c -------------------------------------------------------------------------- */
+/* --- member_gossip.c ----------------------------------------------------- */
 
 void dvmd_member_gossip_free(struct dvmd_member_gossip *g);
 /* News about REC: to be passed on mult * log10(n + 1) times. */
@@ -193,7 +193,7 @@ enum {
 void dvmd_member_gossip_fill(dvmd_member_t *m, struct dvmi_member_msg *msg, uint32_t to,
 			     unsigned how);
 
-/* --- member_out.c ------------------------------------------------------------------------------ */
+/* --- member_out.c -------------------------------------------------------- */
 
 void dvmd_member_out_free(struct dvmd_member_out *o);
 /* An input begins: forgets actions already taken. */
@@ -205,7 +205,7 @@ void dvmd_member_out_event(struct dvmd_member_out *o, const struct dvmd_member_r
 /* A message about to go to TO, zeroed; NULL when out of memory (as good as lost on the way). */
 struct dvmi_member_msg *dvmd_member_out_send(struct dvmd_member_out *o, uint32_t to);
 
-/* --- member_claim.c ----------------------------------------------------------------------------- */
+/* --- member_claim.c ------------------------------------------------------ */
 
 /* A claim from elsewhere or of our own about a member: looks up its cell and does it. */
 void dvmd_member_claim(dvmd_member_t *m, const struct dvmi_member_update *u);
@@ -214,7 +214,7 @@ void dvmd_member_claim_expired(dvmd_member_t *m);
 void dvmd_member_health_worse(dvmd_member_t *m);
 void dvmd_member_health_better(dvmd_member_t *m);
 
-/* --- member_probe.c ------------------------------------------------------------------------------ */
+/* --- member_probe.c ------------------------------------------------------ */
 
 /* A message of TYPE to TO with all that belongs into every message. */
 void dvmd_member_probe_send(dvmd_member_t *m, uint32_t to, enum dvmi_member_msg_type type,

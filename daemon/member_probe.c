@@ -100,7 +100,7 @@ void dvmd_member_probe_tell_some(dvmd_member_t *m, uint32_t want)
 		dvmd_member_probe_tell(m, others[i]);
 }
 
-/* --- whom to probe ---------------------------------------------------------------------------- */
+/* --- whom to probe ------------------------------------------------------- */
 
 static size_t gcd(size_t a, size_t b)
 {
@@ -156,8 +156,7 @@ static const struct dvmd_member_rec *next_target(dvmd_member_t *m)
 	return rec;
 }
 
-/* --- the probe of a period
- * ------------------------------------------------------------------------ */
+/* --- the probe of a period ----------------------------------------------- */
 
 static void probe_start(dvmd_member_t *m)
 {
@@ -212,8 +211,7 @@ static void probe_succeeded(dvmd_member_t *m)
 	dvmd_member_health_better(m);
 }
 
-/* --- probing for others
- * ------------------------------------------------------------------------------ */
+/* --- probing for others -------------------------------------------------- */
 
 static struct dvmd_member_relay *free_relay(dvmd_member_t *m)
 {
@@ -272,8 +270,7 @@ static void relays_tick(dvmd_member_t *m)
 	}
 }
 
-/* --- messages
- * ---------------------------------------------------------------------------------------- */
+/* --- messages ------------------------------------------------------------ */
 
 static void ping_received(dvmd_member_t *m, uint32_t from, const struct dvmi_member_msg *msg)
 {

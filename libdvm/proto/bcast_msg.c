@@ -66,7 +66,7 @@ static bool body_ok(const struct dvmi_bcast_msg *m)
 	return true;
 }
 
-/* --- writing ---------------------------------------------------------------------------------- */
+/* --- writing ------------------------------------------------------------- */
 
 static void put_request(struct dvmi_buf *b, const struct dvmi_bcast_msg *m)
 {

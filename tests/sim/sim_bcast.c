@@ -68,8 +68,7 @@ static uint64_t pick(struct sim *s, uint64_t low, uint64_t high)
 	return low + dvmi_rng_below(&s->rng, high - low + 1);
 }
 
-/* --- nodes
- * ---------------------------------------------------------------------------------------- */
+/* --- nodes --------------------------------------------------------------- */
 
 /* Node ids and positions differ, so that mixing them up is found out. */
 static uint32_t id_of(uint32_t node)
@@ -219,8 +218,7 @@ static void on_timer(void *arg, uint32_t node)
 
 static const struct simnet_ops ops = { .receive = on_receive, .timer = on_timer };
 
-/* --- faults
- * ------------------------------------------------------------------------------------------ */
+/* --- faults -------------------------------------------------------------- */
 
 /* Membership at NODE notices every node that is dead by now. */
 static void notice(void *arg, uint32_t node)
@@ -260,8 +258,7 @@ static void resume(void *arg, uint32_t node)
 	simnet_resume(((struct sim *)arg)->net, node);
 }
 
-/* --- a run
- * --------------------------------------------------------------------------------------------- */
+/* --- a run --------------------------------------------------------------- */
 
 struct scene {
 	uint32_t n, k;
@@ -337,8 +334,7 @@ static struct scene random_scene(uint64_t seed)
 	};
 }
 
-/* --- scenarios
- * ------------------------------------------------------------------------------------------- */
+/* --- scenarios ----------------------------------------------------------- */
 
 static void calm(struct sim *s, uint64_t seed)
 {
@@ -474,8 +470,7 @@ static void every_moment(struct sim *s, uint64_t seed)
 	}
 }
 
-/* --- the program
- * --------------------------------------------------------------------------------------------- */
+/* --- the program --------------------------------------------------------- */
 
 static const struct {
 	const char *name;

@@ -62,8 +62,7 @@ static uint64_t pick(struct sim *s, uint64_t low, uint64_t high)
 	return low + dvmi_rng_below(&s->rng, high - low + 1);
 }
 
-/* --- nodes
- * ---------------------------------------------------------------------------------------- */
+/* --- nodes --------------------------------------------------------------- */
 
 static void on_event(struct sim *s, uint32_t node, const struct dvmd_member_act *act)
 {
@@ -179,8 +178,7 @@ static void stop(struct sim *s)
 	simnet_destroy(s->net);
 }
 
-/* --- what is checked at set times
- * ------------------------------------------------------------------ */
+/* --- what is checked at set times ---------------------------------------- */
 
 static void check_death_known(void *arg, uint32_t node)
 {
@@ -252,8 +250,7 @@ static void agree_within(struct sim *s, uint64_t limit)
 		s->agreed = simnet_now(s->net) - begin;
 }
 
-/* --- what scenarios do
- * --------------------------------------------------------------------------------- */
+/* --- what scenarios do --------------------------------------------------- */
 
 static void crash(void *arg, uint32_t node)
 {
@@ -332,8 +329,7 @@ static void cut(struct sim *s, uint32_t node, uint32_t group)
 	simnet_set_group(s->net, node, group);
 }
 
-/* --- scenarios
- * ------------------------------------------------------------------------------------------- */
+/* --- scenarios ----------------------------------------------------------- */
 
 static struct simnet_conf lan(struct sim *s, uint64_t seed, uint32_t loss)
 {
@@ -535,8 +531,7 @@ static void everything(struct sim *s, uint64_t seed)
 	agree_within(s, 4 * s->f);
 }
 
-/* --- the program
- * ---------------------------------------------------------------------------------------------- */
+/* --- the program --------------------------------------------------------- */
 
 static const struct {
 	const char *name;

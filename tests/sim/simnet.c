@@ -24,6 +24,7 @@ struct node {
 	struct event *backlog; /* messages that wait for it to run */
 	size_t nbacklog, backlog_cap;
 	struct simnet_count sent;
+	uint64_t sending; /* until then it is at work on what it sent before */
 };
 
 struct simnet {
@@ -132,8 +133,7 @@ static struct event pop(simnet_t *s)
 	return top;
 }
 
-/* --- what nodes and scenarios do
- * ------------------------------------------------------------------ */
+/* --- what nodes and scenarios do ----------------------------------------- */
 
 static bool chance(simnet_t *s, uint32_t of10000)
 {
@@ -175,6 +175,7 @@ void simnet_send(simnet_t *s, uint32_t from, uint32_t to, const void *p, size_t 
 {
 	struct node *src = &s->nodes[from];
 
+	src->sending = (src->sending > s->now ? src->sending : s->now) + s->conf.cost;
 	src->sent.msgs++;
 	src->sent.bytes += n;
 	s->sent.msgs++;
@@ -183,7 +184,7 @@ void simnet_send(simnet_t *s, uint32_t from, uint32_t to, const void *p, size_t 
 		return;
 	uint8_t *data = must(malloc(n ? n : 1));
 	memcpy(data, p, n);
-	push(s, (struct event){ .at = s->now + travel(s),
+	push(s, (struct event){ .at = src->sending + travel(s),
 				.kind = MESSAGE,
 				.node = to,
 				.from = from,
@@ -207,8 +208,7 @@ void simnet_call(simnet_t *s, uint64_t at, simnet_call_fn *fn, uint32_t node)
 	push(s, (struct event){ .at = at, .kind = CALL, .node = node, .fn = fn });
 }
 
-/* --- running
- * ------------------------------------------------------------------------------------------ */
+/* --- running ------------------------------------------------------------- */
 
 static void deliver(simnet_t *s, struct event *e)
 {
@@ -324,8 +324,7 @@ void simnet_run(simnet_t *s, uint64_t until)
 		;
 }
 
-/* --- faults
- * --------------------------------------------------------------------------------------------- */
+/* --- faults -------------------------------------------------------------- */
 
 void simnet_crash(simnet_t *s, uint32_t node)
 {

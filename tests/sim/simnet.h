@@ -25,6 +25,7 @@ struct simnet_conf {
 	uint64_t latency, jitter; /* ns; a message takes latency + [0, jitter) */
 	uint32_t loss;		  /* of 10000 messages */
 	uint32_t tail;		  /* of 10000 messages take 10 * (latency + jitter) more */
+	uint64_t cost; /* ns a node spends on each message it sends, one after the other */
 };
 
 struct simnet_ops {

@@ -12,8 +12,7 @@
 #define PARENT 51
 #define TIME   (16 * DVMI_SEC)
 
-/* --- a small bench: one engine and what it did last
- * ------------------------------------------------ */
+/* --- a small bench: one engine and what it did last ---------------------- */
 
 struct sent {
 	uint32_t to, base, count, nruns, width;
@@ -162,8 +161,7 @@ static const struct sent *sent_to(const struct bench *t, uint32_t to)
 	return NULL;
 }
 
-/* --- the origin
- * -------------------------------------------------------------------------------------- */
+/* --- the origin ---------------------------------------------------------- */
 
 static void the_list_is_split_in_contiguous_parts(void **state)
 {
@@ -367,8 +365,7 @@ static void bad_starts(void **state)
 	dvmd_bcast_destroy(NULL);
 }
 
-/* --- in the middle
- * ------------------------------------------------------------------------------------- */
+/* --- in the middle ------------------------------------------------------- */
 
 static void a_request_is_passed_on_and_answered_once_complete(void **state)
 {

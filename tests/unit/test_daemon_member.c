@@ -128,8 +128,7 @@ static const struct dvmi_member_update *update_about(const struct dvmi_member_ms
 	return NULL;
 }
 
-/* --- the table of state and claim
- * -------------------------------------------------------------------- */
+/* --- the table of state and claim ---------------------------------------- */
 
 static void bring_to(struct bench *b, enum dvmi_member_state state)
 {
@@ -246,8 +245,7 @@ static void the_document_has_the_same_table(void **state)
 	assert_int_equal(found, 48);
 }
 
-/* --- probing
- * -------------------------------------------------------------------------------------------- */
+/* --- probing ------------------------------------------------------------- */
 
 static void a_round_probes_each_member_once(void **state)
 {
@@ -355,8 +353,7 @@ static void a_helper_relays_and_says_nack(void **state)
 	teardown(&b);
 }
 
-/* --- suspicion and refutation
- * ---------------------------------------------------------------------------- */
+/* --- suspicion and refutation -------------------------------------------- */
 
 static uint64_t time_to_death(struct bench *b)
 {
@@ -463,8 +460,7 @@ static void a_held_up_process_blames_nobody(void **state)
 	teardown(&b);
 }
 
-/* --- members, lives, leaving
- * ------------------------------------------------------------------------------- */
+/* --- members, lives, leaving --------------------------------------------- */
 
 static void a_new_life_is_a_restart(void **state)
 {
