@@ -8,6 +8,33 @@
 
 #include "daemon/conf.h"
 
+/* In the order of dvmd_conf_keys[]. */
+enum {
+	KEY_MACHINE,
+	KEY_NAME,
+	KEY_INTERFACE,
+	KEY_PORT,
+	KEY_PORT_RANGE,
+	KEY_SLOTS,
+	KEY_MEMORY,
+	KEY_FAILURE_TIMEOUT,
+	KEY_KILL_GRACE,
+	KEY_LAUNCH_TIMEOUT,
+	KEY_JOB_LOG_MAX,
+	KEY_LOG_LEVEL,
+	KEY_RUN_DIR,
+	KEY_STATE_DIR,
+	DVMD_CONF_KEYS,
+};
+
+extern const char *const dvmd_conf_keys[DVMD_CONF_KEYS];
+
+/* The number of the key that is called like the first N bytes of NAME, or -1. */
+int dvmd_conf_find_key(const char *name, size_t n);
+
+/* A deep copy over an uninitialised *to. -ENOMEM. */
+int dvmd_conf_copy(struct dvmd_conf *to, const struct dvmd_conf *from);
+
 /* One address of this host. */
 struct dvmd_ifaddr {
 	char name[IF_NAMESIZE];

@@ -112,10 +112,10 @@ static void remove_base(const char *base)
 		rmdir(base);
 }
 
-int dvmd_paths_release(const struct dvmd_paths *p, int pid_fd, dvm_error_t *err)
+static int release(const struct dvmd_paths *p, dvm_error_t *err)
 {
 	char machine[PATH_MAX + DVMD_NAME_MAX + 2];
-	cleanup_fd int pid = pid_fd, lock = p->base[0] ? dvmd_paths_lock(p->base, false, err) : -1;
+	cleanup_fd int lock = p->base[0] ? dvmd_paths_lock(p->base, false, err) : -1;
 
 	if (p->base[0] && lock < 0)
 		return lock == -ENOENT ? 0 : lock;
@@ -126,6 +126,14 @@ int dvmd_paths_release(const struct dvmd_paths *p, int pid_fd, dvm_error_t *err)
 	rmdir(machine);
 	remove_base(p->base);
 	return 0;
+}
+
+int dvmd_paths_release(const struct dvmd_paths *p, int pid_fd, dvm_error_t *err)
+{
+	int rc = release(p, err);
+
+	close(pid_fd); /* not before: until here the node counts as running */
+	return rc;
 }
 
 /* Calls FN with each sub-directory of DIRFD whose name can be one of ours, until it says > 0. */
