@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* job VERB [ARG]...: one rank of a test; exit code 0 when what this rank saw was right. */
+#include <unistd.h>
+
+#include "tests/api/job.h"
+
+#define LIMIT_S 50 /* a hang ends as a death by SIGALRM */
+
+static const struct {
+	const char *name;
+	verb_fn *fn;
+	uint32_t flags;
+} verbs[] = {
+	{ "place", place, 0 },
+	{ "order", order, 0 },
+	{ "wildcards", wildcards, 0 },
+	{ "truncation", truncation, 0 },
+	{ "longer", longer, 0 },
+	{ "flood", flood, 0 },
+	{ "crossing", crossing, 0 },
+	{ "gathered", gathered, 0 },
+	{ "probing", probing, 0 },
+	{ "threads", threads, DVM_OPEN_THREADS },
+	{ "huge", huge, 0 },
+	{ "survives_close", survives_close, 0 },
+	{ "dies_while_received", dies_while_received, 0 },
+	{ "dies_while_any", dies_while_any, 0 },
+	{ "dies_announced", dies_announced, 0 },
+	{ "dies_flooded", dies_flooded, 0 },
+	{ "dies_sending", dies_sending, 0 },
+	{ "dies_in_collective", dies_in_collective, 0 },
+	{ "dies_at_once", dies_at_once, 0 },
+	{ "closes_in_collective", closes_in_collective, 0 },
+	{ "refuses_closed", refuses_closed, 0 },
+	{ "shepherd_vanishes", shepherd_vanishes, 0 },
+	{ "random", random_program, 0 },
+};
+
+uint64_t mix(uint64_t a, uint64_t b)
+{
+	uint64_t x = a * UINT64_C(0x9e3779b97f4a7c15) + b;
+
+	x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+	x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
+	return x ^ (x >> 31);
+}
+
+void fill(void *buf, size_t n, uint64_t seed)
+{
+	uint8_t *p = buf;
+	size_t i = 0;
+
+	for (; i + 8 <= n; i += 8) {
+		uint64_t v = mix(seed, i);
+		memcpy(p + i, &v, 8);
+	}
+	for (; i < n; i++)
+		p[i] = (uint8_t)mix(seed, i);
+}
+
+int filled(const void *buf, size_t n, uint64_t seed)
+{
+	const uint8_t *p = buf;
+	size_t i = 0;
+
+	for (; i + 8 <= n; i += 8) {
+		uint64_t v = mix(seed, i);
+		if (memcmp(p + i, &v, 8))
+			return 0;
+	}
+	for (; i < n; i++)
+		if (p[i] != (uint8_t)mix(seed, i))
+			return 0;
+	return 1;
+}
+
+long arg(const struct job *j, int i, long other)
+{
+	for (int k = 0; k <= i; k++)
+		if (!j->args[k])
+			return other;
+	return strtol(j->args[i], NULL, 10);
+}
+
+static void log_line(int level, const char *subsys, const char *text, void *arg_)
+{
+	fprintf(stderr, "# rank %d: %s: %s\n", *(const int *)arg_, subsys, text);
+}
+
+static int run(verb_fn *fn, uint32_t flags, char **args)
+{
+	struct job job = { .args = args }, *j = &job;
+	dvm_error_t err;
+	dvm_config_t cfg = { .size = sizeof cfg,
+			     .flags = flags,
+			     .log_level = 4,
+			     .log = log_line,
+			     .log_arg = &job.rank };
+
+	if (dvm_open(&j->d, &cfg, &err) < 0) {
+		fprintf(stderr, "open: %s\n", err.text);
+		return 1;
+	}
+	j->w = dvm_world(j->d);
+	j->rank = dvm_rank(j->d);
+	j->size = dvm_size(j->d);
+	if (fn(j))
+		return 1;
+	if (j->d)
+		CHECK_INT(dvm_close(j->d), 0);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	alarm(LIMIT_S);
+	for (size_t i = 0; argc > 1 && i < sizeof verbs / sizeof verbs[0]; i++)
+		if (!strcmp(verbs[i].name, argv[1]))
+			return run(verbs[i].fn, verbs[i].flags, argv + 2);
+	fprintf(stderr, "usage: job VERB [ARG]...\n");
+	return 2;
+}

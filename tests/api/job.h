@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the parts of the test program `job` share. Only installed headers beside this one. */
+#ifndef TESTS_API_JOB_H
+#define TESTS_API_JOB_H
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <dvm/dvm.h>
+#include <dvm/group.h>
+#include <dvm/msg.h>
+
+struct job {
+	dvm_t *d;
+	dvm_group_t *w;
+	int rank, size;
+	char **args; /* behind the verb, NULL-terminated */
+};
+
+/* A verb returns 0 when all was well; the handle may have been closed and set to NULL. */
+typedef int verb_fn(struct job *j);
+
+#define CHECK(cond)                                                                                \
+	do {                                                                                       \
+		if (!(cond)) {                                                                     \
+			fprintf(stderr, "rank %d: %s:%d: %s\n", j->rank, __FILE__, __LINE__,       \
+				#cond);                                                            \
+			return 1;                                                                  \
+		}                                                                                  \
+	} while (0)
+
+#define CHECK_INT(expr, want)                                                                      \
+	do {                                                                                       \
+		long long got_ = (long long)(expr), want_ = (long long)(want);                     \
+		if (got_ != want_) {                                                               \
+			fprintf(stderr, "rank %d: %s:%d: %s is %lld, not %lld\n", j->rank,         \
+				__FILE__, __LINE__, #expr, got_, want_);                           \
+			return 1;                                                                  \
+		}                                                                                  \
+	} while (0)
+
+/* A well-mixed number of A and B. */
+uint64_t mix(uint64_t a, uint64_t b);
+/* N bytes that depend on SEED, and whether they are there. */
+void fill(void *buf, size_t n, uint64_t seed);
+int filled(const void *buf, size_t n, uint64_t seed);
+/* Argument I as a number, or OTHER. */
+long arg(const struct job *j, int i, long other);
+
+verb_fn order, wildcards, truncation, longer, flood, crossing, gathered, probing, threads, huge,
+	survives_close, place;
+verb_fn dies_while_received, dies_while_any, dies_announced, dies_flooded, dies_sending,
+	dies_in_collective, dies_at_once, shepherd_vanishes, closes_in_collective, refuses_closed;
+verb_fn random_program;
+
+#endif

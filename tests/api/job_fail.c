@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Ranks that die or leave. The victim is the last rank; every survivor must get an error, and
+ * soon: a hang ends by the alarm of the program and fails the test.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "tests/api/job.h"
+#include "tests/api/minishep.h"
+
+static int victim(const struct job *j)
+{
+	return j->size - 1;
+}
+
+static int is_victim(const struct job *j)
+{
+	return j->rank == victim(j);
+}
+
+static void die(void)
+{
+	kill(getpid(), SIGKILL);
+}
+
+/* Survivors agree that they are through, so that none leaves while another still tests. */
+static int survivors_meet(struct job *j)
+{
+	char c = 0;
+
+	for (int r = 0; r < victim(j); r++)
+		if (r != j->rank)
+			CHECK_INT(dvm_send(j->w, &c, 1, r, 999), 0);
+	for (int r = 0; r < victim(j); r++)
+		if (r != j->rank)
+			CHECK_INT(dvm_recv(j->w, &c, 1, r, 999, NULL), 0);
+	return 0;
+}
+
+int dies_while_received(struct job *j)
+{
+	char c = 0;
+	dvm_status_t st;
+	dvm_req_t *req;
+
+	if (is_victim(j)) {
+		for (int r = 0; r < victim(j); r++)
+			CHECK_INT(dvm_recv(j->w, &c, 1, r, 1, NULL), 0);
+		die();
+	}
+	CHECK_INT(dvm_irecv(j->w, &c, 1, victim(j), 2, &req), 0);
+	CHECK_INT(dvm_send(j->w, &c, 1, victim(j), 1), 0);
+	CHECK_INT(dvm_recv(j->w, &c, 1, victim(j), DVM_ANY_TAG, &st), -DVM_EPEERLOST);
+	CHECK_INT(st.error, -DVM_EPEERLOST);
+	CHECK_INT(dvm_wait(&req, NULL), -DVM_EPEERLOST);
+	CHECK_INT(dvm_probe(j->w, victim(j), 3, NULL), -DVM_EPEERLOST);
+	CHECK_INT(dvm_send(j->w, &c, 1, victim(j), 1), -DVM_EPEERLOST);
+	CHECK_INT(dvm_peer_state(j->d, victim(j)), DVM_LOST);
+	return survivors_meet(j);
+}
+
+/* All but rank 0 die: a receive from anyone ends. */
+int dies_while_any(struct job *j)
+{
+	char c = 0;
+
+	if (j->rank) {
+		CHECK_INT(dvm_send(j->w, &c, 1, 0, 1), 0);
+		CHECK_INT(dvm_recv(j->w, &c, 1, 0, 2, NULL), 0);
+		die();
+	}
+	for (int r = 1; r < j->size; r++)
+		CHECK_INT(dvm_recv(j->w, &c, 1, DVM_ANY_SOURCE, 1, NULL), 0);
+	for (int r = 1; r < j->size; r++)
+		CHECK_INT(dvm_send(j->w, &c, 1, r, 2), 0);
+	CHECK_INT(dvm_recv(j->w, &c, 1, DVM_ANY_SOURCE, DVM_ANY_TAG, NULL), -DVM_EPEERLOST);
+	CHECK_INT(dvm_probe(j->w, DVM_ANY_SOURCE, 5, NULL), -DVM_EPEERLOST);
+	return 0;
+}
+
+/* The victim has seen the announcement of a long message and never asks for it. */
+int dies_announced(struct job *j)
+{
+	size_t n = 4 << 20;
+	char *buf = calloc(1, n);
+
+	if (is_victim(j)) {
+		for (int r = 0; r < victim(j); r++)
+			CHECK_INT(dvm_probe(j->w, r, 1, NULL), 0);
+		die();
+	}
+	CHECK_INT(dvm_send(j->w, buf, n, victim(j), 1), -DVM_EPEERLOST);
+	free(buf);
+	return survivors_meet(j);
+}
+
+/* Short messages until the sends must wait. */
+int dies_flooded(struct job *j)
+{
+	char buf[512] = { 0 };
+	int rc = 0;
+
+	if (is_victim(j)) {
+		for (int r = 0; r < victim(j); r++)
+			CHECK_INT(dvm_probe(j->w, r, 1, NULL), 0);
+		die();
+	}
+	for (int i = 0; i < 100000 && rc == 0; i++)
+		rc = dvm_send(j->w, buf, sizeof buf, victim(j), 1);
+	CHECK_INT(rc, -DVM_EPEERLOST);
+	return survivors_meet(j);
+}
+
+/* The victim is killed with a long message half-way out. */
+int dies_sending(struct job *j)
+{
+	size_t n = (size_t)128 << 20;
+	char *buf = calloc(1, n);
+	dvm_req_t *req;
+
+	if (is_victim(j)) {
+		CHECK_INT(dvm_isend(j->w, buf, n, 0, 1, &req), 0);
+		CHECK_INT(dvm_recv(j->w, NULL, 0, 0, 2, NULL), 0);
+		die();
+	}
+	if (j->rank == 0) {
+		CHECK_INT(dvm_irecv(j->w, buf, n, victim(j), 1, &req), 0);
+		CHECK_INT(dvm_probe(j->w, 0, 1, NULL), -EDEADLK);
+		CHECK_INT(dvm_send(j->w, NULL, 0, victim(j), 2), 0);
+		CHECK_INT(dvm_wait(&req, NULL), -DVM_EPEERLOST);
+	}
+	free(buf);
+	return survivors_meet(j);
+}
+
+static int collective(struct job *j, int which, char *buf, size_t n)
+{
+	switch (which) {
+	case 0:
+		return dvm_barrier(j->w);
+	case 1:
+		return dvm_bcast(j->w, buf, n, 0);
+	case 2:
+		return dvm_allreduce(j->w, buf, buf, n, DVM_UINT8, DVM_BXOR);
+	case 3:
+		return dvm_alltoall(j->w, buf, n / 16, buf + n);
+	case 4:
+		return dvm_gather(j->w, buf, n / 16, buf + n, 0);
+	default:
+		return dvm_allgather(j->w, buf, n / 16, buf + n);
+	}
+}
+
+static int until_it_fails(struct job *j, int which, int leave_at, size_t n, int want)
+{
+	char *buf = calloc(2, n);
+	int rc = 0;
+
+	for (int i = 0; rc == 0; i++) {
+		if (is_victim(j) && i == leave_at) {
+			if (want == -DVM_EPEERLOST)
+				die();
+			free(buf);
+			return 0;
+		}
+		rc = collective(j, which, buf, n);
+	}
+	free(buf);
+	CHECK_INT(rc, want);
+	CHECK_INT(dvm_barrier(j->w), want);
+	return survivors_meet(j);
+}
+
+/* job dies_in_collective WHICH BYTES: the rest must fail, even if it never talks to the victim. */
+int dies_in_collective(struct job *j)
+{
+	return until_it_fails(j, (int)arg(j, 0, 0), 20, (size_t)arg(j, 1, 64) * 16, -DVM_EPEERLOST);
+}
+
+/* A barrier too few. */
+int closes_in_collective(struct job *j)
+{
+	return until_it_fails(j, 0, 5, 64, -DVM_ECLOSED);
+}
+
+/* Nobody has talked to the victim when it dies. */
+int dies_at_once(struct job *j)
+{
+	char c = 0;
+
+	if (is_victim(j))
+		die();
+	CHECK_INT(dvm_recv(j->w, &c, 1, victim(j), 1, NULL), -DVM_EPEERLOST);
+	CHECK_INT(dvm_barrier(j->w), -DVM_EPEERLOST);
+	return survivors_meet(j);
+}
+
+/* Sends to a rank that has closed, short and long, blocking and not. */
+int refuses_closed(struct job *j)
+{
+	static char buf[100000];
+	dvm_req_t *req;
+	int rc;
+
+	if (is_victim(j))
+		return 0;
+	while (dvm_peer_state(j->d, victim(j)) == DVM_ALIVE)
+		;
+	CHECK_INT(dvm_recv(j->w, buf, 1, victim(j), 1, NULL), -DVM_ECLOSED);
+	CHECK_INT(dvm_send(j->w, buf, 8, victim(j), 1), -DVM_ECLOSED);
+	CHECK_INT(dvm_isend(j->w, buf, sizeof buf, victim(j), 1, &req), 0);
+	while ((rc = dvm_test(&req, NULL)) == 0)
+		;
+	CHECK_INT(rc, -DVM_ECLOSED);
+	return survivors_meet(j);
+}
+
+int shepherd_vanishes(struct job *j)
+{
+	char c = 0;
+
+	CHECK_INT(dvm_barrier(j->w), 0);
+	if (j->rank == 0)
+		CHECK_INT(dvm_abort(j->d, 1, MINI_VANISH), 0);
+	CHECK_INT(dvm_recv(j->w, &c, 1, DVM_ANY_SOURCE, 1, NULL), -DVM_EPEERLOST);
+	CHECK_INT(dvm_send(j->w, &c, 1, 0, 1), -DVM_EPEERLOST);
+	CHECK_INT(dvm_barrier(j->w), -DVM_EPEERLOST);
+	CHECK_INT(dvm_close(j->d), -DVM_EPEERLOST);
+	j->d = NULL;
+	return 0;
+}

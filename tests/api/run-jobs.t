@@ -1,0 +1,66 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# The multi-rank tests: a verb of the program `job`, with ranks and nodes. One TAP line each.
+# run-jobs.t [PATTERN] runs the lines that match.
+run="$DVM_BUILD/tests/api/mini-run"
+job="$DVM_BUILD/tests/api/job"
+n=0
+failed=0
+
+check() { # RANKS NODES VERB [ARG]...
+	line="$*"
+	case "$line" in *$pattern*) ;; *) return ;; esac
+	n=$((n + 1))
+	ranks=$1 nodes=$2
+	shift 2
+	if out=$("$run" -k -t 60 -n "$ranks" -N "$nodes" "$job" "$@" 2>&1); then
+		echo "ok $n - $line"
+	else
+		failed=1
+		echo "not ok $n - $line"
+		echo "$out" | sed 's/^/# /'
+	fi
+}
+
+pattern=$1
+check 1 1 random 1 60
+for nodes in 1 2 3; do
+	check 5 $nodes place
+	check 4 $nodes order
+	check 4 $nodes wildcards
+	check 3 $nodes longer
+	check 4 $nodes gathered
+	check 3 $nodes crossing
+	check 3 $nodes probing
+	check 4 $nodes survives_close
+	check 3 $nodes dies_while_received
+	check 3 $nodes dies_while_any
+	check 3 $nodes dies_announced
+	check 3 $nodes dies_flooded
+	check 3 $nodes dies_sending
+	check 3 $nodes dies_at_once
+	check 3 $nodes refuses_closed
+	check 5 $nodes closes_in_collective
+	check 3 $nodes shepherd_vanishes
+	check 3 $nodes random $((100 + nodes)) 60
+	check 8 $nodes random $((200 + nodes)) 30
+done
+for nodes in 1 2; do
+	check 2 $nodes truncation
+	check 2 $nodes flood
+	check 4 $nodes threads
+	for which in 0 1 2 3 4 5; do
+		check 5 $nodes dies_in_collective $which
+	done
+	check 6 $nodes dies_in_collective 1 40000
+	check 6 $nodes dies_in_collective 2 40000
+	check 2 $nodes random $((300 + nodes)) 80
+	check 5 $nodes random $((400 + nodes)) 50
+done
+# Nine GiB of memory: only when asked for.
+if [ -n "$DVM_TEST_HUGE" ]; then
+	check 2 1 huge
+	check 2 2 huge
+fi
+echo "1..$n"
+exit $failed
