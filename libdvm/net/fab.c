@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Life of a peer: its address is looked up with the first packet for it; then packets flow; both
- * sides say BYE when they leave and wait a while for the answer, so that the last packets are not
+ * Life of a peer: its address is looked up with the first packet for it; then packets flow, not
+ * more at a time than the window, since some providers would buffer without bound; both sides say
+ * BYE when they leave and wait a while for the answer, so that the last packets are not
  * lost with the connection. A connection that breaks is not a verdict: whether the peer has
  * closed or died is for the shepherd to say, and only when it says nothing we do.
  */
@@ -24,6 +25,7 @@
 #define EAGER_MAX   (16u * 1024)
 #define HDR	    sizeof(struct dvmi_wire_hdr)
 #define SLOTS	    64		   /* packets under way, each direction */
+#define WINDOW	    64		   /* packets to one peer it has not acknowledged */
 #define INLINE_TRY  256u	   /* larger ones are never injected */
 #define VERDICT_MAX (5 * DVMI_SEC) /* for the shepherd's word on a broken connection */
 #define LAST_WORDS  (1 * DVMI_SEC) /* for packets of a peer that has closed */
@@ -46,10 +48,12 @@ struct slots {
 
 struct fpeer {
 	fi_addr_t addr;
-	uint32_t tx_seq, rx_seq;
+	uint32_t tx_seq, tx_acked; /* packets sent; those it has taken */
+	uint32_t rx_seq, rx_told;  /* packets taken; what it knows of that */
 	bool asked, known, sent;
 	uint8_t *name; /* its address before our endpoint is there */
-	bool bye_sent, bye_acked, bye_got, owe_ack;
+	bool bye_sent, bye_acked, bye_got;
+	bool owe_bye, owe_ack;
 	int down;	 /* why no packet goes to it any more, or 0 */
 	uint64_t broken; /* when its connection broke, or 0 */
 	uint64_t drain;	 /* since when it is known to have left, or 0 */
@@ -328,7 +332,7 @@ static int prepare(struct fab *f, uint32_t peer)
 		start_loading(f);
 		return state_of(f) == FAILED ? f->load_rc : -EAGAIN;
 	}
-	return !p->known || p->broken ? -EAGAIN : 0;
+	return !p->known || p->broken || p->tx_seq - p->tx_acked >= WINDOW ? -EAGAIN : 0;
 }
 
 /* Sending */
@@ -343,9 +347,12 @@ static void free_tx(struct fab *f, struct slot *s)
 static void fill(struct fab *f, uint8_t *buf, uint32_t peer, const struct dvmi_pkt *pkt,
 		 const void *payload)
 {
+	struct fpeer *p = &f->peers[peer];
+	struct dvmi_wire_place at = { .peer = peer, .seq = p->tx_seq, .ack = p->rx_seq };
 	struct dvmi_wire_hdr h;
 
-	dvmi_wire_encode(&h, &f->end, peer, f->peers[peer].tx_seq, pkt);
+	dvmi_wire_encode(&h, &f->end, &at, pkt);
+	p->rx_told = p->rx_seq;
 	memcpy(buf, &h, sizeof h);
 	if (pkt->len)
 		memcpy(buf + sizeof h, payload, pkt->len);
@@ -411,21 +418,50 @@ static int send_bye(struct fab *f, uint32_t peer, bool ack)
 	return rc < 0 ? rc : post(f, peer, &pkt, NULL);
 }
 
-static void pay_acks(struct fab *f)
+/* Outside of the numbering and the window, or two full windows would wait for each other. */
+static int send_ack(struct fab *f, uint32_t peer)
 {
-	for (uint32_t i = 0; i < f->cfg.size && f->nowe; i++) {
-		struct fpeer *p = &f->peers[i];
-		if (!p->owe_ack)
-			continue;
-		int rc = send_bye(f, i, true);
-		if (rc == -EAGAIN && !p->broken)
-			continue;
+	struct dvmi_pkt pkt = { .kind = DVMI_PKT_ACK };
+	struct fpeer *p = &f->peers[peer];
+	uint8_t buf[HDR];
+
+	if (p->down || p->broken)
+		return 0;
+	ask_for(f, peer);
+	if (!p->known)
+		return -EAGAIN;
+	fill(f, buf, peer, &pkt, NULL);
+	return fi_inject(f->ep.ep, buf, HDR, p->addr) == -FI_EAGAIN ? -EAGAIN : 0;
+}
+
+static void pay(struct fab *f, uint32_t peer)
+{
+	struct fpeer *p = &f->peers[peer];
+
+	if (p->owe_bye && (send_bye(f, peer, true) != -EAGAIN || p->broken)) {
+		p->owe_bye = false;
+		f->nowe--;
+	}
+	if (p->owe_ack && send_ack(f, peer) == 0) {
 		p->owe_ack = false;
 		f->nowe--;
 	}
 }
 
+static void pay_all(struct fab *f)
+{
+	for (uint32_t i = 0; i < f->cfg.size && f->nowe; i++)
+		pay(f, i);
+}
+
 /* Receiving */
+
+static void owe(struct fab *f, bool *what)
+{
+	if (!*what)
+		f->nowe++;
+	*what = true;
+}
 
 static void on_bye(struct fab *f, struct fpeer *p, const struct dvmi_pkt *pkt)
 {
@@ -434,10 +470,14 @@ static void on_bye(struct fab *f, struct fpeer *p, const struct dvmi_pkt *pkt)
 		return;
 	}
 	p->bye_got = true;
-	if (!p->owe_ack) {
-		p->owe_ack = true;
-		f->nowe++;
-	}
+	owe(f, &p->owe_bye);
+}
+
+static void on_ack(struct fpeer *p, uint32_t ack)
+{
+	/* Old news and nonsense change nothing. */
+	if (ack - p->tx_acked <= p->tx_seq - p->tx_acked)
+		p->tx_acked = ack;
 }
 
 /*
@@ -457,30 +497,42 @@ static int in_turn(struct fab *f, uint32_t src, uint32_t seq)
 	return -DVM_EPROTO;
 }
 
+/* Takes a packet whose turn it is. 0 or -EAGAIN. */
+static int take(struct fab *f, struct fpeer *p, uint32_t src, const struct dvmi_pkt *pkt,
+		const void *payload)
+{
+	if (pkt->kind == DVMI_PKT_BYE)
+		on_bye(f, p, pkt);
+	else if (f->t.sink.packet(f->t.sink.arg, src, pkt, payload) < 0)
+		return -EAGAIN;
+	p->rx_seq++;
+	if (p->rx_seq - p->rx_told >= WINDOW / 2)
+		owe(f, &p->owe_ack);
+	return 0;
+}
+
 /* 0 when the packet is dealt with, -EAGAIN when it is not its turn or the sink cannot take it. */
 static int deliver(struct fab *f, struct slot *s)
 {
+	struct dvmi_wire_place at;
 	struct dvmi_pkt pkt;
-	uint32_t src, seq;
 
-	if (dvmi_wire_decode(&f->end, s->buf, s->len, &pkt, &src, &seq) < 0) {
+	if (dvmi_wire_decode(&f->end, s->buf, s->len, &pkt, &at) < 0) {
 		f->dropped++;
 		return 0;
 	}
-	struct fpeer *p = &f->peers[src];
+	struct fpeer *p = &f->peers[at.peer];
 	if (p->down)
 		return 0;
-	int rc = in_turn(f, src, seq);
+	on_ack(p, at.ack);
+	if (pkt.kind == DVMI_PKT_ACK)
+		return 0;
+	int rc = in_turn(f, at.peer, at.seq);
+	if (rc == 0)
+		return take(f, p, at.peer, &pkt, s->buf + HDR);
 	if (rc == -DVM_EPROTO)
-		peer_down(f, src, rc);
-	if (rc < 0)
-		return rc == -EAGAIN ? rc : 0;
-	if (pkt.kind == DVMI_PKT_BYE)
-		on_bye(f, p, &pkt);
-	else if (f->t.sink.packet(f->t.sink.arg, src, &pkt, s->buf + HDR) < 0)
-		return -EAGAIN;
-	p->rx_seq++;
-	return 0;
+		peer_down(f, at.peer, rc);
+	return rc == -EAGAIN ? rc : 0;
 }
 
 static void on_received(struct fab *f, struct slot *s, size_t len)
@@ -567,7 +619,7 @@ static int fab_progress(struct dvmi_tport *t)
 	if (f->repost.head)
 		post_receives(f);
 	if (f->nowe)
-		pay_acks(f);
+		pay_all(f);
 	if (f->nbroken)
 		judge_broken(f);
 	return n;
@@ -575,11 +627,11 @@ static int fab_progress(struct dvmi_tport *t)
 
 static bool holds_from(const struct fab *f, uint32_t peer)
 {
+	struct dvmi_wire_place at;
 	struct dvmi_pkt pkt;
-	uint32_t src, seq;
 
 	for (const struct slot *s = f->held.head; s; s = s->next)
-		if (dvmi_wire_decode(&f->end, s->buf, s->len, &pkt, &src, &seq) == 0 && src == peer)
+		if (dvmi_wire_decode(&f->end, s->buf, s->len, &pkt, &at) == 0 && at.peer == peer)
 			return true;
 	return false;
 }

@@ -43,8 +43,8 @@ int dvmi_wire_get_cts(const void *p, size_t n, uint64_t *sender, uint64_t *recei
 	return 0;
 }
 
-void dvmi_wire_encode(struct dvmi_wire_hdr *h, const struct dvmi_wire_end *end, uint32_t dst,
-		      uint32_t seq, const struct dvmi_pkt *pkt)
+void dvmi_wire_encode(struct dvmi_wire_hdr *h, const struct dvmi_wire_end *end,
+		      const struct dvmi_wire_place *at, const struct dvmi_pkt *pkt)
 {
 	*h = (struct dvmi_wire_hdr){
 		.magic = htole32(DVMI_WIRE_MAGIC),
@@ -52,8 +52,9 @@ void dvmi_wire_encode(struct dvmi_wire_hdr *h, const struct dvmi_wire_end *end, 
 		.kind = pkt->kind,
 		.key = htole64(end->key),
 		.src = htole32(end->self),
-		.dst = htole32(dst),
-		.seq = htole32(seq),
+		.dst = htole32(at->peer),
+		.seq = htole32(at->seq),
+		.ack = htole32(at->ack),
 		.ctx = htole32(pkt->ctx),
 		.tag = (int32_t)htole32((uint32_t)pkt->tag),
 		.len = htole32(pkt->len),
@@ -61,7 +62,7 @@ void dvmi_wire_encode(struct dvmi_wire_hdr *h, const struct dvmi_wire_end *end, 
 }
 
 int dvmi_wire_decode(const struct dvmi_wire_end *end, const void *p, size_t n, struct dvmi_pkt *pkt,
-		     uint32_t *src, uint32_t *seq)
+		     struct dvmi_wire_place *at)
 {
 	struct dvmi_wire_hdr h;
 
@@ -72,16 +73,17 @@ int dvmi_wire_decode(const struct dvmi_wire_end *end, const void *p, size_t n, s
 		return -DVM_EAUTH;
 	if (h.version != DVMI_WIRE_VERSION)
 		return -DVM_EVERSION;
-	*src = le32toh(h.src);
-	*seq = le32toh(h.seq);
+	at->peer = le32toh(h.src);
+	at->seq = le32toh(h.seq);
+	at->ack = le32toh(h.ack);
 	*pkt = (struct dvmi_pkt){
 		.kind = h.kind,
 		.ctx = le32toh(h.ctx),
 		.tag = (int32_t)le32toh((uint32_t)h.tag),
 		.len = le32toh(h.len),
 	};
-	if (le32toh(h.dst) != end->self || *src >= end->size || *src == end->self || !h.kind ||
-	    pkt->len > end->len_max || pkt->len != n - sizeof h)
+	if (le32toh(h.dst) != end->self || at->peer >= end->size || at->peer == end->self ||
+	    !h.kind || pkt->len > end->len_max || pkt->len != n - sizeof h)
 		return -DVM_EPROTO;
 	return 0;
 }

@@ -20,6 +20,7 @@ enum dvmi_pkt_kind {
 	DVMI_PKT_CREDIT = 5, /* matched bytes, 64 bits in context and tag */
 	DVMI_PKT_REVOKE = 6, /* the context is dead; tag holds the negative code */
 	DVMI_PKT_BYE = 7,    /* fabric only: nothing more will come from this rank */
+	DVMI_PKT_ACK = 8,    /* fabric only: see ack below; has no number of its own */
 };
 
 struct dvmi_wire_rts {
@@ -42,14 +43,16 @@ struct dvmi_wire_hdr {
 	uint64_t key;	   /* of the job */
 	uint32_t src, dst; /* ranks */
 	uint32_t seq;	   /* counts the packets from src to dst */
+	uint32_t ack;	   /* packets from dst that src has taken */
 	uint32_t ctx;
 	int32_t tag;
-	uint32_t len; /* of the payload behind */
+	uint32_t len;	    /* of the payload behind */
+	uint32_t reserved2; /* 0 */
 } __attribute__((packed));
 
 _Static_assert(sizeof(struct dvmi_wire_rts) == 16, "wire format");
 _Static_assert(sizeof(struct dvmi_wire_cts) == 24, "wire format");
-_Static_assert(sizeof(struct dvmi_wire_hdr) == 40, "wire format");
+_Static_assert(sizeof(struct dvmi_wire_hdr) == 48, "wire format");
 _Static_assert(offsetof(struct dvmi_wire_hdr, key) == 8, "wire format");
 
 /* Who we are and what we accept. */
@@ -78,14 +81,20 @@ static inline uint64_t dvmi_pkt_get64(const struct dvmi_pkt *pkt)
 	return (uint64_t)(uint32_t)pkt->tag << 32 | pkt->ctx;
 }
 
-/* The fabric header of PKT from END's rank to DST. */
-void dvmi_wire_encode(struct dvmi_wire_hdr *h, const struct dvmi_wire_end *end, uint32_t dst,
-		      uint32_t seq, const struct dvmi_pkt *pkt);
+/* A packet's place among those between two ranks. */
+struct dvmi_wire_place {
+	uint32_t peer; /* the other end */
+	uint32_t seq, ack;
+};
+
+/* The fabric header of PKT from END's rank to at->peer. */
+void dvmi_wire_encode(struct dvmi_wire_hdr *h, const struct dvmi_wire_end *end,
+		      const struct dvmi_wire_place *at, const struct dvmi_pkt *pkt);
 /*
- * Reads the N bytes at P: *PKT, its source and sequence number. The payload is behind the
- * header. 0; -DVM_EAUTH (wrong key, the packet is none of ours), -DVM_EVERSION, -DVM_EPROTO.
+ * Reads the N bytes at P: *PKT and where it comes from. The payload is behind the header. 0;
+ * -DVM_EAUTH (wrong key, the packet is none of ours), -DVM_EVERSION, -DVM_EPROTO.
  */
 int dvmi_wire_decode(const struct dvmi_wire_end *end, const void *p, size_t n, struct dvmi_pkt *pkt,
-		     uint32_t *src, uint32_t *seq);
+		     struct dvmi_wire_place *at);
 
 #endif

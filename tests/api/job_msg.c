@@ -165,7 +165,10 @@ int flood(struct job *j)
 	} else if (j->rank == 1) {
 		long before = resident_kib();
 		CHECK_INT(dvm_recv(j->w, buf, BYTES, 0, 2, NULL), 0);
-		CHECK(resident_kib() - before < LIMIT_KIB);
+		long more = resident_kib() - before;
+		if (more >= LIMIT_KIB)
+			fprintf(stderr, "%ld KiB more\n", more);
+		CHECK(more < LIMIT_KIB);
 		for (int i = 0; i < N; i++) {
 			CHECK_INT(dvm_recv(j->w, buf, BYTES, 0, 1, NULL), 0);
 			CHECK(filled(buf, BYTES, 1));
