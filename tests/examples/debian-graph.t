@@ -22,11 +22,8 @@ Package: libc6
 Depends: libgcc-s1
 
 Package: alone
-Version: 1
-  
-Package: libc6
-Depends: libgcc-s1, libcrypt1
 RECORDS
+printf '  \nPackage: libc6\nDepends: libgcc-s1, libcrypt1\n' >>records # blanks end a record, too
 cat >want <<'EDGES'
 editor dpkg
 editor libc6
