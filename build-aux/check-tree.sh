@@ -84,7 +84,7 @@ none "no blanks at line ends, no conflicts" "$(untidy <"$temp/text")"
 none "no file of more than 1000 lines" "$(too_long <"$temp/text")"
 if command -v shellcheck >/dev/null; then
 	none "shellcheck has nothing to say" \
-		"$(scripts <"$temp/text" | xargs -d '\n' shellcheck -x -f gcc 2>&1)"
+		"$(scripts <"$temp/text" | xargs -d '\n' shellcheck -S warning -x -f gcc 2>&1)"
 else
 	skip "shellcheck has nothing to say" "no shellcheck here"
 fi
