@@ -79,10 +79,11 @@ static int show_help(const struct dvmi_opt_command *opt)
 
 static int set_machine(struct cli *c, const char *name, dvm_error_t *err)
 {
-	if (!*name || strchr(name, '/') || *name == '.' || strlen(name) > 63)
-		return dvmi_error_set(err, -EINVAL, "\"%s\" cannot be the name of a machine", name);
-	c->machine = name;
-	return 0;
+	int rc = dvmd_name_check("machine name", name, err);
+
+	if (rc == 0)
+		c->machine = name;
+	return rc;
 }
 
 int cli_options(struct cli *c, const struct cli_command *cmd, int argc, char **argv,
@@ -265,7 +266,7 @@ int cli_main(int argc, char **argv)
 {
 	const char *env = getenv("DVM_MACHINE"), *slash = argc ? strrchr(argv[0], '/') : NULL;
 	const char *name = slash ? slash + 1 : argc ? argv[0] : "dvm";
-	struct cli c = { .program = "dvm", .machine = "default" };
+	struct cli c = { .program = "dvm" };
 	dvm_error_t err;
 	int at = 1;
 

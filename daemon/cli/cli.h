@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "daemon/name.h"
 #include "dvm/error.h"
 #include "libdvm/base/opt.h"
 #include "libdvm/proto/msgtype.h"
@@ -43,7 +44,8 @@ enum {
 
 struct cli {
 	const char *program; /* in front of messages: "dvm" or "dvmrun" */
-	const char *machine; /* never NULL once options are parsed */
+	const char *machine; /* as it was said; NULL: not, see cli_local_machine() */
+	char machine_text[DVMD_NAME_MAX + 1];
 };
 
 struct cli_command {

@@ -100,26 +100,20 @@ static int find_series(const Pb__NodesReply *r, struct series *s, dvm_error_t *e
 
 static int add_here(struct cli *c, const struct choice *choice, const Pb__NodesReply *r)
 {
-	cleanup_free char *base = cli_local_base(c->machine);
 	struct series s = { 0 };
 	dvm_error_t err;
 
-	if (!base)
-		return cli_failf(c, "out of memory");
 	if (find_series(r, &s, &err) < 0)
 		return cli_fail(c, &err);
-	struct cli_grow g = { .base = base,
+	struct cli_grow g = { .machine = c->machine,
 			      .prefix = s.prefix,
 			      .first = s.last + 1,
 			      .n = choice->nodes ? choice->nodes : 1,
 			      .d = s.d,
-			      .how = { .base = base,
-				       .machine = c->machine,
-				       .port = s.port,
+			      .how = { .port = s.port,
 				       .slots = choice->slots ? choice->slots : s.slots },
 			      .deadline = dvmi_clock_mono() + choice->timeout };
-	cleanup_fd int lock = cli_local_lock(base, &err);
-	return lock < 0 ? cli_fail(c, &err) : cli_grow_here(c, &g);
+	return cli_grow_here(c, &g);
 }
 
 static int add_hosts(struct cli *c, const struct choice *choice, char **names, int n)
@@ -151,7 +145,8 @@ static int run(struct cli *c, const struct cli_command *cmd, int argc, char **ar
 		dvmi_error_set(&err, -EINVAL, "-n adds nodes here, HOST others: one of the two");
 		return cli_usage(c, cmd, &err);
 	}
-	if (cli_ask(c, DVMI_MSG_NODES, NULL, &pb__nodes_reply__descriptor, &before, &err) < 0)
+	if (cli_local_machine(c, &err) < 0 ||
+	    cli_ask(c, DVMI_MSG_NODES, NULL, &pb__nodes_reply__descriptor, &before, &err) < 0)
 		return cli_fail(c, &err);
 	rc = p.n_operands ? add_hosts(c, &choice, p.operands, p.n_operands)
 			  : add_here(c, &choice, before);

@@ -36,25 +36,25 @@ static int set_force(struct dvmi_opt_parser *p, int id, void *arg, dvm_error_t *
 }
 
 /* Does any of the machine's nodes here, or the one called NAME, still run? */
-static bool still_there(const char *base, const char *name)
+static bool still_there(const char *machine, const char *name)
 {
 	struct cli_local l = { 0 };
 	bool there = false;
 
-	if (cli_local_list(&l, base, NULL) < 0)
+	if (cli_local_list(&l, machine, NULL) < 0)
 		return false;
 	for (size_t i = 0; i < l.n; i++)
-		there |= l.nodes[i].alive && (!name || !strcmp(l.nodes[i].name, name));
+		there |= l.nodes[i].alive && (!name || !strcmp(l.nodes[i].node, name));
 	cli_local_free(&l);
 	return there;
 }
 
-static bool wait_gone(const char *base, const char *name)
+static bool wait_gone(const char *machine, const char *name)
 {
 	const struct timespec poll = { .tv_nsec = GONE_POLL };
 	uint64_t deadline = dvmi_clock_mono() + GONE_TIMEOUT;
 
-	while (still_there(base, name)) {
+	while (still_there(machine, name)) {
 		if (dvmi_clock_mono() > deadline)
 			return false;
 		nanosleep(&poll, NULL);
@@ -62,32 +62,31 @@ static bool wait_gone(const char *base, const char *name)
 	return true;
 }
 
-/* What nodes that do not run have left on this host. */
-static size_t sweep(const char *base, const char *name)
+/* What nodes that do not run have left on this host; returns of how many. */
+static size_t sweep(const char *machine, const char *name)
 {
 	struct cli_local l = { 0 };
 	size_t n = 0;
 
-	if (cli_local_list(&l, base, NULL) < 0)
+	if (cli_local_list(&l, machine, NULL) < 0)
 		return 0;
 	for (size_t i = 0; i < l.n; i++)
-		if (!l.nodes[i].alive && (!name || !strcmp(l.nodes[i].name, name)))
-			n += cli_local_remove(base, l.nodes[i].name) == 0;
+		if (!l.nodes[i].alive && (!name || !strcmp(l.nodes[i].node, name)))
+			n += cli_local_remove(&l.nodes[i], NULL) == 0;
 	cli_local_free(&l);
-	cli_local_remove_base(base);
 	return n;
 }
 
-static int halt(struct cli *c, bool force, const char *base)
+static int halt(struct cli *c, bool force)
 {
 	Pb__HaltRequest req = PB__HALT_REQUEST__INIT;
 	dvm_error_t err;
 
-	if (!still_there(base, NULL)) {
-		size_t n = sweep(base, NULL);
+	if (!still_there(c->machine, NULL)) {
+		size_t n = sweep(c->machine, NULL);
 
 		if (n) {
-			printf("machine %s was not running; removed what %zu nodes had left\n",
+			printf("machine %s did not run; removed what %zu nodes had left\n",
 			       c->machine, n);
 			return 0;
 		}
@@ -95,10 +94,10 @@ static int halt(struct cli *c, bool force, const char *base)
 	req.force = force;
 	if (cli_ask(c, DVMI_MSG_HALT, &req, NULL, NULL, &err) < 0)
 		return cli_fail(c, &err);
-	if (!wait_gone(base, NULL))
+	if (!wait_gone(c->machine, NULL))
 		return cli_failf(c, "machine %s is halting, but some of its daemons here still run",
 				 c->machine);
-	sweep(base, NULL);
+	sweep(c->machine, NULL);
 	printf("machine %s halted\n", c->machine);
 	return 0;
 }
@@ -107,12 +106,12 @@ static int run_halt(struct cli *c, const struct cli_command *cmd, int argc, char
 {
 	struct dvmi_opt_parser p;
 	bool force = false;
+	dvm_error_t err;
 	int rc = cli_options(c, cmd, argc, argv, &p, set_force, &force);
 
 	if (rc != CLI_GO)
 		return rc;
-	cleanup_free char *base = cli_local_base(c->machine);
-	return base ? halt(c, force, base) : cli_failf(c, "out of memory");
+	return cli_local_machine(c, &err) < 0 ? cli_fail(c, &err) : halt(c, force);
 }
 
 static int run_remove(struct cli *c, const struct cli_command *cmd, int argc, char **argv)
@@ -125,55 +124,52 @@ static int run_remove(struct cli *c, const struct cli_command *cmd, int argc, ch
 
 	if (rc != CLI_GO)
 		return rc;
-	cleanup_free char *base = cli_local_base(c->machine);
 	req.name = p.operands[0];
 	req.force = force;
-	if (cli_ask(c, DVMI_MSG_REMOVE, &req, NULL, NULL, &err) < 0)
+	if (cli_local_machine(c, &err) < 0 ||
+	    cli_ask(c, DVMI_MSG_REMOVE, &req, NULL, NULL, &err) < 0)
 		return cli_fail(c, &err);
-	if (base && wait_gone(base, req.name))
-		sweep(base, req.name);
+	if (wait_gone(c->machine, req.name))
+		sweep(c->machine, req.name);
 	printf("%s has left machine %s\n", req.name, c->machine);
 	return 0;
 }
 
-/* The name of the node we would speak for, from the daemon itself. */
-static int own_name(struct cli *c, char **name, dvm_error_t *err)
+/* The name of the only node here, malloc'ed. */
+static char *only_node(const struct cli *c, dvm_error_t *err)
 {
-	cleanup_pb Pb__InfoReply *r = NULL;
-	int rc = cli_ask(c, DVMI_MSG_INFO, NULL, &pb__info_reply__descriptor, &r, err);
+	struct cli_local l = { 0 };
+	char *name = NULL;
 
-	if (rc < 0)
-		return rc;
-	*name = strdup(r->name);
-	return *name ? 0 : dvmi_error_code(err, -ENOMEM, "name");
+	if (cli_local_list(&l, c->machine, err) < 0)
+		return NULL;
+	for (size_t i = 0; l.alive == 1 && i < l.n; i++)
+		if (l.nodes[i].alive)
+			name = strdup(l.nodes[i].node);
+	if (!name)
+		dvmi_error_set(err, -ENOTUNIQ,
+			       "%zu nodes of machine %s run here; `dvm remove NODE` takes out one, "
+			       "`dvm halt` ends all",
+			       l.alive, c->machine);
+	cli_local_free(&l);
+	return name;
 }
 
 static int run_leave(struct cli *c, const struct cli_command *cmd, int argc, char **argv)
 {
-	cleanup_free char *name = NULL, *base = NULL;
+	cleanup_free char *name = NULL;
 	struct dvmi_opt_parser p;
-	struct cli_local l = { 0 };
 	dvm_error_t err;
 	int rc = cli_options(c, cmd, argc, argv, &p, NULL, NULL);
 
 	if (rc != CLI_GO)
 		return rc;
-	base = cli_local_base(c->machine);
-	if (!base || cli_local_list(&l, base, &err) < 0)
-		return cli_failf(c, "%s", base ? err.text : "out of memory");
-	size_t alive = l.alive;
-	cli_local_free(&l);
-	if (alive > 1)
-		return cli_failf(
-			c,
-			"%zu nodes of machine %s run here; `dvm remove NODE` takes out one, "
-			"`dvm halt` ends all",
-			alive, c->machine);
-	if (own_name(c, &name, &err) < 0 || cli_ask(c, DVMI_MSG_LEAVE, NULL, NULL, NULL, &err) < 0)
+	if (cli_local_machine(c, &err) < 0 || !(name = only_node(c, &err)) ||
+	    cli_ask(c, DVMI_MSG_LEAVE, NULL, NULL, NULL, &err) < 0)
 		return cli_fail(c, &err);
-	if (!wait_gone(base, name))
+	if (!wait_gone(c->machine, name))
 		return cli_failf(c, "%s is leaving, but its daemon still runs", name);
-	sweep(base, name);
+	sweep(c->machine, name);
 	printf("%s has left machine %s\n", name, c->machine);
 	return 0;
 }

@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
 #include <fcntl.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "daemon/cli/commands.h"
-#include "daemon/cli/local.h"
 #include "daemon/cli/net.h"
 #include "daemon/cli/start.h"
 #include "libdvm/base/cleanup.h"
@@ -100,65 +98,53 @@ static int read_token(const char *path, char out[TOKEN_MAX], dvm_error_t *err)
 	return *out ? 0 : dvmi_error_set(err, -EINVAL, "%s holds no token", path);
 }
 
-/* Where this node keeps what must outlive the host; see doc/design/0001-machine.md. */
-static char *durable_dir(const char *machine, const char *name)
-{
-	const char *xdg = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
-	char *path;
-	int rc;
-
-	if (geteuid() == 0)
-		rc = asprintf(&path, "/var/lib/dvm/%s/%s", machine, name);
-	else if (xdg && *xdg == '/')
-		rc = asprintf(&path, "%s/dvm/%s/%s", xdg, machine, name);
-	else
-		rc = asprintf(&path, "%s/.local/state/dvm/%s/%s", home ? home : "", machine, name);
-	return rc < 0 ? NULL : path;
-}
-
-static int start_node(struct cli *c, const struct choice *choice, struct cli_start *how)
+static int start_node(struct cli *c, const struct choice *choice, const struct cli_start *how)
 {
 	struct cli_started s;
 	dvm_error_t err;
-	cleanup_free char *base = cli_local_base(c->machine);
-	cleanup_free char *state = durable_dir(c->machine, how->name);
 
-	if (!base || !state)
-		return cli_failf(c, "out of memory");
-	how->base = base;
-	how->state_dir = state;
 	if (cli_start(&s, how, &err) < 0) {
 		cli_started_free(&s);
 		return cli_fail(c, &err);
 	}
 	bool up = cli_start_wait(&s, 1, dvmi_clock_mono() + choice->timeout, NULL) == 1;
-	if (!up) {
+	if (!up)
 		cli_say(c, "%s", s.why);
-		cli_local_remove(base, how->name);
-		cli_local_remove_base(base);
-	}
 	cli_started_free(&s);
 	return up ? 0 : CLI_FAILED;
+}
+
+/* Which node this becomes: its directories hold what outlives the daemon. */
+static int find_paths(const struct cli *c, const struct choice *choice, struct dvmd_paths *paths,
+		      dvm_error_t *err)
+{
+	char host[256] = "";
+	struct dvmd_paths_want want = { .machine = c->machine, .node = choice->name };
+
+	gethostname(host, sizeof host - 1);
+	host[strcspn(host, ".")] = '\0';
+	if (!want.node)
+		want.node = host;
+	return dvmd_paths_node(paths, &want, err);
 }
 
 static int join(struct cli *c, const struct cli_command *cmd, const struct choice *choice,
 		const char *where)
 {
-	char peer[CLI_ADDRESS_MAX * 4], own[CLI_ADDRESS_MAX], name[256] = "", text[TOKEN_MAX];
+	char peer[CLI_ADDRESS_MAX * 4], own[CLI_ADDRESS_MAX], text[TOKEN_MAX];
 	char there[CLI_ADDRESS_MAX * 4 + 16];
 	uint16_t port = CLI_PORT;
+	struct dvmd_paths paths;
 	dvm_error_t err;
 
 	if (cli_net_parse(where, peer, &port, &err) < 0)
 		return cli_usage(c, cmd, &err);
 	if (cli_net_own_address(choice->interface, peer, own, &err) < 0 ||
+	    find_paths(c, choice, &paths, &err) < 0 ||
 	    (choice->token_file && read_token(choice->token_file, text, &err) < 0))
 		return cli_fail(c, &err);
-	gethostname(name, sizeof name - 1);
-	name[strcspn(name, ".")] = '\0';
 	snprintf(there, sizeof there, strchr(peer, ':') ? "[%s]:%u" : "%s:%u", peer, port);
-	struct cli_start how = { .machine = c->machine,
-				 .name = choice->name ? choice->name : name,
+	struct cli_start how = { .paths = &paths,
 				 .address = own,
 				 .config = choice->config,
 				 .port = (uint16_t)choice->port,
@@ -167,7 +153,7 @@ static int join(struct cli *c, const struct cli_command *cmd, const struct choic
 				 .token = choice->token_file ? text : choice->token };
 	int rc = start_node(c, choice, &how);
 	if (rc == 0 && !choice->quiet)
-		printf("%s (%s) has joined machine %s\n", how.name, own, c->machine);
+		printf("%s (%s) has joined machine %s\n", paths.node, own, c->machine);
 	return rc;
 }
 
@@ -186,6 +172,7 @@ static int run(struct cli *c, const struct cli_command *cmd, int argc, char **ar
 			"a token is needed: --token-file FILE or --token TOKEN (see `dvm token`)");
 		return cli_usage(c, cmd, &err);
 	}
+	c->machine = c->machine ? c->machine : "default";
 	return join(c, cmd, &choice, p.operands[0]);
 }
 

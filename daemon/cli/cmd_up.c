@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* dvm up: a machine on this host, or with others over ssh; started again where it has died. */
 #include <errno.h>
+#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,7 @@
 #include "daemon/cli/local.h"
 #include "daemon/cli/net.h"
 #include "daemon/cli/start.h"
+#include "daemon/hostmem.h"
 #include "libdvm/base/cleanup.h"
 #include "libdvm/base/clock.h"
 #include "libdvm/base/err.h"
@@ -131,81 +133,97 @@ static uint32_t slots_each(const struct choice *choice)
 	return share > 2 || choice->nodes == 1 ? share : 2;
 }
 
-/* The first node. On failure nothing of it is left. */
-static int found(struct cli *c, const char *base, const struct cli_start *how, uint64_t deadline)
+/* What each node may give to jobs: several share the host's memory evenly. */
+static uint64_t memory_each(const struct choice *choice)
+{
+	struct dvmd_hostmem mem;
+
+	if (choice->nodes <= 1 || dvmd_hostmem_read(&mem, "", NULL) < 0)
+		return 0;
+	return mem.total / choice->nodes;
+}
+
+/* The first node. */
+static int found(struct cli *c, const struct cli_start *how, uint64_t deadline)
 {
 	struct cli_started s;
 	dvm_error_t err;
 	int rc = cli_start(&s, how, &err);
 
 	if (rc < 0)
-		cli_fail(c, &err);
+		rc = cli_fail(c, &err);
 	else if (cli_start_wait(&s, 1, deadline, NULL) == 0) {
 		cli_start_report(c, &s, 1);
-		rc = -EIO;
+		rc = CLI_FAILED;
 	}
 	cli_started_free(&s);
-	if (rc < 0)
-		cli_local_remove(base, how->name);
 	return rc;
 }
 
-static int up_here(struct cli *c, const struct choice *choice, const char *base, uint64_t since)
+static int up_here(struct cli *c, const struct choice *choice, uint64_t since)
 {
 	char address[CLI_ADDRESS_MAX], name[64];
+	struct dvmd_paths paths;
 	dvm_error_t err;
 	int d = cli_net_find_d(c->machine, geteuid(), choice->nodes, (uint16_t)choice->port, &err);
 
-	if (d < 0)
+	snprintf(name, sizeof name, "%s1", choice->prefix);
+	if (d < 0 || cli_grow_paths(&paths, c->machine, name, &err) < 0)
 		return cli_fail(c, &err);
 	cli_net_loopback((unsigned)d, 1, address);
-	snprintf(name, sizeof name, "%s1", choice->prefix);
-	struct cli_start how = { .base = base,
-				 .machine = c->machine,
-				 .name = name,
+	struct cli_start how = { .paths = &paths,
 				 .address = address,
 				 .config = choice->config,
 				 .port = (uint16_t)choice->port,
-				 .slots = slots_each(choice) };
-	if (found(c, base, &how, since + choice->timeout) < 0)
-		return CLI_FAILED;
-	struct cli_grow grow = { .base = base,
+				 .slots = slots_each(choice),
+				 .memory = memory_each(choice) };
+	struct cli_grow grow = { .machine = c->machine,
 				 .prefix = choice->prefix,
 				 .first = 2,
 				 .n = choice->nodes - 1,
 				 .d = (unsigned)d,
 				 .how = how,
 				 .deadline = since + choice->timeout };
-	int rc = grow.n ? cli_grow_here(c, &grow) : 0;
+	int rc = found(c, &how, since + choice->timeout);
+	if (rc == 0 && grow.n)
+		rc = cli_grow_here(c, &grow);
 	return rc ? rc : conclude(c, choice, choice->nodes, since);
 }
 
 /* ---- with other hosts ---- */
 
-static int up_hosts(struct cli *c, const struct choice *choice, const char *base, uint64_t since)
+static int found_for_hosts(struct cli *c, const struct choice *choice, const char *peer,
+			   uint64_t deadline)
 {
-	struct dvmi_hostlist hosts = { 0 };
 	char address[CLI_ADDRESS_MAX], name[256] = "";
+	struct dvmd_paths paths;
 	dvm_error_t err;
 
-	if (dvmi_hostlist_parse(&hosts, choice->hosts, &err) < 0 ||
-	    cli_net_own_address(choice->interface, hosts.names[0], address, &err) < 0) {
-		dvmi_hostlist_free(&hosts);
-		return cli_fail(c, &err);
-	}
 	gethostname(name, sizeof name - 1);
 	name[strcspn(name, ".")] = '\0';
-	struct cli_start how = { .base = base,
-				 .machine = c->machine,
-				 .name = name,
+	if (cli_net_own_address(choice->interface, peer, address, &err) < 0 ||
+	    cli_grow_paths(&paths, c->machine, name, &err) < 0)
+		return cli_fail(c, &err);
+	struct cli_start how = { .paths = &paths,
 				 .address = address,
 				 .config = choice->config,
 				 .port = (uint16_t)choice->port,
 				 .slots = choice->slots };
-	int rc = found(c, base, &how, since + choice->timeout) < 0 ? CLI_FAILED : 0;
+	return found(c, &how, deadline);
+}
+
+static int up_hosts(struct cli *c, const struct choice *choice, uint64_t since)
+{
+	struct dvmi_hostlist hosts = { 0 };
+	uint64_t deadline = since + choice->timeout;
+	dvm_error_t err;
+
+	if (dvmi_hostlist_parse(&hosts, choice->hosts, &err) < 0)
+		return cli_fail(c, &err);
+	int rc = found_for_hosts(c, choice, hosts.names[0], deadline);
 	if (rc == 0)
 		rc = cli_grow_hosts(c, (const char *const *)hosts.names, hosts.n, choice->ssh,
-				    choice->interface, since + choice->timeout);
+				    choice->interface, deadline);
 	if (rc == 0)
 		rc = conclude(c, choice, hosts.n + 1, since);
 	dvmi_hostlist_free(&hosts);
@@ -227,26 +245,32 @@ static int already_up(struct cli *c, const struct choice *choice, const struct c
 	return as_asked ? 0 : CLI_FAILED;
 }
 
-/* Starts the dead nodes of L that we know how to start; *up is how many came back. */
-static int start_dead(struct cli *c, const struct choice *choice, const char *base,
-		      const struct cli_local *l, size_t *dead, size_t *up, uint64_t since)
+/* Those of L that are dead and can be started: begun in V, which has room for all. */
+static size_t begin_dead(const struct cli_local *l, struct cli_started *v)
+{
+	dvm_error_t err;
+	size_t n = 0;
+
+	for (size_t i = 0; i < l->n; i++) {
+		if (l->nodes[i].alive)
+			continue;
+		if (cli_start_again(&v[n], &l->nodes[i], &err) < 0)
+			snprintf(v[n].why, sizeof v[n].why, "%s", err.text);
+		n++;
+	}
+	return n;
+}
+
+/* Starts the dead nodes; how many there were is in *dead. Exit status. */
+static int start_dead(struct cli *c, const struct choice *choice, const struct cli_local *l,
+		      size_t *dead, uint64_t since)
 {
 	struct cli_started *v = calloc(l->n, sizeof *v);
-	dvm_error_t err;
 
-	*dead = *up = 0;
 	if (!v)
 		return cli_failf(c, "out of memory");
-	for (size_t i = 0; i < l->n; i++) {
-		if (l->nodes[i].alive || !l->nodes[i].ours)
-			continue;
-		if (cli_start_again(&v[*dead], base, l->nodes[i].name, &err) < 0) {
-			snprintf(v[*dead].why, sizeof v[*dead].why, "%s", err.text);
-			v[*dead].ready = -1;
-		}
-		(*dead)++;
-	}
-	*up = cli_start_wait(v, *dead, since + choice->timeout, NULL);
+	*dead = begin_dead(l, v);
+	size_t up = cli_start_wait(v, *dead, since + choice->timeout, NULL);
 	for (size_t i = 0; i < *dead; i++)
 		if (v[i].up && !choice->quiet)
 			cli_say(c, "%s had died and was started again", v[i].name);
@@ -254,22 +278,20 @@ static int start_dead(struct cli *c, const struct choice *choice, const char *ba
 	for (size_t i = 0; i < *dead; i++)
 		cli_started_free(&v[i]);
 	free(v);
-	return *up == *dead ? 0 : CLI_FAILED;
+	return up == *dead ? 0 : CLI_FAILED;
 }
 
-static int up_again(struct cli *c, const struct choice *choice, const char *base,
-		    const struct cli_local *l, uint64_t since)
+static int up_again(struct cli *c, const struct choice *choice, const struct cli_local *l,
+		    uint64_t since)
 {
-	size_t dead, up;
-	int rc = start_dead(c, choice, base, l, &dead, &up, since);
+	size_t dead = 0;
+	int rc = start_dead(c, choice, l, &dead, since);
 
 	if (rc == 0 && dead == 0)
 		return already_up(c, choice, l);
-	if (rc)
-		return l->alive + up
-			       ? rc
-			       : cli_failf(c, "`dvm halt` removes what is left of the machine");
-	return conclude(c, choice, l->n, since);
+	if (rc && dead == l->n)
+		cli_say(c, "`dvm halt` removes what is left of machine %s", c->machine);
+	return rc ? rc : conclude(c, choice, l->n, since);
 }
 
 /* ---- */
@@ -277,29 +299,26 @@ static int up_again(struct cli *c, const struct choice *choice, const char *base
 static int up(struct cli *c, struct choice *choice)
 {
 	uint64_t since = dvmi_clock_mono();
-	cleanup_free char *base = cli_local_base(c->machine);
 	struct cli_local l = { 0 };
+	char base[PATH_MAX];
 	dvm_error_t err;
-
-	if (!base)
-		return cli_failf(c, "out of memory");
-	if (cli_local_make(base, "", &err) < 0)
-		return cli_fail(c, &err);
-	cleanup_fd int lock = cli_local_lock(base, &err);
-	if (lock < 0 || cli_local_list(&l, base, &err) < 0)
-		return cli_fail(c, &err);
 	int rc;
-	if (l.n)
-		rc = up_again(c, choice, base, &l, since);
-	else if (choice->hosts)
-		rc = up_hosts(c, choice, base, since);
-	else {
+
+	c->machine = c->machine ? c->machine : "default";
+	if (dvmd_paths_run_base(geteuid(), base, &err) < 0)
+		return cli_fail(c, &err);
+	dvmd_paths_sweep(base, c->machine, NULL); /* what is in nobody's way can stay */
+	if (cli_local_list(&l, c->machine, &err) < 0)
+		return cli_fail(c, &err);
+	if (l.n) {
+		rc = up_again(c, choice, &l, since);
+	} else if (choice->hosts) {
+		rc = up_hosts(c, choice, since);
+	} else {
 		choice->nodes = choice->nodes ? choice->nodes : 1;
-		rc = up_here(c, choice, base, since);
+		rc = up_here(c, choice, since);
 	}
 	cli_local_free(&l);
-	if (rc)
-		cli_local_remove_base(base); /* where nothing came of it */
 	return rc;
 }
 

@@ -43,25 +43,42 @@ static void show_progress(size_t done, size_t all)
 		fprintf(stderr, "\r%zu of %zu nodes%s", done, all, done == all ? "\r\033[K" : "");
 }
 
+int cli_grow_paths(struct dvmd_paths *out, const char *machine, const char *name, dvm_error_t *err)
+{
+	struct dvmd_paths_want want = { .machine = machine, .node = name, .with_host = true };
+
+	return dvmd_paths_node(out, &want, err);
+}
+
+static int start_one(const struct cli_grow *g, unsigned k, struct cli_started *s, const char *token,
+		     const char *where, dvm_error_t *err)
+{
+	char address[CLI_ADDRESS_MAX], name[64];
+	struct cli_start how = g->how;
+	struct dvmd_paths paths;
+
+	*s = (struct cli_started){ .ready = -1, .said = -1 };
+	snprintf(name, sizeof name, "%s%u", g->prefix, k);
+	cli_net_loopback(g->d, k, address);
+	int rc = cli_grow_paths(&paths, g->machine, name, err);
+	if (rc < 0)
+		return rc;
+	how.paths = &paths;
+	how.address = address;
+	how.join = where;
+	how.token = token;
+	return cli_start(s, &how, err);
+}
+
 /* Starts all N; one that cannot be started has a `why`. */
 static void start_all(const struct cli_grow *g, struct cli_started *v, const char *token,
 		      const char *where)
 {
 	for (unsigned i = 0; i < g->n; i++) {
-		char address[CLI_ADDRESS_MAX], name[64];
-		struct cli_start how = g->how;
 		dvm_error_t err;
 
-		cli_net_loopback(g->d, g->first + i, address);
-		snprintf(name, sizeof name, "%s%u", g->prefix, g->first + i);
-		how.name = name;
-		how.address = address;
-		how.join = where;
-		how.token = token;
-		if (cli_start(&v[i], &how, &err) < 0) {
+		if (start_one(g, g->first + i, &v[i], token, where, &err) < 0)
 			snprintf(v[i].why, sizeof v[i].why, "%s", err.text);
-			v[i].ready = -1;
-		}
 	}
 }
 
@@ -80,11 +97,8 @@ int cli_grow_here(struct cli *c, const struct cli_grow *g)
 	start_all(g, v, token, where);
 	size_t up = cli_start_wait(v, g->n, g->deadline, show_progress);
 	cli_start_report(c, v, g->n);
-	for (unsigned i = 0; i < g->n; i++) {
-		if (!v[i].up && v[i].name)
-			cli_local_remove(g->base, v[i].name);
+	for (unsigned i = 0; i < g->n; i++)
 		cli_started_free(&v[i]);
-	}
 	free(v);
 	return up == g->n ? 0 : CLI_FAILED;
 }

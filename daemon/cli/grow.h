@@ -7,13 +7,16 @@
 #include "daemon/cli/start.h"
 
 struct cli_grow {
-	const char *base, *prefix;
+	const char *machine, *prefix;
 	unsigned first; /* number in the name and the address of the first one */
 	unsigned n;
 	unsigned d;	      /* see cli_net_loopback() */
-	struct cli_start how; /* for all of them; name, address, join and token are filled in */
+	struct cli_start how; /* for all of them; paths, address, join and token are filled in */
 	uint64_t deadline;    /* dvmi_clock_mono() */
 };
+
+/* Where a node of a machine that ends with its host lives. */
+int cli_grow_paths(struct dvmd_paths *out, const char *machine, const char *name, dvm_error_t *err);
 
 /* Starts them in parallel with one token. Exit status; failures have been reported by node. */
 int cli_grow_here(struct cli *c, const struct cli_grow *g);

@@ -7,9 +7,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "daemon/conf.h"
 #include "dvm/error.h"
 
-#define CLI_PORT	7117 /* control port where nothing else is said */
+#define CLI_PORT	DVMD_CONF_PORT
 #define CLI_ADDRESS_MAX 64
 
 /* 127.D.x.y of the K-th (1, 2, …) node of a machine on one host. */

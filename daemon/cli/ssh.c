@@ -100,7 +100,7 @@ static int join_through(struct cli_started *s, const struct cli *c, const char *
 	cleanup_free char *words = strdup(ssh);
 	char *argv[WORDS_MAX + 8];
 
-	*s = (struct cli_started){ .name = strdup(host), .ready = -1 };
+	*s = (struct cli_started){ .name = strdup(host), .ready = -1, .said = -1 };
 	if (!words || !s->name || remote_command(&command, c, host, where, interface) < 0) {
 		dvmi_buf_free(&command);
 		return -ENOMEM;

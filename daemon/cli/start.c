@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "daemon/cli/cli.h"
 #include "daemon/cli/local.h"
 #include "daemon/cli/start.h"
+#include "daemon/paths.h"
 #include "libdvm/base/cleanup.h"
 #include "libdvm/base/clock.h"
 #include "libdvm/base/err.h"
@@ -21,7 +24,6 @@
 #define ARGS_MAX 40
 #define READY_FD 3 /* in the child */
 #define TOKEN_FD 4
-#define OUTPUT	 "dvmd.out" /* what a dvmd says outside its log: crashes, mostly */
 #define PROGRAM	 "dvmd"
 
 /* An argument vector of strings that are freed together. */
@@ -52,34 +54,14 @@ static void free_args(struct args *a)
 		free(a->v[i]);
 }
 
-/* dvmd beside this program (as in a build tree), else where it was installed. */
-static char *find_dvmd(void)
-{
-	const char *env = getenv("DVM_DVMD");
-	char self[PATH_MAX], *path = NULL;
-	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-
-	if (env && *env)
-		return strdup(env);
-	if (n > 0) {
-		self[n] = '\0';
-		*strrchr(self, '/') = '\0';
-		if (asprintf(&path, "%s/" PROGRAM, self) < 0)
-			return NULL;
-		if (access(path, X_OK) == 0)
-			return path;
-		free(path);
-	}
-	return strdup(DVM_LIBEXECDIR "/" PROGRAM);
-}
-
 /* What is the same each time this node is started. */
-static void lasting_args(struct args *a, const struct cli_start *how, const char *dir)
+static void lasting_args(struct args *a, const struct cli_start *how)
 {
+	arg(a, PROGRAM);
 	arg(a, "--machine");
-	arg(a, "%s", how->machine);
+	arg(a, "%s", how->paths->machine);
 	arg(a, "--name");
-	arg(a, "%s", how->name);
+	arg(a, "%s", how->paths->node);
 	arg(a, "--address");
 	arg(a, "%s", how->address);
 	arg(a, "--port");
@@ -88,26 +70,18 @@ static void lasting_args(struct args *a, const struct cli_start *how, const char
 		arg(a, "--slots");
 		arg(a, "%u", how->slots);
 	}
+	if (how->memory) {
+		arg(a, "--memory");
+		arg(a, "%" PRIu64, how->memory);
+	}
 	if (how->config) {
 		arg(a, "--config");
 		arg(a, "%s", how->config);
 	}
 	arg(a, "--run-dir");
-	arg(a, "%s", dir);
+	arg(a, "%s", how->paths->run);
 	arg(a, "--state-dir");
-	arg(a, "%s", how->state_dir ? how->state_dir : dir);
-}
-
-static int open_output(const char *dir)
-{
-	cleanup_free char *path = NULL;
-
-	if (asprintf(&path, "%s/" OUTPUT, dir) < 0) {
-		path = NULL;
-		return -ENOMEM;
-	}
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
-	return fd < 0 ? -errno : fd;
+	arg(a, "%s", how->paths->state);
 }
 
 /* In the child: the descriptors dvmd expects and no others, no signal blocked or ignored. */
@@ -153,14 +127,18 @@ static int token_pipe(const char *token, dvm_error_t *err)
 
 static int spawn(struct cli_started *s, struct args *a, const char *token, dvm_error_t *err)
 {
-	cleanup_free char *path = find_dvmd();
-	cleanup_fd int out = open_output(s->dir), token_fd = -1;
-	int ready[2];
+	char path[PATH_MAX];
+	cleanup_fd int token_fd = -1;
+	int ready[2], rc = dvmd_paths_program(path, sizeof path, PROGRAM, err);
 
-	if (a->failed || !path)
+	arg(a, "--ready-fd");
+	arg(a, "%d", READY_FD);
+	if (rc < 0)
+		return rc;
+	/* What a dvmd says outside its log: last words, mostly. In memory: it leaves no file. */
+	s->said = memfd_create("dvmd", MFD_CLOEXEC);
+	if (a->failed || s->said < 0)
 		return dvmi_error_code(err, -ENOMEM, "%s", s->name);
-	if (out < 0)
-		return dvmi_error_code(err, out, "%s/" OUTPUT, s->dir);
 	token_fd = token_pipe(token, err);
 	if (token_fd < -1)
 		return token_fd;
@@ -168,7 +146,7 @@ static int spawn(struct cli_started *s, struct args *a, const char *token, dvm_e
 		return dvmi_error_code(err, -errno, "pipe");
 	s->pid = fork();
 	if (s->pid == 0)
-		become_dvmd(path, a->v, out, ready[1], token_fd);
+		become_dvmd(path, a->v, s->said, ready[1], token_fd);
 	close(ready[1]);
 	if (s->pid < 0) {
 		close(ready[0]);
@@ -178,57 +156,62 @@ static int spawn(struct cli_started *s, struct args *a, const char *token, dvm_e
 	return 0;
 }
 
-static int prepare(struct cli_started *s, const char *base, const char *name, dvm_error_t *err)
+static int prepare(struct cli_started *s, const char *name, const char *run, dvm_error_t *err)
 {
-	*s = (struct cli_started){ .ready = -1, .name = strdup(name) };
-	if (asprintf(&s->dir, "%s/%s", base, name) < 0)
-		s->dir = NULL;
-	return s->name && s->dir ? 0 : dvmi_error_code(err, -ENOMEM, "%s", name);
+	*s = (struct cli_started){ .ready = -1, .said = -1 };
+	s->name = strdup(name);
+	s->run = strdup(run);
+	return s->name && s->run ? 0 : dvmi_error_code(err, -ENOMEM, "%s", name);
+}
+
+/* Copies the strings of V into *out, to be remembered once it runs. */
+static int copy_args(char ***out, char *const *v, size_t n)
+{
+	char **copy = calloc(n + 1, sizeof *copy);
+
+	for (size_t i = 0; copy && i < n; i++)
+		if (!(copy[i] = strdup(v[i]))) {
+			while (i)
+				free(copy[--i]);
+			free(copy);
+			return -ENOMEM;
+		}
+	*out = copy;
+	return copy ? 0 : -ENOMEM;
 }
 
 int cli_start(struct cli_started *s, const struct cli_start *how, dvm_error_t *err)
 {
 	struct args a = { 0 };
-	int rc = prepare(s, how->base, how->name, err);
+	int rc = prepare(s, how->paths->node, how->paths->run, err);
 
-	if (rc == 0)
-		rc = cli_local_make(how->base, how->name, err);
-	if (rc < 0)
-		return rc;
-	arg(&a, PROGRAM);
-	lasting_args(&a, how, s->dir);
-	if (!a.failed && (rc = cli_local_remember(s->dir, a.v)) < 0)
-		dvmi_error_code(err, rc, "%s", s->dir);
+	lasting_args(&a, how);
+	if (rc == 0 && (rc = a.failed ? -ENOMEM : copy_args(&s->again, a.v, a.n)) < 0)
+		dvmi_error_code(err, rc, "%s", how->paths->node);
 	arg(&a, how->join ? "--join" : "--found");
 	if (how->join) {
 		arg(&a, "%s", how->join);
 		arg(&a, "--token-fd");
 		arg(&a, "%d", TOKEN_FD);
 	}
-	arg(&a, "--ready-fd");
-	arg(&a, "%d", READY_FD);
 	if (rc == 0)
 		rc = spawn(s, &a, how->join ? how->token : NULL, err);
 	free_args(&a);
 	return rc;
 }
 
-int cli_start_again(struct cli_started *s, const char *base, const char *name, dvm_error_t *err)
+int cli_start_again(struct cli_started *s, const struct dvmd_present *node, dvm_error_t *err)
 {
 	struct args a = { 0 };
-	int rc = prepare(s, base, name, err);
+	int rc = prepare(s, node->node, node->run, err);
+	cleanup_free char **before = cli_local_recall(node->run);
 
-	if (rc < 0)
-		return rc;
-	cleanup_free char **before = cli_local_recall(s->dir);
-	if (!before)
-		return dvmi_error_set(err, -ENOENT, "%s was not started by dvm up or dvm join",
-				      name);
-	for (size_t i = 0; before[i]; i++)
+	if (rc == 0 && !before)
+		rc = dvmi_error_set(err, -ENOENT, "nobody knows how it was started");
+	for (size_t i = 0; rc == 0 && before[i]; i++)
 		arg(&a, "%s", before[i]);
-	arg(&a, "--ready-fd");
-	arg(&a, "%d", READY_FD);
-	rc = spawn(s, &a, NULL, err);
+	if (rc == 0)
+		rc = spawn(s, &a, NULL, err);
 	free_args(&a);
 	return rc;
 }
@@ -246,21 +229,20 @@ static void set_why(struct cli_started *s, const char *fmt, ...)
 	va_end(ap);
 }
 
-/* The last line a dvmd that ended without a word has left behind. */
+/* The last line a dvmd that ended without a word has left behind, but for advice. */
 static bool last_words(const struct cli_started *s, char *out, size_t size)
 {
-	cleanup_free char *path = NULL, *line = NULL;
-	size_t cap = 0;
+	char text[4096], *save;
+	off_t end = lseek(s->said, 0, SEEK_END);
+	off_t from = end > (off_t)sizeof text - 1 ? end - (off_t)sizeof text + 1 : 0;
+	ssize_t n = pread(s->said, text, sizeof text - 1, from);
 	bool any = false;
 
-	if (asprintf(&path, "%s/" OUTPUT, s->dir) < 0)
-		path = NULL;
-	cleanup_file FILE *f = path ? fopen(path, "re") : NULL;
-	while (f && getline(&line, &cap, f) > 0) {
-		line[strcspn(line, "\n")] = '\0';
-		if (!*line)
+	text[n > 0 ? n : 0] = '\0';
+	for (char *l = strtok_r(text, "\n", &save); l; l = strtok_r(NULL, "\n", &save)) {
+		if (!strncmp(l, "Try ", 4))
 			continue;
-		snprintf(out, size, "%s", line);
+		snprintf(out, size, "%.200s", l);
 		any = true;
 	}
 	return any;
@@ -302,6 +284,8 @@ static void judge(struct cli_started *s)
 	if (!strcmp(s->why, "ready")) {
 		s->up = true;
 		s->why[0] = '\0';
+		if (s->again) /* without it the node can only not be started again */
+			cli_local_remember(s->run, s->again);
 	} else if (!strncmp(s->why, "error: ", 7)) {
 		memmove(s->why, s->why + 7, strlen(s->why + 7) + 1);
 	} else {
@@ -389,9 +373,14 @@ void cli_started_free(struct cli_started *s)
 {
 	if (s->name && s->ready >= 0)
 		close(s->ready);
+	if (s->name && s->said >= 0)
+		close(s->said);
+	for (char **a = s->again; a && *a; a++)
+		free(*a);
+	free(s->again);
 	free(s->name);
-	free(s->dir);
-	*s = (struct cli_started){ .ready = -1 };
+	free(s->run);
+	*s = (struct cli_started){ .ready = -1, .said = -1 };
 }
 
 void cli_start_report(const struct cli *c, const struct cli_started *v, size_t n)

@@ -12,34 +12,36 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "daemon/paths.h"
 #include "dvm/error.h"
 
 struct cli_start {
-	const char *base; /* see cli_local_base() */
-	const char *machine, *name, *address;
-	const char *state_dir; /* NULL: with the run-time directory */
-	const char *config;    /* file, or NULL */
+	const struct dvmd_paths *paths; /* names the machine and the node, too */
+	const char *address;
+	const char *config; /* file, or NULL */
 	uint16_t port;
 	uint32_t slots;	   /* 0: dvmd decides */
+	uint64_t memory;   /* bytes jobs may use; 0: dvmd decides */
 	const char *join;  /* "ADDR:PORT", or NULL: found */
 	const char *token; /* with `join` */
 };
 
-/* One dvmd on its way. A zeroed struct is none. */
+/* One dvmd on its way. Of a failed cli_start() it must be freed, too. */
 struct cli_started {
-	char *name;
-	char *dir;
+	char *name, *run;
 	pid_t pid;
-	int ready; /* descriptor, -1 when it has spoken */
+	int ready;    /* descriptor, -1 when it has spoken */
+	int said;     /* memfd that is its stdout and stderr */
+	char **again; /* arguments to be remembered once it runs; NULL: they are */
 	bool up;
 	char why[DVM_ERROR_TEXT_MAX]; /* where it is not */
 	size_t got;		      /* bytes of its line in `why` */
 };
 
-/* Creates its directories and starts it. */
+/* Starts it; dvmd makes its directories itself. */
 int cli_start(struct cli_started *out, const struct cli_start *how, dvm_error_t *err);
 /* Starts a node as it was started before; its state says which machine it is of. */
-int cli_start_again(struct cli_started *out, const char *base, const char *name, dvm_error_t *err);
+int cli_start_again(struct cli_started *out, const struct dvmd_present *node, dvm_error_t *err);
 
 /*
  * Waits until each of the N has said how it fares or DEADLINE (dvmi_clock_mono()) has come; then

@@ -35,7 +35,7 @@ refused '*a variable needs a name*' run -x =1 x
 refused '*2 ranks cannot be spread over 3 nodes*' run -n 2 -N 3 x
 refused '*--output and --detach*' run -d --output tag x
 refused '*/nonexistent*' run --hostfile /nonexistent x
-refused '*cannot be the name of a machine*' -M a/b nodes
+refused '*machine name "a/b"*' -M a/b nodes
 refused '*--frob comes before the command*' --frob nodes
 refused '*-n starts nodes on this host*' up -n 2 -H a
 refused '*a token is needed*' join 10.0.0.1
