@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
+# shellcheck shell=sh disable=SC2034,SC2254 # used by those who source it; patterns
 # What the tests of the command line share: TAP, a scratch directory, a dvmd that follows a script.
 
 dvm=$DVM_BUILD/daemon/dvm
@@ -54,7 +55,7 @@ daemon_ok() { # daemon_ok DESCRIPTION: it saw all that it expected
 
 wait_for() { # wait_for TEST FILE
 	i=0
-	until [ "$1" "$2" ]; do
+	until test "$1" "$2"; do
 		i=$((i + 1))
 		[ $i -le 2000 ] || return 1
 		sleep 0.01

@@ -3,6 +3,7 @@
 # Signals to dvm run: the job's end, its suspension, and those that are handed on.
 . "$DVM_SRC/tests/cli/lib.sh"
 
+# shellcheck disable=SC2120 # options are optional
 start() { # start [OPTION]…: dvm run in the background, until the fake daemon has marked
 	# Not ignored, as a shell without job control would have it for a background process.
 	env --default-signal=INT,QUIT "$dvm" run -i none "$@" prog >"$tmp/out" 2>"$tmp/err" </dev/null &

@@ -7,6 +7,7 @@ refused() { # refused PATTERN ARG…
 	pattern=$1
 	shift
 	capture $dvm "$@"
+	# shellcheck disable=SC2254 # it is a pattern
 	case $rc:$err in
 	2:$pattern) true ;;
 	*) echo "# $rc: $err"; false ;;
