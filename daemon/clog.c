@@ -117,11 +117,26 @@ static int check_append(const struct dvmd_clog *l, uint64_t index, size_t len, d
 	return 0;
 }
 
+/* What could not be read back would keep every later start from reading the log. */
+static int check_readable(const struct dvmd_clog *l, const void *command, size_t len,
+			  dvm_error_t *err)
+{
+	cleanup_pb Pb__Command *cmd = NULL;
+
+	if (dvmi_pb_unpack(&pb__command__descriptor, command, len, &cmd) == 0)
+		return 0;
+	return dvmi_error_set(err, -DVM_EPROTO,
+			      "%s/" CLOG_NAME ": an entry of %zu bytes could not be read back",
+			      l->dir, len);
+}
+
 int dvmd_clog_append(struct dvmd_clog *l, uint64_t index, const void *command, size_t len,
 		     dvm_error_t *err)
 {
 	int rc = check_append(l, index, len, err);
 
+	if (rc == 0)
+		rc = check_readable(l, command, len, err);
 	if (rc < 0)
 		return rc;
 	rc = reserve_entry(l);

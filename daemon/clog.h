@@ -35,7 +35,7 @@ size_t dvmd_clog_cut(const struct dvmd_clog *l);
  * Makes entry INDEX, the next one, durable before it returns. On failure (-ENOSPC, -EIO, …) the
  * file is as before and the entry must not be applied. Where even going back to what was before
  * fails, the log takes no more entries until it is opened again. -EMSGSIZE above
- * DVMD_CLOG_ENTRY_MAX.
+ * DVMD_CLOG_ENTRY_MAX, -DVM_EPROTO for what is not a command that can be read back.
  */
 int dvmd_clog_append(struct dvmd_clog *l, uint64_t index, const void *command, size_t len,
 		     dvm_error_t *err);

@@ -279,17 +279,40 @@ static void compaction_keeps_the_state(void **state)
 	}
 }
 
+/* Another founding each time: refused when applied, yet an entry, and as long as we like. */
 static void a_log_becomes_long(void **state)
 {
 	struct fixture *f = *state;
-	static char big[2 << 20];
+	static char big[100 << 10];
 
+	memset(big, 'x', sizeof big - 1);
 	append_some(f, 1);
 	assert_false(dvmd_clog_is_long(f->log));
-	for (uint64_t i = 2; !dvmd_clog_is_long(f->log); i++) {
-		assert_true(i < 20);
-		assert_int_equal(dvmd_clog_append(f->log, i, big, sizeof big, NULL), 0);
+	for (int i = 0; !dvmd_clog_is_long(f->log); i++) {
+		assert_true(i < 200);
+		state_gen_founding(&f->g);
+		f->g.founding.machine = big;
+		assert_int_equal(append(f, &f->g.cmd, NULL), 0);
 	}
+	assert_in_range(file_size(f->path), 16 << 20, 17 << 20);
+}
+
+/* A daemon that wrote such an entry could not start again. */
+static void what_cannot_be_read_back_is_not_written(void **state)
+{
+	struct fixture *f = *state;
+	static char huge[DVMI_PB_STRING_MAX + 2];
+	size_t before = file_size(f->path);
+	dvm_error_t err = { 0 };
+
+	assert_int_equal(dvmd_clog_append(f->log, 1, "\xff", 1, &err), -DVM_EPROTO);
+	memset(huge, 'x', sizeof huge - 1);
+	state_gen_founding(&f->g);
+	f->g.founding.machine = huge;
+	assert_int_equal(append(f, &f->g.cmd, &err), -DVM_EPROTO);
+	assert_non_null(strstr(err.text, "read back"));
+	assert_int_equal(file_size(f->path), before);
+	append_some(f, 1);
 }
 
 /* What a joining node does with the state it was given. */
@@ -573,6 +596,7 @@ int main(void)
 		with_log(a_second_opener_is_told_so),
 		with_log(compaction_keeps_the_state),
 		with_log(a_log_becomes_long),
+		with_log(what_cannot_be_read_back_is_not_written),
 		with_log(a_later_state_replaces_the_log),
 		with_log(a_crash_at_any_byte_leaves_a_prefix),
 		with_log(damage_is_never_skipped),
