@@ -18,7 +18,8 @@
 #include "daemon/shepherd/shepherd_private.h"
 #include "libdvm/base/clock.h"
 
-#define KILL_AGAIN (20 * DVMI_MSEC)
+#define KILL_AGAIN    (20 * DVMI_MSEC)
+#define FORCED_LINGER (1 * DVMI_SEC)
 
 void shep_life_note(struct shep *s, const char *text)
 {
@@ -86,7 +87,9 @@ void shep_life_end(struct shep *s, uint64_t grace, const char *text)
 
 void shep_life_release(struct shep *s)
 {
-	s->released = true;
+	if (s->released)
+		return;
+	s->released = dvmi_clock_mono();
 	if (!s->after.done)
 		shep_life_end(s, 0, "the job is over");
 }
@@ -172,10 +175,10 @@ static void kill_leftovers(struct shep *s, uint64_t now)
 static void wind_up(struct shep *s, uint64_t now)
 {
 	struct shep_after *a = &s->after;
-	bool forced = s->ending.step != SHEP_ENDING_NOT, children = shep_procs_children();
+	bool forced = s->ending.step != SHEP_ENDING_NOT;
 
-	if (!a->since)
-		a->since = now;
+	shep_life_reap(s);
+	bool children = shep_procs_children();
 	if (forced)
 		shep_output_ignore_window(s->output);
 	/* While the client does not take what is there, time does not count. */
@@ -241,6 +244,19 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 	return b && b < a ? b : a;
 }
 
+/*
+ * When a job that is done is left. The release can be faster than the last output, which may still
+ * be on its way to a client that is slow; one that has ended its job by force waits no longer.
+ */
+static uint64_t leave_at(const struct shep *s)
+{
+	if (!s->released)
+		return s->after.done + s->c->o.linger;
+	if (shep_output_acked(s->output))
+		return s->released;
+	return s->released + (s->ending.step == SHEP_ENDING_NOT ? s->c->o.linger : FORCED_LINGER);
+}
+
 /* When something is due although nothing happens. */
 static uint64_t next_deadline(const struct shep *s, uint64_t now)
 {
@@ -250,7 +266,7 @@ static uint64_t next_deadline(const struct shep *s, uint64_t now)
 	if (!shep_link_is_up(s->link))
 		t = earlier(t, shep_link_last_up(s->link) + s->c->o.orphan_after);
 	if (a->done)
-		return earlier(t, a->done + s->c->o.linger);
+		return earlier(t, leave_at(s));
 	t = earlier(t, a->killing ? now + KILL_AGAIN : a->drained);
 	t = earlier(t, s->news.tell);
 	t = earlier(t, s->ask_again);
@@ -282,7 +298,7 @@ void shep_life_turn(struct shep *s, uint64_t now)
 	if (s->server)
 		shep_wire_turn(s, now);
 	report(s, now);
-	if (s->after.done && (s->released || now - s->after.done >= s->c->o.linger))
+	if (s->after.done && now >= leave_at(s))
 		s->over = true;
 	arm(s, now);
 }

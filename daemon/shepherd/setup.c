@@ -41,13 +41,20 @@ static void default_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* So that no pipe of ours can land on 0, 1 or 2. */
-static void fill_stdio(void)
+/*
+ * No pipe of ours may land on 0, 1 or 2, and whoever started the daemon in a pipeline must not
+ * wait for us.
+ */
+static void quiet_stdio(void)
 {
 	int fd = open("/dev/null", O_RDWR);
 
-	while (fd >= 0 && fd < 2)
-		fd = open("/dev/null", O_RDWR);
+	if (fd < 0)
+		return;
+	dup2(fd, 0);
+	dup2(fd, 1);
+	if (fcntl(2, F_GETFD) < 0)
+		dup2(fd, 2);
 	if (fd > 2)
 		close(fd);
 }
@@ -65,7 +72,7 @@ static void raise_nofile(struct rlimit *was)
 
 void shep_setup_process(struct shep_setup *s)
 {
-	fill_stdio();
+	quiet_stdio();
 	close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
 	setsid(); /* fails where we lead a session already, which is as good */
 	default_signals();

@@ -22,12 +22,11 @@
 #include "daemon/shepherd/shepherd.h"
 #include "daemon/shepherd/status.h"
 
-/* The end of a job, which begins when the last rank has ended. */
+/* The end of a job, which begins when the last rank has ended. 0: not yet. */
 struct shep_after {
-	uint64_t since;	  /* the last rank ended; 0: not yet */
-	uint64_t drained; /* pipes that are still open are given up */
-	uint64_t killing; /* since when leftovers are being killed; 0: not */
-	uint64_t done;	  /* DONE or FAILED since; 0: not yet */
+	uint64_t drained; /* when pipes that are still open are given up */
+	uint64_t killing; /* since when leftovers are being killed */
+	uint64_t done;	  /* DONE or FAILED since */
 };
 
 /* What has to be said at the end of this loop turn, or soon. */
@@ -53,7 +52,7 @@ struct shep {
 	struct shep_after after;
 	struct shep_news news;
 	bool launching; /* ranks are being started */
-	bool released;	/* the machine has forgotten the job */
+	uint64_t released; /* since when the machine has forgotten the job; 0: it has not */
 	bool over;	/* the loop is being left */
 	uint64_t ask_again; /* lookups wait: ask again then; 0: none */
 

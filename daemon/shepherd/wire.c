@@ -29,7 +29,7 @@ static void mark(struct shep *s, uint32_t rank, enum dvmi_rank_state state)
 {
 	uint64_t when = dvmi_clock_mono() + (state == DVMI_RANK_CLOSED ? TELL_LATER : 0);
 
-	if (!s->mem.map || !shep_jobmap_mark(s->mem.map, rank, state))
+	if (!s->peers || !shep_jobmap_mark(s->mem.map, rank, state))
 		return;
 	s->news.marked = true;
 	if (!s->news.tell || when < s->news.tell)
@@ -94,7 +94,7 @@ static void take_states(struct shep *s, const Pb__PeerMessage *msg)
 
 void shep_wire_peer_message(struct shep *s, const Pb__PeerMessage *msg)
 {
-	if (!s->mem.map)
+	if (!s->peers)
 		return;
 	if (msg->kind == PB__PEER_MESSAGE__KIND__STATES)
 		take_states(s, msg);
@@ -113,7 +113,7 @@ static void lose_node(struct shep *s, uint32_t node)
 
 void shep_wire_ranks_lost(struct shep *s, const Pb__RanksState *lost)
 {
-	if (!s->mem.map)
+	if (!s->peers)
 		return;
 	for (size_t i = 0; i < lost->n_closed; i++)
 		mark(s, lost->closed[i], DVMI_RANK_CLOSED);
@@ -238,7 +238,7 @@ int shep_wire_create_peers(struct shep *s)
 
 void shep_wire_link_up(struct shep *s)
 {
-	if (!s->mem.map)
+	if (!s->peers)
 		return;
 	if (s->share->n_ranks < s->mem.map->size)
 		tell_nodes(s);

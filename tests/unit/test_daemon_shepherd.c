@@ -315,6 +315,28 @@ static void ranks_are_bound_where_that_is_allowed(void **state)
 	finish(r);
 }
 
+static void ranks_inherit_three_descriptors_and_no_signals(void **state)
+{
+	struct rig *r = *state;
+	int pid, ppid, group, session;
+
+	run_sh(r, 1, 3,
+	       "case $DVM_RANK in 0) exec ls /proc/self/fd;; "
+	       "1) exec grep -E 'Sig(Blk|Ign)' /proc/self/status;; 2) exec cat /proc/self/stat;; esac");
+	start_all(r, NULL);
+	rig_run(r, "the end", rig_over, NULL);
+	assert_string_equal(rig_text(r, 0, 1), "0\n1\n2\n3\n"); /* 3 is the listing's own */
+	assert_string_equal(rig_text(r, 1, 1),
+			    "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n");
+	assert_int_equal(sscanf(rig_text(r, 2, 1), "%d (cat) %*c %d %d %d", &pid, &ppid, &group,
+				&session), 4);
+	assert_int_equal(pid, rig_rank(r, 2)->pid);
+	assert_int_equal(group, pid);
+	assert_int_equal(ppid, r->nodes[0].pid);
+	assert_int_equal(session, r->nodes[0].pid);
+	finish(r);
+}
+
 static void memory_is_limited_one_way_or_another(void **state)
 {
 	struct rig *r = *state;
@@ -427,6 +449,44 @@ static void a_stopped_job_can_be_ended(void **state)
 	rig_run(r, "the end", rig_over, NULL);
 	assert_int_equal(rig_rank(r, 0)->status, 128 + SIGTERM);
 	finish(r);
+}
+
+/* The old freezer holds its processes even against SIGKILL, much as a dead disk does. */
+static const char *freeze(struct rig *r, pid_t pid)
+{
+	static char dir[64];
+	char text[32];
+
+	snprintf(dir, sizeof dir, "/sys/fs/cgroup/freezer/shep-%d", (int)getpid());
+	if (mkdir(dir, 0755) < 0)
+		return NULL;
+	snprintf(text, sizeof text, "%d", (int)pid);
+	assert_int_equal(dvmd_cgroup_write(dir, "cgroup.procs", text), 0);
+	assert_int_equal(dvmd_cgroup_write(dir, "freezer.state", "FROZEN"), 0);
+	return dir;
+}
+
+static void a_process_that_cannot_die_is_named(void **state)
+{
+	const char *const options[] = { "--stuck-ms", "200", NULL };
+	struct rig *r = *state;
+	char text[64];
+
+	run_payload(r, 1, 2, "stubborn", NULL);
+	start_all(r, options);
+	wait_said(r, 0, "ready\n");
+	wait_said(r, 1, "ready\n");
+	const char *dir = freeze(r, (pid_t)rig_rank(r, 1)->pid);
+	if (!dir)
+		skip();
+	rig_signal(r, SIGTERM, true, MS(10));
+	rig_run(r, "the end", rig_over, NULL);
+	dvmd_cgroup_write(dir, "freezer.state", "THAWED");
+	snprintf(text, sizeof text, "process %u does not die (state ", rig_rank(r, 1)->pid);
+	assert_memory_equal(r->nodes[0].status->text, text, strlen(text));
+	assert_int_equal(phase(r), PB__SHARE_PHASE__SHARE_DONE);
+	rig_run(r, "no survivor", no_survivors, NULL);
+	assert_int_equal(rmdir(dir), 0);
 }
 
 static void a_release_ends_everything_at_once(void **state)
@@ -653,6 +713,25 @@ static void a_job_can_be_ended_although_nobody_reads(void **state)
 	rig_signal(r, SIGTERM, true, 15 * DVMI_SEC);
 	rig_run(r, "the end", rig_over, NULL);
 	finish(r);
+}
+
+static void a_release_waits_for_the_last_output(void **state)
+{
+	struct rig *r = *state;
+
+	run_payload(r, 1, 2, "lines", "500");
+	r->nodes[0].hold_acks = true;
+	start_all(r, NULL);
+	rig_run(r, "the end", rig_over, NULL);
+	rig_release(r);
+	rig_daemon_dies(r, 0);
+	rig_daemon_returns(r, 0);
+	rig_run(r, "a new hello", has_hellos, &(uint64_t){ 2 });
+	assert_int_not_equal(r->nodes[0].pid, 0);
+	r->nodes[0].hold_acks = false;
+	rig_release(r);
+	rig_run(r, "the shepherd's end", rig_exited, NULL);
+	check_lines(r, 2, 500);
 }
 
 static void an_unfinished_line_is_shown(void **state)
@@ -897,6 +976,7 @@ int main(void)
 		T(a_launch_has_a_deadline),
 		T(ranks_know_who_they_are),
 		T(ranks_are_bound_where_that_is_allowed),
+		T(ranks_inherit_three_descriptors_and_no_signals),
 		T(memory_is_limited_one_way_or_another),
 		T(exit_codes_and_signals),
 		T(signals_are_forwarded),
@@ -904,6 +984,7 @@ int main(void)
 		T(who_ignores_term_is_killed_without_cgroup),
 		T(who_heeds_term_is_not_waited_for),
 		T(a_stopped_job_can_be_ended),
+		T(a_process_that_cannot_die_is_named),
 		T(a_release_ends_everything_at_once),
 		T(a_job_nobody_wants_is_ended),
 		T(a_daemon_may_ask_for_patience),
@@ -917,6 +998,7 @@ int main(void)
 		T(output_survives_a_restart_of_the_daemon),
 		T(a_client_that_does_not_read_holds_ranks_back),
 		T(a_job_can_be_ended_although_nobody_reads),
+		T(a_release_waits_for_the_last_output),
 		T(an_unfinished_line_is_shown),
 		T(a_detached_job_writes_its_spool_only),
 		T(input_goes_to_rank_0_in_order),

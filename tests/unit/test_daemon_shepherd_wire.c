@@ -595,7 +595,7 @@ static void another_user_is_refused(void **state)
 {
 	struct rig *r = *state;
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	char path[128];
+	char path[256];
 	int wait;
 
 	if (geteuid() != 0)
