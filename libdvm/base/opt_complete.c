@@ -88,10 +88,10 @@ static const char script_words[] =
 
 static const char script_main[] =
 	"_%s() {\n"
-	"\tlocal cur=$2 prev=$3 command=%s flags takes stop operands words operand= i w\n"
+	"\tlocal cur=$2 prev=$3 command='%s' flags takes stop operands words operand='' i w\n"
 	"\tCOMPREPLY=()\n"
 	"\t# --option=value comes as three words.\n"
-	"\tif [[ $cur == = ]]; then cur=\n"
+	"\tif [[ $cur == = ]]; then cur=''\n"
 	"\telif [[ $prev == = ]]; then prev=${COMP_WORDS[COMP_CWORD - 2]}\n"
 	"\tfi\n"
 	"\tfor ((i = 1; i < COMP_CWORD; i++)); do\n"
@@ -129,7 +129,7 @@ static void put_options(struct dvmi_buf *out, const char *id,
 	dvmi_buf_printf(
 		out,
 		"# Sets what is known of command $1 and, in `words`, of option $2's argument.\n"
-		"_%s_options() {\n\tflags= takes= stop= operands= words=\n\tcase $1 in\n",
+		"_%s_options() {\n\tflags='' takes='' stop='' operands='' words=''\n\tcase $1 in\n",
 		id);
 	for (size_t i = 0; i < n; i++)
 		put_command(out, commands[i], n > 1 ? subcommand(commands[i]) : "*");
