@@ -266,6 +266,20 @@ int dvmd_spool_reader_next(struct dvmd_spool_reader *r, Pb__Chunk **out)
 	return rc;
 }
 
+uint64_t dvmd_spool_reader_at(const struct dvmd_spool_reader *r)
+{
+	return (uint64_t)r->at;
+}
+
+int dvmd_spool_reader_seek(struct dvmd_spool_reader *r, uint64_t at)
+{
+	if (at < HEAD_BYTES || at > INT64_MAX - DVMD_SPOOL_RECORD_MAX - LENGTH_BYTES)
+		return -EINVAL;
+	r->at = (off_t)at;
+	r->err = 0;
+	return 0;
+}
+
 unsigned dvmd_spool_reader_flags(struct dvmd_spool_reader *r)
 {
 	uint8_t flags[4];

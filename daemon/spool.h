@@ -62,6 +62,14 @@ int dvmd_spool_reader_open(struct dvmd_spool_reader **out, int dirfd, const char
  */
 int dvmd_spool_reader_next(struct dvmd_spool_reader *r, Pb__Chunk **out);
 
+/*
+ * Where the next record begins, and going there again, also with a reader opened later: reading
+ * page by page without starting over. A place that no at() gave makes next() fail at worst.
+ * -EINVAL before the first record.
+ */
+uint64_t dvmd_spool_reader_at(const struct dvmd_spool_reader *r);
+int dvmd_spool_reader_seek(struct dvmd_spool_reader *r, uint64_t at);
+
 /* The file's flags now. With next() == 0, FINISHED means that a follower can stop. */
 unsigned dvmd_spool_reader_flags(struct dvmd_spool_reader *r);
 

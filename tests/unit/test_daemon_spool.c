@@ -229,6 +229,40 @@ static void a_torn_record_is_not_there_yet(void **state)
 	dvmd_spool_close(s);
 }
 
+static void pages_go_on_where_the_last_one_ended(void **state)
+{
+	struct fixture *f = *state;
+	struct dvmd_spool *s;
+	Pb__Chunk *c = NULL;
+
+	assert_int_equal(dvmd_spool_create(&s, f->dirfd, "output", 1 << 20), 0);
+	assert_int_equal(append(s, 1, "first"), 0);
+	assert_int_equal(append(s, 2, "second"), 0);
+	struct dvmd_spool_reader *r = open_reader(f);
+	uint64_t start = dvmd_spool_reader_at(r);
+	expect(r, 1, "first");
+	uint64_t second = dvmd_spool_reader_at(r);
+	dvmd_spool_reader_close(r);
+	r = open_reader(f);
+	assert_int_equal(dvmd_spool_reader_seek(r, second), 0);
+	expect(r, 2, "second");
+	expect_nothing(r);
+	assert_int_equal(dvmd_spool_reader_seek(r, start), 0);
+	expect(r, 1, "first");
+	/* From a peer that makes places up. */
+	assert_int_equal(dvmd_spool_reader_seek(r, 0), -EINVAL);
+	assert_int_equal(dvmd_spool_reader_seek(r, UINT64_MAX), -EINVAL);
+	assert_int_equal(dvmd_spool_reader_seek(r, 1 << 20), 0);
+	expect_nothing(r);
+	assert_int_equal(dvmd_spool_reader_seek(r, second - 2), 0);
+	assert_true(dvmd_spool_reader_next(r, &c) <= 0);
+	assert_null(c);
+	assert_int_equal(dvmd_spool_reader_seek(r, second), 0);
+	expect(r, 2, "second");
+	dvmd_spool_reader_close(r);
+	dvmd_spool_close(s);
+}
+
 static void damage_stops_the_reader(void **state)
 {
 	struct fixture *f = *state;
@@ -298,6 +332,7 @@ int main(void)
 		in_dir(a_full_disk_is_noted_once),
 		in_dir(no_spool_is_a_spool_that_keeps_nothing),
 		in_dir(a_torn_record_is_not_there_yet),
+		in_dir(pages_go_on_where_the_last_one_ended),
 		in_dir(damage_stops_the_reader),
 		in_dir(files_of_others_and_other_files_are_refused),
 	};
