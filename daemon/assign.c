@@ -66,6 +66,14 @@ static int by_id(const void *a, const void *b)
 	return (x->id > y->id) - (x->id < y->id);
 }
 
+/* node2 before node10: ranks fill nodes as a person would count them. */
+static int by_name(const void *a, const void *b)
+{
+	const struct dsched_node *x = a, *y = b;
+
+	return strverscmp(x->name, y->name);
+}
+
 static void charge(struct snapshot *s, const Pb__JobRecord *r, const Pb__NodeShare *share)
 {
 	const struct dsched_node key = { .id = share->node };
@@ -104,6 +112,7 @@ static int take_snapshot(struct dvmd *d, struct snapshot *s)
 		return -ENOMEM;
 	dvmd_cstate_each_member(dvmd_state(d), add_member, s);
 	dvmd_cstate_each_job(dvmd_state(d), charge_job, s);
+	qsort(s->nodes, s->n, sizeof *s->nodes, by_name);
 	return 0;
 }
 

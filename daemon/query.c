@@ -91,6 +91,13 @@ static int add_node(const Pb__Member *m, void *arg)
 	return 0;
 }
 
+static int by_name(const void *a, const void *b)
+{
+	const Pb__NodeInfo *const *x = a, *const *y = b;
+
+	return strverscmp((*x)->name, (*y)->name);
+}
+
 void dvmd_query_nodes(struct dvmd_call *call, const uint8_t *body, size_t len)
 {
 	const struct dvmd_cstate *st = dvmd_state(call->d);
@@ -104,6 +111,7 @@ void dvmd_query_nodes(struct dvmd_call *call, const uint8_t *body, size_t len)
 		dvmd_call_error(&call, -ENOMEM, "out of memory");
 	} else {
 		dvmd_cstate_each_member(st, add_node, &ns);
+		qsort(ns.list, ns.n, sizeof *ns.list, by_name);
 		r.machine = (char *)call->d->setup.machine;
 		r.view = dvmd_cstate_index(st);
 		r.nodes = ns.list;

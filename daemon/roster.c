@@ -24,6 +24,7 @@
 #define REMOVE_TIMEOUT	(2 * DVMI_SEC)
 #define TICK_MS		1000
 #define HALT_TICK_MS	20
+#define HALT_CAST	(1 * DVMI_SEC) /* some may be gone before they have answered */
 #define HALT_TIMEOUT	(15 * DVMI_SEC) /* for jobs to end before their nodes are halted */
 
 struct token_timer {
@@ -536,7 +537,7 @@ static void halt_now(struct dvmd_roster *r)
 	if (c.ids)
 		dvmd_cstate_each_member(dvmd_state(d), collect_up, &c);
 	if (!c.n || dvmd_cast_send(d->cast, c.ids, c.n, DVMI_MSG_HALT_NODES, NULL, 0,
-				   3 * DVMI_SEC, NULL, halt_self, d) < 0)
+				   HALT_CAST, NULL, halt_self, d) < 0)
 		dvmd_stop(d, true);
 	free(c.ids);
 }
