@@ -70,6 +70,23 @@ static void a_node_may_speak_to_itself(void **state)
 	node_stop(&a);
 }
 
+struct expected {
+	struct node *n;
+	uint32_t value;
+};
+
+static bool got_value(void *arg)
+{
+	struct expected *e = arg;
+
+	return e->n->last_value == e->value;
+}
+
+static bool stopped(void *arg)
+{
+	return ((struct node *)arg)->t == NULL;
+}
+
 /* In order, bounded, and the node may end while it listens to itself. */
 static void a_queue_of_ones_own(void **state)
 {
@@ -86,15 +103,13 @@ static void a_queue_of_ones_own(void **state)
 	assert_int_equal(rc, -EAGAIN);
 	assert_true(i > 500);
 	assert_int_equal(a.messages, 0);
-	turn_for(20 * DVMI_MSEC);
-	assert_int_equal(a.last_value, i - 1);
+	assert_true(wait_until(got_value, &(struct expected){ &a, i - 1 }));
 	assert_false(a.out_of_order);
 	a.halt = true;
 	a.messages = 0;
 	for (i = 0; i < 3; i++)
 		assert_int_equal(dvmd_transport_send(a.t, 1, DVMI_MSG_SWIM, "x", 1), 0);
-	turn_for(10 * DVMI_MSEC);
-	assert_null(a.t);
+	assert_true(wait_until(stopped, &a));
 	assert_int_equal(a.messages, 1);
 }
 
@@ -222,7 +237,7 @@ static void requests_fail_when_a_peer_dies(void **state)
 	node_stop(&b);
 	assert_true(wait_until(answered, &ans));
 	assert_int_equal(ans.code, -DVM_EPEERLOST);
-	assert_true(dvmi_clock_mono() - t0 < 2 * DVMI_SEC);
+	assert_true(dvmi_clock_mono() - t0 < PATIENCE / 2);
 	node_stop(&a);
 }
 
@@ -290,7 +305,7 @@ static void a_restarted_peer_is_reached_again(void **state)
 	assert_true(wait_until(reached, &r));
 	uint64_t took = dvmi_clock_mono() - t0;
 	print_message("# reached again after %llu ms\n", (unsigned long long)(took / DVMI_MSEC));
-	assert_true(took < 2 * DVMI_SEC);
+	assert_true(took < 4 * DVMI_SEC); /* 0.2 s on an idle host */
 	node_stop(&a);
 	node_stop(&b);
 }
