@@ -28,13 +28,6 @@ static bool new_life(uint64_t was, uint64_t is)
 	return was >> 32 && is >> 32 > was >> 32;
 }
 
-/* That a member we never heard of is there is what we assumed: not worth a message of everyone. */
-static bool first_word(struct dvmd_member_rec was, const struct dvmi_member_update *u)
-{
-	return was.incarnation == 0 && was.state == DVMI_MEMBER_ALIVE &&
-	       u->state == DVMI_MEMBER_ALIVE;
-}
-
 static void correct(dvmd_member_t *m, uint32_t id)
 {
 	if (m->ncorrections < DVMD_MEMBER_CORRECTIONS)
@@ -92,7 +85,7 @@ static void apply(dvmd_member_t *m, struct dvmd_member_rec *rec, const struct dv
 	say(m, rec, effects, was);
 	if (effects & DVMD_MEMBER_CONFIRM && dvmd_member_suspicion_confirm(m, rec->id, u->by))
 		effects |= DVMD_MEMBER_SPREAD;
-	if (effects & DVMD_MEMBER_SPREAD && !first_word(was, u))
+	if (effects & DVMD_MEMBER_SPREAD)
 		dvmd_member_gossip_spread(m, rec);
 	if (effects & DVMD_MEMBER_CORRECT)
 		correct(m, rec->id);
@@ -124,6 +117,25 @@ static void about_self(dvmd_member_t *m, const struct dvmi_member_update *u)
 	dvmd_member_probe_tell_some(m, DVMD_MEMBER_EAGER);
 }
 
+/*
+ * The first we hear of a member's life: the start of one, while we hold what is assumed of a member
+ * just added. It is a number for what we hold already and no refutation, so the state stays; nor is
+ * it news, or a machine that starts would drown in it.
+ */
+static bool first_word(dvmd_member_t *m, struct dvmd_member_rec *rec,
+		       const struct dvmi_member_update *u)
+{
+	if (rec->incarnation || rec->state == DVMI_MEMBER_LEFT || u->state != DVMI_MEMBER_ALIVE ||
+	    !u->incarnation || (uint32_t)u->incarnation)
+		return false;
+	dvmd_member_table_set(&m->table, rec, rec->state, u->incarnation);
+	if (rec->state == DVMI_MEMBER_SUSPECT)
+		dvmd_member_gossip_spread(m, rec); /* the accusation with its right number */
+	else if (rec->state == DVMI_MEMBER_DEAD)
+		dispute(m, rec, u);
+	return true;
+}
+
 void dvmd_member_claim(dvmd_member_t *m, const struct dvmi_member_update *u)
 {
 	if (u->id == m->self) {
@@ -131,7 +143,7 @@ void dvmd_member_claim(dvmd_member_t *m, const struct dvmi_member_update *u)
 		return;
 	}
 	struct dvmd_member_rec *rec = dvmd_member_table_find(&m->table, u->id);
-	if (!rec)
+	if (!rec || first_word(m, rec, u))
 		return;
 	enum dvmd_member_order order = u->incarnation < rec->incarnation    ? DVMD_MEMBER_LOWER
 				       : u->incarnation == rec->incarnation ? DVMD_MEMBER_EQUAL

@@ -78,7 +78,8 @@ static void on_event(struct sim *s, uint32_t node, const struct dvmd_member_act 
 		fail(s, "%u calls %u dead, which lives", node, act->node);
 	if (act->flags & DVMD_MEMBER_F_LEFT && !b->left)
 		fail(s, "%u says that %u left, which it did not", node, act->node);
-	if (b->crashed && !a->slow && simnet_now(s->net) - b->crashed_at > s->worst)
+	if (b->crashed && !a->slow && a->born < b->crashed_at &&
+	    simnet_now(s->net) - b->crashed_at > s->worst)
 		s->worst = simnet_now(s->net) - b->crashed_at;
 }
 

@@ -481,6 +481,44 @@ static void a_new_life_is_a_restart(void **state)
 	teardown(&b);
 }
 
+/* Who knows a member's life number has not thereby heard it refute anything. */
+static void a_first_word_is_no_refutation(void **state)
+{
+	struct bench b;
+	uint64_t life = DVMD_MEMBER_LIFE(1);
+
+	setup(&b, 4);
+	claim(&b, OTHER, DVMI_MEMBER_ALIVE, life);
+	assert_true(info_of(&b, OTHER).incarnation == life);
+	assert_null(update_about(&b.last, OTHER)); /* and is no news */
+	teardown(&b);
+
+	setup(&b, 4);
+	claim(&b, OTHER, DVMI_MEMBER_SUSPECT, 0);
+	claim(&b, OTHER, DVMI_MEMBER_ALIVE, life);
+	assert_int_equal(info_of(&b, OTHER).state, DVMI_MEMBER_SUSPECT);
+	assert_true(info_of(&b, OTHER).incarnation == life);
+	pass(&b, b.conf.suspicion_max + DVMI_SEC);
+	assert_int_equal(info_of(&b, OTHER).state, DVMI_MEMBER_DEAD);
+	claim(&b, OTHER, DVMI_MEMBER_ALIVE, life + 1); /* this is one */
+	assert_int_equal(info_of(&b, OTHER).state, DVMI_MEMBER_ALIVE);
+	teardown(&b);
+}
+
+static void a_dead_member_is_told_of_its_first_word(void **state)
+{
+	struct bench b;
+
+	setup(&b, 4);
+	claim(&b, OTHER, DVMI_MEMBER_SUSPECT, 0);
+	pass(&b, b.conf.suspicion_max + DVMI_SEC);
+	forget(&b);
+	claim(&b, OTHER, DVMI_MEMBER_ALIVE, DVMD_MEMBER_LIFE(2));
+	assert_int_equal(info_of(&b, OTHER).state, DVMI_MEMBER_DEAD);
+	assert_int_equal(b.sends, 2); /* the answer, and what it is told */
+	teardown(&b);
+}
+
 static void leaving_is_told_at_once_and_not_refuted(void **state)
 {
 	struct bench b;
@@ -625,6 +663,8 @@ int main(void)
 		cmocka_unit_test(an_accusation_of_self_is_refuted),
 		cmocka_unit_test(a_held_up_process_blames_nobody),
 		cmocka_unit_test(a_new_life_is_a_restart),
+		cmocka_unit_test(a_first_word_is_no_refutation),
+		cmocka_unit_test(a_dead_member_is_told_of_its_first_word),
 		cmocka_unit_test(leaving_is_told_at_once_and_not_refuted),
 		cmocka_unit_test(who_says_that_it_leaves_is_down),
 		cmocka_unit_test(members_come_and_go),
