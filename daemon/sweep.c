@@ -87,14 +87,25 @@ static int sweep_proc(const char *marker)
 	return found;
 }
 
-int dvmd_sweep_job(const struct dvmd_place *place)
+/* The shepherd spells the directory without links. */
+static struct dvmd_place canonical(const struct dvmd_place *place, char dir[PATH_MAX])
 {
-	char group[PATH_MAX], marker[PATH_MAX + 64];
-	int rc = dvmd_sweep_marker(marker, sizeof marker, place), found = 0;
+	struct dvmd_place p = *place;
+
+	if (realpath(place->run_dir, dir))
+		p.run_dir = dir;
+	return p;
+}
+
+int dvmd_sweep_job(const struct dvmd_place *spelt)
+{
+	char dir[PATH_MAX], group[PATH_MAX], marker[PATH_MAX + 64];
+	struct dvmd_place place = canonical(spelt, dir);
+	int rc = dvmd_sweep_marker(marker, sizeof marker, &place), found = 0;
 
 	if (rc < 0)
 		return rc;
-	bool grouped = dvmd_cgroup_path(group, place) == 0;
+	bool grouped = dvmd_cgroup_path(group, &place) == 0;
 	if (grouped && dvmd_cgroup_populated(group) && dvmd_cgroup_kill(group) == 0)
 		found = 1;
 	rc = sweep_proc(marker);
@@ -104,4 +115,13 @@ int dvmd_sweep_job(const struct dvmd_place *place)
 	if (grouped && dvmd_cgroup_remove(group) == -EBUSY && !found)
 		found = 1;
 	return found;
+}
+
+void dvmd_sweep_tidy(const struct dvmd_place *spelt)
+{
+	char dir[PATH_MAX], group[PATH_MAX];
+	struct dvmd_place place = canonical(spelt, dir);
+
+	if (dvmd_cgroup_path(group, &place) == 0)
+		dvmd_cgroup_remove(group);
 }

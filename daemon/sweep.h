@@ -23,6 +23,12 @@
  */
 int dvmd_sweep_job(const struct dvmd_place *place);
 
+/*
+ * For a job whose shepherd has ended in good order and left nothing: removes what it could not
+ * remove itself, its cgroup where it ran as another user. Costs next to nothing.
+ */
+void dvmd_sweep_tidy(const struct dvmd_place *place);
+
 /* The marker: "DVM_SHEPHERD=RUN_DIR/jobs/ID/shep.sock". -ENAMETOOLONG. */
 int dvmd_sweep_marker(char *out, size_t size, const struct dvmd_place *place);
 

@@ -252,7 +252,7 @@ static uint64_t leave_at(const struct shep *s)
 {
 	if (!s->released)
 		return s->after.done + s->c->o.linger;
-	if (shep_output_acked(s->output))
+	if (s->unwanted || shep_output_acked(s->output))
 		return s->released;
 	return s->released + (s->ending.step == SHEP_ENDING_NOT ? s->c->o.linger : FORCED_LINGER);
 }

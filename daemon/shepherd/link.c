@@ -25,7 +25,6 @@ struct shep_link {
 	unsigned retry_ms;
 	uint64_t last_up;
 	bool up;
-	bool refused;
 };
 
 static void on_timer(uv_timer_t *h);
@@ -59,15 +58,13 @@ static void refused(struct shep_link *l, const uint8_t *body, size_t len)
 {
 	cleanup_pb Pb__Error *e = NULL;
 
-	if (dvmi_pb_unpack(&pb__error__descriptor, body, len, &e) < 0 || e->code == -EAGAIN ||
-	    e->code >= 0) {
+	if (dvmi_pb_unpack(&pb__error__descriptor, body, len, &e) < 0 || e->code >= 0 ||
+	    !l->ops->refused(e->code, e->text, l->arg)) {
 		try_later(l);
 		return;
 	}
 	uv_timer_stop(&l->timer);
 	drop(l);
-	l->refused = true;
-	l->ops->refused(e->code, e->text, l->arg);
 }
 
 static void on_message(struct dvmi_stream *s, const struct dvmi_envelope *env, const uint8_t *body,

@@ -23,8 +23,8 @@ struct shep_link_ops {
 	/* The daemon knows us; whatever it may have missed is to be sent again. */
 	void (*up)(void *arg);
 	void (*message)(uint16_t type, const uint8_t *body, size_t len, void *arg);
-	/* It does not want us (any code but -EAGAIN, at which we try again). No call follows. */
-	void (*refused)(int code, const char *text, void *arg);
+	/* It does not want us. True: give up, no call follows; false: try again later. */
+	bool (*refused)(int code, const char *text, void *arg);
 };
 
 /* PATH is the daemon's socket. Nothing happens before the loop runs. */

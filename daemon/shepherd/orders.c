@@ -11,6 +11,7 @@
 #include "libdvm/base/clock.h"
 
 #define GRACE_DEFAULT (2 * DVMI_SEC)
+#define REFUSED_FOR   (2 * DVMI_SEC)
 
 static void pack_hello(const Pb__JobStatus *st, void *arg)
 {
@@ -41,6 +42,7 @@ static void on_up(void *arg)
 {
 	struct shep *s = arg;
 
+	s->refused = 0;
 	/* What was to be reported between our greeting and its answer went nowhere. */
 	if (s->status.serial != s->news.greeting)
 		s->news.report = true;
@@ -51,13 +53,26 @@ static void on_up(void *arg)
 	shep_wire_link_up(s);
 }
 
-static void on_refused(int code, const char *text, void *arg)
+/*
+ * The job is over for the machine. But a daemon that has just come back may not have read of a job
+ * that was started the moment before it died, so it must say so for a while.
+ */
+static bool on_refused(int code, const char *text, void *arg)
 {
 	struct shep *s = arg;
+	uint64_t now = dvmi_clock_mono();
 
+	if (code != -ENOENT && code != -EPERM && code != -DVM_EAUTH)
+		return false;
+	if (!s->refused)
+		s->refused = now;
+	if (!s->after.done && now - s->refused < REFUSED_FOR)
+		return false;
 	dvmi_log(s->c->log, "shepherd", LOG_WARNING, "job %llu is not wanted any more: %s",
 		 (unsigned long long)s->c->launch->job, text);
+	s->unwanted = true;
 	shep_life_release(s);
+	return true;
 }
 
 static bool is_ours(const struct shep *s, uint64_t job)

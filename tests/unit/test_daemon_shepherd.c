@@ -67,9 +67,13 @@ static void finish(struct rig *r)
 	rig_run(r, "the shepherds' ends", rig_exited, NULL);
 	for (size_t i = 0; i < r->n; i++) {
 		struct dvmd_place place = rig_place(r, i);
+		char group[PATH_MAX];
 		assert_int_equal(r->nodes[i].wait, 0);
 		assert_int_equal(access(job_file(r, i, "status", path), F_OK), -1);
 		assert_int_equal(access(job_file(r, i, "shep.sock", path), F_OK), -1);
+		dvmd_sweep_tidy(&place);
+		if (dvmd_cgroup_path(group, &place) == 0)
+			assert_int_equal(access(group, F_OK), -1);
 		assert_int_equal(dvmd_sweep_job(&place), 0);
 	}
 	assert_int_equal(rig_survivors(r), 0);
@@ -516,6 +520,20 @@ static void a_job_nobody_wants_is_ended(void **state)
 static bool has_hellos(struct rig *r, void *arg)
 {
 	return r->nodes[0].hellos >= *(uint64_t *)arg;
+}
+
+static void a_daemon_that_knows_the_job_late_is_forgiven(void **state)
+{
+	struct rig *r = *state;
+
+	run_sh(r, 1, 1, "echo here; sleep 0.5; exit 6");
+	r->refuse = -ENOENT;
+	start_all(r, NULL);
+	rig_run(r, "a second hello", has_hellos, &(uint64_t){ 2 });
+	r->refuse = 0;
+	rig_run(r, "the end", rig_over, NULL);
+	assert_int_equal(rig_rank(r, 0)->status, 6);
+	finish(r);
 }
 
 static void a_daemon_may_ask_for_patience(void **state)
@@ -987,6 +1005,7 @@ int main(void)
 		T(a_process_that_cannot_die_is_named),
 		T(a_release_ends_everything_at_once),
 		T(a_job_nobody_wants_is_ended),
+		T(a_daemon_that_knows_the_job_late_is_forgiven),
 		T(a_daemon_may_ask_for_patience),
 		T(a_daemonized_child_goes_with_the_job),
 		T(a_daemonized_child_goes_without_cgroup),
