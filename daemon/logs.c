@@ -35,28 +35,25 @@ static void page_free(struct page *p)
 static int page_read(struct page *p, struct dvmd_spool_reader *r, uint64_t skip)
 {
 	Pb__Chunk *c = NULL;
-	uint64_t at = 0;
-	int rc;
+	int rc = skip ? dvmd_spool_reader_seek(r, skip) : 0;
 
+	if (rc < 0)
+		return rc;
 	p->msg.chunks = calloc(PAGE_CHUNKS, sizeof *p->msg.chunks);
 	if (!p->msg.chunks)
 		return -ENOMEM;
 	while (p->bytes < PAGE_BYTES && p->msg.n_chunks < PAGE_CHUNKS &&
-	       (rc = dvmd_spool_reader_next(r, &c)) == 1) {
-		if (at++ < skip) {
-			dvmi_pb_free(c);
-			continue;
-		}
+	       dvmd_spool_reader_next(r, &c) == 1) {
 		p->bytes += c->data.len + 32;
 		p->msg.chunks[p->msg.n_chunks++] = c;
 	}
-	p->msg.next = skip + p->msg.n_chunks;
+	p->msg.next = dvmd_spool_reader_at(r);
 	p->msg.more = p->bytes >= PAGE_BYTES || p->msg.n_chunks == PAGE_CHUNKS;
 	p->msg.truncated = dvmd_spool_reader_flags(r) & DVMD_SPOOL_TRUNCATED;
 	return 0;
 }
 
-/* The records of JOB on this node behind the first SKIP. No file is an empty page. */
+/* The records of JOB on this node from the place SKIP on. No file is an empty page. */
 static int local_page(struct dvmd *d, const Pb__JobRecord *r, uint64_t skip, struct page *p)
 {
 	char dir[512];
@@ -97,7 +94,7 @@ static void serve_page(struct dvmd_call *call, const Pb__LogsRequest *req, const
 struct source {
 	struct gather *g;
 	uint32_t node;
-	uint64_t next;	    /* records fetched */
+	uint64_t next;	    /* place in its file, as its node has told it */
 	Pb__LogsPage *page; /* being given out, or NULL */
 	size_t at;
 	bool asking;
