@@ -33,7 +33,7 @@ void dvmd_allow_destroy(struct dvmd_allow *a)
 
 	if (!a)
 		return;
-	HASH_ITER(hh, a->entries, e, tmp) {
+	HASH_ITER (hh, a->entries, e, tmp) {
 		HASH_DEL(a->entries, e);
 		free(e);
 	}

@@ -43,8 +43,8 @@ static int check_owner(int fd, const char *path, dvm_error_t *err)
 				      st.st_uid, geteuid());
 	if (st.st_mode & 077)
 		return dvmi_error_set(err, -EACCES,
-				      "%s: others may read this secret key (mode %04o): 'chmod 600' it, "
-				      "or remove it if it may have been copied",
+				      "%s: others may read this secret key (mode %04o): 'chmod "
+				      "600' it, or remove it if it may have been copied",
 				      path, st.st_mode & 07777);
 	return 0;
 }
@@ -82,7 +82,8 @@ static int read_keys(struct dvmd_keys *out, const char *path, dvm_error_t *err)
 	dvmd_keys_wipe(&keys);
 	if (rc == -EBADMSG)
 		return dvmi_error_set(err, rc,
-				      "%s: not a key of dvm: remove it to give this node a new identity",
+				      "%s: not a key of dvm: remove it to give this node a new "
+				      "identity",
 				      path);
 	return rc < 0 ? dvmi_error_code(err, rc, "%s", path) : 0;
 }
@@ -114,7 +115,8 @@ static int sync_directory(const char *path)
 
 /*
  * Whole under another name first, then linked to PATH, which fails if somebody was faster: a
- * reader finds a whole key or none, and never two different ones. 1, or 0 when it was there already.
+ * reader finds a whole key or none, and never two different ones. 1, or 0 when it was there
+ * already.
  */
 static int create(const char *path)
 {

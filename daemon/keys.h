@@ -25,7 +25,8 @@ struct dvmd_keys {
 /*
  * Reads the key pair in the file PATH: 0. Makes a fresh one when there is no such file: 1. The
  * directory must exist. When several processes start at once, all get the same pair.
- * -EACCES: others than its owner may read it, or it is not ours; -EBADMSG: it holds no key; -ENOSPC, ….
+ * -EACCES: others than its owner may read it, or it is not ours; -EBADMSG: it holds no key;
+ * -ENOSPC, ….
  */
 int dvmd_keys_load(struct dvmd_keys *out, const char *path, dvm_error_t *err);
 /* Overwrites the secret half. */

@@ -61,7 +61,7 @@ static bool is_self(const struct dvmd_transport *t, const uint8_t *key)
 	return !memcmp(key, t->public_key, DVMD_KEY_BYTES);
 }
 
-/* The part of an endpoint that names the other side; libzmq's events leave our side out at times. */
+/* The part of an endpoint that names the other side; some events of libzmq leave ours out. */
 static const char *remote_part(const char *endpoint)
 {
 	const char *semicolon = strrchr(endpoint, ';');
@@ -73,7 +73,7 @@ static struct dvmd_peer *find_endpoint(const struct dvmd_transport *t, const cha
 {
 	struct dvmd_peer *p, *tmp;
 
-	HASH_ITER(hh_route, t->peers.by_route, p, tmp)
+	HASH_ITER (hh_route, t->peers.by_route, p, tmp)
 		if (!strcmp(remote_part(p->endpoint), remote_part(endpoint)))
 			return p;
 	return NULL;
@@ -108,14 +108,13 @@ static int name_route(struct dvmd_transport *t, uint64_t route)
 	uint8_t name[DVMD_ROUTE_BYTES];
 
 	dvmd_frames_route(route, name);
-	return zmq_setsockopt(t->peers.socket, ZMQ_CONNECT_ROUTING_ID, name, sizeof name) < 0 ?
-		       -zmq_errno() :
-		       0;
+	int rc = zmq_setsockopt(t->peers.socket, ZMQ_CONNECT_ROUTING_ID, name, sizeof name);
+	return rc < 0 ? -zmq_errno() : 0;
 }
 
 static int open_connection(struct dvmd_transport *t, struct dvmd_peer *p)
 {
-	/* Only one daemon can listen there: what is still open to the same place is another's past. */
+	/* Only one daemon can listen there: what is still open to it is another's past. */
 	struct dvmd_peer *before = find_endpoint(t, p->endpoint);
 	if (before)
 		cut(t, before, -DVM_EPEERLOST);
@@ -143,8 +142,8 @@ static int connected(struct dvmd_transport *t, struct dvmd_peer *p)
 	return open_connection(t, p);
 }
 
-static int send_once(struct dvmd_transport *t, struct dvmd_peer *p,
-		     const struct dvmi_envelope *env, const void *body, size_t len)
+static int send_once(struct dvmd_transport *t, struct dvmd_peer *p, const struct dvmi_envelope *env,
+		     const void *body, size_t len)
 {
 	int rc = connected(t, p);
 
@@ -266,7 +265,7 @@ static void on_idle(uv_timer_t *h)
 	struct dvmd_transport *t = h->data;
 	struct dvmd_peer *p, *tmp;
 
-	HASH_ITER(hh_route, t->peers.by_route, p, tmp) {
+	HASH_ITER (hh_route, t->peers.by_route, p, tmp) {
 		uint64_t idle = uv_now(t->config.loop) - p->used;
 		if (idle >= (p->up ? DVMD_PEER_IDLE_MS : DVMD_PEER_VAIN_MS) &&
 		    !dvmd_pending_any(t, p->route))
@@ -322,7 +321,7 @@ void dvmd_peers_close(struct dvmd_transport *t)
 	struct dvmd_peers *ps = &t->peers;
 	struct dvmd_peer *p, *tmp;
 
-	HASH_ITER(hh, ps->by_id, p, tmp)
+	HASH_ITER (hh, ps->by_id, p, tmp)
 		forget(t, p);
 	if (ps->idle)
 		uv_close((uv_handle_t *)ps->idle, on_timer_closed);

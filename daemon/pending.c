@@ -113,7 +113,7 @@ void dvmd_pending_fail(struct dvmd_transport *t, uint64_t route, int code)
 {
 	struct dvmd_pending *p, *tmp;
 
-	HASH_ITER(hh, t->pending, p, tmp) {
+	HASH_ITER (hh, t->pending, p, tmp) {
 		if (p->route != route || p->code != -ETIMEDOUT)
 			continue;
 		p->code = code;
@@ -125,7 +125,7 @@ bool dvmd_pending_any(const struct dvmd_transport *t, uint64_t route)
 {
 	struct dvmd_pending *p, *tmp;
 
-	HASH_ITER(hh, t->pending, p, tmp)
+	HASH_ITER (hh, t->pending, p, tmp)
 		if (p->route == route)
 			return true;
 	return false;
@@ -135,7 +135,7 @@ void dvmd_pending_cancel_all(struct dvmd_transport *t)
 {
 	struct dvmd_pending *p, *tmp;
 
-	HASH_ITER(hh, t->pending, p, tmp) {
+	HASH_ITER (hh, t->pending, p, tmp) {
 		retire(p);
 		p->cb(-ECANCELED, dvm_strerror(-ECANCELED), 0, NULL, 0, p->arg);
 	}

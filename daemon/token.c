@@ -4,9 +4,9 @@
  *
  *   server key (32) | seed (16) | checksum (4)
  *
- * base32, since it survives being read out and typed, and a double click takes all of it. The number
- * in front is the version of the layout. The checksum finds typing errors; what makes a token
- * secret is its seed of 128 bits.
+ * base32, since it survives being read out and typed, and a double click takes all of it. The
+ * number in front is the version of the layout. The checksum finds typing errors; what makes a
+ * token secret is its seed of 128 bits.
  */
 #include <assert.h>
 #include <ctype.h>
@@ -149,8 +149,9 @@ int dvmd_token_parse(struct dvmd_token *out, const char *text, dvm_error_t *err)
 	if (good)
 		checksum(check, raw);
 	if (!good || memcmp(check, raw + CHECKED, CHECK_BYTES))
-		return dvmi_error_set(err, -EINVAL,
-				      "the token is damaged: a character is wrong: was it copied whole?");
+		return dvmi_error_set(
+			err, -EINVAL,
+			"the token is damaged: a character is wrong: was it copied whole?");
 	memcpy(out->server_key, raw, DVMD_KEYS_BYTES);
 	seed_keys(&out->keys, raw + DVMD_KEYS_BYTES);
 	sodium_memzero(raw, sizeof raw);

@@ -17,7 +17,7 @@
 	(ZMQ_EVENT_ACCEPT_FAILED | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |                           \
 	 ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL)
 #define SUBSYS	       "net"
-#define COMPLAINTS     8 /* records … */
+#define COMPLAINTS     8     /* records … */
 #define COMPLAINTS_MS  10000 /* … within this time */
 #define TOKEN_BODY_MAX (1u << 20)
 
@@ -137,8 +137,7 @@ static void malformed(struct dvmd_transport *t, struct dvmd_frames *f, const cha
 static void other_version(struct dvmd_transport *t, struct dvmd_frames *f,
 			  const struct dvmi_envelope *theirs)
 {
-	struct dvmi_envelope env =
-		dvmd_transport_envelope(t, DVMI_MSG_VERSION, DVMI_FLAG_REPLY, 0);
+	struct dvmi_envelope env = dvmd_transport_envelope(t, DVMI_MSG_VERSION, DVMI_FLAG_REPLY, 0);
 
 	t->stats.bad_version++;
 	dvmd_transport_complain(t, "%s speaks protocol %u (up to %u), we speak %u to %u",
@@ -250,8 +249,8 @@ static int open_router(struct dvmd_transport *t)
 		rc = dvmd_zmon_open(&t->monitor, t->zmq, t->config.loop, t->socket, EVENTS,
 				    ++t->monitors, on_event, t);
 	if (rc == 0)
-		rc = dvmi_zsource_open(&t->source, t->config.loop, t->socket,
-				       DVMD_TRANSPORT_BUDGET, take, t);
+		rc = dvmi_zsource_open(&t->source, t->config.loop, t->socket, DVMD_TRANSPORT_BUDGET,
+				       take, t);
 	return rc;
 }
 
@@ -268,8 +267,7 @@ static int bind_router(struct dvmd_transport *t)
 {
 	char name[DVMD_ZSOCK_ENDPOINT_MAX];
 
-	if (is_wildcard(t->address) ||
-	    !dvmd_zsock_bind_name(name, t->address, t->config.port))
+	if (is_wildcard(t->address) || !dvmd_zsock_bind_name(name, t->address, t->config.port))
 		return -EINVAL;
 	if (zmq_bind(t->socket, name) < 0)
 		return -zmq_errno();
@@ -320,7 +318,8 @@ static int explain(const struct dvmd_transport_config *config, int code, dvm_err
 		return dvmi_error_set(err, -EADDRNOTAVAIL, "this host has no address %s",
 				      config->address);
 	case -EINVAL:
-		return dvmi_error_set(err, code, "\"%s\" is not the numeric address of one interface",
+		return dvmi_error_set(err, code,
+				      "\"%s\" is not the numeric address of one interface",
 				      config->address);
 	default:
 		return dvmi_error_code(err, code, "cannot listen on %s port %u", config->address,
@@ -422,8 +421,7 @@ int dvmd_transport_request(struct dvmd_transport *t, uint32_t id, uint16_t type,
 void dvmd_transport_reply(struct dvmd_transport *t, struct dvmd_reply_to to, uint16_t type,
 			  const void *body, size_t len)
 {
-	struct dvmi_envelope env =
-		dvmd_transport_envelope(t, type, DVMI_FLAG_REPLY, to.request);
+	struct dvmi_envelope env = dvmd_transport_envelope(t, type, DVMI_FLAG_REPLY, to.request);
 
 	if (to.route)
 		answer(t, to.route, &env, body, len);

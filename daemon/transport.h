@@ -41,8 +41,8 @@ struct dvmd_reply_to {
 struct dvmd_transport_config {
 	uv_loop_t *loop;
 	struct dvmi_log *log;
-	const char *address; /* numeric; the only one we bind to */
-	uint16_t port; /* 0: any free one */
+	const char *address;			/* numeric; the only one we bind to */
+	uint16_t port;				/* 0: any free one */
 	const uint8_t *public_key, *secret_key; /* DVMD_KEY_BYTES each; copied */
 	/* A request or one-way message. The body is the transport's, valid during the call. */
 	void (*message)(const struct dvmd_sender *from, const struct dvmi_envelope *env,
@@ -79,7 +79,7 @@ int dvmd_transport_selftest(struct dvmd_transport *t, void (*cb)(int code, void 
  */
 int dvmd_transport_peer_set(struct dvmd_transport *t, uint32_t id, const uint8_t *key,
 			    const char *address, uint16_t port);
-/* Takes it off the allow-list; its connections are cut, its pending requests fail (-DVM_EPEERLOST). */
+/* Takes it off the allow-list, cuts its connections; its requests fail (-DVM_EPEERLOST). */
 void dvmd_transport_peer_drop(struct dvmd_transport *t, uint32_t id);
 /* Its daemon is known to be dead: drop the DEALER and fail its requests; the key stays allowed. */
 void dvmd_transport_peer_down(struct dvmd_transport *t, uint32_t id);
@@ -101,8 +101,8 @@ int dvmd_transport_send(struct dvmd_transport *t, uint32_t id, uint16_t type, co
  * peer_down), -DVM_EAUTH (the peer does not know our key, perhaps not yet), -DVM_EVERSION,
  * -DVM_EPROTO, -ECANCELED (destroy).
  */
-typedef void dvmd_reply_fn(int code, const char *text, uint16_t type, const uint8_t *body, size_t len,
-			   void *arg);
+typedef void dvmd_reply_fn(int code, const char *text, uint16_t type, const uint8_t *body,
+			   size_t len, void *arg);
 int dvmd_transport_request(struct dvmd_transport *t, uint32_t id, uint16_t type, const void *body,
 			   size_t len, uint64_t timeout_ns, dvmd_reply_fn *cb, void *arg);
 
@@ -128,7 +128,7 @@ struct dvmd_transport_stats {
 	uint64_t handshakes; /* that failed otherwise, as far as libzmq tells: garbage, too slow */
 	uint64_t malformed;  /* bad envelope, truncated or oversized */
 	uint64_t bad_version;
-	uint64_t dropped;    /* queue full or peer gone */
+	uint64_t dropped; /* queue full or peer gone */
 };
 void dvmd_transport_stats(const struct dvmd_transport *t, struct dvmd_transport_stats *out);
 

@@ -26,7 +26,7 @@
 #define DVMD_TRANSPORT_BUDGET 64 /* messages a socket may deliver in one turn of the loop */
 #define DVMD_PEER_IDLE_MS     (5 * 60 * 1000)
 #define DVMD_PEER_VAIN_MS     (15 * 1000) /* of attempts, after the last message */
-#define DVMD_PEER_RETRY_MS    100 /* after a refused handshake */
+#define DVMD_PEER_RETRY_MS    100	  /* after a refused handshake */
 
 /* The route of messages to ourselves: none that libzmq or we give to a connection. */
 #define DVMD_ROUTE_SELF (DVMD_ROUTE_SET | UINT64_C(0xff) << 32)

@@ -132,12 +132,11 @@ void dvmd_zap_close(struct dvmd_zap *zap)
 
 int dvmd_zap_user_key(const char *user, uint8_t key[DVMD_ZAP_KEY])
 {
-	size_t len;
+	const size_t chars = 2 * DVMD_ZAP_KEY;
+	size_t len = 0;
 
-	if (!user || strlen(user) != 2 * DVMD_ZAP_KEY)
+	if (!user || strlen(user) != chars)
 		return -EINVAL;
-	return sodium_hex2bin(key, DVMD_ZAP_KEY, user, 2 * DVMD_ZAP_KEY, NULL, &len, NULL) == 0 &&
-			       len == DVMD_ZAP_KEY ?
-		       0 :
-		       -EINVAL;
+	int rc = sodium_hex2bin(key, DVMD_ZAP_KEY, user, chars, NULL, &len, NULL);
+	return rc == 0 && len == DVMD_ZAP_KEY ? 0 : -EINVAL;
 }

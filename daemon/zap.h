@@ -14,8 +14,8 @@
 #include <stdint.h>
 #include <uv.h>
 
-#define DVMD_ZAP_KEY	32
-#define DVMD_ZAP_DOMAIN "dvm"
+#define DVMD_ZAP_KEY	       32
+#define DVMD_ZAP_DOMAIN	       "dvm"
 #define DVMD_ZAP_USER_PROPERTY "User-Id"
 
 struct dvmd_zap; /* incomplete */

@@ -47,7 +47,7 @@ static int connect_pair(struct dvmd_zmon *mon, void *zmq, int events, unsigned s
 	if (zmq_socket_monitor(mon->watched, name, events) < 0)
 		return -zmq_errno();
 	mon->socket = zmq_socket(zmq, ZMQ_PAIR);
-	/* No high-water mark: at one, libzmq's I/O thread would wait for us, and every peer for it. */
+	/* No high-water mark: at one, libzmq's I/O thread would wait, and every peer for it. */
 	if (!mon->socket || zmq_setsockopt(mon->socket, ZMQ_LINGER, &none, sizeof none) < 0 ||
 	    zmq_setsockopt(mon->socket, ZMQ_RCVHWM, &none, sizeof none) < 0 ||
 	    zmq_connect(mon->socket, name) < 0)

@@ -100,8 +100,8 @@ int dvmd_zsock_server(void *socket, const uint8_t *secret_key)
 
 	if (rc == 0)
 		rc = set_key(socket, ZMQ_CURVE_SECRETKEY, secret_key);
-	if (rc == 0 && zmq_setsockopt(socket, ZMQ_ZAP_DOMAIN, DVMD_ZAP_DOMAIN,
-				      strlen(DVMD_ZAP_DOMAIN)) < 0)
+	if (rc == 0 &&
+	    zmq_setsockopt(socket, ZMQ_ZAP_DOMAIN, DVMD_ZAP_DOMAIN, strlen(DVMD_ZAP_DOMAIN)) < 0)
 		rc = -zmq_errno();
 	return rc;
 }
@@ -134,8 +134,7 @@ static bool bracketed(char *out, size_t size, const char *address)
 
 	if (inet_pton(AF_INET, address, bin) == 1)
 		return snprintf(out, size, "%s", address) < (int)size;
-	if (inet_pton(AF_INET6, address, bin) == 1 &&
-	    inet_ntop(AF_INET6, bin, text, sizeof text))
+	if (inet_pton(AF_INET6, address, bin) == 1 && inet_ntop(AF_INET6, bin, text, sizeof text))
 		return snprintf(out, size, "[%s]", text) < (int)size;
 	return false;
 }

@@ -10,8 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define DVMD_ZSOCK_HWM		1024  /* messages queued for one peer, and from one */
-#define DVMD_ZSOCK_FAREWELL_MS	200   /* for what is queued when a node says goodbye */
+#define DVMD_ZSOCK_HWM		1024 /* messages queued for one peer, and from one */
+#define DVMD_ZSOCK_FAREWELL_MS	200  /* for what is queued when a node says goodbye */
 #define DVMD_ZSOCK_HANDSHAKE_MS 5000
 #define DVMD_ZSOCK_ENDPOINT_MAX 160
 

@@ -77,8 +77,8 @@ int dvmi_zsource_open(struct dvmi_zsource **out, uv_loop_t *loop, void *socket, 
 	if (!z)
 		return -ENOMEM;
 	*z = (struct dvmi_zsource){ .socket = socket, .budget = budget, .take = take, .arg = arg };
-	int rc = zmq_getsockopt(socket, ZMQ_FD, &fd, &len) < 0 ? -zmq_errno() :
-								   uv_poll_init(loop, &z->poll, fd);
+	int rc = zmq_getsockopt(socket, ZMQ_FD, &fd, &len) < 0 ? -zmq_errno()
+							       : uv_poll_init(loop, &z->poll, fd);
 	if (rc < 0) {
 		free(z);
 		return rc;

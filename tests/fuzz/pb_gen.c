@@ -38,7 +38,8 @@ static void put_bytes(struct dvmi_buf *b, struct dvmi_rng *rng, bool text)
 
 	pb_put_varint(b, n);
 	for (size_t i = 0; i < n; i++)
-		dvmi_buf_put_u8(b, (uint8_t)(text ? 'a' + dvmi_rng_below(rng, 26) : dvmi_rng_next(rng)));
+		dvmi_buf_put_u8(
+			b, (uint8_t)(text ? 'a' + dvmi_rng_below(rng, 26) : dvmi_rng_next(rng)));
 }
 
 static void put_nested(struct dvmi_buf *b, const ProtobufCMessageDescriptor *desc,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Stands in for libFuzzer: runs the target on each file of its corpus and on seeded mutations of it.
- * fuzz_NAME reads tests/fuzz/corpus/NAME below $DVM_SRC, or the files given as arguments. TAP.
+ * Stands in for libFuzzer: runs the target on each file of its corpus and on seeded mutations of
+ * it. fuzz_NAME reads tests/fuzz/corpus/NAME below $DVM_SRC, or the files given as arguments. TAP.
  */
 #include <dirent.h>
 #include <limits.h>

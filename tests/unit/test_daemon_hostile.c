@@ -64,11 +64,9 @@ static void raw_send(struct raw *r, const struct dvmi_envelope *env, const void 
 
 static struct dvmi_envelope good_envelope(uint16_t type, uint32_t request)
 {
-	return (struct dvmi_envelope){ .version = 1,
-				       .highest = 1,
-				       .type = type,
-				       .request = request,
-				       .view = 77 };
+	return (struct dvmi_envelope){
+		.version = 1, .highest = 1, .type = type, .request = request, .view = 77
+	};
 }
 
 struct raw_wait {
@@ -428,7 +426,8 @@ static int ask_fake(struct node *a, struct fake *f, uint64_t timeout)
 	uint64_t end = dvmi_clock_mono() + PATIENCE;
 
 	/* It may be held back for a moment after the last one. */
-	while (dvmd_transport_request(a->t, 2, DVMI_MSG_PROBE, "x", 1, timeout, on_answer, &w.ans) < 0 &&
+	while (dvmd_transport_request(a->t, 2, DVMI_MSG_PROBE, "x", 1, timeout, on_answer, &w.ans) <
+		       0 &&
 	       dvmi_clock_mono() < end)
 		turn_for(10 * DVMI_MSEC);
 	assert_true(wait_until(fake_answered, &w));
@@ -620,8 +619,8 @@ static int join_stranger(struct node *b, const char *words, size_t len, bool han
 
 	crypto_box_keypair(pk, sk);
 	s.listener = tcp_listener("127.0.7.3", &s.port);
-	assert_int_equal(dvmd_transport_join(b->t, "127.0.7.3", s.port, pk, pk, sk, NULL, 0, PATIENCE,
-					     on_answer, &s.ans),
+	assert_int_equal(dvmd_transport_join(b->t, "127.0.7.3", s.port, pk, pk, sk, NULL, 0,
+					     PATIENCE, on_answer, &s.ans),
 			 0);
 	uint64_t t0 = dvmi_clock_mono();
 	assert_true(wait_until(stranger_answered, &s));

@@ -103,7 +103,8 @@ static void somebody_elses_is_refused(void **state)
 
 static void what_is_no_key_is_refused(void **state)
 {
-	static const char hex[] = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+	static const char hex[] =
+		"00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 	static const char *const heads[] = { "", "dvm-secret-key-1", "dvm-secret-key-2 ",
 					     "-----BEGIN OPENSSH PRIVATE KEY-----\n" };
 	struct dvmd_keys k = { { 1 }, { 2 } }, before = k;
@@ -258,10 +259,18 @@ static void what_is_no_token_is_named(void **state)
 		const char *text;
 		int code;
 	} cases[] = {
-		{ "", -EINVAL },	   { "   ", -EINVAL },	      { "dvm", -EINVAL },
-		{ "dvm1", -EINVAL },	   { "dvm1-", -EINVAL },      { "192.168.1.1", -EINVAL },
-		{ "dvmx-abc", -EINVAL },   { "dvm-abc", -EINVAL },    { "token", -EINVAL },
-		{ "dvm2-abc", -DVM_EVERSION }, { "dvm12-", -DVM_EVERSION }, { "dvm1 -", -EINVAL },
+		{ "", -EINVAL },
+		{ "   ", -EINVAL },
+		{ "dvm", -EINVAL },
+		{ "dvm1", -EINVAL },
+		{ "dvm1-", -EINVAL },
+		{ "192.168.1.1", -EINVAL },
+		{ "dvmx-abc", -EINVAL },
+		{ "dvm-abc", -EINVAL },
+		{ "token", -EINVAL },
+		{ "dvm2-abc", -DVM_EVERSION },
+		{ "dvm12-", -DVM_EVERSION },
+		{ "dvm1 -", -EINVAL },
 	};
 	struct dvmd_token t;
 	dvm_error_t err;
@@ -277,7 +286,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(made_once_and_found_again, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(libzmq_derives_the_same_public_key, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(libzmq_derives_the_same_public_key, set_up,
+						tear_down),
 		cmocka_unit_test_setup_teardown(readable_by_others_is_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(somebody_elses_is_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_is_no_key_is_refused, set_up, tear_down),

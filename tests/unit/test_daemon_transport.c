@@ -60,9 +60,9 @@ static void a_node_may_speak_to_itself(void **state)
 	a.mute = true;
 	assert_int_equal(ask(&a, 1, DVMI_MSG_PROBE, 20 * DVMI_MSEC).code, -ETIMEDOUT);
 	ans = (struct answer){ 0 };
-	assert_int_equal(dvmd_transport_request(a.t, 1, DVMI_MSG_PROBE, NULL, 0, PATIENCE, on_answer,
-						&ans),
-			 0);
+	assert_int_equal(
+		dvmd_transport_request(a.t, 1, DVMI_MSG_PROBE, NULL, 0, PATIENCE, on_answer, &ans),
+		0);
 	dvmd_transport_peer_drop(a.t, 1);
 	assert_true(wait_until(answered, &ans));
 	assert_int_equal(ans.code, -DVM_EPEERLOST);
@@ -542,11 +542,9 @@ static int try_bind(const char *address, uint16_t port, dvm_error_t *err)
 {
 	uint8_t pk[32], sk[32];
 	struct dvmd_transport *t;
-	struct dvmd_transport_config config = { .loop = loop,
-						.address = address,
-						.port = port,
-						.public_key = pk,
-						.secret_key = sk };
+	struct dvmd_transport_config config = {
+		.loop = loop, .address = address, .port = port, .public_key = pk, .secret_key = sk
+	};
 
 	crypto_box_keypair(pk, sk);
 	int rc = dvmd_transport_create(&t, &config, err);

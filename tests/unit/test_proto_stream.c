@@ -110,7 +110,9 @@ static void turn_until_closed(struct end *e)
 
 static void put_frame(struct dvmi_buf *b, uint32_t request, const void *body, uint32_t len)
 {
-	struct dvmi_envelope env = { .version = 1, .highest = 1, .type = 0x200, .request = request };
+	struct dvmi_envelope env = {
+		.version = 1, .highest = 1, .type = 0x200, .request = request
+	};
 
 	dvmi_buf_put_u32(b, len);
 	dvmi_envelope_encode(&env, dvmi_buf_extend(b, DVMI_ENVELOPE_BYTES));
@@ -133,7 +135,9 @@ static void torn_byte_by_byte(void **state)
 	for (size_t i = 0; i < b.len; i++) {
 		raw_write(e, b.data + i, 1);
 		turn(e);
-		unsigned want = i + 1 >= b.len ? 3 : i + 1 >= 2 * HEADER + 5 ? 2 : i + 1 >= HEADER + 5;
+		unsigned want = i + 1 >= b.len		  ? 3
+				: i + 1 >= 2 * HEADER + 5 ? 2
+							  : i + 1 >= HEADER + 5;
 		assert_int_equal(e->messages, want);
 	}
 	assert_int_equal(e->env.request, 3);
@@ -416,7 +420,9 @@ static void credentials_are_the_kernels(void **state)
 static void messages_of_protobuf(void **state)
 {
 	struct end *e = *state;
-	struct dvmi_envelope env = { .type = DVMI_MSG_ERROR, .request = 3, .flags = DVMI_FLAG_REPLY };
+	struct dvmi_envelope env = { .type = DVMI_MSG_ERROR,
+				     .request = 3,
+				     .flags = DVMI_FLAG_REPLY };
 	Pb__Error msg = PB__ERROR__INIT, *back = NULL;
 	uint8_t in[256];
 
@@ -426,8 +432,8 @@ static void messages_of_protobuf(void **state)
 	turn(e);
 	ssize_t n = read(e->raw, in, sizeof in);
 	assert_true(n > (ssize_t)HEADER);
-	assert_int_equal(dvmi_pb_unpack(&pb__error__descriptor, in + HEADER, (size_t)n - HEADER, &back),
-			 0);
+	assert_int_equal(
+		dvmi_pb_unpack(&pb__error__descriptor, in + HEADER, (size_t)n - HEADER, &back), 0);
 	assert_int_equal(back->code, -2);
 	assert_string_equal(back->text, "no such thing");
 	dvmi_pb_free(back);

@@ -20,8 +20,8 @@ struct node {
 	uint8_t pk[32], sk[32];
 	struct dvmd_transport *t;
 	/* how it behaves */
-	bool mute;	   /* does not answer */
-	bool halt;	   /* destroys its transport inside the callback */
+	bool mute; /* does not answer */
+	bool halt; /* destroys its transport inside the callback */
 	/* what it has received */
 	unsigned messages;
 	uint32_t from, last_value;
