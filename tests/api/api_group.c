@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* dvm/group.h: wrong arguments first, then a group of one. Jobs of several: run-jobs.t. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <dvm/group.h>
+
+#include "tests/api/cm.h"
+
+static dvm_t *d;
+static dvm_group_t *w;
+
+static int open_handle(void **state)
+{
+	unsetenv("DVM_SHEPHERD");
+	int rc = dvm_open(&d, NULL, NULL);
+	w = dvm_world(d);
+	return rc;
+}
+
+static int close_handle(void **state)
+{
+	return dvm_close(d);
+}
+
+static void moving_arguments(void **state)
+{
+	char a[8], b[8];
+	size_t one = 1, zero = 0, two = 2;
+
+	assert_int_equal(dvm_barrier(NULL), -EINVAL);
+	assert_int_equal(dvm_bcast(NULL, a, 1, 0), -EINVAL);
+	assert_int_equal(dvm_bcast(w, NULL, 1, 0), -EINVAL);
+	assert_int_equal(dvm_bcast(w, a, 1, 1), -EINVAL);
+	assert_int_equal(dvm_bcast(w, a, 1, -1), -EINVAL);
+	assert_int_equal(dvm_gather(NULL, a, 1, b, 0), -EINVAL);
+	assert_int_equal(dvm_gather(w, NULL, 1, b, 0), -EINVAL);
+	assert_int_equal(dvm_gather(w, a, 1, NULL, 0), -EINVAL);
+	assert_int_equal(dvm_gather(w, a, 1, b, 1), -EINVAL);
+	assert_int_equal(dvm_gatherv(NULL, a, 1, b, &one, &zero, 0), -EINVAL);
+	assert_int_equal(dvm_gatherv(w, a, 1, b, NULL, &zero, 0), -EINVAL);
+	assert_int_equal(dvm_gatherv(w, a, 1, b, &one, NULL, 0), -EINVAL);
+	assert_int_equal(dvm_gatherv(w, a, 1, b, &two, &zero, 0), -EINVAL);
+	assert_int_equal(dvm_gatherv(w, a, 1, NULL, &one, &zero, 0), -EINVAL);
+	assert_int_equal(dvm_gatherv(w, a, 1, b, &one, &zero, 5), -EINVAL);
+	assert_int_equal(dvm_scatter(NULL, a, 1, b, 0), -EINVAL);
+	assert_int_equal(dvm_scatter(w, NULL, 1, b, 0), -EINVAL);
+	assert_int_equal(dvm_scatter(w, a, 1, NULL, 0), -EINVAL);
+	assert_int_equal(dvm_scatter(w, a, 1, b, -1), -EINVAL);
+	assert_int_equal(dvm_scatterv(NULL, a, &one, &zero, b, 1, 0), -EINVAL);
+	assert_int_equal(dvm_scatterv(w, a, NULL, &zero, b, 1, 0), -EINVAL);
+	assert_int_equal(dvm_scatterv(w, a, &one, NULL, b, 1, 0), -EINVAL);
+	assert_int_equal(dvm_scatterv(w, a, &two, &zero, b, 1, 0), -EINVAL);
+	assert_int_equal(dvm_scatterv(w, NULL, &one, &zero, b, 1, 0), -EINVAL);
+	assert_int_equal(dvm_allgather(NULL, a, 1, b), -EINVAL);
+	assert_int_equal(dvm_allgather(w, NULL, 1, b), -EINVAL);
+	assert_int_equal(dvm_allgather(w, a, 1, NULL), -EINVAL);
+	assert_int_equal(dvm_allgatherv(NULL, a, b, &one, &zero), -EINVAL);
+	assert_int_equal(dvm_allgatherv(w, a, b, NULL, &zero), -EINVAL);
+	assert_int_equal(dvm_allgatherv(w, a, b, &one, NULL), -EINVAL);
+	assert_int_equal(dvm_allgatherv(w, NULL, b, &one, &zero), -EINVAL);
+	assert_int_equal(dvm_allgatherv(w, a, NULL, &one, &zero), -EINVAL);
+	assert_int_equal(dvm_alltoall(NULL, a, 1, b), -EINVAL);
+	assert_int_equal(dvm_alltoall(w, NULL, 1, b), -EINVAL);
+	assert_int_equal(dvm_alltoall(w, a, 1, NULL), -EINVAL);
+	assert_int_equal(dvm_alltoallv(NULL, a, &one, &zero, b, &one, &zero), -EINVAL);
+	assert_int_equal(dvm_alltoallv(w, a, NULL, &zero, b, &one, &zero), -EINVAL);
+	assert_int_equal(dvm_alltoallv(w, a, &one, NULL, b, &one, &zero), -EINVAL);
+	assert_int_equal(dvm_alltoallv(w, a, &one, &zero, b, NULL, &zero), -EINVAL);
+	assert_int_equal(dvm_alltoallv(w, a, &one, &zero, b, &one, NULL), -EINVAL);
+	assert_int_equal(dvm_alltoallv(w, NULL, &one, &zero, b, &one, &zero), -EINVAL);
+	assert_int_equal(dvm_alltoallv(w, a, &one, &zero, b, &two, &zero), -EINVAL);
+}
+
+static void reducing_arguments(void **state)
+{
+	double a[2] = { 1, 2 }, b[2];
+
+	assert_int_equal(dvm_reduce(NULL, a, b, 2, DVM_DOUBLE, DVM_SUM, 0), -EINVAL);
+	assert_int_equal(dvm_reduce(w, NULL, b, 2, DVM_DOUBLE, DVM_SUM, 0), -EINVAL);
+	assert_int_equal(dvm_reduce(w, a, NULL, 2, DVM_DOUBLE, DVM_SUM, 0), -EINVAL);
+	assert_int_equal(dvm_reduce(w, a, b, 2, DVM_DOUBLE, DVM_SUM, 1), -EINVAL);
+	assert_int_equal(dvm_reduce(w, a, b, 2, (dvm_type_t)0, DVM_SUM, 0), -EINVAL);
+	assert_int_equal(dvm_reduce(w, a, b, 2, (dvm_type_t)11, DVM_SUM, 0), -EINVAL);
+	assert_int_equal(dvm_reduce(w, a, b, 2, DVM_DOUBLE, (dvm_op_t)0, 0), -EINVAL);
+	assert_int_equal(dvm_reduce(w, a, b, 2, DVM_DOUBLE, (dvm_op_t)10, 0), -EINVAL);
+	assert_int_equal(dvm_reduce(w, a, b, 2, DVM_DOUBLE, DVM_BAND, 0), -EINVAL);
+	assert_int_equal(dvm_allreduce(NULL, a, b, 2, DVM_DOUBLE, DVM_SUM), -EINVAL);
+	assert_int_equal(dvm_allreduce(w, NULL, b, 2, DVM_DOUBLE, DVM_SUM), -EINVAL);
+	assert_int_equal(dvm_allreduce(w, a, NULL, 2, DVM_DOUBLE, DVM_SUM), -EINVAL);
+	assert_int_equal(dvm_allreduce(w, a, b, SIZE_MAX, DVM_DOUBLE, DVM_SUM), -EINVAL);
+	assert_int_equal(dvm_allreduce(w, a, b, 2, DVM_FLOAT, DVM_BXOR), -EINVAL);
+	assert_int_equal(dvm_type_size((dvm_type_t)0), -EINVAL);
+	assert_int_equal(dvm_type_size((dvm_type_t)99), -EINVAL);
+}
+
+static void sizes_of_types(void **state)
+{
+	static const int want[] = { 1, 1, 2, 2, 4, 4, 8, 8, 4, 8 };
+
+	for (int t = DVM_INT8; t <= DVM_DOUBLE; t++)
+		assert_int_equal(dvm_type_size((dvm_type_t)t), want[t - 1]);
+}
+
+static void alone(void **state)
+{
+	double a[2] = { 1, 2 }, b[2] = { 0, 0 };
+	size_t n = sizeof a, zero = 0;
+
+	assert_int_equal(dvm_group_rank(w), 0);
+	assert_int_equal(dvm_group_size(w), 1);
+	assert_int_equal(dvm_barrier(w), 0);
+	assert_int_equal(dvm_bcast(w, a, sizeof a, 0), 0);
+	assert_int_equal(dvm_reduce(w, a, b, 2, DVM_DOUBLE, DVM_PROD, 0), 0);
+	assert_memory_equal(a, b, n);
+	assert_int_equal(dvm_allreduce(w, a, a, 2, DVM_DOUBLE, DVM_MAX), 0);
+	memset(b, 0, n);
+	assert_int_equal(dvm_gather(w, a, n, b, 0), 0);
+	assert_memory_equal(a, b, n);
+	memset(b, 0, n);
+	assert_int_equal(dvm_gatherv(w, a, n, b, &n, &zero, 0), 0);
+	assert_memory_equal(a, b, n);
+	memset(b, 0, n);
+	assert_int_equal(dvm_scatter(w, a, n, b, 0), 0);
+	assert_memory_equal(a, b, n);
+	memset(b, 0, n);
+	assert_int_equal(dvm_scatterv(w, a, &n, &zero, b, n, 0), 0);
+	assert_memory_equal(a, b, n);
+	memset(b, 0, n);
+	assert_int_equal(dvm_allgather(w, a, n, b), 0);
+	assert_memory_equal(a, b, n);
+	memset(b, 0, n);
+	assert_int_equal(dvm_allgatherv(w, a, b, &n, &zero), 0);
+	assert_memory_equal(a, b, n);
+	memset(b, 0, n);
+	assert_int_equal(dvm_alltoall(w, a, n, b), 0);
+	assert_memory_equal(a, b, n);
+	memset(b, 0, n);
+	assert_int_equal(dvm_alltoallv(w, a, &n, &zero, b, &n, &zero), 0);
+	assert_memory_equal(a, b, n);
+	assert_int_equal(dvm_bcast(w, NULL, 0, 0), 0);
+	assert_int_equal(dvm_allgather(w, NULL, 0, NULL), 0);
+	assert_int_equal(dvm_allreduce(w, NULL, NULL, 0, DVM_INT8, DVM_BOR), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(moving_arguments),
+		cmocka_unit_test(reducing_arguments),
+		cmocka_unit_test(sizes_of_types),
+		cmocka_unit_test(alone),
+	};
+	return cmocka_run_group_tests(tests, open_handle, close_handle);
+}
