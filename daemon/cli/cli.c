@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "daemon/cli/cli.h"
+#include "daemon/cli/dump.h"
 #include "libdvm/base/err.h"
 #include "libdvm/base/text.h"
 
@@ -167,49 +168,6 @@ static int show_version(void)
 	return 0;
 }
 
-/* --dump-options WHAT: for the build. WHAT is "completion", "man" or "man COMMAND". */
-static int dump_completion(void)
-{
-	const struct dvmi_opt_command *list[64];
-	const struct dvmi_opt_command *run = &cli_cmd_dvmrun.opt;
-	struct dvmi_buf b = { 0 };
-	size_t n = 0;
-
-	for (size_t i = 0; cli_commands[i] && n < 64; i++)
-		if (cli_commands[i]->family)
-			list[n++] = &cli_commands[i]->opt;
-	dvmi_opt_completion("dvm", list, n, &b);
-	dvmi_opt_completion("dvmrun", &run, 1, &b);
-	fwrite(b.data, 1, b.len, stdout);
-	int rc = b.err ? CLI_FAILED : 0;
-	dvmi_buf_free(&b);
-	return rc;
-}
-
-static int dump_manual(const char *word)
-{
-	struct dvmi_buf b = { 0 };
-
-	if (!strcmp(word, "dvmrun"))
-		dvmi_opt_manual(&cli_cmd_dvmrun.opt, &b);
-	for (size_t i = 0; cli_commands[i]; i++)
-		if (cli_commands[i]->family && !strcmp(word, "dvm"))
-			dvmi_opt_manual(&cli_commands[i]->opt, &b);
-	fwrite(b.data, 1, b.len, stdout);
-	int rc = b.err || !b.len ? CLI_FAILED : 0;
-	dvmi_buf_free(&b);
-	return rc;
-}
-
-static int dump_options(int argc, char **argv)
-{
-	if (argc == 1 && !strcmp(argv[0], "completion"))
-		return dump_completion();
-	if (argc == 2 && !strcmp(argv[0], "man"))
-		return dump_manual(argv[1]);
-	return CLI_USAGE;
-}
-
 /* The options in front of the command; *at is moved behind them. */
 static int global_options(struct cli *c, int argc, char **argv, int *at)
 {
@@ -223,7 +181,7 @@ static int global_options(struct cli *c, int argc, char **argv, int *at)
 		if (!strcmp(o, "--version") || !strcmp(o, "-V"))
 			return show_version();
 		if (!strcmp(o, "--dump-options"))
-			return dump_options(argc - *at - 1, argv + *at + 1);
+			return cli_dump(argc - *at - 1, argv + *at + 1);
 		if (!strncmp(o, "--machine=", 10))
 			value = o + 10;
 		else if (!strncmp(o, "-M", 2) && o[2])

@@ -28,19 +28,13 @@ enum {
 	CLI_OPT_MACHINE = 10000,
 };
 
-#define CLI_GENERAL_OPTIONS                                                                        \
-	{ CLI_OPT_MACHINE,                                                                         \
-	  'M',                                                                                     \
-	  "machine",                                                                               \
-	  NULL,                                                                                    \
-	  "NAME",                                                                                  \
-	  "General",                                                                               \
-	  "the machine to talk to (default: $DVM_MACHINE, else \"default\")",                      \
-	  NULL },                                                                                  \
-		{ DVMI_OPT_HELP, 'h', "help", NULL, NULL, NULL, "show this text", NULL },          \
-	{                                                                                          \
-		0                                                                                  \
-	}
+/* clang-format off */
+#define CLI_GENERAL_OPTIONS \
+	{ CLI_OPT_MACHINE, 'M', "machine", NULL, "NAME", "General", \
+	  "the machine that is meant (default: $DVM_MACHINE, else the one that runs here)", \
+	  "@machine" }, \
+	{ 0 }
+/* clang-format on */
 
 struct cli {
 	const char *program; /* in front of messages: "dvm" or "dvmrun" */

@@ -70,6 +70,7 @@ struct series {
 	char prefix[64];
 	unsigned d, last;
 	uint32_t slots;
+	uint64_t memory; /* bytes */
 	uint16_t port;
 };
 
@@ -87,6 +88,7 @@ static int find_series(const Pb__NodesReply *r, struct series *s, dvm_error_t *e
 			snprintf(s->prefix, sizeof s->prefix, "%.*s", (int)len, n->name);
 		s->d = d;
 		s->slots = n->slots;
+		s->memory = n->mem_total;
 		s->port = (uint16_t)n->port;
 		s->last = k > s->last ? k : s->last;
 		s->last = number > s->last ? number : s->last;
@@ -111,7 +113,8 @@ static int add_here(struct cli *c, const struct choice *choice, const Pb__NodesR
 			      .n = choice->nodes ? choice->nodes : 1,
 			      .d = s.d,
 			      .how = { .port = s.port,
-				       .slots = choice->slots ? choice->slots : s.slots },
+				       .slots = choice->slots ? choice->slots : s.slots,
+				       .memory = s.memory },
 			      .deadline = dvmi_clock_mono() + choice->timeout };
 	return cli_grow_here(c, &g);
 }

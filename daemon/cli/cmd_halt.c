@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Ends of nodes: dvm halt for all, dvm remove for one, dvm leave for this one. */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,6 +78,19 @@ static size_t sweep(const char *machine, const char *name)
 	return n;
 }
 
+/* Who is in the way. */
+static void name_jobs(struct cli *c)
+{
+	Pb__JobsRequest req = PB__JOBS_REQUEST__INIT;
+	cleanup_pb Pb__JobsReply *r = NULL;
+
+	if (cli_ask(c, DVMI_MSG_JOBS, &req, &pb__jobs_reply__descriptor, &r, NULL) < 0)
+		return;
+	for (size_t i = 0; i < r->n_jobs; i++)
+		cli_say(c, "job %" PRIu64 " of %s: %s", r->jobs[i]->id, r->jobs[i]->user,
+			r->jobs[i]->name);
+}
+
 static int halt(struct cli *c, bool force)
 {
 	Pb__HaltRequest req = PB__HALT_REQUEST__INIT;
@@ -92,8 +106,11 @@ static int halt(struct cli *c, bool force)
 		}
 	}
 	req.force = force;
-	if (cli_ask(c, DVMI_MSG_HALT, &req, NULL, NULL, &err) < 0)
+	if (cli_ask(c, DVMI_MSG_HALT, &req, NULL, NULL, &err) < 0) {
+		if (err.code == -EBUSY)
+			name_jobs(c);
 		return cli_fail(c, &err);
+	}
 	if (!wait_gone(c->machine, NULL))
 		return cli_failf(c, "machine %s is halting, but some of its daemons here still run",
 				 c->machine);

@@ -23,12 +23,11 @@ struct choice {
 
 enum { RANKS = 1, FOLLOW, OUTPUT, QUIET };
 
-#define OUTPUT_OPTION                                                                              \
-	{                                                                                          \
-		OUTPUT, 0, "output", NULL, "HOW", NULL,                                            \
-			"raw, lines, tag, json or dir=D, as of `dvm run`",                         \
-			"raw lines tag json dir="                                                  \
-	}
+/* clang-format off */
+#define OUTPUT_OPTION \
+	{ OUTPUT, 0, "output", NULL, "HOW", NULL, \
+	  "raw, lines, tag, json or dir=D, as of `dvm run`", "raw lines tag json dir=" }
+/* clang-format on */
 
 static const struct dvmi_opt logs_options[] = {
 	{ RANKS, 'r', "ranks", NULL, "LIST", "Output", "only of these ranks: 0-3,7", NULL },

@@ -24,5 +24,6 @@ const struct cli_command *const cli_commands[] = {
 	&cli_cmd_doctor,
 	&cli_cmd_log,
 	&cli_cmd_info,
+	&cli_cmd_complete,
 	NULL,
 };

@@ -191,9 +191,12 @@ int cli_conn_stream(struct cli_conn *c, enum dvmi_msg_type type, const void *req
 
 static int open_local(const struct cli *cli, struct cli_conn **out, dvm_error_t *err)
 {
-	cleanup_free char *path = cli_socket(cli, err);
+	dvm_error_t why;
+	cleanup_free char *path = cli_socket(cli, &why);
 
-	return path ? cli_conn_open(out, path, err) : err->code;
+	if (path)
+		return cli_conn_open(out, path, err);
+	return dvmi_error_set(err, why.code, "%s", why.text);
 }
 
 int cli_ask(const struct cli *cli, enum dvmi_msg_type type, const void *req,

@@ -124,21 +124,23 @@ static void check_drained(struct hold *h)
 		uv_timer_start(&h->drain, on_drain_timer, DRAIN_MS, DRAIN_MS);
 }
 
+/* One line: what happened to which job, and where its last words are, if there can be any. */
 static void report_failure(const struct hold *h)
 {
 	const char *text = h->ended->text;
 	int code = h->ended->exit_code;
+	char fallback[32], hint[48] = "";
 
 	if (h->die_of || (code == 0 && !*text))
 		return;
-	if (code == 0)
+	if (code == 0) {
 		say(h, "job %" PRIu64 ": %s", h->job, text);
-	else if (*text)
-		cli_say(h->cli, "job %" PRIu64 ": %s; see `dvm logs %" PRIu64 "`", h->job, text,
-			h->job);
-	else
-		cli_say(h->cli, "job %" PRIu64 ": exit code %d; see `dvm logs %" PRIu64 "`", h->job,
-			code, h->job);
+		return;
+	}
+	snprintf(fallback, sizeof fallback, "exit code %d", code);
+	if (h->started)
+		snprintf(hint, sizeof hint, "; see `dvm logs %" PRIu64 "`", h->job);
+	cli_say(h->cli, "job %" PRIu64 ": %s%s", h->job, *text ? text : fallback, hint);
 }
 
 static void on_sink_finished(void *arg)
@@ -355,9 +357,8 @@ static void on_accepted(const Pb__RunReply *r, void *arg)
 	}
 }
 
-static void on_started(struct hold *h)
+static void stop_waiting(struct hold *h)
 {
-	h->started = true;
 	uv_timer_stop(&h->notice);
 	uv_timer_stop(&h->launch);
 }
@@ -380,13 +381,14 @@ static void on_event(const Pb__JobEvent *e, void *arg)
 		on_phase(h, e->text);
 		break;
 	case PB__JOB_EVENT__KIND__STARTED:
-		on_started(h);
+		h->started = true;
+		stop_waiting(h);
 		break;
 	case PB__JOB_EVENT__KIND__WARNING:
 		say(h, "job %" PRIu64 ": %s", h->job, e->text);
 		break;
 	case PB__JOB_EVENT__KIND__ENDED:
-		on_started(h);
+		stop_waiting(h);
 		uv_timer_stop(&h->leave);
 		if (!h->ended)
 			h->ended = dvmi_pb_dup(e);

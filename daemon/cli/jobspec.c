@@ -51,165 +51,125 @@ enum id {
 #define BIND_WORDS   "auto none core numa thread"
 #define OUTPUT_WORDS "raw lines tag json dir="
 
+/* A row a line reads better than a field a line. */
+/* clang-format off */
+
 /* What both tables say in the same words. */
-#define COMMON_PLACEMENT                                                                           \
-	{ EXCLUDE, 0, "exclude", NULL, "LIST", NULL, "nodes that are not to be used", "@node" },   \
-		{ MEM_PER_RANK,                                                                    \
-		  0,                                                                               \
-		  "mem-per-rank",                                                                  \
-		  NULL,                                                                            \
-		  "SIZE",                                                                          \
-		  NULL,                                                                            \
-		  "memory each rank is promised and limited to (512M, 2G)",                        \
-		  NULL },                                                                          \
-	{                                                                                          \
-		EXCLUSIVE, 0, "exclusive", NULL, NULL, NULL,                                       \
-			"no other job on the nodes of this one", NULL                              \
-	}
-#define COMMON_RUN                                                                                 \
-	{ ENV,                                                                                     \
-	  'x',                                                                                     \
-	  "env",                                                                                   \
-	  NULL,                                                                                    \
-	  "VAR[=VALUE]",                                                                           \
-	  "The ranks' world",                                                                      \
-	  "set VAR for the ranks; the environment of this command goes to them anyway",            \
-	  NULL },                                                                                  \
-		{ WDIR,                                                                            \
-		  0,                                                                               \
-		  "wdir",                                                                          \
-		  "-wdir -wd",                                                                     \
-		  "DIR",                                                                           \
-		  NULL,                                                                            \
-		  "working directory of the ranks (default: the one here)",                        \
-		  "@dir" },                                                                        \
-		{ STDIN,                                                                           \
-		  'i',                                                                             \
-		  "stdin",                                                                         \
-		  "-stdin",                                                                        \
-		  "none|0|all",                                                                    \
-		  NULL,                                                                            \
-		  "which ranks read this command's input (default: 0)",                            \
-		  "none 0 all" },                                                                  \
-		{ OUTPUT,                                                                          \
-		  0,                                                                               \
-		  "output",                                                                        \
-		  NULL,                                                                            \
-		  "HOW",                                                                           \
-		  NULL,                                                                            \
-		  "raw, lines (whole lines), tag (lines behind \"[RANK] \"), json (an object a "   \
-		  "line) or "                                                                      \
-		  "dir=D (files D/rank.N.out and .err); default: raw to a terminal, else lines",   \
-		  OUTPUT_WORDS },                                                                  \
-		{ TIMEOUT,                                                                         \
-		  0,                                                                               \
-		  "timeout",                                                                       \
-		  "-timeout",                                                                      \
-		  "TIME",                                                                          \
-		  "How it runs",                                                                   \
-		  "end the job after TIME (90, 10m, 1h30m); exit code 124",                        \
-		  NULL },                                                                          \
-		{ LAUNCH_TIMEOUT,                                                                  \
-		  0,                                                                               \
-		  "launch-timeout",                                                                \
-		  NULL,                                                                            \
-		  "TIME",                                                                          \
-		  NULL,                                                                            \
-		  "give up when the ranks do not run after TIME",                                  \
-		  NULL },                                                                          \
-		{ KEEP_GOING,                                                                      \
-		  0,                                                                               \
-		  "keep-going",                                                                    \
-		  NULL,                                                                            \
-		  NULL,                                                                            \
-		  NULL,                                                                            \
-		  "a rank that fails does not end the others",                                     \
-		  NULL },                                                                          \
-		{ DETACH,                                                                          \
-		  'd',                                                                             \
-		  "detach",                                                                        \
-		  NULL,                                                                            \
-		  NULL,                                                                            \
-		  NULL,                                                                            \
-		  "print the job's id and leave; see `dvm attach`, `dvm logs`, `dvm wait`",        \
-		  NULL },                                                                          \
-		{ NAME, 0, "name", NULL, "NAME", NULL, "what the job is called in lists", NULL },  \
-		{ DRY_RUN,                                                                         \
-		  0,                                                                               \
-		  "dry-run",                                                                       \
-		  "-dry-run --do-not-launch -do-not-launch",                                       \
-		  NULL,                                                                            \
-		  NULL,                                                                            \
-		  "show where the ranks would go, start nothing",                                  \
-		  NULL },                                                                          \
-		{ REPORT_BINDINGS,                                                                 \
-		  0,                                                                               \
-		  "report-bindings",                                                               \
-		  "-report-bindings",                                                              \
-		  NULL,                                                                            \
-		  NULL,                                                                            \
-		  "say on stderr where each rank goes and what it is bound to",                    \
-		  NULL },                                                                          \
-	{                                                                                          \
-		QUIET, 'q', "quiet", "-quiet", NULL, NULL, "no notes and warnings, only errors",   \
-			NULL                                                                       \
-	}
+#define COMMON_PLACEMENT \
+	{ EXCLUDE, 0, "exclude", NULL, "LIST", NULL, "nodes that are not to be used", "@node" }, \
+	{ MEM_PER_RANK, 0, "mem-per-rank", NULL, "SIZE", NULL, \
+	  "memory each rank is promised and limited to (512M, 2G)", NULL }, \
+	{ EXCLUSIVE, 0, "exclusive", NULL, NULL, NULL, \
+	  "no other job on the nodes of this one", NULL }
+
+#define COMMON_RUN \
+	{ ENV, 'x', "env", NULL, "VAR[=VALUE]", "The ranks' world", \
+	  "set VAR for the ranks; the environment of this command goes to them anyway", NULL }, \
+	{ WDIR, 0, "wdir", NULL, "DIR", NULL, \
+	  "working directory of the ranks (default: the one here)", "@dir" }, \
+	{ STDIN, 'i', "stdin", NULL, "none|0|all", NULL, \
+	  "which ranks read this command's input (default: 0)", "none 0 all" }, \
+	{ OUTPUT, 0, "output", NULL, "HOW", NULL, \
+	  "raw, lines (whole lines), tag (lines behind \"[RANK] \"), json (an object a line) or " \
+	  "dir=D (files D/rank.N.out and .err); default: raw to a terminal, else lines", \
+	  OUTPUT_WORDS }, \
+	{ TIMEOUT, 0, "timeout", NULL, "TIME", "How it runs", \
+	  "end the job after TIME (90, 10m, 1h30m); exit code 124", NULL }, \
+	{ LAUNCH_TIMEOUT, 0, "launch-timeout", NULL, "TIME", NULL, \
+	  "give up when the ranks do not run after TIME", NULL }, \
+	{ KEEP_GOING, 0, "keep-going", NULL, NULL, NULL, \
+	  "a rank that fails does not end the others", NULL }, \
+	{ DETACH, 'd', "detach", NULL, NULL, NULL, \
+	  "print the job's id and leave; see `dvm attach`, `dvm logs`, `dvm wait`", NULL }, \
+	{ NAME, 0, "name", NULL, "NAME", NULL, "what the job is called in lists", NULL }, \
+	{ DRY_RUN, 0, "dry-run", NULL, NULL, NULL, \
+	  "show where the ranks would go, start nothing", NULL }, \
+	{ REPORT_BINDINGS, 0, "report-bindings", NULL, NULL, NULL, \
+	  "say on stderr where each rank goes and what it is bound to", NULL }, \
+	{ QUIET, 'q', "quiet", NULL, NULL, NULL, "no notes and warnings, only errors", NULL }
+
+/* Spellings of mpirun and mpiexec that are understood everywhere and listed nowhere. */
+#define UNLISTED(id, spellings, arg, words) { id, 0, NULL, spellings, arg, NULL, NULL, words }
+#define COMMON_UNLISTED \
+	UNLISTED(RANKS, "--np --n", "N", NULL), \
+	UNLISTED(PER_NODE, "--ppn -npernode --npernode -perhost", "K", NULL), \
+	UNLISTED(MAP_BY, "-map-by", "HOW", MAP_WORDS), \
+	UNLISTED(BIND_TO, "-bind-to", "WHAT", BIND_WORDS), \
+	UNLISTED(HOSTS, "--hosts -hosts", "LIST", "@node"), \
+	UNLISTED(HOSTFILE, "-hostfile -machinefile --machinefile", "FILE", "@file"), \
+	UNLISTED(OVERSUBSCRIBE, "-oversubscribe", NULL, NULL), \
+	UNLISTED(NO_OVERSUBSCRIBE, "-nooversubscribe", NULL, NULL), \
+	UNLISTED(WDIR, "-wdir -wd", "DIR", "@dir"), \
+	UNLISTED(STDIN, "-stdin", "none|0|all", "none 0 all"), \
+	UNLISTED(TIMEOUT, "-timeout", "TIME", NULL), \
+	UNLISTED(DRY_RUN, "-dry-run --do-not-launch -do-not-launch", NULL, NULL), \
+	UNLISTED(REPORT_BINDINGS, "-report-bindings", NULL, NULL), \
+	UNLISTED(TAG_OUTPUT, "-tag-output", NULL, NULL), \
+	UNLISTED(MCA, "-mca --gmca -gmca", "NAME VALUE", NULL), \
+	UNLISTED(GENV, "-env", "NAME VALUE", NULL), \
+	UNLISTED(IGNORED, "-allow-run-as-root -genvall -quiet", NULL, NULL)
 
 const struct dvmi_opt cli_run_options[] = {
-	{ RANKS, 'n', "ranks", "-np --np", "N", "Placement", "start N ranks (default: one a slot)",
+	{ RANKS, 'n', "ranks", "-np", "N", "Placement", "start N ranks (default: one a slot)",
 	  NULL },
 	{ NODES, 'N', "nodes", NULL, "N", NULL, "spread them over N nodes", NULL },
-	{ PER_NODE, 0, "per-node", "-ppn --ppn", "K", NULL, "K ranks on each node", NULL },
+	{ PER_NODE, 0, "per-node", "-ppn", "K", NULL, "K ranks on each node", NULL },
 	{ MAP_BY, 0, "map-by", NULL, "HOW", NULL,
 	  "fill the nodes one by one (slot, core, numa), deal ranks out in turn (node), or put K "
 	  "on each node or NUMA domain (ppr:K:node, ppr:K:numa)",
 	  MAP_WORDS },
 	{ BIND_TO, 0, "bind-to", NULL, "auto|none|core|numa|thread", NULL,
 	  "what each rank is bound to (default: what suits the placement)", BIND_WORDS },
-	{ HOSTS, 'H', "host", "-host --hosts", "LIST", NULL,
+	{ HOSTS, 'H', "host", NULL, "LIST", NULL,
 	  "nodes to use, with a number of slots where it is not their own: a,b:2,node[3-5]",
 	  "@node" },
-	{ HOSTFILE, 0, "hostfile", "-hostfile -machinefile --machinefile", "FILE", NULL,
+	{ HOSTFILE, 0, "hostfile", NULL, "FILE", NULL,
 	  "the same from a file, one a line: NAME slots=N", "@file" },
-	{ OVERSUBSCRIBE, 0, "oversubscribe", "-oversubscribe", NULL, NULL,
-	  "allow more ranks than slots", NULL },
+	{ OVERSUBSCRIBE, 0, "oversubscribe", NULL, NULL, NULL, "allow more ranks than slots",
+	  NULL },
 	COMMON_PLACEMENT,
 	COMMON_RUN,
-	{ TAG_OUTPUT, 0, "tag-output", "-tag-output", NULL, NULL, NULL, NULL },
+	UNLISTED(HOSTS, "-host", "LIST", "@node"),
+	UNLISTED(TAG_OUTPUT, "--tag-output", NULL, NULL),
+	UNLISTED(NO_OVERSUBSCRIBE, "--nooversubscribe", NULL, NULL),
+	UNLISTED(MCA, "--mca", "NAME VALUE", NULL),
+	UNLISTED(GENV, "--genv -genv", "NAME VALUE", NULL),
+	UNLISTED(IGNORED, "--allow-run-as-root", NULL, NULL),
+	COMMON_UNLISTED,
 	CLI_GENERAL_OPTIONS,
 };
 
 const struct dvmi_opt cli_dvmrun_options[] = {
-	{ RANKS, 'n', "np", "-np -c --n --ranks", "N", "Placement",
-	  "start N ranks (default: one a slot)", NULL },
-	{ PER_NODE, 'N', "npernode", "-npernode -ppn --ppn -perhost", "K", NULL,
-	  "K ranks on each node", NULL },
-	{ MAP_BY, 0, "map-by", "-map-by", "HOW", NULL,
+	{ RANKS, 'n', "np", "-np -c", "N", "Placement", "start N ranks (default: one a slot)",
+	  NULL },
+	{ PER_NODE, 'N', "npernode", "-ppn", "K", NULL, "K ranks on each node", NULL },
+	{ MAP_BY, 0, "map-by", NULL, "HOW", NULL,
 	  "slot, core, node, numa, ppr:K:node or ppr:K:numa; :oversubscribe may follow",
 	  MAP_WORDS },
-	{ BIND_TO, 0, "bind-to", "-bind-to", "none|core|numa|hwthread", NULL,
+	{ BIND_TO, 0, "bind-to", NULL, "none|core|numa|hwthread", NULL,
 	  "what each rank is bound to", "none core numa hwthread socket" },
-	{ HOSTS, 'H', "host", "-host -hosts --hosts", "LIST", NULL,
+	{ HOSTS, 'H', "host", "-host", "LIST", NULL,
 	  "nodes to use, with a number of slots where it is not their own: a,b:2", "@node" },
-	{ HOSTFILE, 'f', "hostfile", "-hostfile -machinefile --machinefile", "FILE", NULL,
+	{ HOSTFILE, 'f', "hostfile", NULL, "FILE", NULL,
 	  "the same from a file, one a line: NAME slots=N", "@file" },
-	{ OVERSUBSCRIBE, 0, "oversubscribe", "-oversubscribe", NULL, NULL,
-	  "allow more ranks than slots", NULL },
-	{ NO_OVERSUBSCRIBE, 0, "nooversubscribe", "-nooversubscribe", NULL, NULL,
-	  "do not (the default)", NULL },
+	{ OVERSUBSCRIBE, 0, "oversubscribe", NULL, NULL, NULL, "allow more ranks than slots",
+	  NULL },
+	{ NO_OVERSUBSCRIBE, 0, "nooversubscribe", NULL, NULL, NULL, "do not (the default)", NULL },
 	{ NODES, 0, "nodes", NULL, "N", NULL, "spread the ranks over N nodes", NULL },
 	COMMON_PLACEMENT,
 	COMMON_RUN,
-	{ TAG_OUTPUT, 'l', "tag-output", "-tag-output", NULL, NULL, "the same as --output tag",
-	  NULL },
-	{ MCA, 0, "mca", "-mca --gmca -gmca", "NAME VALUE", "Taken for mpirun's sake",
+	{ TAG_OUTPUT, 'l', "tag-output", NULL, NULL, NULL, "the same as --output tag", NULL },
+	{ MCA, 0, "mca", NULL, "NAME VALUE", "Taken for mpirun's sake",
 	  "for ranks that are Open MPI programs: OMPI_MCA_NAME=VALUE in their environment", NULL },
-	{ GENV, 0, "genv", "-genv -env --env-set", "NAME VALUE", NULL,
+	{ GENV, 0, "genv", "-genv", "NAME VALUE", NULL,
 	  "as MPICH's mpiexec has it: the same as -x NAME=VALUE", NULL },
-	{ IGNORED, 0, "allow-run-as-root", "-allow-run-as-root -genvall", NULL, NULL,
-	  "accepted and without effect", NULL },
+	{ IGNORED, 0, "allow-run-as-root", NULL, NULL, NULL, "accepted and without effect", NULL },
+	UNLISTED(RANKS, "--ranks", "N", NULL),
+	COMMON_UNLISTED,
 	CLI_GENERAL_OPTIONS,
 };
+
+/* clang-format on */
 
 /* ---- building the message: everything in it is malloc'ed, so dvmi_pb_free() frees it ---- */
 

@@ -67,7 +67,7 @@ done
 capture $dvm help run
 is "$out" "$($dvm run --help)" "dvm help run"
 
-$dvm --dump-options completion >"$tmp/completion"
+$dvm --dump-options completion dvm >"$tmp/completion"
 bash -n "$tmp/completion"
 ok "the completion is a script"
 
