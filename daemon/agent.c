@@ -219,12 +219,17 @@ static void flush_waiting(struct dvmd_share *s)
 
 /* ---- starting ---- */
 
+static struct dvmd_place place_of(const struct dvmd_agent *a, uint64_t job)
+{
+	return (struct dvmd_place){ .run_dir = a->d->setup.run_dir,
+				    .machine = a->d->setup.machine,
+				    .node = a->d->self,
+				    .job = job };
+}
+
 static bool sweep_pass(struct dvmd_agent *a, struct leftover *l)
 {
-	const struct dvmd_place place = { .run_dir = a->d->setup.run_dir,
-					  .machine = a->d->setup.machine,
-					  .node = a->d->self,
-					  .job = l->job };
+	const struct dvmd_place place = place_of(a, l->job);
 	int n = dvmd_sweep_job(&place);
 
 	if (n > 0 && ++l->passes < SWEEP_PASSES)
@@ -266,12 +271,19 @@ static void clean_up(struct dvmd_agent *a, uint64_t job)
 	uv_timer_start(&a->sweeper, on_sweeper, SWEEP_MS, SWEEP_MS);
 }
 
-/* The shepherd is dead. Its ranks died with it; what they had started is swept. */
-static void shepherd_dead(struct dvmd_share *s, const char *how)
+/*
+ * The shepherd is dead. Its ranks died with it; what they had started is swept. One that ended in
+ * ORDER has seen to that itself.
+ */
+static void shepherd_dead(struct dvmd_share *s, const char *how, bool order)
 {
 	struct dvmd_agent *a = s->agent;
+	const struct dvmd_place place = place_of(a, s->job);
 
-	clean_up(a, s->job);
+	if (order)
+		dvmd_sweep_tidy(&place);
+	else
+		clean_up(a, s->job);
 	if (s->released) {
 		share_remove(s);
 		return;
@@ -295,7 +307,7 @@ static void on_child_exit(int status, int signal, void *arg)
 		snprintf(how, sizeof how, "was killed by signal %d", signal);
 	else
 		snprintf(how, sizeof how, "ended with code %d", status);
-	shepherd_dead(s, how);
+	shepherd_dead(s, how, status == 0 && signal == 0 && is_final(s->status));
 }
 
 static const Pb__NodeShare *own_share(const struct dvmd *d, const Pb__Placement *p)
@@ -370,8 +382,10 @@ void dvmd_agent_shepherd_gone(struct dvmd_agent *a, struct dvmd_share *s)
 	s->stream = NULL;
 	s->hello_by = dvmi_clock_mono() + HELLO_TIMEOUT;
 	/* A child's end is told by the loop; of an older shepherd only the socket tells. */
-	if (!s->child && s->released)
+	if (!s->child && s->released) {
+		clean_up(a, s->job);
 		share_remove(s);
+	}
 }
 
 /* ---- messages ---- */
@@ -546,7 +560,7 @@ static void hello_missed(struct dvmd_share *s)
 		return;
 	}
 	dvmi_pb_free(st);
-	shepherd_dead(s, "is gone");
+	shepherd_dead(s, "is gone", false);
 }
 
 static int recover_record(const Pb__JobRecord *r, void *arg)

@@ -100,6 +100,11 @@ static void shepherd_hello(struct session *s, const struct dvmi_envelope *env, c
 	struct dvmd *d = s->clients->d;
 	dvm_error_t err = { 0 };
 
+	/* The jobs of before a restart are not known yet: the shepherd tries again. */
+	if (!d->ready) {
+		refuse(s, env->request, -EAGAIN, "this node is starting");
+		return;
+	}
 	s->share = dvmd_agent_hello(d->agent, s->stream, &s->cred, body, len, &err);
 	if (!s->share) {
 		refuse(s, env->request, err.code, err.text);

@@ -356,7 +356,7 @@ static void exec_shepherd(const struct rig_node *n, int fd, const char *const *o
 	char program[512], id[16];
 	size_t argc = 4;
 
-	snprintf(program, sizeof program, "%s/dvm-shepherd", getenv("DVM_BUILD"));
+	snprintf(program, sizeof program, "%s/daemon/dvm-shepherd", getenv("DVM_BUILD"));
 	snprintf(id, sizeof id, "%u", n->id);
 	argv[argc++] = id;
 	while (options && *options)
