@@ -15,6 +15,12 @@
 #include "libdvm/base/cleanup.h"
 #include "libdvm/base/err.h"
 
+/*
+ * Bytes that are allocated on the disk behind the last entry. What begins something (a job, a
+ * token, a member) must leave them free; what ends something may use them up, so that a full disk
+ * refuses new work but does not keep work that is done from being recorded.
+ */
+#define RESERVE	     (64 << 10)
 #define LONG_ENTRIES 4096
 #define LONG_BYTES   (16 << 20)
 
@@ -33,6 +39,42 @@ static int write_at(int fd, const uint8_t *p, size_t n, off_t at)
 		at += did;
 	}
 	return 0;
+}
+
+/* Blocks for N bytes from FROM on, without changing the size. 0 where it cannot be done, either. */
+static int allocate(int fd, off_t from, off_t n)
+{
+	int rc;
+
+	do
+		rc = fallocate(fd, FALLOC_FL_KEEP_SIZE, from, n) < 0 ? -errno : 0;
+	while (rc == -EINTR);
+	return rc == -EOPNOTSUPP || rc == -ENOSYS ? 0 : rc;
+}
+
+/* Room for an entry that ends at END and the reserve behind it; now and then, for more to come. */
+static int reserve_space(struct dvmd_clog *l, off_t end)
+{
+	off_t want = end + 2 * RESERVE;
+
+	if (end + RESERVE <= l->reserved)
+		return 0;
+	int rc = allocate(l->fd, l->size, want - l->size);
+	if (rc < 0) {
+		want = end + RESERVE;
+		rc = allocate(l->fd, l->size, want - l->size);
+	}
+	if (rc == 0)
+		l->reserved = want;
+	return rc;
+}
+
+static bool begins_something(const Pb__Command *cmd)
+{
+	return cmd->what_case == PB__COMMAND__WHAT_FOUNDING ||
+	       cmd->what_case == PB__COMMAND__WHAT_MEMBER_ADD ||
+	       cmd->what_case == PB__COMMAND__WHAT_TOKEN_ADD ||
+	       cmd->what_case == PB__COMMAND__WHAT_JOB_ADD;
 }
 
 static struct clog_entry *make_entry(uint64_t index, const void *data, uint32_t len)
@@ -84,6 +126,8 @@ static void take_back(struct dvmd_clog *l)
 {
 	if (ftruncate(l->fd, l->size) < 0 || fdatasync(l->fd) < 0)
 		l->broken = -errno;
+	l->reserved = 0; /* went with it */
+	reserve_space(l, l->size);
 }
 
 static int write_entry(struct dvmd_clog *l, const struct clog_entry *e)
@@ -119,34 +163,45 @@ static int check_append(const struct dvmd_clog *l, uint64_t index, size_t len, d
 
 /* What could not be read back would keep every later start from reading the log. */
 static int check_readable(const struct dvmd_clog *l, const void *command, size_t len,
-			  dvm_error_t *err)
+			  Pb__Command **cmd, dvm_error_t *err)
 {
-	cleanup_pb Pb__Command *cmd = NULL;
-
-	if (dvmi_pb_unpack(&pb__command__descriptor, command, len, &cmd) == 0)
+	if (dvmi_pb_unpack(&pb__command__descriptor, command, len, cmd) == 0)
 		return 0;
 	return dvmi_error_set(err, -DVM_EPROTO,
 			      "%s/" CLOG_NAME ": an entry of %zu bytes could not be read back",
 			      l->dir, len);
 }
 
+static int append(struct dvmd_clog *l, uint64_t index, const void *command, uint32_t len,
+		  bool begins)
+{
+	int rc = reserve_space(l, l->size + DVMD_CLOG_HEAD_BYTES + (off_t)len);
+
+	if (rc < 0 && begins)
+		return rc;
+	if (reserve_entry(l) < 0)
+		return -ENOMEM;
+	cleanup_free struct clog_entry *e = make_entry(index, command, len);
+	rc = e ? write_entry(l, e) : -ENOMEM;
+	if (rc == 0)
+		l->ent[l->n++] = take_ptr(e);
+	return rc;
+}
+
 int dvmd_clog_append(struct dvmd_clog *l, uint64_t index, const void *command, size_t len,
 		     dvm_error_t *err)
 {
+	cleanup_pb Pb__Command *cmd = NULL;
 	int rc = check_append(l, index, len, err);
 
 	if (rc == 0)
-		rc = check_readable(l, command, len, err);
+		rc = check_readable(l, command, len, &cmd, err);
 	if (rc < 0)
 		return rc;
-	rc = reserve_entry(l);
-	cleanup_free struct clog_entry *e =
-		rc == 0 ? make_entry(index, command, (uint32_t)len) : NULL;
-	rc = e ? write_entry(l, e) : -ENOMEM;
+	rc = append(l, index, command, (uint32_t)len, begins_something(cmd));
 	if (rc < 0)
 		return dvmi_error_code(err, rc, "%s/" CLOG_NAME ": cannot append entry %llu",
 				       l->dir, (unsigned long long)index);
-	l->ent[l->n++] = take_ptr(e);
 	return 0;
 }
 
@@ -184,6 +239,8 @@ static int install(struct dvmd_clog *l, const struct dvmi_buf *image)
 				   O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	int rc = fd < 0 ? -errno : write_at(fd, image->data, image->len, 0);
 
+	if (rc == 0)
+		rc = allocate(fd, (off_t)image->len, RESERVE);
 	if (rc == 0 && fsync(fd) < 0)
 		rc = -errno;
 	if (rc == 0 && renameat(l->dirfd, CLOG_NEW_NAME, l->dirfd, CLOG_NAME) < 0)
@@ -209,6 +266,7 @@ int dvmd_clog_write_snapshot(struct dvmd_clog *l, const struct dvmd_cstate *stat
 		close(l->fd);
 	l->fd = fd;
 	l->size = l->base = lseek(fd, 0, SEEK_END);
+	l->reserved = l->size + RESERVE;
 	l->first = dvmd_cstate_index(state) + 1;
 	forget_entries(l);
 	l->broken = 0;
@@ -272,8 +330,12 @@ static int open_locked(struct dvmd_clog *l, const char *dir, struct dvmd_cstate 
 		return rc;
 	unlinkat(l->dirfd, CLOG_NEW_NAME, 0); /* of a crash within install() */
 	l->fd = openat(l->dirfd, CLOG_NAME, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-	if (l->fd >= 0)
-		return dvmd_clog_load(l, state, err);
+	if (l->fd >= 0) {
+		rc = dvmd_clog_load(l, state, err);
+		if (rc == 0)
+			reserve_space(l, l->size); /* if it can be had */
+		return rc;
+	}
 	if (errno != ENOENT)
 		return dvmi_error_code(err, -errno, "%s/" CLOG_NAME, dir);
 	return create_log(l, state, err);

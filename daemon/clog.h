@@ -36,6 +36,9 @@ size_t dvmd_clog_cut(const struct dvmd_clog *l);
  * file is as before and the entry must not be applied. Where even going back to what was before
  * fails, the log takes no more entries until it is opened again. -EMSGSIZE above
  * DVMD_CLOG_ENTRY_MAX, -DVM_EPROTO for what is not a command that can be read back.
+ *
+ * Some space on the disk is held in reserve for commands that end or change something (states of
+ * jobs and members, removals): with -ENOSPC for those that add, hundreds of them still go.
  */
 int dvmd_clog_append(struct dvmd_clog *l, uint64_t index, const void *command, size_t len,
 		     dvm_error_t *err);

@@ -23,6 +23,7 @@ struct dvmd_clog {
 	char *dir;
 	int dirfd, lock_fd, fd;
 	off_t size;		 /* where the next record goes */
+	off_t reserved;		 /* blocks are allocated up to here */
 	off_t base;		 /* size of the snapshot */
 	uint64_t first;		 /* index behind the snapshot */
 	struct clog_entry **ent; /* entries first … first + n - 1 */

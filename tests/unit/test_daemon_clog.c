@@ -12,10 +12,15 @@
 
 /* The call number `at` of those wrapped below fails, with `code`; if `all`, those after it, too. */
 static struct {
-	bool armed, all, partial;
+	bool armed, all, partial, fired;
 	int at, code, calls;
 } faults;
 
+/* The disk has no blocks left but those that are allocated. */
+static bool no_room;
+
+int __real_fallocate(int fd, int mode, off_t at, off_t n);
+int __wrap_fallocate(int fd, int mode, off_t at, off_t n);
 ssize_t __real_pwrite(int fd, const void *p, size_t n, off_t at);
 int __real_fdatasync(int fd);
 int __real_fsync(int fd);
@@ -34,6 +39,7 @@ static bool faulty(void)
 	if (!faults.armed || call < faults.at || (call > faults.at && !faults.all))
 		return false;
 	errno = faults.code;
+	faults.fired = true;
 	return true;
 }
 
@@ -64,6 +70,15 @@ int __wrap_ftruncate(int fd, off_t size)
 	return faulty() ? -1 : __real_ftruncate(fd, size);
 }
 
+int __wrap_fallocate(int fd, int mode, off_t at, off_t n)
+{
+	if (no_room) {
+		errno = ENOSPC;
+		return -1;
+	}
+	return faulty() ? -1 : __real_fallocate(fd, mode, at, n);
+}
+
 int __wrap_renameat(int a, const char *from, int b, const char *to)
 {
 	return faulty() ? -1 : __real_renameat(a, from, b, to);
@@ -77,6 +92,7 @@ static void arm(int at, int code, bool all, bool partial)
 	faults.at = at;
 	faults.code = code;
 	faults.calls = 0;
+	faults.fired = false;
 }
 
 static void disarm(void)
@@ -121,6 +137,7 @@ static int teardown(void **state)
 	struct fixture *f = *state;
 
 	disarm();
+	no_room = false;
 	dvmd_clog_close(f->log);
 	dvmd_cstate_destroy(f->s);
 	tmpdir_remove(f->dir);
@@ -490,58 +507,100 @@ static void a_file_of_something_else_is_refused(void **state)
 	assert_int_equal(dvmd_clog_open(&f->log, f->dir, &f->s, &err), -ELOOP);
 }
 
+/* An append whose call number AT fails; whether there was such a call. */
+static bool append_with_fault(struct fixture *f, int at, int code, bool partial)
+{
+	size_t size = file_size(f->path);
+	uint64_t hash = dvmd_cstate_hash(f->s);
+	dvm_error_t err = { 0 };
+
+	arm(at, code, false, partial);
+	int rc = append(f, state_gen_next(&f->g, f->s), &err);
+	disarm();
+	if (!faults.fired || rc == 0) /* the reserve may be missed, if nothing begins */
+		return faults.fired;
+	assert_int_equal(rc, -code);
+	assert_non_null(strstr(err.text, f->path));
+	assert_int_equal(file_size(f->path), size);
+	assert_true(dvmd_cstate_hash(f->s) == hash);
+	append_some(f, 1);
+	hash = dvmd_cstate_hash(f->s);
+	reopen(f);
+	assert_int_equal(dvmd_clog_cut(f->log), 0);
+	assert_true(dvmd_cstate_hash(f->s) == hash);
+	return true;
+}
+
 /* Each call of an append fails once: nothing is applied, the file is as before, a retry works. */
 static void a_failed_append_leaves_no_trace(void **state)
 {
 	struct fixture *f = *state;
+	int at, most = 0;
 
 	append_some(f, 20);
-	for (int variant = 0; variant < 4; variant++) {
-		int code = variant & 1 ? -EIO : -ENOSPC, rc = code;
-		for (int at = 0; rc != 0; at++) {
-			size_t size = file_size(f->path);
-			uint64_t hash = dvmd_cstate_hash(f->s);
-			dvm_error_t err = { 0 };
+	for (int variant = 0; variant < 40; variant++) {
+		for (at = 0; append_with_fault(f, at, variant & 1 ? EIO : ENOSPC, variant & 2);
+		     at++)
 			assert_true(at < 10);
-			arm(at, -code, false, variant & 2);
-			rc = append(f, state_gen_next(&f->g, f->s), &err);
-			disarm();
-			if (rc == 0)
-				break;
-			assert_int_equal(rc, code);
-			assert_non_null(strstr(err.text, f->path));
-			assert_int_equal(file_size(f->path), size);
-			assert_true(dvmd_cstate_hash(f->s) == hash);
-			append_some(f, 1);
-			hash = dvmd_cstate_hash(f->s);
-			reopen(f);
-			assert_int_equal(dvmd_clog_cut(f->log), 0);
-			assert_true(dvmd_cstate_hash(f->s) == hash);
-		}
+		most = at > most ? at : most;
 	}
+	assert_true(most >= 2);
 }
 
-/* A disk that fails from some call on and for good: the log stops at once, and the next start
- * finds what was acknowledged, or one entry more that reached the disk all the same. */
+/* With a full disk nothing is begun, but what was begun can end. */
+static void a_full_disk_lets_work_end(void **state)
+{
+	struct fixture *f = *state;
+	struct state_gen *g = &f->g;
+	dvm_error_t err = { 0 };
+	int ended = 0;
+
+	assert_int_equal(append(f, state_gen_founding(g), NULL), 0);
+	assert_int_equal(append(f, state_gen_member(g, 1, 1), NULL), 0);
+	for (uint64_t id = 1; id <= 100; id++)
+		assert_int_equal(append(f, state_gen_job(g, id, 1, 1, 1), NULL), 0);
+	no_room = true;
+	uint64_t id = 101;
+	while (append(f, state_gen_job(g, id, 1, 1, 1), &err) == 0)
+		assert_true(++id < 2000); /* as far as room was allocated ahead */
+	assert_int_equal(err.code, -ENOSPC);
+	assert_int_equal(append(f, state_gen_token(g, 9, 1), NULL), -ENOSPC);
+	assert_int_equal(append(f, state_gen_member(g, 2, 2), NULL), -ENOSPC);
+	for (uint64_t k = 1; k <= 100; k++)
+		ended += append(f, state_gen_job_change(g, k, PB__JOB_STATE__JOB_DONE, 1, "why"),
+				NULL) == 0;
+	assert_int_equal(ended, 100);
+	/* No room for the snapshot and a reserve of its own: the log stays as it is. */
+	assert_int_equal(dvmd_clog_compact(f->log, f->s, NULL), -ENOSPC);
+	reopen(f);
+	no_room = false;
+	assert_int_equal(append(f, state_gen_job(g, id, 1, 1, 1), NULL), 0);
+}
+
+/*
+ * A disk that fails from some call on and for good: the log stops at once, and the next start
+ * finds what was acknowledged, or one entry more that reached the disk all the same.
+ */
 static void a_broken_disk_stops_the_log(void **state)
 {
 	struct fixture *f = *state;
-	int rc = -EIO;
 
 	append_some(f, 20);
-	for (int at = 0; rc != 0; at++) {
+	for (int at = 0, stopped = 0;; at++) {
 		uint64_t index = dvmd_cstate_index(f->s);
 		dvm_error_t err = { 0 };
 		assert_true(at < 10);
 		arm(at, EIO, true, true);
-		rc = append(f, state_gen_next(&f->g, f->s), &err);
-		if (rc == 0) {
-			disarm();
-			break;
-		}
+		/* One that begins nothing, so that it goes on without the reserve. */
+		int rc = append(f, state_gen_job_change(&f->g, 1, 1, 0, ""), &err);
 		disarm();
+		if (rc == 0) {
+			assert_true(stopped >= 2);
+			return;
+		}
 		assert_int_equal(append(f, state_gen_next(&f->g, f->s), &err), -EIO);
 		assert_non_null(strstr(err.text, "no more entries"));
+		stopped++;
 		reopen(f);
 		assert_in_range(dvmd_cstate_index(f->s), index, index + 1);
 		append_some(f, 1);
@@ -577,7 +636,7 @@ static void a_log_whose_name_may_be_lost_takes_no_entries(void **state)
 	struct fixture *f = *state;
 
 	append_some(f, 5);
-	arm(3, EIO, false, false); /* write, fsync, rename, fsync of the directory */
+	arm(4, EIO, false, false); /* write, allocate, fsync, rename, fsync of the directory */
 	assert_int_equal(dvmd_clog_compact(f->log, f->s, NULL), -EIO);
 	disarm();
 	assert_int_equal(append(f, state_gen_next(&f->g, f->s), NULL), -EIO);
@@ -604,6 +663,7 @@ int main(void)
 		with_log(zeros_and_garbage_behind_the_end_are_cut),
 		with_log(a_file_of_something_else_is_refused),
 		with_log(a_failed_append_leaves_no_trace),
+		with_log(a_full_disk_lets_work_end),
 		with_log(a_broken_disk_stops_the_log),
 		with_log(a_failed_compaction_leaves_the_log),
 		with_log(a_log_whose_name_may_be_lost_takes_no_entries),
