@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "daemon/portuser.h"
@@ -14,7 +15,7 @@
 #include "libdvm/proto/pb.h"
 
 #define EVENTS                                                                                     \
-	(ZMQ_EVENT_ACCEPT_FAILED | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |                           \
+	(ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_ACCEPT_FAILED | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |      \
 	 ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL)
 #define SUBSYS	       "net"
 #define COMPLAINTS     8     /* records … */
@@ -98,14 +99,14 @@ static const char *peer_address(struct dvmd_frames *f)
 }
 
 /*
- * Cuts the connection that F came by. libzmq has no call for it, but tells the descriptor; after
+ * Cuts a connection that was accepted. libzmq has no call for it, but tells the descriptor; after
  * the shutdown its I/O thread finds the stream closed. Should the connection have ended meanwhile
  * and the number be another's, the worst is that a peer must connect again.
  */
-static void cut(struct dvmd_frames *f)
+static void shut(int fd)
 {
-	int fd = zmq_msg_get(&f->env, ZMQ_SRCFD), listening = 0;
-	socklen_t len = sizeof listening;
+	socklen_t len = sizeof(int);
+	int listening = 0;
 
 	if (fd >= 0 && !getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) && !listening)
 		shutdown(fd, SHUT_RDWR);
@@ -196,7 +197,7 @@ static void receive(struct dvmd_transport *t, struct dvmd_frames *f)
 		t->stats.refused++;
 		dvmd_transport_complain(t, "cut %s: its key is not a member's any more",
 					peer_address(f));
-		cut(f);
+		shut(zmq_msg_get(&f->env, ZMQ_SRCFD));
 		return;
 	}
 	who = *found;
@@ -227,16 +228,35 @@ static int take(void *socket, void *arg)
 	return rc != 0;
 }
 
+/*
+ * Anybody can connect, so connections must not take the last descriptors: the daemon needs some to
+ * work, and the kernel gives the lowest number that is free, so a high one says how many are gone.
+ */
+static void on_accepted(struct dvmd_transport *t, int fd)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0 || (rlim_t)fd < files.rlim_cur / 4 * 3)
+		return;
+	dvmd_transport_complain(t, "too many connections: one has been closed");
+	shut(fd);
+}
+
 static void on_event(const struct dvmd_zmon_event *ev, void *arg)
 {
 	struct dvmd_transport *t = arg;
 
-	if (ev->event == ZMQ_EVENT_ACCEPT_FAILED) {
+	switch (ev->event) {
+	case ZMQ_EVENT_ACCEPTED:
+		on_accepted(t, (int)ev->value);
+		break;
+	case ZMQ_EVENT_ACCEPT_FAILED:
 		dvmd_transport_complain(t, "cannot accept a connection: %s",
 					dvm_strerror((int)ev->value));
-		return;
+		break;
+	default:
+		t->stats.handshakes++;
 	}
-	t->stats.handshakes++;
 }
 
 static int open_router(struct dvmd_transport *t)

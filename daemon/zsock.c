@@ -6,6 +6,7 @@
 #include <string.h>
 #include <zmq.h>
 
+#include "daemon/srcaddr.h"
 #include "daemon/zap.h"
 #include "daemon/zsock.h"
 #include "libdvm/proto/envelope.h"
@@ -159,7 +160,10 @@ bool dvmd_zsock_connect_name(char out[DVMD_ZSOCK_ENDPOINT_MAX], const char *sour
 
 	if (!bracketed(from, sizeof from, source) || !bracketed(to, sizeof to, address))
 		return false;
-	snprintf(out, DVMD_ZSOCK_ENDPOINT_MAX, "tcp://%s:0;%s:%u", from, to, port);
+	if (dvmd_srcaddr_is_default(source, address))
+		snprintf(out, DVMD_ZSOCK_ENDPOINT_MAX, "tcp://%s:%u", to, port);
+	else
+		snprintf(out, DVMD_ZSOCK_ENDPOINT_MAX, "tcp://%s:0;%s:%u", from, to, port);
 	return true;
 }
 

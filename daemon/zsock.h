@@ -32,7 +32,11 @@ void dvmd_zsock_close(void *socket, int linger_ms);
 
 /* "tcp://ADDRESS:PORT" to bind to (port 0: any); false when an address is not numeric. */
 bool dvmd_zsock_bind_name(char out[DVMD_ZSOCK_ENDPOINT_MAX], const char *address, uint16_t port);
-/* "tcp://SOURCE:0;ADDRESS:PORT": connects from our own address, not from one the kernel picks. */
+/*
+ * "tcp://SOURCE:0;ADDRESS:PORT": connects from our own address. Where the kernel would pick that one
+ * anyhow it is left out: libzmq lists all interfaces of the host whenever it resolves a
+ * source, and ends the process if it has no descriptor left for that.
+ */
 bool dvmd_zsock_connect_name(char out[DVMD_ZSOCK_ENDPOINT_MAX], const char *source,
 			     const char *address, uint16_t port);
 

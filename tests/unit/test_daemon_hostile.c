@@ -5,10 +5,15 @@
  * Whatever is done to it, the node must go on serving the peer that means well.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <zmq.h>
 
@@ -540,6 +545,127 @@ static void slow_handshakes_are_cut(void **state)
 	node_stop(&a);
 }
 
+static int open_descriptors(void)
+{
+	int n = 0;
+
+	for (int fd = 0; fd < 1024; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
+/* Another process that, once told to, holds CONNECTIONS to N until it is killed. */
+struct siege {
+	pid_t pid;
+	int go, ready;
+};
+
+static void prepare_siege(struct siege *s, const struct node *n, int connections)
+{
+	int go[2], ready[2];
+	char byte;
+
+	assert_int_equal(pipe(go) | pipe(ready), 0);
+	s->pid = fork();
+	if (s->pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (read(go[0], &byte, 1) != 1)
+			_exit(1);
+		for (int i = 0; i < connections; i++)
+			tcp_connect(n);
+		_exit(write(ready[1], "x", 1) != 1 || pause());
+	}
+	close(go[0]);
+	close(ready[1]);
+	s->go = go[1];
+	s->ready = ready[0];
+}
+
+static void lay_siege(struct siege *s)
+{
+	char byte;
+
+	assert_int_equal(write(s->go, "x", 1), 1);
+	assert_int_equal(read(s->ready, &byte, 1), 1);
+}
+
+static void end_siege(struct siege *s)
+{
+	kill(s->pid, SIGKILL);
+	assert_int_equal(waitpid(s->pid, NULL, 0), s->pid);
+	close(s->go);
+	close(s->ready);
+}
+
+static void limit_descriptors(rlim_t n)
+{
+	struct rlimit r;
+
+	getrlimit(RLIMIT_NOFILE, &r);
+	r.rlim_cur = n;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &r), 0);
+}
+
+static bool exhausted(void *arg)
+{
+	int fd = dup(0);
+
+	if (fd >= 0)
+		close(fd);
+	return fd < 0 && errno == EMFILE;
+}
+
+/* Whoever can connect can use up our descriptors; that must not end the node, nor its peers. */
+static void running_out_of_descriptors_is_survived(void **state)
+{
+	struct rlimit old;
+	struct siege s;
+	struct node a = { .id = 1, .address = "127.0.0.1" }, b;
+
+	/* An address that is the kernel's own choice, see daemon/zsock.h. */
+	crypto_box_keypair(a.pk, a.sk);
+	node_start(&a);
+	node_make(&b, 2);
+	node_introduce(&a, &b);
+	assert_int_equal(ask(&b, 1, DVMI_MSG_PROBE, PATIENCE).code, 0);
+	prepare_siege(&s, &a, 100);
+	getrlimit(RLIMIT_NOFILE, &old);
+	limit_descriptors((rlim_t)open_descriptors() + 10);
+	lay_siege(&s);
+	assert_true(wait_until(exhausted, NULL));
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(ask(&b, 1, DVMI_MSG_PROBE, PATIENCE).code, 0);
+	/* A connection that can perhaps not be made now is made later. */
+	ask(&a, 2, DVMI_MSG_PROBE, 200 * DVMI_MSEC);
+	end_siege(&s);
+	limit_descriptors(old.rlim_cur);
+	assert_well(&a);
+	turn_for(120 * DVMI_MSEC);
+	assert_int_equal(ask(&a, 2, DVMI_MSG_PROBE, PATIENCE).code, 0);
+	node_stop(&a);
+	node_stop(&b);
+}
+
+/* Connections stop being taken before the last descriptor is gone: the daemon has work to do. */
+static void connections_leave_descriptors_for_others(void **state)
+{
+	struct rlimit old;
+	struct siege s;
+	struct node a;
+
+	node_make(&a, 1);
+	prepare_siege(&s, &a, 100);
+	getrlimit(RLIMIT_NOFILE, &old);
+	limit_descriptors(4 * (rlim_t)open_descriptors());
+	lay_siege(&s);
+	turn_for(300 * DVMI_MSEC);
+	assert_false(exhausted(NULL));
+	end_siege(&s);
+	limit_descriptors(old.rlim_cur);
+	assert_well(&a);
+	node_stop(&a);
+}
+
 static struct answer join(struct node *b, const char *address, uint16_t port, const uint8_t *server,
 			  const uint8_t *pk, const uint8_t *sk)
 {
@@ -665,6 +791,8 @@ int main(void)
 		T(answers_that_break_the_protocol),
 		T(garbage_without_zeromq),
 		T(slow_handshakes_are_cut),
+		T(running_out_of_descriptors_is_survived),
+		T(connections_leave_descriptors_for_others),
 		T(a_join_says_why_it_failed),
 		T(a_join_to_something_else),
 	};
