@@ -192,8 +192,9 @@ static int up_here(struct cli *c, const struct choice *choice, uint64_t since)
 
 /* ---- with other hosts ---- */
 
-static int found_for_hosts(struct cli *c, const struct choice *choice, const char *peer,
-			   uint64_t deadline)
+/* Founds the machine on a real interface: the one named, or the one towards PEER. */
+static int found_on_network(struct cli *c, const struct choice *choice, const char *peer,
+			    uint64_t deadline)
 {
 	char address[CLI_ADDRESS_MAX], name[256] = "";
 	struct dvmd_paths paths;
@@ -212,6 +213,13 @@ static int found_for_hosts(struct cli *c, const struct choice *choice, const cha
 	return found(c, &how, deadline);
 }
 
+static int up_alone(struct cli *c, const struct choice *choice, uint64_t since)
+{
+	int rc = found_on_network(c, choice, NULL, since + choice->timeout);
+
+	return rc ? rc : conclude(c, choice, 1, since);
+}
+
 static int up_hosts(struct cli *c, const struct choice *choice, uint64_t since)
 {
 	struct dvmi_hostlist hosts = { 0 };
@@ -220,7 +228,7 @@ static int up_hosts(struct cli *c, const struct choice *choice, uint64_t since)
 
 	if (dvmi_hostlist_parse(&hosts, choice->hosts, &err) < 0)
 		return cli_fail(c, &err);
-	int rc = found_for_hosts(c, choice, hosts.names[0], deadline);
+	int rc = found_on_network(c, choice, hosts.names[0], deadline);
 	if (rc == 0)
 		rc = cli_grow_hosts(c, (const char *const *)hosts.names, hosts.n, choice->ssh,
 				    choice->interface, deadline);
@@ -314,6 +322,8 @@ static int up(struct cli *c, struct choice *choice)
 		rc = up_again(c, choice, &l, since);
 	} else if (choice->hosts) {
 		rc = up_hosts(c, choice, since);
+	} else if (choice->interface) {
+		rc = up_alone(c, choice, since);
 	} else {
 		choice->nodes = choice->nodes ? choice->nodes : 1;
 		rc = up_here(c, choice, since);
@@ -333,9 +343,10 @@ static int run(struct cli *c, const struct cli_command *cmd, int argc, char **ar
 
 	if (rc != CLI_GO)
 		return rc;
-	if (choice.hosts && choice.nodes) {
+	if (choice.nodes && (choice.hosts || choice.interface)) {
 		dvmi_error_set(&err, -EINVAL,
-			       "-n starts nodes on this host, -H on others: one of the two");
+			       "-n starts nodes on this host alone, -H and --interface are for "
+			       "machines of several");
 		return cli_usage(c, cmd, &err);
 	}
 	return up(c, &choice);
@@ -344,9 +355,10 @@ static int run(struct cli *c, const struct cli_command *cmd, int argc, char **ar
 const struct cli_command cli_cmd_up = {
 	.opt = { .name = "dvm up",
 		 .brief = "start a machine, here or with other hosts",
-		 .text = "Without -H all nodes are on this host, each a daemon with an address of "
-			 "its own "
-			 "in 127/8. Nodes of the machine that have died here are started again. "
+		 .text = "Without -H and --interface all nodes are on this host, each a daemon "
+			 "with "
+			 "an address of its own in 127/8. With --interface others can join: see "
+			 "`dvm token`. Nodes of the machine that have died here are started again. "
 			 "`dvm halt` ends it.",
 		 .options = options },
 	.family = "The machine",

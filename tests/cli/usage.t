@@ -38,7 +38,7 @@ refused '*--output and --detach*' run -d --output tag x
 refused '*/nonexistent*' run --hostfile /nonexistent x
 refused '*machine name "a/b"*' -M a/b nodes
 refused '*--frob comes before the command*' --frob nodes
-refused '*-n starts nodes on this host*' up -n 2 -H a
+refused '*-n starts nodes on this host alone*' up -n 2 -H a
 refused '*a token is needed*' join 10.0.0.1
 refused '*a port is a number*' join 10.0.0.1:x --token t
 refused '*is no signal*' signal FROB 1
