@@ -405,6 +405,23 @@ static void raise_priority(void)
 		setpriority(PRIO_PROCESS, 0, NICE);
 }
 
+/*
+ * A daemon of a large machine holds some hundred connections to peers and to shepherds. The soft
+ * limit it was started with is handed on: it is what ranks are to start with (shepherd/setup.c).
+ */
+static void raise_descriptors(void)
+{
+	struct rlimit files;
+	char soft[24];
+
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+		return;
+	snprintf(soft, sizeof soft, "%llu", (unsigned long long)files.rlim_cur);
+	setenv("DVMD_NOFILE", soft, 1);
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
+}
+
 /* ---- running ---- */
 
 static void on_started(struct dvmd *d, int code, const char *text)
@@ -489,6 +506,7 @@ static int serve(struct node *n, struct args *a, dvm_error_t *err)
 		return dvmi_error_code(err, rc, "log");
 	n->d.log.arg = n->d.ring;
 	raise_priority();
+	raise_descriptors();
 	rc = run(n, err);
 	/* A machine that was halted, or a node that never came to be, leaves nothing behind. */
 	if (n->d.halted || rc < 0)

@@ -61,6 +61,7 @@ static void quiet_stdio(void)
 
 static void raise_nofile(struct rlimit *was)
 {
+	const char *soft = getenv("DVMD_NOFILE"); /* before dvmd raised it for itself */
 	struct rlimit lim;
 
 	if (getrlimit(RLIMIT_NOFILE, was) < 0)
@@ -68,6 +69,9 @@ static void raise_nofile(struct rlimit *was)
 	lim = *was;
 	lim.rlim_cur = lim.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &lim);
+	if (soft && strtoull(soft, NULL, 10) < was->rlim_cur)
+		was->rlim_cur = strtoull(soft, NULL, 10);
+	unsetenv("DVMD_NOFILE");
 }
 
 void shep_setup_process(struct shep_setup *s)
