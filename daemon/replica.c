@@ -9,7 +9,6 @@
 #include "libdvm/base/clock.h"
 #include "libdvm/base/err.h"
 
-#define COMPACT_EVERY 4096	   /* entries between snapshots */
 #define FETCH_ENTRIES 1024	   /* in one answer */
 #define FETCH_BYTES   (4u << 20)
 #define FETCH_TIMEOUT (5 * DVMI_SEC)
@@ -34,7 +33,7 @@ static void compact_if_due(struct dvmd_replica *r)
 {
 	dvm_error_t err = { 0 };
 
-	if (dvmd_cstate_index(r->state) - dvmd_clog_first(r->log) < COMPACT_EVERY)
+	if (!dvmd_clog_is_long(r->log))
 		return;
 	/* A failure costs space, not safety: the long log is still whole. */
 	if (dvmd_clog_compact(r->log, r->state, &err) < 0)
