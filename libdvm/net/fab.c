@@ -659,21 +659,36 @@ static int fab_drain(struct dvmi_tport *t, uint32_t peer, bool dead)
 	return 0;
 }
 
+/* The descriptor that tells of events, -EAGAIN when there are some, -ENOTSUP without one. */
+static int event_fd(struct fab *f)
+{
+	struct fid *fids[1] = { &f->ep.cq->fid };
+
+	/* Timers of ours and packets that wait for the sink wake nobody. */
+	if (f->ep.wait_fd < 0 || f->nbroken || f->held.head)
+		return -ENOTSUP;
+	return fi_trywait(f->ep.fabric, fids, 1) == 0 ? f->ep.wait_fd : -EAGAIN;
+}
+
 static int fab_arm(struct dvmi_tport *t, struct pollfd *fds, int n)
 {
 	struct fab *f = fab_of(t);
-	enum state s = state_of(f);
+	int fd;
 
-	if (s == LOADED)
+	switch (state_of(f)) {
+	case LOADED:
 		return -EAGAIN;
-	if (s == UNUSED || s == FAILED)
+	case LOADING:
+		fd = f->loaded_fd;
+		break;
+	case READY:
+		fd = event_fd(f);
+		break;
+	default:
 		return 0;
-	int fd = s == LOADING ? f->loaded_fd : f->ep.wait_fd;
-	if (fd < 0 || n < 1 || f->nbroken || f->held.head)
-		return -ENOTSUP;
-	struct fid *fids[1] = { &f->ep.cq->fid };
-	if (s == READY && fi_trywait(f->ep.fabric, fids, 1) != 0)
-		return -EAGAIN;
+	}
+	if (fd < 0 || n < 1)
+		return fd < 0 ? fd : -ENOTSUP;
 	fds[0] = (struct pollfd){ .fd = fd, .events = POLLIN };
 	return 1;
 }
