@@ -2,7 +2,7 @@
 /*
  * The point-to-point protocol of one rank: eager and rendezvous messages, flow control and
  * failures, over any transport. Knows no sockets, no clock and no environment, so several of
- * them run in one process over fab_loop for tests. doc/design/0005-messages.md is its paper.
+ * them run in one process over fab_loop for tests. doc/design/0008-messages.md is its paper.
  *
  * Short messages are sent at once (EAGER), as long as what the receiver has not matched yet stays
  * below the credit of the pair; long ones, and short ones beyond the credit, are announced (RTS);
