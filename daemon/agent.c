@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <uthash.h>
@@ -20,9 +22,11 @@
 #define TICK_MS	      1000
 #define REPORT_EVERY  (5 * DVMI_SEC) /* a report is repeated so often, since it may be lost */
 #define HELLO_TIMEOUT (5 * DVMI_SEC) /* for shepherds of before our restart: they retry each second */
+#define STATUS_MAX    (4 << 20)     /* bytes */
 #define WAITING_MAX   (4u << 20)    /* bytes */
 #define SWEEP_MS      50
 #define SWEEP_PASSES  100	     /* 5 s; what survives that hangs in the kernel */
+#define RELEASED_MAX  (15 * DVMI_SEC) /* a shepherd that is still there then is stuck */
 #define STRAY_EVERY   30	     /* ticks between looks for directories of forgotten jobs */
 
 /* What came for a shepherd that is not (or not again) connected. */
@@ -47,6 +51,7 @@ struct dvmd_share {
 	size_t waiting_bytes;
 	uint64_t hello_by;	    /* without a stream: give up then */
 	uint64_t reported;
+	uint64_t released_at;
 	bool released;
 };
 
@@ -256,6 +261,7 @@ static void on_sweeper(uv_timer_t *t)
 		uv_timer_stop(t);
 }
 
+/* Kills what a job has left here, now and, where it takes time, a few times more. */
 static void clean_up(struct dvmd_agent *a, uint64_t job)
 {
 	struct leftover *l = calloc(1, sizeof *l);
@@ -285,7 +291,9 @@ static void shepherd_dead(struct dvmd_share *s, const char *how, bool order)
 	else
 		clean_up(a, s->job);
 	if (s->released) {
-		share_remove(s);
+		/* With a stream it is the session's, too: its end follows, and removes it. */
+		if (!s->stream)
+			share_remove(s);
 		return;
 	}
 	if (!is_final(s->status)) {
@@ -325,8 +333,9 @@ int dvmd_agent_launch(struct dvmd_agent *a, const uint8_t *body, size_t len, dvm
 	if (dvmi_pb_unpack(&pb__launch__descriptor, body, len, &l) < 0 || !l->spec ||
 	    !own_share(a->d, l->placement))
 		return dvmi_error_set(err, -DVM_EPROTO, "malformed launch");
-	if (find(a, l->job))
-		return 0; /* told twice */
+	const Pb__JobRecord *r = dvmd_cstate_job(dvmd_state(a->d), l->job);
+	if (find(a, l->job) || (r && r->state == PB__JOB_STATE__JOB_DONE))
+		return 0; /* told twice, or too late */
 	struct dvmd_share *s = share_add(a, l->job, l->spec, l->placement, l->origin);
 	if (!s)
 		return dvmi_error_code(err, -ENOMEM, "launch");
@@ -347,6 +356,11 @@ struct dvmd_share *dvmd_agent_hello(struct dvmd_agent *a, struct dvmi_stream *st
 		return NULL;
 	}
 	struct dvmd_share *s = find(a, h->job);
+	if (!a->d->ready || (!s && h->job >= dvmd_cstate_next_job(dvmd_state(a->d)))) {
+		dvmi_error_set(err, -EAGAIN, "this node does not know of job %llu yet",
+			       (unsigned long long)h->job);
+		return NULL;
+	}
 	if (!s || s->released) {
 		dvmi_error_set(err, -ENOENT, "job %llu is over", (unsigned long long)h->job);
 		return NULL;
@@ -362,7 +376,7 @@ struct dvmd_share *dvmd_agent_hello(struct dvmd_agent *a, struct dvmi_stream *st
 		return NULL;
 	}
 	if (s->stream) {
-		dvmi_error_set(err, -EBUSY, "job %llu has its shepherd",
+		dvmi_error_set(err, -EAGAIN, "job %llu has its shepherd",
 			       (unsigned long long)h->job);
 		return NULL;
 	}
@@ -390,10 +404,26 @@ void dvmd_agent_shepherd_gone(struct dvmd_agent *a, struct dvmd_share *s)
 
 /* ---- messages ---- */
 
+/* A shepherd runs as the job's user: it may speak for its own share only. */
+static bool speaks_for(const struct dvmd_share *s, uint16_t type, const uint8_t *body, size_t len)
+{
+	cleanup_pb Pb__Output *out = NULL;
+	cleanup_pb Pb__StdinAck *ack = NULL;
+	uint32_t self = s->agent->d->self;
+
+	if (type == DVMI_MSG_OUTPUT)
+		return dvmi_pb_unpack(&pb__output__descriptor, body, len, &out) == 0 &&
+		       out->job == s->job && out->node == self;
+	return dvmi_pb_unpack(&pb__stdin_ack__descriptor, body, len, &ack) == 0 &&
+	       ack->job == s->job && ack->node == self;
+}
+
 static void to_origin(struct dvmd_share *s, uint16_t type, const uint8_t *body, size_t len)
 {
 	struct dvmd *d = s->agent->d;
 
+	if (!speaks_for(s, type, body, len))
+		return;
 	if (s->origin == d->self)
 		dvmd_origin_to_client(d->origin, type, body, len);
 	else
@@ -460,6 +490,8 @@ static int on_release(struct dvmd_agent *a, const uint8_t *body, size_t len)
 	struct dvmd_share *s = find(a, ref->job);
 	if (!s)
 		return 0;
+	if (!s->released)
+		s->released_at = dvmi_clock_mono();
 	s->released = true;
 	to_shepherd(s, DVMI_MSG_JOB_RELEASE, body, len);
 	if (!s->stream && !s->child)
@@ -530,18 +562,31 @@ void dvmd_agent_from_origin(struct dvmd_agent *a, uint16_t type, const uint8_t *
 
 /* ---- after a restart, and time ---- */
 
-static Pb__JobStatus *read_status(const struct dvmd_share *s)
+/* The file is the user's: nothing in it or about it is taken on trust. */
+static int open_status(const struct dvmd_share *s, size_t *size)
 {
 	char path[512];
-	static const size_t max = 4u << 20;
-	Pb__JobStatus *st = NULL;
+	struct stat st;
 
 	snprintf(path, sizeof path, "%s/jobs/%llu/status", s->agent->d->setup.run_dir,
 		 (unsigned long long)s->job);
-	cleanup_file FILE *f = fopen(path, "re");
-	cleanup_free uint8_t *buf = f ? malloc(max) : NULL;
-	size_t n = buf ? fread(buf, 1, max, f) : 0;
-	if (!buf || dvmi_pb_unpack(&pb__job_status__descriptor, buf, n, &st) < 0)
+	cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) ||
+	    (st.st_uid != s->uid && st.st_uid != getuid()) || st.st_size > STATUS_MAX)
+		return -1;
+	*size = (size_t)st.st_size;
+	return take_fd(fd);
+}
+
+static Pb__JobStatus *read_status(const struct dvmd_share *s)
+{
+	size_t size = 0;
+	cleanup_fd int fd = open_status(s, &size);
+	cleanup_free uint8_t *buf = fd < 0 ? NULL : malloc(size + 1);
+	Pb__JobStatus *st = NULL;
+
+	if (!buf || read(fd, buf, size) != (ssize_t)size ||
+	    dvmi_pb_unpack(&pb__job_status__descriptor, buf, size, &st) < 0)
 		return NULL;
 	if (st->job == s->job)
 		return st;
@@ -577,17 +622,35 @@ void dvmd_agent_recover(struct dvmd_agent *a)
 	dvmd_cstate_each_job(dvmd_state(a->d), recover_record, a);
 }
 
+/* A shepherd that was told to go and has not: stopped by its user, or hung. */
+static void end_stuck(struct dvmd_share *s)
+{
+	dvmi_log(&s->agent->d->log, "job", LOG_WARNING, "job %llu: its shepherd is stuck: killed",
+		 (unsigned long long)s->job);
+	s->released_at = dvmi_clock_mono();
+	if (s->child)
+		dvmd_child_kill(s->child);
+	clean_up(s->agent, s->job);
+}
+
 static void tick_share(struct dvmd_share *s, uint64_t now)
 {
 	/* A share of before a restart stays when it is done elsewhere: the log has the last word. */
 	const Pb__JobRecord *r = dvmd_cstate_job(dvmd_state(s->agent->d), s->job);
 
-	if (!s->stream && !s->child && !s->released && now > s->hello_by)
+	if (s->released && now - s->released_at > RELEASED_MAX)
+		end_stuck(s);
+	else if (!s->stream && !s->child && !s->released && now > s->hello_by)
 		hello_missed(s);
 	else if (!s->stream && !s->child && r && r->state == PB__JOB_STATE__JOB_DONE)
 		share_remove(s);
 	else if (s->status && !s->released && now - s->reported > REPORT_EVERY)
 		report_share(s);
+}
+
+static bool in_use(uint64_t job, void *arg)
+{
+	return find(arg, job) != NULL;
 }
 
 static void on_tick(uv_timer_t *t)
@@ -601,7 +664,7 @@ static void on_tick(uv_timer_t *t)
 	HASH_ITER(hh, a->shares, s, tmp)
 		tick_share(s, now);
 	if (a->ticks++ % STRAY_EVERY == 0)
-		dvmd_child_remove_strays(a->d);
+		dvmd_child_remove_strays(a->d, in_use, a);
 }
 
 bool dvmd_agent_end_all(struct dvmd_agent *a)

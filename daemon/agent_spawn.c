@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,8 +41,15 @@ static void on_exit_status(uv_process_t *p, int64_t status, int signal)
 
 void dvmd_child_forget(struct dvmd_child *c)
 {
-	if (c)
-		c->cb = NULL;
+	if (!c)
+		return;
+	c->cb = NULL;
+	uv_close((uv_handle_t *)&c->process, on_closed);
+}
+
+void dvmd_child_kill(struct dvmd_child *c)
+{
+	uv_process_kill(&c->process, SIGKILL);
 }
 
 static int write_all(int fd, const void *p, size_t n)
@@ -136,8 +144,9 @@ static void remove_job_dir(int jobs, const char *name)
 	unlinkat(jobs, name, AT_REMOVEDIR);
 }
 
-void dvmd_child_remove_strays(struct dvmd *d)
+void dvmd_child_remove_strays(struct dvmd *d, bool (*in_use)(uint64_t job, void *arg), void *arg)
 {
+	uint64_t next = dvmd_cstate_next_job(dvmd_state(d));
 	char path[512];
 	struct dirent *e;
 
@@ -146,7 +155,9 @@ void dvmd_child_remove_strays(struct dvmd *d)
 	while (dir && (e = readdir(dir))) {
 		char *end;
 		uint64_t job = strtoull(e->d_name, &end, 10);
-		if (!*end && job && !dvmd_cstate_job(dvmd_state(d), job))
+		/* A job's directory may be there before the log's news of it. */
+		if (!*end && job && job < next && !dvmd_cstate_job(dvmd_state(d), job) &&
+		    !in_use(job, arg))
 			remove_job_dir(dirfd(dir), e->d_name);
 	}
 }

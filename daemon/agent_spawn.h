@@ -23,7 +23,13 @@ int dvmd_child_spawn(struct dvmd_child **out, struct dvmd *d, const uint8_t *lau
 /* No callback any more; the process goes on. NULL is allowed. */
 void dvmd_child_forget(struct dvmd_child *c);
 
-/* Removes the directories under RUN_DIR/jobs whose job the cluster state has forgotten. */
-void dvmd_child_remove_strays(struct dvmd *d);
+/* SIGKILL, for one that does not end by itself. */
+void dvmd_child_kill(struct dvmd_child *c);
+
+/*
+ * Removes the directories under RUN_DIR/jobs whose job the cluster state has forgotten and that
+ * IN_USE does not speak for.
+ */
+void dvmd_child_remove_strays(struct dvmd *d, bool (*in_use)(uint64_t job, void *arg), void *arg);
 
 #endif

@@ -73,6 +73,9 @@ void dvmd_call_answer(struct dvmd_call **call, uint16_t type, const void *msg)
 		dvmi_pb_pack(&b, msg);
 	if (b.err)
 		dvmd_call_error(call, b.err, "out of memory");
+	else if (b.len > DVMI_BODY_MAX)
+		dvmd_call_error(call, -EMSGSIZE, "the answer has %zu bytes, too many for one message",
+				b.len);
 	else
 		dvmd_call_raw(call, type, b.data, b.len);
 	dvmi_buf_free(&b);
@@ -111,7 +114,9 @@ static void on_forward_answer(int code, const char *text, uint16_t type, const u
 {
 	struct dvmd_call *call = arg;
 
-	if (code == -DVM_EPEERLOST || code == -ETIMEDOUT || code == -ENOENT)
+	/* Said by the wires, not by the leader. */
+	if (type != DVMI_MSG_ERROR &&
+	    (code == -DVM_EPEERLOST || code == -ETIMEDOUT || code == -ENOENT))
 		dvmd_call_error(&call, -DVM_ENOQUORUM, "the machine's leader does not answer (%s)",
 				dvm_strerror(code));
 	else if (code < 0)
@@ -149,6 +154,9 @@ void dvmd_call_dispatch(struct dvmd_call *call, const uint8_t *body, size_t len)
 		dvmd_call_error(&call, -DVM_EPROTO, "unknown request %#x", call->type);
 	else if (!d->ready && call->type != DVMI_MSG_INFO && call->type != DVMI_MSG_LOG)
 		dvmd_call_error(&call, -EAGAIN, "this node is still joining the machine");
+	else if (call->type == DVMI_MSG_ATTACH && call->session &&
+		 dvmd_origin_is_held(d->origin, body, len))
+		dvmd_call_error(&call, -EBUSY, "another dvm holds the job");
 	else if (handlers[i].at_leader && !dvmd_leads(d))
 		dvmd_call_forward(call, DVMD_LEADER, body, len);
 	else

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <sodium.h>
 #include <uthash.h>
 #include <utlist.h>
 
@@ -258,7 +259,9 @@ int dvmd_cast_create(struct dvmd_cast **out, struct dvmd *d, uint32_t life)
 		return -ENOMEM;
 	c->d = d;
 	dvmd_bcast_conf_init(&conf);
-	int rc = dvmd_bcast_create(&c->engine, &conf, d->self, (uint64_t)life << 32);
+	/* An operation must not be taken for one of an earlier life, even if lives are miscounted. */
+	uint64_t first = (uint64_t)life << 32 | randombytes_random();
+	int rc = dvmd_bcast_create(&c->engine, &conf, d->self, first);
 	if (rc < 0) {
 		free(c);
 		return rc;

@@ -17,7 +17,9 @@
 #include "daemon/origin.h"
 #include "libdvm/base/err.h"
 
-#define BACKLOG 512
+#define BACKLOG	   512
+#define PAUSE_MS   100
+#define QUEUED_MAX (8u << 20) /* bytes; who leaves so much unread may ask for nothing more */
 
 struct session {
 	UT_hash_handle hh;
@@ -35,6 +37,8 @@ struct dvmd_clients {
 	int fd;
 	uint64_t next_id;
 	struct session *sessions;
+	uv_timer_t pause; /* while there are no descriptors for more */
+	int handles;
 };
 
 static struct session *find(struct dvmd_clients *c, uint64_t id)
@@ -145,6 +149,8 @@ static void on_message(struct dvmi_stream *stream, const struct dvmi_envelope *e
 	struct session *s = arg;
 	struct dvmd *d = s->clients->d;
 
+	if (dvmi_stream_queued(stream) > QUEUED_MAX)
+		dvmi_stream_pause(stream);
 	if (s->share)
 		dvmd_agent_message(d->agent, s->share, env, body, len);
 	else if (env->type == DVMI_MSG_SHEPHERD_HELLO)
@@ -153,6 +159,11 @@ static void on_message(struct dvmi_stream *stream, const struct dvmi_envelope *e
 		dvmd_origin_from_client(d->origin, s->id, env->type, body, len);
 	else
 		start_call(s, env, body, len);
+}
+
+static void on_drained(struct dvmi_stream *stream, void *arg)
+{
+	dvmi_stream_resume(stream);
 }
 
 static void on_closed(struct dvmi_stream *stream, int code, void *arg)
@@ -165,7 +176,9 @@ static void on_closed(struct dvmi_stream *stream, int code, void *arg)
 	session_end(s);
 }
 
-static const struct dvmi_stream_ops session_ops = { .message = on_message, .closed = on_closed };
+static const struct dvmi_stream_ops session_ops = { .message = on_message,
+						    .closed = on_closed,
+						    .drained = on_drained };
 
 static void name_user(struct session *s)
 {
@@ -201,6 +214,8 @@ static void session_new(struct dvmd_clients *c, int fd)
 	HASH_ADD(hh, c->sessions, id, sizeof s->id, s);
 }
 
+static void on_pause_over(uv_timer_t *t);
+
 static void on_connection(uv_poll_t *h, int status, int events)
 {
 	struct dvmd_clients *c = h->data;
@@ -208,6 +223,19 @@ static void on_connection(uv_poll_t *h, int status, int events)
 
 	while ((fd = accept4(c->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0)
 		session_new(c, fd);
+	if (errno == EMFILE || errno == ENFILE) {
+		dvmi_log(&c->d->log, "client", LOG_WARNING, "%s: clients have to wait",
+			 strerror(errno));
+		uv_poll_stop(&c->listener);
+		uv_timer_start(&c->pause, on_pause_over, PAUSE_MS, 0);
+	}
+}
+
+static void on_pause_over(uv_timer_t *t)
+{
+	struct dvmd_clients *c = t->data;
+
+	uv_poll_start(&c->listener, UV_READABLE, on_connection);
 }
 
 static int listen_at(const char *dir, dvm_error_t *err)
@@ -245,7 +273,9 @@ int dvmd_clients_create(struct dvmd_clients **out, struct dvmd *d, dvm_error_t *
 		return rc;
 	}
 	uv_poll_init(d->loop, &c->listener, c->fd);
-	c->listener.data = c;
+	uv_timer_init(d->loop, &c->pause);
+	c->listener.data = c->pause.data = c;
+	c->handles = 2;
 	uv_poll_start(&c->listener, UV_READABLE, on_connection);
 	*out = c;
 	return 0;
@@ -255,6 +285,8 @@ static void on_listener_closed(uv_handle_t *h)
 {
 	struct dvmd_clients *c = h->data;
 
+	if (--c->handles)
+		return;
 	close(c->fd);
 	free(c);
 }
@@ -272,4 +304,5 @@ void dvmd_clients_destroy(struct dvmd_clients *c)
 		free(s);
 	}
 	uv_close((uv_handle_t *)&c->listener, on_listener_closed);
+	uv_close((uv_handle_t *)&c->pause, on_listener_closed);
 }

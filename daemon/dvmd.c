@@ -18,6 +18,7 @@
 #include "daemon/dvmd.h"
 #include "daemon/lead.h"
 #include "daemon/live.h"
+#include "daemon/logs.h"
 #include "daemon/origin.h"
 #include "daemon/replica.h"
 #include "daemon/roster.h"
@@ -85,8 +86,9 @@ static void on_leader_message(struct dvmd *d, uint16_t type, const uint8_t *body
 	case DVMI_MSG_JOB_EVENT:
 		dvmd_origin_to_client(d->origin, type, body, len);
 		break;
-	case DVMI_MSG_HALT_NODES:
+	case DVMI_MSG_HALT_NODES: /* to one node alone: it is being removed */
 		dvmd_transport_reply(d->wire, reply, DVMI_MSG_OK, NULL, 0);
+		d->removed = true;
 		dvmd_stop(d, true);
 		break;
 	default:
@@ -169,6 +171,7 @@ static void forget_member(struct dvmd *d, uint32_t id)
 {
 	if (id == d->self && d->ready) {
 		dvmi_log(&d->log, "member", LOG_NOTICE, "this node was removed from the machine");
+		d->removed = true;
 		dvmd_stop(d, true);
 		return;
 	}
@@ -340,11 +343,17 @@ static void on_joined(int code, const char *text, uint16_t type, const uint8_t *
 	if (code == 0 && (dvmi_pb_unpack(&pb__join_reply__descriptor, body, len, &r) < 0 ||
 			  !r->state || !r->id))
 		code = -DVM_EPROTO;
+	const Pb__Member *self = dvmd_cstate_member_by_key(dvmd_state(d), d->keys.public_key);
+	if (code < 0 && self) {
+		/* Asked to join what it belongs to: the log will do. */
+		become_ready(d, self->id);
+		return;
+	}
 	if (code < 0)
 		dvmi_error_set(&err, code, "joining through %s:%u: %s", d->setup.join_address,
 			       d->setup.join_port, text && *text ? text : dvm_strerror(code));
 	else
-		code = dvmd_replica_install(d->replica, r->state, &err);
+		code = dvmd_replica_begin(d->replica, r->state, &err);
 	if (code < 0)
 		fail(d, code, err.text);
 	else
@@ -384,8 +393,6 @@ static void recover(struct dvmd *d)
 
 	if (self)
 		become_ready(d, self->id);
-	else if (d->setup.join_address)
-		join(d); /* removed once, invited again */
 	else
 		fail(d, -EPERM, "this node was removed from its machine: join again with a token");
 }
@@ -399,10 +406,10 @@ static void on_selftest(int code, void *arg)
 		     code == -DVM_EAUTH ?
 			     "self-test: the control port lets an unknown key in; not going on" :
 			     "self-test: the control port cannot be reached from this node");
+	else if (d->setup.join_address)
+		join(d); /* also where a machine is known: an invitation is newer than the log */
 	else if (dvmd_cstate_founding(dvmd_state(d)))
 		recover(d);
-	else if (d->setup.join_address)
-		join(d);
 	else if (d->setup.found)
 		found(d);
 	else
@@ -485,6 +492,7 @@ void dvmd_stop(struct dvmd *d, bool halt)
 void dvmd_destroy(struct dvmd *d)
 {
 	d->ready = false;
+	dvmd_logs_stop(d);
 	dvmd_clients_destroy(d->clients);
 	dvmd_roster_destroy(d->roster);
 	dvmd_lead_destroy(d->lead);
@@ -493,6 +501,8 @@ void dvmd_destroy(struct dvmd *d)
 	dvmd_cast_destroy(d->cast);
 	dvmd_live_destroy(d->live);
 	dvmd_transport_destroy(d->wire);
+	if (d->removed)
+		dvmd_replica_forget(d->replica);
 	dvmd_replica_destroy(d->replica);
 	uv_close((uv_handle_t *)&d->stop_timer, NULL);
 	dvmd_keys_wipe(&d->keys);

@@ -19,6 +19,7 @@
 #include "libdvm/base/hostlist.h"
 
 #define TIMEOUT_EXIT 124 /* as timeout(1) */
+#define REASON_MAX   2048 /* bytes of a reason that goes to the log, which refuses longer ones */
 
 struct share {
 	uint32_t node;
@@ -104,8 +105,11 @@ static void push_change(struct dvmd_jobctl *c, const struct job *j)
 
 	change.id = j->id;
 	change.state = j->state;
-	change.exit_code = j->state == S(DONE) ? j->exit_code : 0;
-	change.reason = reason_of(j);
+	char reason[REASON_MAX];
+
+	snprintf(reason, sizeof reason, "%s", reason_of(j));
+	change.exit_code = j->exit_code;
+	change.reason = reason;
 	if (a)
 		a->change = dvmi_pb_dup(&change);
 }
@@ -251,7 +255,7 @@ int dvmd_jobctl_add(struct dvmd_jobctl *c, const Pb__JobRecord *record, bool rec
 	if (recovered && j->state == S(ENDING)) {
 		/* Whoever was being killed is told again: the order may have been lost with us. */
 		j->reason = record->reason && *record->reason ? strdup(record->reason) : NULL;
-		j->exit_code = 1;
+		j->exit_code = record->exit_code ? record->exit_code : 1;
 		j->kill_by = now;
 		j->give_up_by = later(now, c->config.kill_grace + c->config.end_timeout);
 	}
@@ -490,7 +494,9 @@ int dvmd_jobctl_status(struct dvmd_jobctl *c, const Pb__JobStatus *status, uint6
 
 	if (!j)
 		return -ENOENT;
-	if (!s || s->dead || (s->status && s->status->serial >= status->serial))
+	if (s && s->dead)
+		return -ENOENT; /* it is back from the dead: the job goes on without it */
+	if (!s || (s->status && s->status->serial >= status->serial))
 		return 0;
 	Pb__JobStatus *copy = dvmi_pb_dup(status);
 	if (!copy)
@@ -538,6 +544,10 @@ static void job_node_down(struct dvmd_jobctl *c, struct job *j, uint32_t node, c
 {
 	struct share *s = find_share(j, node);
 
+	if (j->origin == node && !j->detached) {
+		blame(j, 1, "node %s, where it was started, was lost", name);
+		begin_end(c, j, now, c->config.kill_grace);
+	}
 	if (s && !share_final(s)) {
 		s->dead = true;
 		blame(j, 1, "node %s was lost", name);
@@ -545,9 +555,6 @@ static void job_node_down(struct dvmd_jobctl *c, struct job *j, uint32_t node, c
 		if (!j->keep_going && !every_share(j, share_final))
 			begin_end(c, j, now, c->config.kill_grace);
 		reconsider(c, j, now);
-	} else if (j->origin == node && !j->detached) {
-		blame(j, 1, "node %s, where it was started, was lost", name);
-		begin_end(c, j, now, c->config.kill_grace);
 	}
 }
 

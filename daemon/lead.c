@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include <sodium.h>
+#include <utlist.h>
 
 #include "daemon/agent.h"
 #include "daemon/cast.h"
@@ -20,11 +21,20 @@
 #define NOTICE_AFTER (3 * DVMI_SEC)
 #define END_TIMEOUT  (30 * DVMI_SEC)
 #define CAST_TIMEOUT (10 * DVMI_SEC)
+#define RETRY_MS     1000
+
+/* A change that the log would not take (a full disk): it is offered again. */
+struct unlogged {
+	struct unlogged *next;
+	Pb__JobChange *change;
+};
 
 struct dvmd_lead {
 	struct dvmd *d;
 	struct dvmd_jobctl *jobs;
-	uv_timer_t timer;
+	uv_timer_t timer, retry;
+	int handles;
+	struct unlogged *unlogged;
 };
 
 /* ---- carrying out ---- */
@@ -75,16 +85,63 @@ static void tell_origin(struct dvmd_lead *l, uint64_t job, const Pb__JobEvent *e
 	dvmi_buf_free(&b);
 }
 
-static void log_change(struct dvmd_lead *l, Pb__JobChange *change)
+static int propose_change(struct dvmd_lead *l, Pb__JobChange *change, dvm_error_t *err)
 {
 	Pb__Command cmd = PB__COMMAND__INIT;
-	dvm_error_t err = { 0 };
 
 	cmd.what_case = PB__COMMAND__WHAT_JOB_CHANGE;
 	cmd.job_change = change;
-	if (dvmd_replica_propose(l->d->replica, &cmd, &err) < 0)
+	return dvmd_replica_propose(l->d->replica, &cmd, err);
+}
+
+static void drop_unlogged(struct dvmd_lead *l, struct unlogged *u)
+{
+	LL_DELETE(l->unlogged, u);
+	dvmi_pb_free(u->change);
+	free(u);
+}
+
+static bool may_pass(int rc)
+{
+	return rc == -ENOSPC || rc == -EIO || rc == -EDQUOT || rc == -ENOMEM;
+}
+
+static void on_retry(uv_timer_t *t)
+{
+	struct dvmd_lead *l = t->data;
+	dvm_error_t err = { 0 };
+
+	while (l->unlogged) {
+		int rc = propose_change(l, l->unlogged->change, &err);
+		if (may_pass(rc))
+			return;
+		drop_unlogged(l, l->unlogged);
+	}
+	uv_timer_stop(t);
+}
+
+static void keep_unlogged(struct dvmd_lead *l, const Pb__JobChange *change)
+{
+	struct unlogged *u = calloc(1, sizeof *u);
+
+	if (!u || !(u->change = dvmi_pb_dup(change))) {
+		free(u);
+		return;
+	}
+	LL_APPEND(l->unlogged, u);
+	uv_timer_start(&l->retry, on_retry, RETRY_MS, RETRY_MS);
+}
+
+static void log_change(struct dvmd_lead *l, Pb__JobChange *change)
+{
+	dvm_error_t err = { 0 };
+	int rc = l->unlogged ? -ENOSPC : propose_change(l, change, &err);
+
+	if (rc < 0 && *err.text)
 		dvmi_log(&l->d->log, "job", LOG_ERR, "job %llu: %s",
 			 (unsigned long long)change->id, err.text);
+	if (may_pass(rc))
+		keep_unlogged(l, change);
 	if (change->state == PB__JOB_STATE__JOB_DONE)
 		dvmi_log(&l->d->log, "job", LOG_INFO, "job %llu ended with code %d%s%s",
 			 (unsigned long long)change->id, change->exit_code,
@@ -526,17 +583,57 @@ size_t dvmd_lead_jobs(const struct dvmd_lead *l)
 	return dvmd_jobctl_count(l->jobs);
 }
 
+static void want_status(struct dvmd_lead *l, uint64_t job)
+{
+	Pb__JobRef ref = PB__JOB_REF__INIT;
+
+	ref.job = job;
+	cast_to_job(l, job, DVMI_MSG_STATUS_WANTED, &ref);
+}
+
+/* A node that was removed or died while nobody led will send no more news of its share. */
+static void lose_absent_shares(struct dvmd_lead *l, const Pb__JobRecord *r, uint64_t now)
+{
+	for (size_t i = 0; i < r->placement->n_nodes; i++) {
+		const Pb__NodeShare *s = r->placement->nodes[i];
+		const Pb__Member *m = dvmd_cstate_member(dvmd_state(l->d), s->node);
+		if (!m || m->state != PB__MEMBER_STATE__MEMBER_UP)
+			dvmd_jobctl_node_down(l->jobs, s->node, s->name, now);
+	}
+}
+
 static int recover_job(const Pb__JobRecord *r, void *arg)
 {
 	struct dvmd_lead *l = arg;
-	Pb__JobRef ref = PB__JOB_REF__INIT;
 
 	if (r->state == PB__JOB_STATE__JOB_DONE)
 		return 0;
 	dvmd_jobctl_add(l->jobs, r, true, dvmi_clock_mono());
-	ref.job = r->id;
-	cast_to_job(l, r->id, DVMI_MSG_STATUS_WANTED, &ref);
+	lose_absent_shares(l, r, dvmi_clock_mono());
+	want_status(l, r->id);
 	return 0;
+}
+
+struct restarted {
+	struct dvmd_lead *lead;
+	uint32_t node;
+};
+
+static int ask_restarted(const Pb__JobRecord *r, void *arg)
+{
+	struct restarted *re = arg;
+
+	for (size_t i = 0; r->state != PB__JOB_STATE__JOB_DONE && i < r->placement->n_nodes; i++)
+		if (r->placement->nodes[i]->node == re->node)
+			want_status(re->lead, r->id);
+	return 0;
+}
+
+void dvmd_lead_node_restarted(struct dvmd_lead *l, uint32_t node)
+{
+	struct restarted re = { l, node };
+
+	dvmd_cstate_each_job(dvmd_state(l->d), ask_restarted, &re);
 }
 
 void dvmd_lead_recover(struct dvmd_lead *l)
@@ -561,20 +658,28 @@ int dvmd_lead_create(struct dvmd_lead **out, struct dvmd *d)
 	}
 	l->d = d;
 	uv_timer_init(d->loop, &l->timer);
-	l->timer.data = l;
+	uv_timer_init(d->loop, &l->retry);
+	l->timer.data = l->retry.data = l;
+	l->handles = 2;
 	*out = l;
 	return 0;
 }
 
 static void on_closed(uv_handle_t *h)
 {
-	free(h->data);
+	struct dvmd_lead *l = h->data;
+
+	if (--l->handles == 0)
+		free(l);
 }
 
 void dvmd_lead_destroy(struct dvmd_lead *l)
 {
 	if (!l)
 		return;
+	while (l->unlogged)
+		drop_unlogged(l, l->unlogged);
 	dvmd_jobctl_destroy(l->jobs);
 	uv_close((uv_handle_t *)&l->timer, on_closed);
+	uv_close((uv_handle_t *)&l->retry, on_closed);
 }

@@ -28,6 +28,9 @@ void dvmd_lead_status(struct dvmd_lead *l, const Pb__JobStatus *status);
 /* NODE is dead: its shares are lost. */
 void dvmd_lead_node_down(struct dvmd_lead *l, uint32_t node);
 
+/* NODE's daemon has begun a new life: it is asked for the shares that the old one had. */
+void dvmd_lead_node_restarted(struct dvmd_lead *l, uint32_t node);
+
 /* Ends every job, for a halt. */
 void dvmd_lead_end_all(struct dvmd_lead *l, const char *reason);
 

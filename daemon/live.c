@@ -58,6 +58,8 @@ static void node_up(struct dvmd_live *l, uint32_t node, unsigned flags)
 	dvmd_cast_node_up(d->cast, node);
 	if (dvmd_leads(d))
 		dvmd_roster_node_changed(d, node, true);
+	if (dvmd_leads(d) && (flags & DVMD_MEMBER_F_RESTARTED))
+		dvmd_lead_node_restarted(d->lead, node);
 }
 
 static void on_event(struct dvmd_live *l, const struct dvmd_member_act *act)

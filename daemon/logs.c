@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <utlist.h>
+
 #include "daemon/client.h"
 #include "daemon/logs.h"
 #include "daemon/spool.h"
@@ -103,12 +105,14 @@ struct source {
 };
 
 struct gather {
+	struct gather *prev, *next; /* in dvmd's list */
 	struct dvmd_call *call;
 	uv_timer_t timer;
 	Pb__LogsRequest *req;
 	struct source *sources;
 	size_t n;
 	unsigned pending; /* requests under way */
+	struct gather **list;
 	bool closing;
 };
 
@@ -137,6 +141,7 @@ static void finish(struct gather *g, int code)
 		dvmd_call_error(&g->call, code, "%s", dvm_strerror(code));
 	else if (g->call)
 		dvmd_call_answer(&g->call, DVMI_MSG_OK, NULL);
+	DL_DELETE(*g->list, g);
 	g->closing = true;
 	maybe_free(g);
 }
@@ -321,7 +326,15 @@ static void gather_start(struct dvmd_call *call, Pb__LogsRequest *req, const Pb_
 		g->sources[g->n++] = (struct source){ .g = g, .node = r->placement->nodes[i]->node };
 	uv_timer_init(call->d->loop, &g->timer);
 	g->timer.data = g;
+	g->list = &call->d->gathers;
+	DL_APPEND(*g->list, g);
 	step(g);
+}
+
+void dvmd_logs_stop(struct dvmd *d)
+{
+	while (d->gathers)
+		finish(d->gathers, -ECANCELED);
 }
 
 void dvmd_logs_serve(struct dvmd_call *call, const uint8_t *body, size_t len)

@@ -10,4 +10,7 @@
 /* LOGS of a client, or of another node for one node's page. Takes the call. */
 void dvmd_logs_serve(struct dvmd_call *call, const uint8_t *body, size_t len);
 
+/* Ends all that are under way, since this daemon stops. */
+void dvmd_logs_stop(struct dvmd *d);
+
 #endif

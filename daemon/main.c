@@ -94,7 +94,8 @@ struct node {
 	uv_loop_t loop;
 	uv_signal_t term, intr;
 	int pid_fd, ready_fd;
-	int code; /* of the start */
+	int code;   /* of the start */
+	bool fresh; /* nothing was here before: a start that fails leaves nothing */
 };
 
 /* ---- options ---- */
@@ -476,6 +477,15 @@ static int run(struct node *n, dvm_error_t *err)
 	return rc < 0 ? rc : n->code;
 }
 
+/* Has this node been one before? */
+static bool is_known(const struct node *n)
+{
+	char path[PATH_MAX + 8];
+
+	snprintf(path, sizeof path, "%s/key", n->paths.state);
+	return access(path, F_OK) == 0;
+}
+
 /* Everything that can be said on the terminal is checked before the daemon leaves it. */
 static int prepare(struct node *n, struct args *a, dvm_error_t *err)
 {
@@ -487,6 +497,7 @@ static int prepare(struct node *n, struct args *a, dvm_error_t *err)
 		return rc;
 	if ((n->pid_fd = dvmd_paths_claim(&n->paths, err)) < 0)
 		return n->pid_fd;
+	n->fresh = !is_known(n);
 	if (!a->foreground)
 		detach_stdio(n);
 	return 0;
@@ -509,7 +520,7 @@ static int serve(struct node *n, struct args *a, dvm_error_t *err)
 	raise_descriptors();
 	rc = run(n, err);
 	/* A machine that was halted, or a node that never came to be, leaves nothing behind. */
-	if (n->d.halted || rc < 0)
+	if (n->d.halted || (rc < 0 && n->fresh))
 		dvmd_paths_release(&n->paths, take_fd(n->pid_fd), NULL);
 	dvmd_logring_destroy(n->d.ring);
 	return rc;

@@ -13,6 +13,7 @@
 
 #define ATTACH_GRACE  (10 * DVMI_SEC) /* for clients of before our own restart */
 #define EARLY_MAX     16	      /* events kept for a client that has no answer yet */
+#define INPUT_MAX     (4u << 20)      /* bytes of input kept for a job that has not started */
 #define CLIENT_QUEUED (8u << 20)      /* bytes; above it output is dropped and sent again later */
 #define SWEEP_MS      1000
 
@@ -31,6 +32,9 @@ struct held {
 	uint64_t orphan_since;
 	struct early *early; /* JOB_EVENTs */
 	unsigned n_early;
+	bool started;	     /* its shepherds are there to take input */
+	struct early *input; /* STDINs of before that */
+	size_t input_bytes;
 };
 
 struct dvmd_origin {
@@ -65,6 +69,8 @@ static void held_free(struct dvmd_origin *o, struct held *h)
 
 	LL_FOREACH_SAFE(h->early, e, tmp)
 		free(e);
+	LL_FOREACH_SAFE(h->input, e, tmp)
+		free(e);
 	HASH_DEL(o->jobs, h);
 	free(h);
 }
@@ -75,16 +81,37 @@ static int to_session(struct dvmd_origin *o, uint64_t session, uint16_t type, co
 	return dvmd_client_reply(o->d->clients, session, type, 0, 0, body, len);
 }
 
+static struct early *early_new(const uint8_t *body, size_t len)
+{
+	struct early *e = malloc(sizeof *e + len);
+
+	if (e) {
+		e->next = NULL;
+		e->len = len;
+		memcpy(e->body, body, len);
+	}
+	return e;
+}
+
 static void keep_early(struct held *h, const uint8_t *body, size_t len)
 {
-	struct early *e = h->n_early < EARLY_MAX ? malloc(sizeof *e + len) : NULL;
+	struct early *e = h->n_early < EARLY_MAX ? early_new(body, len) : NULL;
 
 	if (!e)
 		return;
-	e->len = len;
-	memcpy(e->body, body, len);
 	LL_APPEND(h->early, e);
 	h->n_early++;
+}
+
+/* What does not fit is lost here and sent again: it was not acknowledged. */
+static void keep_input(struct held *h, const uint8_t *body, size_t len)
+{
+	struct early *e = h->input_bytes + len <= INPUT_MAX ? early_new(body, len) : NULL;
+
+	if (!e)
+		return;
+	LL_APPEND(h->input, e);
+	h->input_bytes += len;
 }
 
 static void flush_early(struct dvmd_origin *o, struct held *h)
@@ -121,6 +148,16 @@ static uint64_t answered_job(const struct dvmd_call *call, uint16_t type, const 
 	    type == DVMI_MSG_ERROR || dvmi_pb_unpack(&pb__run_reply__descriptor, body, len, &r) < 0)
 		return 0;
 	return r->job;
+}
+
+bool dvmd_origin_is_held(struct dvmd_origin *o, const uint8_t *body, size_t len)
+{
+	cleanup_pb Pb__AttachRequest *req = NULL;
+	struct held *h = NULL;
+
+	if (dvmi_pb_unpack(&pb__attach_request__descriptor, body, len, &req) == 0)
+		h = find(o, req->job);
+	return h && h->session && dvmd_client_alive(o->d->clients, h->session);
 }
 
 void dvmd_origin_answered(const struct dvmd_call *call, uint16_t type, const uint8_t *body,
@@ -264,20 +301,6 @@ static uint64_t job_of(uint16_t type, const uint8_t *body, size_t len)
 	}
 }
 
-void dvmd_origin_to_client(struct dvmd_origin *o, uint16_t type, const uint8_t *body, size_t len)
-{
-	uint64_t job = job_of(type, body, len);
-	struct held *h = job ? find_or_add(o, job) : NULL;
-
-	if (!h)
-		return;
-	if (!h->session && type == DVMI_MSG_JOB_EVENT)
-		keep_early(h, body, len);
-	else if (h->session && (type != DVMI_MSG_OUTPUT ||
-				dvmd_client_queued(o->d->clients, h->session) < CLIENT_QUEUED))
-		to_session(o, h->session, type, body, len);
-}
-
 static void to_node(struct dvmd_origin *o, uint32_t node, uint16_t type, const uint8_t *body,
 		    size_t len)
 {
@@ -298,6 +321,48 @@ static void stdin_to_nodes(struct dvmd_origin *o, const Pb__JobRecord *r, const 
 	}
 }
 
+/* The job runs: its nodes have all heard of it, and its record has come before this news. */
+static void on_running(struct dvmd_origin *o, struct held *h)
+{
+	const Pb__JobRecord *r = dvmd_cstate_job(dvmd_state(o->d), h->job);
+	struct early *e, *tmp;
+
+	h->started = true;
+	LL_FOREACH_SAFE(h->input, e, tmp)
+	{
+		if (r)
+			stdin_to_nodes(o, r, e->body, e->len);
+		LL_DELETE(h->input, e);
+		free(e);
+	}
+	h->input_bytes = 0;
+}
+
+static bool tells_running(uint16_t type, const uint8_t *body, size_t len)
+{
+	cleanup_pb Pb__JobEvent *e = NULL;
+
+	return type == DVMI_MSG_JOB_EVENT &&
+	       dvmi_pb_unpack(&pb__job_event__descriptor, body, len, &e) == 0 &&
+	       e->kind == PB__JOB_EVENT__KIND__STARTED;
+}
+
+void dvmd_origin_to_client(struct dvmd_origin *o, uint16_t type, const uint8_t *body, size_t len)
+{
+	uint64_t job = job_of(type, body, len);
+	struct held *h = job ? find_or_add(o, job) : NULL;
+
+	if (!h)
+		return;
+	if (!h->started && tells_running(type, body, len))
+		on_running(o, h);
+	if (!h->session && type == DVMI_MSG_JOB_EVENT)
+		keep_early(h, body, len);
+	else if (h->session && (type != DVMI_MSG_OUTPUT ||
+				dvmd_client_queued(o->d->clients, h->session) < CLIENT_QUEUED))
+		to_session(o, h->session, type, body, len);
+}
+
 void dvmd_origin_from_client(struct dvmd_origin *o, uint64_t session, uint16_t type,
 			     const uint8_t *body, size_t len)
 {
@@ -316,6 +381,8 @@ void dvmd_origin_from_client(struct dvmd_origin *o, uint64_t session, uint16_t t
 		return;
 	if (ack)
 		to_node(o, ack->node, type, body, len);
+	else if (!h->started)
+		keep_input(h, body, len);
 	else if (r)
 		stdin_to_nodes(o, r, body, len);
 }

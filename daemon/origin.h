@@ -21,6 +21,9 @@ void dvmd_origin_destroy(struct dvmd_origin *o);
 void dvmd_origin_answered(const struct dvmd_call *call, uint16_t type, const uint8_t *body,
 			  size_t len);
 
+/* Does a living client hold the job that this AttachRequest names? */
+bool dvmd_origin_is_held(struct dvmd_origin *o, const uint8_t *body, size_t len);
+
 void dvmd_origin_session_gone(struct dvmd_origin *o, uint64_t session);
 
 /* JOB_EVENT from the leader; OUTPUT and STDIN_ACK from a node of the job. */

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "daemon/clog.h"
 #include "daemon/live.h"
@@ -254,6 +257,36 @@ int dvmd_replica_install(struct dvmd_replica *r, const Pb__StateSnapshot *snap, 
 	dvmd_resync(r->d, old);
 	dvmd_cstate_destroy(old);
 	return 0;
+}
+
+static int reopen(struct dvmd_replica *r, dvm_error_t *err)
+{
+	struct dvmd_cstate *fresh = NULL;
+
+	dvmd_replica_forget(r);
+	int rc = dvmd_clog_open(&r->log, r->d->setup.state_dir, &fresh, err);
+	if (rc < 0)
+		return rc;
+	dvmd_cstate_destroy(r->state);
+	r->state = fresh;
+	return 0;
+}
+
+int dvmd_replica_begin(struct dvmd_replica *r, const Pb__StateSnapshot *snap, dvm_error_t *err)
+{
+	int rc = dvmd_cstate_index(r->state) ? reopen(r, err) : 0;
+
+	return rc < 0 ? rc : dvmd_replica_install(r, snap, err);
+}
+
+void dvmd_replica_forget(struct dvmd_replica *r)
+{
+	char path[PATH_MAX];
+
+	dvmd_clog_close(r->log);
+	r->log = NULL;
+	snprintf(path, sizeof path, "%s/log", r->d->setup.state_dir);
+	unlink(path);
 }
 
 /* ---- life ---- */

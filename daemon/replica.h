@@ -25,6 +25,12 @@ int dvmd_replica_propose(struct dvmd_replica *r, Pb__Command *cmd, dvm_error_t *
 /* Replaces everything by a snapshot: after joining, or when too far behind. */
 int dvmd_replica_install(struct dvmd_replica *r, const Pb__StateSnapshot *snap, dvm_error_t *err);
 
+/* The same for a node that has just joined: whatever machine it knew before is forgotten. */
+int dvmd_replica_begin(struct dvmd_replica *r, const Pb__StateSnapshot *snap, dvm_error_t *err);
+
+/* This node is no member any more: the next start must not take up the log. */
+void dvmd_replica_forget(struct dvmd_replica *r);
+
 /* STATE_PUSH from the leader. */
 void dvmd_replica_pushed(struct dvmd_replica *r, const uint8_t *body, size_t len);
 

@@ -106,6 +106,9 @@ static int admit(struct dvmd *d, const uint8_t *token, const Pb__JoinRequest *re
 		return dvmi_error_set(err, -DVM_EPROTO, "malformed request to join");
 	m = *req->member;
 	const Pb__Member *known = dvmd_cstate_member_by_key(dvmd_state(d), m.key.data);
+	/* A token proves that its holder was invited, not that the key is its own. */
+	if (token && known && known->id == DVMD_LEADER)
+		return dvmi_error_set(err, -EPERM, "the key is the leader's");
 	m.id = known ? known->id : dvmd_cstate_next_node(dvmd_state(d));
 	m.state = PB__MEMBER_STATE__MEMBER_UP;
 	m.since = dvmi_clock_wall();
@@ -424,6 +427,11 @@ static void on_removed_told(int code, const char *text, uint16_t type, const uin
 	Pb__Command cmd = PB__COMMAND__INIT;
 	dvm_error_t err = { 0 };
 
+	if (code == -ECANCELED) { /* this daemon is stopping */
+		dvmd_call_error(&r->call, code, "stopping");
+		free(r);
+		return;
+	}
 	/* Whether or not it has heard: from now on its key opens nothing. */
 	dvmd_lead_node_down(d->lead, r->node);
 	cmd.what_case = PB__COMMAND__WHAT_MEMBER_REMOVE;
