@@ -495,6 +495,7 @@ int main(void)
 	static struct sim s;
 	bool bad = false;
 
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	printf("1..%zu\n", n);
 	for (size_t i = 0; i < n; i++) {
 		uint64_t runs = times ? times : scenarios[i].runs, failed = 0, worst = 0;

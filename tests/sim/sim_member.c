@@ -561,6 +561,7 @@ int main(void)
 	const char *only = getenv("SIM_ONLY");
 	static struct sim s;
 
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	printf("1..%zu\n", n);
 	for (size_t i = 0; i < n; i++) {
 		uint64_t runs = times ? times : scenarios[i].runs, failed = 0, worst = 0,

@@ -443,6 +443,103 @@ static void an_accusation_of_self_is_refuted(void **state)
 	teardown(&b);
 }
 
+static void a_refutation_gets_a_head_start(void **state)
+{
+	struct bench b;
+
+	setup(&b, 12);
+	claim(&b, SELF, DVMI_MEMBER_SUSPECT, DVMD_MEMBER_LIFE(1));
+	assert_int_equal(b.sends, 8 + 1); /* and the ACK */
+	assert_true(b.last.incarnation == DVMD_MEMBER_LIFE(1) + 1);
+	teardown(&b);
+}
+
+static void others_are_asked_before_a_death(void **state)
+{
+	struct bench b;
+
+	setup(&b, 200);
+	claim(&b, OTHER, DVMI_MEMBER_SUSPECT, INC);
+	pass(&b, b.conf.suspicion_max - DVMI_MSEC);
+	forget(&b);
+	pass(&b, 2 * DVMI_MSEC);
+	assert_true(b.sends >= 4); /* the suspect and three others */
+	assert_int_equal(update_about(&b.last, OTHER)->state, DVMI_MEMBER_SUSPECT);
+	assert_int_equal(info_of(&b, OTHER).state, DVMI_MEMBER_SUSPECT);
+	claim(&b, OTHER, DVMI_MEMBER_ALIVE, INC + 1); /* one of them knows better */
+	pass(&b, DVMI_SEC);
+	assert_false(b.events & 1u << DVMD_MEMBER_DOWN);
+	teardown(&b);
+}
+
+static void a_suspicion_rides_on_every_ping(void **state)
+{
+	struct bench b;
+	unsigned pings = 0;
+
+	setup(&b, 30);
+	claim(&b, OTHER, DVMI_MEMBER_SUSPECT, INC);
+	uint64_t end = b.now + b.conf.suspicion_min;
+	while (b.now < end) {
+		forget(&b);
+		pass(&b, DVMI_MSEC);
+		if (!b.probe_to)
+			continue;
+		/* Answered, so that the suspicions do not grow in number. */
+		receive(&b, b.probe_to,
+			(struct dvmi_member_msg){ .type = DVMI_MEMBER_ACK,
+						  .seq = b.probe.seq,
+						  .target = b.probe_to });
+		assert_non_null(update_about(&b.probe, OTHER));
+		pings++;
+	}
+	assert_true(pings > 8); /* which is how often news is sent */
+	teardown(&b);
+}
+
+static void tables_that_differ_are_compared(void **state)
+{
+	struct bench b;
+	struct dvmi_member_msg ping = { .type = DVMI_MEMBER_PING, .seq = 1 };
+
+	setup(&b, 20);
+	receive(&b, THIRD, ping); /* differs, but not for long yet */
+	assert_int_equal(b.last.nupdates, 0);
+	pass(&b, b.conf.settle + DVMI_SEC);
+	ping.digest = dvmd_member_digest(b.m);
+	receive(&b, THIRD, ping);
+	assert_null(update_about(&b.last, 19));
+	pass(&b, b.conf.settle / 2);
+	ping.digest++;
+	receive(&b, THIRD, ping); /* equal a moment ago */
+	assert_null(update_about(&b.last, 19));
+	pass(&b, b.conf.settle);
+	receive(&b, THIRD, ping);
+	assert_non_null(update_about(&b.last, 19));
+	assert_non_null(update_about(&b.last, 20));
+	teardown(&b);
+}
+
+static void a_dead_member_is_looked_at_now_and_then(void **state)
+{
+	struct bench b;
+	unsigned looks = 0;
+
+	setup(&b, 2);
+	while (dvmd_member_is_up(b.m, OTHER))
+		pass(&b, b.conf.period);
+	uint64_t end = b.now + 20 * b.conf.dead_period;
+	while (b.now < end) {
+		forget(&b);
+		pass(&b, DVMI_MSEC);
+		looks += b.sends;
+		if (b.sends)
+			assert_int_equal(update_about(&b.last, OTHER)->state, DVMI_MEMBER_DEAD);
+	}
+	assert_true(looks >= 10 && looks <= 40);
+	teardown(&b);
+}
+
 static void a_held_up_process_blames_nobody(void **state)
 {
 	struct bench b;
@@ -454,6 +551,8 @@ static void a_held_up_process_blames_nobody(void **state)
 	dvmd_member_tick(b.m, b.now);
 	drain(&b);
 	assert_true(dvmd_member_health(b.m) > 0);
+	assert_int_equal(dvmd_member_count_up(b.m), 5);
+	pass(&b, DVMI_SEC);
 	assert_int_equal(dvmd_member_count_up(b.m), 5);
 	claim(&b, OTHER, DVMI_MEMBER_ALIVE, 1); /* then reads its sockets */
 	assert_int_equal(info_of(&b, OTHER).state, DVMI_MEMBER_ALIVE);
@@ -661,6 +760,11 @@ int main(void)
 		cmocka_unit_test(the_same_accuser_confirms_nothing),
 		cmocka_unit_test(who_is_heard_is_not_called_dead),
 		cmocka_unit_test(an_accusation_of_self_is_refuted),
+		cmocka_unit_test(a_refutation_gets_a_head_start),
+		cmocka_unit_test(others_are_asked_before_a_death),
+		cmocka_unit_test(a_suspicion_rides_on_every_ping),
+		cmocka_unit_test(tables_that_differ_are_compared),
+		cmocka_unit_test(a_dead_member_is_looked_at_now_and_then),
 		cmocka_unit_test(a_held_up_process_blames_nobody),
 		cmocka_unit_test(a_new_life_is_a_restart),
 		cmocka_unit_test(a_first_word_is_no_refutation),
