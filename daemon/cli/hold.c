@@ -25,8 +25,8 @@
 #define DRAIN_MAX   20	 /* times in a row without any arriving */
 #define FLUSH_MS    5
 #define FLUSH_TRIES 100
-#define GRACE_NS    (2 * DVMI_SEC)
-#define LEAVE_MS    4000 /* after Ctrl-C: the prompt comes back, whatever happens */
+#define GRACE_MS    2000 /* after Ctrl-C: then the ranks are killed … */
+#define LEAVE_MS    1500 /* … and then the prompt comes back, whatever happens */
 
 struct hold {
 	const struct cli_hold_config *config;
@@ -162,6 +162,7 @@ static void on_printed(uint32_t node, uint64_t seq, void *arg)
 
 /* ---- making the job end ---- */
 
+/* GRACE: ns from TERM to KILL. */
 static void wish(struct hold *h, int sig, uint64_t grace, const char *reason)
 {
 	Pb__JobSignal msg;
@@ -183,12 +184,12 @@ static void on_sink_failed(int code, void *arg)
 
 	if (code == -EPIPE) {
 		h->die_of = SIGPIPE;
-		wish(h, SIGPIPE, GRACE_NS, "nobody reads its output any more");
+		wish(h, SIGPIPE, GRACE_MS * DVMI_MSEC, "nobody reads its output any more");
 	} else {
 		cli_say(h->cli, "writing the output: %s; job %" PRIu64 " ends", dvm_strerror(code),
 			h->job);
 		h->failed = CLI_FAILED;
-		wish(h, SIGTERM, GRACE_NS, "its output could not be written");
+		wish(h, SIGTERM, GRACE_MS * DVMI_MSEC, "its output could not be written");
 	}
 }
 
@@ -205,6 +206,15 @@ static void on_leave_timeout(uv_timer_t *t)
 	leave(h, CLI_FAILED);
 }
 
+/* The grace period is over: also where the leader would grant a longer one. */
+static void on_grace_over(uv_timer_t *t)
+{
+	struct hold *h = t->data;
+
+	wish(h, SIGKILL, 0, "it did not end by itself");
+	uv_timer_start(&h->leave, on_leave_timeout, LEAVE_MS, 0);
+}
+
 static void on_end(int sig, unsigned times, void *arg)
 {
 	struct hold *h = arg;
@@ -214,12 +224,14 @@ static void on_end(int sig, unsigned times, void *arg)
 		leave(h, CLI_FAILED);
 		return;
 	}
-	uv_timer_start(&h->leave, on_leave_timeout, LEAVE_MS, 0);
 	if (times == 1) {
+		uv_timer_start(&h->leave, on_grace_over, GRACE_MS, 0);
 		if (isatty(STDERR_FILENO))
 			say(h, "ending job %" PRIu64 "; again to kill it at once", h->job);
-		wish(h, sig, GRACE_NS, sig == SIGINT ? "interrupted" : "ended by its dvm run");
+		wish(h, sig, GRACE_MS * DVMI_MSEC,
+		     sig == SIGINT ? "interrupted" : "ended by its dvm run");
 	} else {
+		uv_timer_start(&h->leave, on_leave_timeout, LEAVE_MS, 0);
 		wish(h, SIGKILL, 0, "killed by the user");
 	}
 }

@@ -10,6 +10,9 @@
 #include "daemon/cli/feed.h"
 #include "daemon/cli/input.h"
 
+/* A shell that brings a running job to the foreground tells nobody: looked at this often. */
+#define RECHECK_MS 250
+
 struct piece {
 	struct piece *next;
 	uint64_t seq;
@@ -26,6 +29,7 @@ struct cli_input {
 	struct cli_feed *feed;
 	struct cli_session *session;
 	int fd;
+	uv_timer_t recheck; /* active while the terminal is another's */
 	struct piece *kept; /* sent and not acknowledged by every target */
 	size_t bytes;
 	uint64_t seq;
@@ -42,12 +46,25 @@ static bool may_read(int fd)
 	return foreground < 0 || foreground == getpgrp();
 }
 
+static void on_recheck(uv_timer_t *t);
+
 static void want_more(struct cli_input *in)
 {
-	if (!in->ended && in->bytes < CLI_INPUT_WINDOW && may_read(in->fd))
+	bool want = !in->ended && in->bytes < CLI_INPUT_WINDOW, may = want && may_read(in->fd);
+
+	if (may)
 		cli_feed_want(in->feed);
 	else
 		cli_feed_unwant(in->feed);
+	if (want && !may)
+		uv_timer_start(&in->recheck, on_recheck, RECHECK_MS, 0);
+	else
+		uv_timer_stop(&in->recheck);
+}
+
+static void on_recheck(uv_timer_t *t)
+{
+	want_more(t->data);
 }
 
 static void send_piece(struct cli_input *in, const struct piece *p)
@@ -66,8 +83,10 @@ static void on_piece(const void *data, ssize_t n, void *arg)
 {
 	struct cli_input *in = arg;
 
-	if (n == -EIO && !may_read(in->fd))
-		return; /* the terminal is another's; SIGCONT tells when it is ours again */
+	if (n == -EIO && !may_read(in->fd)) {
+		want_more(in); /* the terminal is another's now */
+		return;
+	}
 	size_t len = n > 0 ? (size_t)n : 0;
 	struct piece *p = malloc(sizeof *p + len);
 	in->ended = len == 0 || !p;
@@ -96,6 +115,14 @@ static void find_targets(struct cli_input *in, const Pb__Placement *p, bool all)
 			in->targets[in->n_targets++].node = p->nodes[i]->node;
 }
 
+static void on_closed(uv_handle_t *h)
+{
+	struct cli_input *in = h->data;
+
+	free(in->targets);
+	free(in);
+}
+
 int cli_input_open(struct cli_input **out, uv_loop_t *loop, int fd, struct cli_session *session,
 		   const Pb__Placement *placement, bool all_ranks)
 {
@@ -105,6 +132,8 @@ int cli_input_open(struct cli_input **out, uv_loop_t *loop, int fd, struct cli_s
 		free(in);
 		return -ENOMEM;
 	}
+	uv_timer_init(loop, &in->recheck);
+	in->recheck.data = in;
 	in->session = session;
 	in->fd = fd;
 	find_targets(in, placement, all_ranks);
@@ -127,8 +156,7 @@ void cli_input_close(struct cli_input *in)
 	cli_feed_close(in->feed);
 	LL_FOREACH_SAFE (in->kept, p, next)
 		free(p);
-	free(in->targets);
-	free(in);
+	uv_close((uv_handle_t *)&in->recheck, on_closed);
 }
 
 /* What every target has. */

@@ -95,7 +95,7 @@ before=$(date +%s%N)
 kill -INT $pid
 wait $pid 2>/dev/null
 ms=$((($(date +%s%N) - before) / 1000000))
-[ $ms -ge 3000 ] && [ $ms -le 8000 ]
+[ $ms -ge 2500 ] && [ $ms -le 7000 ]
 ok "a dvmd that does not end the job: the prompt is back anyway ($ms ms)"
 like "$(cat "$tmp/err")" "*job 5 has not ended yet*" "and it is said"
 daemon_ok "no end"
