@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -122,6 +123,7 @@ static void push_kill(struct dvmd_jobctl *c, const struct job *j, uint64_t grace
 	kill.job = j->id;
 	kill.end = true;
 	kill.grace_ns = grace;
+	kill.signal = grace ? SIGTERM : SIGKILL; /* no grace period is not the same as none given */
 	kill.reason = reason_of(j);
 	if (a)
 		a->kill = dvmi_pb_dup(&kill);
@@ -567,15 +569,16 @@ void dvmd_jobctl_node_down(struct dvmd_jobctl *c, uint32_t node, const char *nam
 }
 
 int dvmd_jobctl_end(struct dvmd_jobctl *c, uint64_t job, int signal, const char *reason,
-		    bool now_kill, uint64_t now)
+		    uint64_t grace, uint64_t now)
 {
 	struct job *j = find(c, job);
 
 	if (!j)
 		return -ENOENT;
-	uint64_t grace = now_kill ? 0 : c->config.kill_grace;
+	if (grace == DVMD_JOBCTL_GRACE)
+		grace = c->config.kill_grace;
 	blame(j, signal > 0 ? 128 + signal : 1, "%s", reason);
-	if (j->state == S(ENDING) && now_kill)
+	if (j->state == S(ENDING) && grace == 0)
 		push_kill(c, j, 0);
 	begin_end(c, j, now, grace);
 	return 0;

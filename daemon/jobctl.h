@@ -62,13 +62,16 @@ void dvmd_jobctl_launch_failed(struct dvmd_jobctl *c, uint64_t job, uint32_t nod
 /* NODE is dead or has left. NAME is for messages. */
 void dvmd_jobctl_node_down(struct dvmd_jobctl *c, uint32_t node, const char *name, uint64_t now);
 
+/* A grace period: the configured one. */
+#define DVMD_JOBCTL_GRACE UINT64_MAX
+
 /*
- * Ends a job: SIGNAL (0: none) and REASON become its exit code 128 + SIGNAL and its reason. With
- * NOW_KILL the grace period is skipped. Again on an ending job: only NOW_KILL has an effect.
+ * Ends a job: SIGNAL (0: none) and REASON become its exit code 128 + SIGNAL and its reason. GRACE
+ * ns lie between TERM and KILL; 0 kills at once. Again on an ending job: only 0 has an effect.
  * -ENOENT: not known (any more).
  */
 int dvmd_jobctl_end(struct dvmd_jobctl *c, uint64_t job, int signal, const char *reason,
-		    bool now_kill, uint64_t now);
+		    uint64_t grace, uint64_t now);
 
 /* Deadlines: call at next_deadline(), or any time. UINT64_MAX: none. */
 void dvmd_jobctl_tick(struct dvmd_jobctl *c, uint64_t now);

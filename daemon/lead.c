@@ -297,7 +297,7 @@ static void launch(struct dvmd_lead *l, uint64_t job, Pb__JobSpec *spec, Pb__Pla
 	dvmi_buf_free(&b);
 	if (rc < 0) {
 		free(la);
-		dvmd_jobctl_end(l->jobs, job, 0, dvm_strerror(rc), true, dvmi_clock_mono());
+		dvmd_jobctl_end(l->jobs, job, 0, dvm_strerror(rc), 0, dvmi_clock_mono());
 		drain(l);
 	}
 }
@@ -419,6 +419,16 @@ void dvmd_lead_attach(struct dvmd_call *call, const uint8_t *body, size_t len)
 	drain(l);
 }
 
+/* What a client asks for between TERM and KILL, within reason. */
+static uint64_t grace_of(const Pb__JobSignal *req)
+{
+	if (req->signal == SIGKILL)
+		return 0;
+	if (!req->grace_ns)
+		return DVMD_JOBCTL_GRACE;
+	return req->grace_ns < 3600 * DVMI_SEC ? req->grace_ns : 3600 * DVMI_SEC;
+}
+
 void dvmd_lead_signal(struct dvmd_call *call, const uint8_t *body, size_t len)
 {
 	struct dvmd_lead *l = call->d->lead;
@@ -440,7 +450,7 @@ void dvmd_lead_signal(struct dvmd_call *call, const uint8_t *body, size_t len)
 	if (req->end) {
 		snprintf(reason, sizeof reason, "%s",
 			 *req->reason ? req->reason : "cancelled");
-		dvmd_jobctl_end(l->jobs, r->id, req->signal, reason, req->signal == SIGKILL,
+		dvmd_jobctl_end(l->jobs, r->id, req->signal, reason, grace_of(req),
 				dvmi_clock_mono());
 	} else {
 		cast_to_job(l, r->id, DVMI_MSG_JOB_KILL, req);
@@ -562,7 +572,7 @@ static int end_one(const Pb__JobRecord *r, void *arg)
 	} *end = arg;
 
 	if (r->state != PB__JOB_STATE__JOB_DONE)
-		dvmd_jobctl_end(end->l->jobs, r->id, SIGTERM, end->reason, false,
+		dvmd_jobctl_end(end->l->jobs, r->id, SIGTERM, end->reason, DVMD_JOBCTL_GRACE,
 				dvmi_clock_mono());
 	return 0;
 }

@@ -2,6 +2,7 @@
 /* The life of jobs, event by event. */
 #include <errno.h>
 #include <stdio.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,6 +25,7 @@ struct seen {
 	unsigned changes, kills, events, losts, releases;
 	int state, exit_code, event_kind;
 	uint64_t grace;
+	int signal; /* of the last order to end */
 	char reason[256], text[256];
 	size_t n_ends;
 	uint64_t end_seq;
@@ -44,6 +46,7 @@ static struct seen look(struct dvmd_jobctl *c)
 		if (a.kill) {
 			s.kills++;
 			s.grace = a.kill->grace_ns;
+			s.signal = a.kill->signal;
 		}
 		if (a.event) {
 			s.events++;
@@ -256,19 +259,31 @@ static void repeated_and_late_reports_change_nothing(void **state)
 	dvmd_jobctl_destroy(c);
 }
 
+static void a_user_may_say_how_long_it_has(void **state)
+{
+	struct dvmd_jobctl *c = plain(1);
+
+	assert_int_equal(dvmd_jobctl_end(c, 1, 15, "cancelled", 7 * DVMI_MSEC, 0), 0);
+	struct seen s = look(c);
+	assert_int_equal(s.grace, 7 * DVMI_MSEC);
+	assert_int_equal(s.signal, SIGTERM);
+	dvmd_jobctl_destroy(c);
+}
+
 static void a_user_ends_it_and_again_kills_at_once(void **state)
 {
 	struct dvmd_jobctl *c = plain(1);
 
-	assert_int_equal(dvmd_jobctl_end(c, 2, 2, "cancelled", false, 0), -ENOENT);
-	assert_int_equal(dvmd_jobctl_end(c, 1, 2, "interrupted", false, 0), 0);
+	assert_int_equal(dvmd_jobctl_end(c, 2, 2, "cancelled", DVMD_JOBCTL_GRACE, 0), -ENOENT);
+	assert_int_equal(dvmd_jobctl_end(c, 1, 2, "interrupted", DVMD_JOBCTL_GRACE, 0), 0);
 	struct seen s = look(c);
 	assert_int_equal(s.kills, 1);
 	assert_int_equal(s.grace, config.kill_grace);
-	dvmd_jobctl_end(c, 1, 9, "killed", true, 0);
+	dvmd_jobctl_end(c, 1, 9, "killed", 0, 0);
 	s = look(c);
 	assert_int_equal(s.kills, 1);
 	assert_int_equal(s.grace, 0);
+	assert_int_equal(s.signal, SIGKILL);
 	report(c, 1, 1, DONE, 128 + 9, true);
 	assert_int_equal(look(c).exit_code, 130);
 	dvmd_jobctl_destroy(c);
@@ -379,6 +394,7 @@ int main(void)
 		cmocka_unit_test(the_loss_of_the_origin_ends_held_jobs_only),
 		cmocka_unit_test(repeated_and_late_reports_change_nothing),
 		cmocka_unit_test(a_user_ends_it_and_again_kills_at_once),
+		cmocka_unit_test(a_user_may_say_how_long_it_has),
 		cmocka_unit_test(time_limit_notice_and_giving_up),
 		cmocka_unit_test(a_restarted_leader_goes_on_from_reports),
 		cmocka_unit_test(random_histories_end_once),
