@@ -20,7 +20,9 @@
 #include "libdvm/base/err.h"
 
 #define TICK_MS	      1000
-#define REPORT_EVERY  (5 * DVMI_SEC) /* a report is repeated so often, since it may be lost */
+/* A report is repeated, since it may be lost: soon while the log does not show it yet. */
+#define REPORT_SOON   (DVMI_SEC - TICK_MS / 10 * DVMI_MSEC)
+#define REPORT_EVERY  (5 * DVMI_SEC)
 #define HELLO_TIMEOUT (5 * DVMI_SEC) /* for shepherds of before our restart: they retry each second */
 #define STATUS_MAX    (4 << 20)     /* bytes */
 #define WAITING_MAX   (4u << 20)    /* bytes */
@@ -50,7 +52,7 @@ struct dvmd_share {
 	struct waiting *waiting;
 	size_t waiting_bytes;
 	uint64_t hello_by;	    /* without a stream: give up then */
-	uint64_t reported;
+	uint64_t reported, repeat_after; /* ns: when, and how soon again if it seems lost */
 	uint64_t released_at;
 	bool released;
 };
@@ -160,6 +162,25 @@ static void take_status(struct dvmd_share *s, Pb__JobStatus *st)
 	st->node = s->agent->d->self;
 	dvmi_pb_free(s->status);
 	s->status = st;
+	s->repeat_after = REPORT_SOON;
+	report_share(s);
+}
+
+/* Does the log not show yet what we have reported? Perhaps because others are not so far. */
+static bool is_news(const struct dvmd_share *s, const Pb__JobRecord *r)
+{
+	if (!r || s->status->phase == PB__SHARE_PHASE__SHARE_STARTING)
+		return false;
+	if (s->status->phase == PB__SHARE_PHASE__SHARE_RUNNING)
+		return r->state == PB__JOB_STATE__JOB_LAUNCHING;
+	return r->state != PB__JOB_STATE__JOB_DONE;
+}
+
+static void repeat_report(struct dvmd_share *s, const Pb__JobRecord *r, uint64_t now)
+{
+	if (now - s->reported < (is_news(s, r) ? s->repeat_after : REPORT_EVERY))
+		return;
+	s->repeat_after = s->repeat_after < REPORT_EVERY / 2 ? 2 * s->repeat_after : REPORT_EVERY;
 	report_share(s);
 }
 
@@ -644,8 +665,8 @@ static void tick_share(struct dvmd_share *s, uint64_t now)
 		hello_missed(s);
 	else if (!s->stream && !s->child && r && r->state == PB__JOB_STATE__JOB_DONE)
 		share_remove(s);
-	else if (s->status && !s->released && now - s->reported > REPORT_EVERY)
-		report_share(s);
+	else if (s->status && !s->released)
+		repeat_report(s, r, now);
 }
 
 static bool in_use(uint64_t job, void *arg)
