@@ -47,7 +47,8 @@ wide_paths() # DIR
 {
 	(
 		cd "$1" || exit 1
-		find . -name '*.am' -exec grep -HnE '(^|[[:space:]="])-I' {} + | sed 's|^\./||' |
+		find Makefile.am build-aux libdvm shm sched daemon kvm-node examples tests doc packaging \
+			-name '*.am' -exec grep -HnE '(^|[[:space:]="])-I' {} + 2>/dev/null |
 			grep -vE 'PROTOC_C|^Makefile.am:[0-9]+:(ACLOCAL_AMFLAGS = -I m4|AM_CPPFLAGS = -I\$\(top_srcdir\) -I\$\(top_builddir\) -I\$\(top_srcdir\)/libdvm/include -I\$\(top_builddir\)/libdvm/proto)$'
 	)
 }
