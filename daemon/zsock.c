@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <zmq.h>
 
 #include "daemon/srcaddr.h"
 #include "daemon/zap.h"
 #include "daemon/zsock.h"
+#include "libdvm/base/cleanup.h"
 #include "libdvm/proto/envelope.h"
 
 #define KEY_BYTES   32
@@ -56,6 +59,30 @@ void *dvmd_zsock_context(void)
 	zmq_ctx_set(zmq, ZMQ_MAX_SOCKETS, SOCKETS_MAX);
 	zmq_ctx_set(zmq, ZMQ_MAX_MSGSZ, (int)FRAME_MAX);
 	return zmq;
+}
+
+/* libzmq's threads are found by the name that it gives them: it tells their ids to nobody. */
+static bool is_zmq_thread(const char *tid)
+{
+	char path[300], name[16] = "";
+
+	snprintf(path, sizeof path, "/proc/self/task/%s/comm", tid);
+	cleanup_file FILE *f = fopen(path, "re");
+	return f && fgets(name, sizeof name, f) && !strncmp(name, "ZMQbg", 5);
+}
+
+void dvmd_zsock_share_priority(void)
+{
+	cleanup_dir DIR *dir = opendir("/proc/self/task");
+	struct dirent *d;
+
+	errno = 0;
+	int nice = getpriority(PRIO_PROCESS, 0);
+	if (nice == -1 && errno)
+		return;
+	while (dir && (d = readdir(dir)))
+		if (is_zmq_thread(d->d_name))
+			setpriority(PRIO_PROCESS, (id_t)atoi(d->d_name), nice);
 }
 
 static int set_int(void *socket, int option, int value)

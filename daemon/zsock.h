@@ -21,6 +21,12 @@ void *dvmd_zsock_context(void);
 /* ROUTER or DEALER. NULL with errno. */
 void *dvmd_zsock_open(void *zmq, int type, bool ipv6);
 
+/*
+ * Gives libzmq's threads the caller's nice value: a daemon that answers in time although all cores
+ * are busy needs both halves to run. Threads start at 0 otherwise, whatever their creator has.
+ */
+void dvmd_zsock_share_priority(void);
+
 /* The keys are binary, 32 bytes. 0 or -E…. */
 int dvmd_zsock_server(void *socket, const uint8_t *secret_key);
 int dvmd_zsock_client(void *socket, const uint8_t *public_key, const uint8_t *secret_key);

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The transport among nodes that mean well; who do not are in test_daemon_hostile.c. */
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <sodium.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -460,6 +464,38 @@ static void a_transport_may_go_inside_its_callback(void **state)
 	node_stop(&a);
 }
 
+static bool all_threads_have(int nice)
+{
+	DIR *dir = opendir("/proc/self/task");
+	struct dirent *d;
+	bool ok = true;
+	int threads = 0;
+
+	while ((d = readdir(dir)))
+		if (*d->d_name != '.') {
+			threads++;
+			ok &= getpriority(PRIO_PROCESS, (id_t)atoi(d->d_name)) == nice;
+		}
+	closedir(dir);
+	return ok && threads > 1;
+}
+
+/* As dvmd does: favoured, but not its children; to the kernel libzmq's threads are children, too. */
+static void its_threads_are_as_urgent(void **state)
+{
+	const struct sched_param param = { 0 };
+	struct node a;
+
+	if (sched_setscheduler(0, SCHED_OTHER | SCHED_RESET_ON_FORK, &param) < 0 ||
+	    setpriority(PRIO_PROCESS, 0, -5) < 0)
+		skip();
+	node_make(&a, 1);
+	bool all = all_threads_have(-5);
+	node_stop(&a);
+	setpriority(PRIO_PROCESS, 0, 0);
+	assert_true(all);
+}
+
 struct flood {
 	struct node *from;
 	uint64_t last, longest;
@@ -624,6 +660,7 @@ int main(void)
 		T(a_new_key_at_an_old_address_takes_over),
 		T(a_member_may_change_its_key),
 		T(a_transport_may_go_inside_its_callback),
+		T(its_threads_are_as_urgent),
 		T(a_flood_does_not_starve_the_loop),
 		T(the_self_test_passes),
 		T(what_cannot_be_bound_is_said),
