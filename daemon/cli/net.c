@@ -105,6 +105,14 @@ static bool matches(const struct ifaddrs *i, const char *name, unsigned bits)
 	return !strcmp(i->ifa_name, name) || in_network(i->ifa_addr, name, bits);
 }
 
+/* All of 127/8 is ours, though interfaces name one address of it at most. */
+static bool is_ours(const char *address)
+{
+	struct in_addr in;
+
+	return inet_pton(AF_INET, address, &in) == 1 && is_free(address, 0);
+}
+
 static int address_of_interface(const char *text, char out[CLI_ADDRESS_MAX], dvm_error_t *err)
 {
 	cleanup_free char *name = strdup(text);
@@ -115,6 +123,10 @@ static int address_of_interface(const char *text, char out[CLI_ADDRESS_MAX], dvm
 
 	if (!name)
 		return dvmi_error_code(err, -ENOMEM, "%s", text);
+	if (is_ours(text) && strlen(text) < CLI_ADDRESS_MAX) {
+		strcpy(out, text);
+		return 0;
+	}
 	if (slash && dvmi_text_u64(slash + 1, 0, 32, &bits) < 0)
 		return dvmi_error_set(err, -EINVAL, "%s: expected a network such as 10.1.0.0/16",
 				      text);
