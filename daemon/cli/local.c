@@ -144,8 +144,10 @@ int cli_local_machine(struct cli *c, dvm_error_t *err)
 char *cli_socket(const struct cli *c, dvm_error_t *err)
 {
 	char run[DVMD_SUN_PATH_MAX], *path;
+	/* Between the variables dvmd_paths_find() decides: $DVM_RUN_DIR is the more exact one. */
+	const char *said = c->machine == getenv("DVM_MACHINE") ? NULL : c->machine;
 
-	if (dvmd_paths_find(run, c->machine, NULL, err) < 0)
+	if (dvmd_paths_find(run, said, NULL, err) < 0)
 		return NULL;
 	if (asprintf(&path, "%s/client.sock", run) < 0) {
 		dvmi_error_code(err, -ENOMEM, "%s", run);
