@@ -477,13 +477,30 @@ static int run(struct node *n, dvm_error_t *err)
 	return rc < 0 ? rc : n->code;
 }
 
-/* Has this node been one before? */
+/* Is this node one already? The key of one that was removed stays; its log does not. */
 static bool is_known(const struct node *n)
 {
 	char path[PATH_MAX + 8];
 
-	snprintf(path, sizeof path, "%s/key", n->paths.state);
+	snprintf(path, sizeof path, "%s/log", n->paths.state);
 	return access(path, F_OK) == 0;
+}
+
+/* What was begun for a node that never came to be: else it would pass for one the next time. */
+static void forget(const struct node *n)
+{
+	static const char *const files[] = { "key", "life", "log", "log.lock" };
+	char path[PATH_MAX + 16];
+
+	for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+		snprintf(path, sizeof path, "%s/%s", n->paths.state, files[i]);
+		unlink(path);
+	}
+	snprintf(path, sizeof path, "%s", n->paths.state);
+	if (rmdir(path) == 0) { /* of a machine that has no other node here */
+		*strrchr(path, '/') = 0;
+		rmdir(path);
+	}
 }
 
 /* Everything that can be said on the terminal is checked before the daemon leaves it. */
@@ -520,6 +537,8 @@ static int serve(struct node *n, struct args *a, dvm_error_t *err)
 	raise_descriptors();
 	rc = run(n, err);
 	/* A machine that was halted, or a node that never came to be, leaves nothing behind. */
+	if (rc < 0 && n->fresh)
+		forget(n);
 	if (n->d.halted || (rc < 0 && n->fresh))
 		dvmd_paths_release(&n->paths, take_fd(n->pid_fd), NULL);
 	dvmd_logring_destroy(n->d.ring);
