@@ -114,8 +114,11 @@ static void on_forward_answer(int code, const char *text, uint16_t type, const u
 {
 	struct dvmd_call *call = arg;
 
+	/* The answer to "remove me" may find the connection cut already: the order came before it. */
+	if (code < 0 && type != DVMI_MSG_ERROR && call->type == DVMI_MSG_REMOVE && call->d->removed)
+		dvmd_call_answer(&call, DVMI_MSG_OK, NULL);
 	/* Said by the wires, not by the leader. */
-	if (type != DVMI_MSG_ERROR &&
+	else if (type != DVMI_MSG_ERROR &&
 	    (code == -DVM_EPEERLOST || code == -ETIMEDOUT || code == -ENOENT))
 		dvmd_call_error(&call, -DVM_ENOQUORUM, "the machine's leader does not answer (%s)",
 				dvm_strerror(code));
