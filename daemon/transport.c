@@ -315,8 +315,6 @@ static int open_all(struct dvmd_transport *t)
 		rc = dvmd_peers_open(t);
 	if (rc == 0)
 		rc = open_router(t);
-	if (rc == 0)
-		dvmd_zsock_share_priority();
 	return rc < 0 ? rc : bind_router(t);
 }
 

@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <zmq.h>
 
 #include "daemon/srcaddr.h"
 #include "daemon/zap.h"
 #include "daemon/zsock.h"
-#include "libdvm/base/cleanup.h"
 #include "libdvm/proto/envelope.h"
 
 #define KEY_BYTES   32
@@ -49,6 +47,26 @@ static const struct {
 	{ ZMQ_ROUTER_HANDOVER, 0 },  /* nobody takes over the route of another connection */
 };
 
+/*
+ * libzmq's threads start with the first socket. They inherit the caller's nice value, unless it is
+ * kept from its children (SCHED_RESET_ON_FORK); to the kernel, threads are such. Where we may
+ * not lift that for a moment, we may not have raised the priority either.
+ */
+static void start_threads(void *zmq)
+{
+	int policy = sched_getscheduler(0);
+	bool reset = policy >= 0 && (policy & SCHED_RESET_ON_FORK);
+	struct sched_param param = { 0 };
+
+	if (reset && sched_getparam(0, &param) == 0)
+		sched_setscheduler(0, policy & ~SCHED_RESET_ON_FORK, &param);
+	void *first = zmq_socket(zmq, ZMQ_PAIR);
+	if (first)
+		zmq_close(first);
+	if (reset)
+		sched_setscheduler(0, policy, &param);
+}
+
 void *dvmd_zsock_context(void)
 {
 	void *zmq = zmq_ctx_new();
@@ -58,31 +76,8 @@ void *dvmd_zsock_context(void)
 	zmq_ctx_set(zmq, ZMQ_IO_THREADS, 1);
 	zmq_ctx_set(zmq, ZMQ_MAX_SOCKETS, SOCKETS_MAX);
 	zmq_ctx_set(zmq, ZMQ_MAX_MSGSZ, (int)FRAME_MAX);
+	start_threads(zmq);
 	return zmq;
-}
-
-/* libzmq's threads are found by the name that it gives them: it tells their ids to nobody. */
-static bool is_zmq_thread(const char *tid)
-{
-	char path[300], name[16] = "";
-
-	snprintf(path, sizeof path, "/proc/self/task/%s/comm", tid);
-	cleanup_file FILE *f = fopen(path, "re");
-	return f && fgets(name, sizeof name, f) && !strncmp(name, "ZMQbg", 5);
-}
-
-void dvmd_zsock_share_priority(void)
-{
-	cleanup_dir DIR *dir = opendir("/proc/self/task");
-	struct dirent *d;
-
-	errno = 0;
-	int nice = getpriority(PRIO_PROCESS, 0);
-	if (nice == -1 && errno)
-		return;
-	while (dir && (d = readdir(dir)))
-		if (is_zmq_thread(d->d_name))
-			setpriority(PRIO_PROCESS, (id_t)atoi(d->d_name), nice);
 }
 
 static int set_int(void *socket, int option, int value)

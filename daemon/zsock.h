@@ -15,17 +15,15 @@
 #define DVMD_ZSOCK_HANDSHAKE_MS 5000
 #define DVMD_ZSOCK_ENDPOINT_MAX 160
 
-/* A context: one I/O thread, a bounded number of sockets. NULL with errno. */
+/*
+ * A context: one I/O thread, a bounded number of sockets. Its threads are as urgent as the caller: a
+ * daemon that is to answer in time although all cores are busy needs both halves to run. NULL with
+ * errno.
+ */
 void *dvmd_zsock_context(void);
 
 /* ROUTER or DEALER. NULL with errno. */
 void *dvmd_zsock_open(void *zmq, int type, bool ipv6);
-
-/*
- * Gives libzmq's threads the caller's nice value: a daemon that answers in time although all cores
- * are busy needs both halves to run. Threads start at 0 otherwise, whatever their creator has.
- */
-void dvmd_zsock_share_priority(void);
 
 /* The keys are binary, 32 bytes. 0 or -E…. */
 int dvmd_zsock_server(void *socket, const uint8_t *secret_key);
