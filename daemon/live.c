@@ -141,6 +141,9 @@ void dvmd_live_received(struct dvmd_live *l, uint32_t from, const uint8_t *body,
 	}
 	dvmd_member_receive(l->engine, dvmi_clock_mono(), from, &msg);
 	drain(l);
+	/* The log may call it down from before our restart, since when there was no event. */
+	if (dvmd_leads(l->d) && dvmd_member_is_up(l->engine, from))
+		dvmd_roster_node_changed(l->d, from, true);
 	if (from == DVMD_LEADER)
 		dvmd_replica_catch_up(l->d->replica, msg.applied);
 }
