@@ -14,10 +14,12 @@ static const struct dvmi_opt options[] = {
 	CLI_GENERAL_OPTIONS,
 };
 
+/* Load and free memory are the host's; a node that has just come back has not told them yet. */
 static void add_row(struct cli_table *t, const Pb__NodeInfo *n, uint64_t now)
 {
 	char total[DVMI_TEXT_UNIT_MAX], avail[DVMI_TEXT_UNIT_MAX], since[CLI_TIME_MAX];
-	bool up = strcmp(n->state, "down") != 0;
+	bool up = strcmp(n->state, "down") != 0, heard = up && n->mem_free;
+	uint64_t free_here = n->mem_free < n->mem_total ? n->mem_free : n->mem_total;
 
 	cli_table_add(t, "%s%s", n->name, n->leader ? "*" : "");
 	cli_table_add(t, "%s", n->state);
@@ -26,8 +28,8 @@ static void add_row(struct cli_table *t, const Pb__NodeInfo *n, uint64_t now)
 	cli_table_add(t, up ? "%u" : "-", n->slots_used);
 	cli_table_add(t, "%u", n->cores);
 	cli_table_add(t, "%s", dvmi_text_size_format(n->mem_total, total));
-	cli_table_add(t, "%s", up ? dvmi_text_size_format(n->mem_free, avail) : "-");
-	cli_table_add(t, up ? "%.2f" : "-", n->load_100 / 100.0);
+	cli_table_add(t, "%s", heard ? dvmi_text_size_format(free_here, avail) : "-");
+	cli_table_add(t, heard ? "%.2f" : "-", n->load_100 / 100.0);
 	cli_table_add(t, "%s", cli_time_ago(n->since, now, since));
 	cli_table_add(t, "%s", *n->version ? n->version : "-");
 }

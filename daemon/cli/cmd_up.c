@@ -21,7 +21,8 @@
 #include "libdvm/base/err.h"
 #include "libdvm/base/hostlist.h"
 
-#define NODES_MAX 1000u
+#define NODES_MAX     1000u
+#define REACH_TIMEOUT (5 * DVMI_SEC)
 
 enum { NODES = 1, SLOTS, PREFIX, HOSTS, SSH, INTERFACE, PORT, CONFIG, TIMEOUT, QUIET };
 
@@ -299,7 +300,11 @@ static int up_again(struct cli *c, const struct choice *choice, const struct cli
 		return already_up(c, choice, l);
 	if (rc && dead == l->n)
 		cli_say(c, "`dvm halt` removes what is left of machine %s", c->machine);
-	return rc ? rc : conclude(c, choice, l->n, since);
+	if (rc)
+		return rc;
+	uint64_t deadline = since + choice->timeout, soon = dvmi_clock_mono() + REACH_TIMEOUT;
+	cli_grow_wait_reachable(c, soon < deadline ? soon : deadline);
+	return conclude(c, choice, l->n, since);
 }
 
 /* ---- */
@@ -318,6 +323,7 @@ static int up(struct cli *c, struct choice *choice)
 	dvmd_paths_sweep(base, c->machine, NULL); /* what is in nobody's way can stay */
 	if (cli_local_list(&l, c->machine, &err) < 0)
 		return cli_fail(c, &err);
+	cli_local_verify(&l);
 	if (l.n) {
 		rc = up_again(c, choice, &l, since);
 	} else if (choice->hosts) {

@@ -154,3 +154,23 @@ int cli_grow_wait_up(struct cli *c, size_t n, uint64_t deadline, Pb__NodesReply 
 		nanosleep(&poll, NULL);
 	}
 }
+
+static bool all_reachable(struct cli *c)
+{
+	cleanup_pb Pb__DoctorReply *r = NULL;
+
+	if (cli_ask(c, DVMI_MSG_DOCTOR, NULL, &pb__doctor_reply__descriptor, &r, NULL) < 0)
+		return false;
+	for (size_t i = 0; i < r->n_checks; i++)
+		if (!r->checks[i]->ok && !r->checks[i]->warning)
+			return false;
+	return true;
+}
+
+void cli_grow_wait_reachable(struct cli *c, uint64_t deadline)
+{
+	const struct timespec poll = { .tv_nsec = 4 * POLL_NS };
+
+	while (!all_reachable(c) && dvmi_clock_mono() < deadline)
+		nanosleep(&poll, NULL);
+}

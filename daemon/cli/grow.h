@@ -32,6 +32,12 @@ int cli_grow_hosts(struct cli *c, const char *const *hosts, size_t n, const char
 int cli_grow_wait_up(struct cli *c, size_t n, uint64_t deadline, Pb__NodesReply **reply,
 		     dvm_error_t *err);
 
+/*
+ * Waits until every node can reach every other: after a restart they are known as up at once, but
+ * their connections are not there yet. Best effort until DEADLINE.
+ */
+void cli_grow_wait_reachable(struct cli *c, uint64_t deadline);
+
 /* A token for USES nodes and where to join with it ("ADDR:PORT"), both malloc'ed. */
 int cli_grow_token(struct cli *c, uint32_t uses, char **token, char **where, dvm_error_t *err);
 

@@ -34,6 +34,31 @@ int cli_local_list(struct cli_local *out, const char *machine, dvm_error_t *err)
 	return 0;
 }
 
+/* Does the daemon of RUN answer? One that is busy does, in the end. */
+static bool answers(const char *run)
+{
+	char path[DVMD_SUN_PATH_MAX + sizeof "/client.sock"];
+	cleanup_pb Pb__InfoReply *r = NULL;
+	struct cli_conn *conn;
+
+	snprintf(path, sizeof path, "%s/client.sock", run);
+	if (cli_conn_open(&conn, path, NULL) < 0)
+		return false;
+	int rc = cli_conn_call(conn, DVMI_MSG_INFO, NULL, &pb__info_reply__descriptor, &r,
+			       CLI_CALL_TIMEOUT, NULL);
+	cli_conn_close(conn);
+	return rc != -DVM_EPEERLOST;
+}
+
+void cli_local_verify(struct cli_local *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (l->nodes[i].alive && !answers(l->nodes[i].run)) {
+			l->nodes[i].alive = false;
+			l->alive--;
+		}
+}
+
 void cli_local_free(struct cli_local *l)
 {
 	free(l->nodes);

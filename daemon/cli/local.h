@@ -17,6 +17,8 @@ struct cli_local {
 
 /* An empty list where the machine is not known here. */
 int cli_local_list(struct cli_local *out, const char *machine, dvm_error_t *err);
+/* Asks those that seem alive: one that is just dying still has its socket. */
+void cli_local_verify(struct cli_local *l);
 void cli_local_free(struct cli_local *l);
 
 /* Removes what NODE, which does not run, has left. */
