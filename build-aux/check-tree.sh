@@ -9,32 +9,46 @@ set -u
 # All read names on standard input and print what is wrong.
 products()
 {
-	while IFS= read -r file; do
-		case $file in
-		*.o | *.lo | *.la | *.a | *.so | *.pb-c.[ch] | *.log | *.trs | core | *~ | *.orig | *.rej)
-			printf '%s\n' "$file"
-			;;
-		*)
-			generated | grep -qxF "${file##*/}" && printf '%s\n' "$file"
-			;;
-		esac
-	done
+	generated >"$temp/generated"
+	awk -F / -v list="$temp/generated" '
+	BEGIN {
+		while ((getline name < list) > 0)
+			generated[name]
+	}
+	/\.(o|lo|la|a|so|log|trs|orig|rej)$/ || /\.pb-c\.[ch]$/ || /~$/ || $NF == "core" ||
+		$NF in generated'
 }
 
 untidy()
 {
+	cat >"$temp/names"
+	xargs -d '\n' grep -HnE '[[:blank:]]$|^(<<<<<<<|>>>>>>>)( |$)' /dev/null <"$temp/names" |
+		cut -c 1-100
 	while IFS= read -r file; do
-		grep -HnE '[[:blank:]]$|^(<<<<<<<|>>>>>>>)( |$)' /dev/null "$file" | cut -c 1-100
 		[ -z "$(tail -c 1 "$file")" ] || printf '%s: no newline at the end\n' "$file"
-	done
+	done <"$temp/names"
 }
 
 too_long()
 {
-	while IFS= read -r file; do
-		lines=$(wc -l <"$file")
-		[ "$lines" -le 1000 ] || printf '%s: %s lines\n' "$file" "$lines"
-	done
+	xargs -d '\n' wc -l | awk '$1 > 1000 && $2 != "total" { print $2 ": " $1 " lines" }'
+}
+
+# A file is in the release if it or a directory above it is.
+unreleased()
+{
+	awk -v list="$temp/release" '
+	BEGIN {
+		while ((getline path < list) > 0)
+			released[path]
+	}
+	{
+		path = $0
+		while (!(path in released) && sub(/\/[^\/]*$/, "", path))
+			;
+		if (!(path in released))
+			print
+	}'
 }
 
 scripts()
@@ -56,6 +70,10 @@ self_test()
 	printf '<<<<<<< HEAD\n' >"$temp/conflict"
 	yes | head -n 1001 >"$temp/long"
 	printf 'good\n' >"$temp/good"
+	printf 'a/b.c\ntests/corpus\n' >"$temp/release"
+	got=$(printf 'a/b.c\na/c.c\ntests/corpus/x/1\n' | unreleased)
+	found "a file that is not released is found" "$got" a/c.c
+	none "one below a released directory is not" "$(printf '%s\n' "$got" | grep -v a/c.c)"
 	touch "$temp/x.pb-c.h" "$temp/configure" "$temp/config.sub"
 	got=$(find "$temp" -type f | untidy)
 	found "blanks at a line's end are found" "$got" blank:1
@@ -77,8 +95,12 @@ ours >"$temp/ours"
 xargs -d '\n' grep -IlE '^' <"$temp/ours" | grep -v /corpus/ >"$temp/text"
 if in_git; then
 	none "no product of a tool is tracked" "$(products <"$temp/ours")"
+	"${MAKE:-make}" -s -C "$DVM_BUILD" print-distfiles >"$temp/release"
+	found "the release's files are known" "$(cat "$temp/release")" libdvm/include/dvm/dvm.h
+	none "the release has all files" "$(unreleased <"$temp/ours")"
 else
 	skip "no product of a tool is tracked" "no git repository"
+	skip "the release has all files" "no git repository"
 fi
 none "no blanks at line ends, no conflicts" "$(untidy <"$temp/text")"
 none "no file of more than 1000 lines" "$(too_long <"$temp/text")"
