@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * What the control plane's transport costs: memory of a node per peer (a connection each way),
- * time to start, to connect, and of a round trip. bench_wire [PEERS…] (default 16 200).
+ * time to start, to connect, and of a round trip; bandwidth. bench_wire [PEERS…] (default 16 200).
  *
  * The peers live in a child, so that this process' memory is that of one node.
  */
@@ -139,6 +139,28 @@ static void measure_trips(struct node *hub, uv_loop_t *loop)
 	printf("  round trip %.0f us\n", (double)(dvmi_clock_mono() - t0) / TRIPS / 1000);
 }
 
+#define BLOCKS 200
+#define BLOCK  (1u << 20)
+
+/* Large bodies, a few under way at a time. */
+static void measure_bandwidth(struct node *hub, uv_loop_t *loop)
+{
+	uint8_t *block = calloc(1, BLOCK);
+	unsigned before = hub->answers;
+	uint64_t t0 = dvmi_clock_mono();
+
+	for (unsigned i = 0; i < BLOCKS; i++) {
+		dvmd_transport_request(hub->t, HUB + 1, DVMI_MSG_PROBE, block, BLOCK, TIMEOUT,
+				       on_answer, hub);
+		if (i >= 8)
+			turn_until(loop, hub, before + i - 8);
+	}
+	turn_until(loop, hub, before + BLOCKS);
+	printf("  %.0f MB/s one way in bodies of 1 MiB\n",
+	       (double)BLOCKS * BLOCK / ((double)(dvmi_clock_mono() - t0) / 1e3));
+	free(block);
+}
+
 static uint64_t received(const struct node *hub)
 {
 	struct dvmd_transport_stats st;
@@ -196,6 +218,7 @@ static void measure(unsigned n)
 	       n, (double)started / 1e6, before, (double)(dvmi_clock_mono() - t0) / 1e6,
 	       (double)(rss_kb() - before) / n, hub.failures);
 	measure_trips(&hub, &loop);
+	measure_bandwidth(&hub, &loop);
 	kill(child, SIGKILL);
 	waitpid(child, NULL, 0);
 	dvmd_transport_destroy(hub.t);
