@@ -236,6 +236,15 @@ static int make_argv(struct shep_launch *l)
 	return 0;
 }
 
+/* What is not in the front directories of PATH need not be looked for there by each rank. */
+static char **first_there(char **candidates)
+{
+	while (candidates[0] && candidates[1] && *candidates[0] == '/' &&
+	       access(candidates[0], F_OK) < 0 && errno == ENOENT)
+		candidates++;
+	return candidates;
+}
+
 static int make_plan(struct shep_launch *l)
 {
 	const Pb__JobSpec *spec = l->c.launch->spec;
@@ -254,6 +263,7 @@ static int make_plan(struct shep_launch *l)
 	l->plan.no_new_privs = l->c.no_new_privs;
 	if (!l->plan.candidates)
 		return -ENOMEM;
+	l->plan.first = first_there(l->plan.candidates);
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return -errno;
 	l->report_fd = fds[0];

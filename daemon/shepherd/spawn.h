@@ -34,6 +34,7 @@ struct shep_spawn_report {
 struct shep_spawn_plan {
 	char **argv;	   /* argv[-1] must be writable: room for a shell in front of it */
 	char **candidates; /* shep_program_candidates() */
+	char **first;	   /* of them, that each rank need try */
 	const char *wdir;
 	mode_t umask;
 	int report_fd; /* write end of the report pipe, CLOEXEC */
