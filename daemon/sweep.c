@@ -15,7 +15,8 @@
 #include "libdvm/base/cleanup.h"
 #include "libdvm/proto/rank.h"
 
-#define ENVIRON_MAX (4u << 20) /* more is not read: the kernel's limit is a quarter of the stack */
+#define ENVIRON_MAX (4u << 20) /* more is not read: the kernel's limit is a quarter of the stack   \
+				*/
 
 int dvmd_sweep_marker(char *out, size_t size, const struct dvmd_place *place)
 {

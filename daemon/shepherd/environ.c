@@ -12,15 +12,16 @@
 enum { SHARED = 8, OWN = 2 };
 
 struct shep_environ {
-	char *shared[SHARED];	 /* allocated: same for all ranks */
-	char own[OWN][40];	 /* rank, local rank */
+	char *shared[SHARED]; /* allocated: same for all ranks */
+	char own[OWN][40];    /* rank, local rank */
 	size_t n;
 	char *list[];
 };
 
 static const char *const ours[] = {
-	DVMI_ENV_JOBID,	   DVMI_ENV_RANK,	DVMI_ENV_SIZE,	   DVMI_ENV_NODE,     DVMI_ENV_NNODES,
-	DVMI_ENV_LOCAL_RANK, DVMI_ENV_LOCAL_SIZE, DVMI_ENV_NODENAME, DVMI_ENV_SHEPHERD, DVMI_ENV_MACHINE,
+	DVMI_ENV_JOBID,	   DVMI_ENV_RANK,	DVMI_ENV_SIZE,	     DVMI_ENV_NODE,
+	DVMI_ENV_NNODES,   DVMI_ENV_LOCAL_RANK, DVMI_ENV_LOCAL_SIZE, DVMI_ENV_NODENAME,
+	DVMI_ENV_SHEPHERD, DVMI_ENV_MACHINE,
 };
 
 static bool is_name(const char *entry, const char *name)

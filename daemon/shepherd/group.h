@@ -23,9 +23,9 @@
 
 struct shep_group {
 	bool there;
-	bool memory;	       /* the memory controller is on for the ranks' groups */
-	int ranks_fd;	       /* directory `ranks`, or -1 */
-	char path[PATH_MAX];   /* of job-ID */
+	bool memory;	     /* the memory controller is on for the ranks' groups */
+	int ranks_fd;	     /* directory `ranks`, or -1 */
+	char path[PATH_MAX]; /* of job-ID */
 	char ranks[PATH_MAX];
 };
 

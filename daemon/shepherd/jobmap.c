@@ -5,7 +5,7 @@
 
 #include "daemon/shepherd/jobmap.h"
 
-#define ALIGN 64 /* each array begins a cache line: doorbells are written, node_of is not */
+#define ALIGN  64 /* each array begins a cache line: doorbells are written, node_of is not */
 #define NOBODY UINT32_MAX
 
 static size_t aligned(size_t n)
@@ -90,8 +90,8 @@ static _Atomic uint8_t *state_of(const struct dvmi_jobmap *map, uint32_t rank)
 
 enum dvmi_rank_state shep_jobmap_state(const struct dvmi_jobmap *map, uint32_t rank)
 {
-	return rank < map->size ? atomic_load_explicit(state_of(map, rank), memory_order_relaxed) :
-				  DVMI_RANK_GONE;
+	return rank < map->size ? atomic_load_explicit(state_of(map, rank), memory_order_relaxed)
+				: DVMI_RANK_GONE;
 }
 
 bool shep_jobmap_mark(struct dvmi_jobmap *map, uint32_t rank, enum dvmi_rank_state state)

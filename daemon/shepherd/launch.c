@@ -204,7 +204,7 @@ static int start_one(struct shep_launch *l)
 	return rc;
 }
 
-/* Signals are blocked over the forks: a child must not run our handlers before it has reset them. */
+/* Signals are blocked over the forks: no child may run our handlers before it has reset them. */
 static void on_idle(uv_idle_t *h)
 {
 	struct shep_launch *l = h->data;

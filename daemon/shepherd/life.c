@@ -150,8 +150,8 @@ static void finish(struct shep *s, uint64_t now)
 {
 	shep_output_close_streams(s->output);
 	shep_output_flush(s->output);
-	s->status.phase = s->status.code ? PB__SHARE_PHASE__SHARE_FAILED :
-					   PB__SHARE_PHASE__SHARE_DONE;
+	s->status.phase =
+		s->status.code ? PB__SHARE_PHASE__SHARE_FAILED : PB__SHARE_PHASE__SHARE_DONE;
 	s->after.done = now;
 	s->news.report = true;
 }

@@ -50,8 +50,18 @@ struct args {
 	int log_level;
 };
 
-enum { OPT_RUN_DIR = 256, OPT_NODE, OPT_FD, OPT_NO_CGROUP, OPT_ORPHAN, OPT_LINGER, OPT_DRAIN,
-       OPT_STUCK, OPT_SPOOL, OPT_LOG };
+enum {
+	OPT_RUN_DIR = 256,
+	OPT_NODE,
+	OPT_FD,
+	OPT_NO_CGROUP,
+	OPT_ORPHAN,
+	OPT_LINGER,
+	OPT_DRAIN,
+	OPT_STUCK,
+	OPT_SPOOL,
+	OPT_LOG
+};
 
 static const struct option options[] = {
 	{ "run-dir", required_argument, NULL, OPT_RUN_DIR },
@@ -81,10 +91,10 @@ static int number(const char *text, uint64_t max, uint64_t *out)
 
 static int take_number(struct args *a, int opt, const char *text)
 {
-	uint64_t v, *ms = opt == OPT_ORPHAN ? &a->o.orphan_after :
-			  opt == OPT_LINGER ? &a->o.linger :
-			  opt == OPT_DRAIN  ? &a->o.drain :
-					      &a->o.stuck_after;
+	uint64_t v, *ms = opt == OPT_ORPHAN   ? &a->o.orphan_after
+			  : opt == OPT_LINGER ? &a->o.linger
+			  : opt == OPT_DRAIN  ? &a->o.drain
+					      : &a->o.stuck_after;
 	int rc = number(text, opt == OPT_FD ? INT32_MAX : UINT32_MAX, &v);
 
 	if (opt == OPT_SPOOL)
@@ -136,8 +146,8 @@ static int parse_args(struct args *a, int argc, char **argv)
 		int rc = take_option(a, opt);
 		if (rc < 0) {
 			if (opt != '?')
-				fprintf(stderr, "dvm-shepherd: %s: %s\n", optarg ? optarg : argv[optind - 1],
-					dvm_strerror(rc));
+				fprintf(stderr, "dvm-shepherd: %s: %s\n",
+					optarg ? optarg : argv[optind - 1], dvm_strerror(rc));
 			return rc;
 		}
 	}
@@ -198,14 +208,15 @@ static void prepare_group(const struct args *a, struct shep_config *c)
 				    .machine = c->launch->machine,
 				    .node = a->node,
 				    .job = c->launch->job };
-	int rc = a->no_cgroup ? -ENOENT :
-				shep_group_make(c->group, &place, spec->uid != geteuid(), spec->uid,
+	int rc = a->no_cgroup ? -ENOENT
+			      : shep_group_make(c->group, &place, spec->uid != geteuid(), spec->uid,
 						spec->gid, spec->mem_per_rank != 0);
 
 	if (rc < 0)
 		dvmi_log(c->log, "shepherd", LOG_INFO, "no cgroup: %s", dvm_strerror(rc));
 	if (spec->mem_per_rank && !c->group->memory)
-		c->note = "no memory controller here: each process's data segment is limited instead";
+		c->note =
+			"no memory controller here: each process's data segment is limited instead";
 }
 
 /* What has to be done with dvmd's rights, and then without them. */
@@ -213,7 +224,9 @@ static void prepare(const struct args *a, struct shep_config *c)
 {
 	const Pb__JobSpec *spec = c->launch->spec;
 
-	if (shep_setup_dir(c->setup, a->run_dir, c->launch->job, spec->uid, spec->gid, &c->failed) < 0)
+	int rc = shep_setup_dir(c->setup, a->run_dir, c->launch->job, spec->uid, spec->gid,
+				&c->failed);
+	if (rc < 0)
 		return;
 	prepare_group(a, c);
 	shep_setup_user(c->setup, spec, &c->failed);
@@ -243,8 +256,8 @@ int main(int argc, char **argv)
 	int rc = read_launch(a.fd, c.cookie, &launch);
 	int64_t self = rc < 0 ? rc : check_launch(launch, a.node);
 	if (self < 0) {
-		fprintf(stderr, "dvm-shepherd: descriptor %d holds no launch for node %u: %s\n", a.fd,
-			a.node, dvm_strerror((int)self));
+		fprintf(stderr, "dvm-shepherd: descriptor %d holds no launch for node %u: %s\n",
+			a.fd, a.node, dvm_strerror((int)self));
 		return 1;
 	}
 	c.o = a.o;

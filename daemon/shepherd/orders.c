@@ -20,8 +20,8 @@ static void pack_hello(const Pb__JobStatus *st, void *arg)
 	Pb__ShepherdHello hello = PB__SHEPHERD_HELLO__INIT;
 
 	hello.job = st->job;
-	hello.cookie = (ProtobufCBinaryData){ .len = SHEP_COOKIE_BYTES,
-					      .data = (uint8_t *)s->c->cookie };
+	hello.cookie =
+		(ProtobufCBinaryData){ .len = SHEP_COOKIE_BYTES, .data = (uint8_t *)s->c->cookie };
 	hello.pid = (uint32_t)getpid();
 	hello.status = (Pb__JobStatus *)st;
 	dvmi_pb_pack(both[1], &hello);
@@ -110,9 +110,9 @@ static void take_signal(struct shep *s, const Pb__JobSignal *msg)
 	if (!is_ours(s, msg->job))
 		return;
 	if (msg->end || msg->signal == SIGKILL) {
-		uint64_t grace = msg->signal == SIGKILL ? 0 :
-				 msg->grace_ns		? msg->grace_ns :
-							  GRACE_DEFAULT;
+		uint64_t grace = msg->signal == SIGKILL ? 0
+				 : msg->grace_ns	? msg->grace_ns
+							: GRACE_DEFAULT;
 		shep_life_end(s, grace, msg->reason);
 	} else if (forwarded(msg->signal)) {
 		shep_procs_signal(&s->ranks, forwarded(msg->signal));

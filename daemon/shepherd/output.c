@@ -188,8 +188,8 @@ static void on_partial(uv_timer_t *h)
 	bool waiting = false;
 
 	for (size_t i = 0; i < o->n; i++)
-		waiting |= shep_lines_expire(&o->streams[i].lines, deadline, on_lines,
-					     &o->streams[i]);
+		waiting |=
+			shep_lines_expire(&o->streams[i].lines, deadline, on_lines, &o->streams[i]);
 	if (waiting)
 		start_partial_timer(o);
 }

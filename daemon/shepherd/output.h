@@ -24,8 +24,8 @@ struct shep_output_config {
 	uint64_t job;
 	uint32_t node;
 	size_t streams; /* that will be added */
-	bool kept;	/* somebody acknowledges: false for a detached job, which has its spool only */
-	int spool_dir;	/* where the file `output` goes; -1: no spool */
+	bool kept; /* somebody acknowledges: false for a detached job, which has its spool only */
+	int spool_dir; /* where the file `output` goes; -1: no spool */
 	uint64_t spool_bound;
 	/* A packed Output; -E…: not now, it stays unsent until resend(). */
 	int (*send)(const uint8_t *body, size_t len, void *arg);
@@ -59,10 +59,10 @@ void shep_output_ignore_window(struct shep_output *o);
 /* Gives up the streams that are still open; `ended` follows at once if there was one. */
 void shep_output_close_streams(struct shep_output *o);
 
-size_t shep_output_open(const struct shep_output *o);   /* streams that have not ended */
-bool shep_output_blocked(const struct shep_output *o);  /* waits for the window */
-bool shep_output_acked(const struct shep_output *o);    /* nothing is kept */
-uint64_t shep_output_seq(const struct shep_output *o);  /* last message there is */
+size_t shep_output_open(const struct shep_output *o);  /* streams that have not ended */
+bool shep_output_blocked(const struct shep_output *o); /* waits for the window */
+bool shep_output_acked(const struct shep_output *o);   /* nothing is kept */
+uint64_t shep_output_seq(const struct shep_output *o); /* last message there is */
 
 /* Closes the spool and everything else. NULL is allowed. */
 void shep_output_destroy(struct shep_output *o);

@@ -12,7 +12,7 @@
 /* What is known of one rank's address, and who waits for it. */
 struct entry {
 	uint32_t rank;
-	size_t len; /* 0: not known */
+	size_t len;		  /* 0: not known */
 	struct dvmi_idset locals; /* local ranks that wait */
 	struct dvmi_idset nodes;  /* node indexes that wait; for a rank of ours only */
 	UT_hash_handle hh;

@@ -148,7 +148,8 @@ int shep_setup_user(struct shep_setup *s, const Pb__JobSpec *spec, dvm_error_t *
 	if (spec->uid == geteuid())
 		return 0;
 	if (geteuid() != 0)
-		return dvmi_error_set(err, -EPERM, "this daemon cannot run jobs of another user (%s)",
+		return dvmi_error_set(err, -EPERM,
+				      "this daemon cannot run jobs of another user (%s)",
 				      spec->user);
 	s->other_user = true;
 	int rc = set_groups(spec);

@@ -207,9 +207,9 @@ static int make_memory(struct shep *s)
 		return rc < 0 ? rc : -ENOMEM;
 	for (size_t i = 0; i < p->n_nodes; i++)
 		s->node_ids[i] = p->nodes[i]->node;
-	return shep_jobmem_create(&s->mem, s->c->launch, s->c->self,
-				  shep_affinity_count(&s->affinity, s->share->cpus,
-						      s->share->n_cpus));
+	return shep_jobmem_create(
+		&s->mem, s->c->launch, s->c->self,
+		shep_affinity_count(&s->affinity, s->share->cpus, s->share->n_cpus));
 }
 
 static int make_server(struct shep *s)

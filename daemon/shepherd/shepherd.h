@@ -16,12 +16,12 @@
 #define SHEP_COOKIE_BYTES 16
 
 struct shep_options {
-	const char *run_dir;	/* of the node */
-	uint64_t orphan_after;	/* ns without a daemon until the ranks are killed */
-	uint64_t linger;	/* ns that a finished job waits for its release */
-	uint64_t drain;		/* ns that pipes may stay open after the last rank has ended */
-	uint64_t stuck_after;	/* ns after SIGKILL until a process is given up */
-	uint64_t spool_bound;	/* bytes of output that are kept */
+	const char *run_dir;   /* of the node */
+	uint64_t orphan_after; /* ns without a daemon until the ranks are killed */
+	uint64_t linger;       /* ns that a finished job waits for its release */
+	uint64_t drain;	       /* ns that pipes may stay open after the last rank has ended */
+	uint64_t stuck_after;  /* ns after SIGKILL until a process is given up */
+	uint64_t spool_bound;  /* bytes of output that are kept */
 };
 
 struct shep_config {

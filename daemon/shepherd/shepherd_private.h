@@ -53,9 +53,9 @@ struct shep {
 	struct shep_news news;
 	bool launching;	   /* ranks are being started */
 	uint64_t released; /* since when the machine has forgotten the job; 0: it has not */
-	uint64_t refused;  /* since when the daemon says that it does not know the job; 0: it does */
-	bool unwanted;	   /* it has said so for long enough: nobody takes anything any more */
-	bool over;	   /* the loop is being left */
+	uint64_t refused; /* since when the daemon says that it does not know the job; 0: it does */
+	bool unwanted;	  /* it has said so for long enough: nobody takes anything any more */
+	bool over;	  /* the loop is being left */
 	uint64_t ask_again; /* lookups wait: ask again then; 0: none */
 
 	struct shep_affinity affinity;

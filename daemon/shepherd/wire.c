@@ -8,8 +8,8 @@
 #include "daemon/shepherd/shepherd_private.h"
 #include "libdvm/base/clock.h"
 
-#define ASK_AGAIN  (1 * DVMI_SEC)
-#define TELL_LATER (2 * DVMI_MSEC)  /* goodbyes come in crowds: one message for all */
+#define ASK_AGAIN    (1 * DVMI_SEC)
+#define TELL_LATER   (2 * DVMI_MSEC) /* goodbyes come in crowds: one message for all */
 #define REPORT_LATER (50 * DVMI_MSEC)
 
 static uint32_t rank_of(const struct shep *s, uint32_t local)

@@ -403,8 +403,9 @@ bool rig_over(struct rig *r, void *arg)
 {
 	for (size_t i = 0; i < r->n; i++) {
 		const Pb__JobStatus *st = r->nodes[i].status;
-		if (!st || (st->phase != PB__SHARE_PHASE__SHARE_DONE &&
-			    st->phase != PB__SHARE_PHASE__SHARE_FAILED) ||
+		if (!st ||
+		    (st->phase != PB__SHARE_PHASE__SHARE_DONE &&
+		     st->phase != PB__SHARE_PHASE__SHARE_FAILED) ||
 		    r->nodes[i].got < st->output_seq)
 			return false;
 	}

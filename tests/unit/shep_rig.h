@@ -30,12 +30,12 @@ struct rig_node {
 	bool greeted;
 	Pb__JobStatus *status; /* the last one */
 	uint64_t hellos, reports;
-	uint64_t got;	/* last output number */
+	uint64_t got;	 /* last output number */
 	uint64_t resent; /* outputs that had come before */
 	uint64_t stdin_acked;
-	bool hold_acks;	 /* do not acknowledge output */
+	bool hold_acks;	     /* do not acknowledge output */
 	uint32_t unanswered; /* request of a hello that waits for rig_answer() */
-	size_t unacked;	 /* bytes of bodies since the last acknowledgement */
+	size_t unacked;	     /* bytes of bodies since the last acknowledgement */
 };
 
 struct rig {
@@ -47,11 +47,11 @@ struct rig {
 	Pb__Launch *launch;
 	uint8_t cookie[16];
 	struct dvmi_buf out[RIG_RANKS][2]; /* by rank; stdout, stderr */
-	size_t torn; /* chunks of whole lines that did not end in a newline */
-	bool hold_hello;   /* answer no hello before rig_answer() */
-	int refuse;	   /* -E…: answer hellos with this error */
-	bool drop_peers;   /* lose PeerMessages */
-	size_t peers;	   /* PeerMessages seen */
+	size_t torn;			   /* chunks of whole lines that did not end in a newline */
+	bool hold_hello;		   /* answer no hello before rig_answer() */
+	int refuse;			   /* -E…: answer hellos with this error */
+	bool drop_peers;		   /* lose PeerMessages */
+	size_t peers;			   /* PeerMessages seen */
 };
 
 /* A job of RANKS ranks over NODES nodes (alternating) that runs ARGV. Nothing is started yet. */
@@ -90,5 +90,31 @@ size_t rig_survivors(const struct rig *r);
 
 /* Ends what is left and removes the directories. */
 void rig_end(struct rig *r);
+
+/* ---- shep_life.c ---- */
+
+/* cmocka's fixtures: *state is a struct rig, ended if it was begun. */
+int rig_setup(void **state);
+int rig_teardown(void **state);
+
+/* A job that runs a script of sh, or a verb of shep_payload.c with one argument. */
+void rig_init_sh(struct rig *r, size_t nodes, uint32_t ranks, const char *script);
+void rig_init_payload(struct rig *r, size_t nodes, uint32_t ranks, const char *verb,
+		      const char *arg);
+/* The job's directory is the rig's. */
+void rig_work_here(struct rig *r);
+/* A file in the rig's directory. */
+void rig_make_file(struct rig *r, const char *name, const char *text, mode_t mode);
+
+void rig_start_all(struct rig *r, const char *const *options);
+void rig_wait_said(struct rig *r, uint32_t rank, const char *text); /* on stdout */
+bool rig_has_hellos(struct rig *r, void *arg); /* as many as *(uint64_t *)arg */
+bool rig_no_survivors(struct rig *r, void *arg);
+
+/* Waits for the job's end, releases it, and checks that nothing at all is left. */
+void rig_finish(struct rig *r);
+
+/* Path of a file in the job's directory on node I. */
+const char *rig_job_file(const struct rig *r, size_t i, const char *name, char path[128]);
 
 #endif

@@ -32,22 +32,6 @@ struct peer {
 	uint8_t body[DVMI_RANK_PACKET_MAX];
 };
 
-static int setup(void **state)
-{
-	*state = calloc(1, sizeof(struct rig));
-	return *state ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-	struct rig *r = *state;
-
-	if (r->n)
-		rig_end(r);
-	free(r);
-	return 0;
-}
-
 static void start(struct rig *r, size_t nodes, uint32_t ranks)
 {
 	const char *argv[] = { "sleep", "1000", NULL };
@@ -141,7 +125,8 @@ static void dial(struct peer *p, struct rig *r, size_t node)
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
 
 	*p = (struct peer){ .r = r, .map_fd = -1, .rings_fd = -1 };
-	snprintf(a.sun_path, sizeof a.sun_path, "%s/jobs/%d/shep.sock", r->nodes[node].dir, RIG_JOB);
+	snprintf(a.sun_path, sizeof a.sun_path, "%s/jobs/%d/shep.sock", r->nodes[node].dir,
+		 RIG_JOB);
 	p->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	assert_int_equal(connect(p->fd, (struct sockaddr *)&a, sizeof a), 0);
 }
@@ -256,7 +241,8 @@ static void a_rank_gets_the_map(void **state)
 	assert_true(p.map->local_cores >= 1);
 	assert_string_equal(p.map->interface, "127.0.0.1");
 	assert_string_equal(p.map->node_name, "node1");
-	const uint32_t *node_of = at(&p, p.map->node_of_off), *local = at(&p, p.map->local_rank_off);
+	const uint32_t *node_of = at(&p, p.map->node_of_off),
+		       *local = at(&p, p.map->local_rank_off);
 	for (uint32_t i = 0; i < 5; i++) {
 		assert_int_equal(node_of[i], i % 2);
 		assert_int_equal(local[i], i / 2);
@@ -621,7 +607,7 @@ static void another_user_is_refused(void **state)
 
 int main(void)
 {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f) cmocka_unit_test_setup_teardown(f, rig_setup, rig_teardown)
 	const struct CMUnitTest tests[] = {
 		T(a_rank_gets_the_map),
 		T(no_rank_can_write_to_the_map),
