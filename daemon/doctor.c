@@ -13,7 +13,8 @@
 #include "libdvm/base/clock.h"
 
 #define PROBE_TIMEOUT  (2 * DVMI_SEC)
-#define GATHER_TIMEOUT (6 * DVMI_SEC)
+#define WHY_TIMEOUT    (2 * DVMI_SEC)
+#define GATHER_TIMEOUT (6 * DVMI_SEC) /* longer than both */
 
 /* An examination: checks come in from many sides; the last one sends the answer. */
 struct exam {
@@ -25,6 +26,8 @@ struct exam {
 
 struct probe {
 	struct exam *exam;
+	uint32_t node;
+	int code; /* what the probe came to */
 	uint64_t sent;
 	unsigned port;
 	char to[64];
@@ -141,6 +144,24 @@ static void check_run_dir(struct exam *e)
 
 /* ---- the way to others ---- */
 
+/* There was no answer to the probe; what a plain connection to the same port came to says more. */
+static void on_known_why(int code, const char *text, void *arg)
+{
+	struct probe *p = arg;
+	struct exam *e = p->exam;
+
+	if (code == 0)
+		note(e, p->to, "control port", false, false, 0, "dvmd listens on port %u, but: %s",
+		     p->port, dvm_strerror(p->code));
+	else if (code == -ETIMEDOUT)
+		note(e, p->to, "control port", false, false, 0,
+		     "%s: is port %u blocked on the way, or the host down?", text, p->port);
+	else
+		note(e, p->to, "control port", false, false, 0, "port %u: %s", p->port, text);
+	free(p);
+	release(e);
+}
+
 static void on_probed(int code, const char *text, uint16_t type, const uint8_t *body, size_t len,
 		      void *arg)
 {
@@ -148,11 +169,14 @@ static void on_probed(int code, const char *text, uint16_t type, const uint8_t *
 	struct exam *e = p->exam;
 	uint64_t ns = dvmi_clock_mono() - p->sent;
 
-	if (code < 0)
-		note(e, p->to, "control port", false, false, 0, "%s: is port %u blocked on the way?",
-		     text && *text ? text : dvm_strerror(code), p->port);
-	else
-		note(e, p->to, "control port", true, false, ns, "answers");
+	if (code < 0) {
+		p->code = code;
+		int rc = dvmd_transport_why(e->call->d->wire, p->node, WHY_TIMEOUT, on_known_why, p);
+		if (rc < 0)
+			on_known_why(rc, dvm_strerror(rc), p);
+		return;
+	}
+	note(e, p->to, "control port", true, false, ns, "answers");
 	free(p);
 	release(e);
 }
@@ -168,6 +192,7 @@ static int probe_member(const Pb__Member *m, void *arg)
 	if (!p)
 		return e->err = -ENOMEM;
 	p->exam = e;
+	p->node = m->id;
 	p->sent = dvmi_clock_mono();
 	p->port = m->port;
 	snprintf(p->to, sizeof p->to, "%s", m->name);

@@ -84,7 +84,7 @@ static void on_timer(uv_timer_t *h)
 	struct dvmd_knock *k = h->data;
 
 	if (k->connected)
-		finish(k, -DVM_EPROTO, "what listens there says nothing: it is not dvm");
+		finish(k, -DVM_EPROTO, "what listens there says nothing: it hangs, or is not dvm");
 	else
 		finish(k, -ETIMEDOUT, "no answer from that address");
 }

@@ -14,6 +14,7 @@
  * queueing for nobody.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,6 +32,8 @@ struct dvmd_peer {
 	uint32_t id;
 	uint8_t key[DVMD_KEY_BYTES];
 	char endpoint[DVMD_ZSOCK_ENDPOINT_MAX];
+	char address[64];
+	uint16_t port;
 	uint64_t route;	   /* 0: no connection */
 	int fd;		   /* of the connection, -1 as long as there is none */
 	bool up;	   /* the handshake is done */
@@ -77,6 +80,15 @@ static struct dvmd_peer *find_endpoint(const struct dvmd_transport *t, const cha
 		if (!strcmp(remote_part(p->endpoint), remote_part(endpoint)))
 			return p;
 	return NULL;
+}
+
+const char *dvmd_peers_address(const struct dvmd_transport *t, uint32_t id, uint16_t *port)
+{
+	const struct dvmd_peer *p = find(t, id);
+
+	if (p)
+		*port = p->port;
+	return p ? p->address : NULL;
 }
 
 /* Drops the connection and whatever is queued in it; its requests fail with CODE. */
@@ -374,6 +386,8 @@ int dvmd_transport_peer_set(struct dvmd_transport *t, uint32_t id, const uint8_t
 		disallow(t, p->key);
 	memcpy(p->key, key, DVMD_KEY_BYTES);
 	strcpy(p->endpoint, endpoint);
+	snprintf(p->address, sizeof p->address, "%s", address);
+	p->port = port;
 	p->retry_at = 0;
 	return 0;
 }

@@ -375,6 +375,7 @@ void dvmd_transport_destroy(struct dvmd_transport *t)
 	if (!t)
 		return;
 	dvmd_join_cancel_all(t);
+	dvmd_why_cancel_all(t);
 	dvmd_dial_cancel_all(t);
 	dvmd_pending_cancel_all(t);
 	dvmd_local_close(t);

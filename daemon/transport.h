@@ -122,6 +122,16 @@ int dvmd_transport_join(struct dvmd_transport *t, const char *address, uint16_t 
 			const uint8_t *token_secret, const void *body, size_t len,
 			uint64_t timeout_ns, dvmd_reply_fn *cb, void *arg);
 
+/*
+ * Why can ID not be reached? A plain TCP connection to where it should be, for a person to read about.
+ * CB, from the loop: 0 where a dvm answers (then it is about keys, versions or a busy daemon);
+ * -ECONNREFUSED, -EHOSTUNREACH, -ETIMEDOUT, …; -DVM_EPROTO where something else listens; -ECANCELED
+ * (destroy). The call itself: -ENOENT, or as CB.
+ */
+typedef void dvmd_why_fn(int code, const char *text, void *arg);
+int dvmd_transport_why(struct dvmd_transport *t, uint32_t id, uint64_t timeout_ns, dvmd_why_fn *cb,
+		       void *arg);
+
 struct dvmd_transport_stats {
 	uint64_t sent, sent_bytes, received, received_bytes;
 	uint64_t refused;    /* handshakes with a key that is not on the list */

@@ -8,6 +8,7 @@
  *   pending.c    requests that wait for their answer
  *   dial.c       one connection with keys of its own, for a join or the self-test
  *   join.c       a knock (knock.h), then a dial
+ *   why.c        a knock at a peer that cannot be reached
  *   selftest.c
  */
 #ifndef DVMD_TRANSPORT_PRIVATE_H
@@ -35,6 +36,7 @@ struct dvmd_peer;
 struct dvmd_pending;
 struct dvmd_dial;
 struct dvmd_join;
+struct dvmd_why;
 struct dvmd_local_message;
 
 /* The connecting half: peer.c. */
@@ -80,6 +82,7 @@ struct dvmd_transport {
 	uint32_t last_request;
 	struct dvmd_dial *dials;
 	struct dvmd_join *joins;
+	struct dvmd_why *whys;
 	uint8_t stranger[DVMD_KEY_BYTES]; /* the key that the self-test expects to be refused */
 	struct dvmd_complaints complaints;
 	struct dvmd_transport_stats stats;
@@ -109,6 +112,8 @@ void dvmd_peers_close(struct dvmd_transport *t);
 /* Sends to peer ID; *ROUTE (may be NULL) becomes the connection it went by. */
 int dvmd_peers_send(struct dvmd_transport *t, uint32_t id, const struct dvmi_envelope *env,
 		    const void *body, size_t len, uint64_t *route);
+/* Where ID is to be found, or NULL; *PORT is set. */
+const char *dvmd_peers_address(const struct dvmd_transport *t, uint32_t id, uint16_t *port);
 /* A request by ROUTE has found no answer in time. */
 void dvmd_peers_timed_out(struct dvmd_transport *t, uint64_t route);
 
@@ -156,7 +161,8 @@ int dvmd_dial_send(struct dvmd_dial *d, const struct dvmi_envelope *env, const v
 void dvmd_dial_close(struct dvmd_dial *d);
 void dvmd_dial_cancel_all(struct dvmd_transport *t);
 
-/* join.c */
+/* join.c, why.c */
 void dvmd_join_cancel_all(struct dvmd_transport *t);
+void dvmd_why_cancel_all(struct dvmd_transport *t);
 
 #endif

@@ -713,6 +713,43 @@ static void a_join_says_why_it_failed(void **state)
 	node_stop(&b);
 }
 
+static void on_why(int code, const char *text, void *arg)
+{
+	on_answer(code, text, 0, NULL, 0, arg);
+}
+
+static int why(struct node *a, uint32_t id)
+{
+	struct answer ans = { 0 };
+
+	int rc = dvmd_transport_why(a->t, id, PATIENCE, on_why, &ans);
+	if (rc < 0)
+		return rc;
+	assert_true(wait_until(answered, &ans));
+	assert_true(*ans.text);
+	return ans.code;
+}
+
+static void why_a_peer_cannot_be_reached(void **state)
+{
+	struct answer ans = { 0 };
+	struct node a, b;
+
+	node_make(&a, 1);
+	node_make(&b, 2);
+	node_knows(&a, &b);
+	assert_int_equal(why(&a, 2), 0);
+	assert_int_equal(why(&a, 3), -ENOENT);
+	node_stop(&b);
+	assert_int_equal(why(&a, 2), -ECONNREFUSED);
+	int fd = tcp_listener(b.address, &b.port);
+	node_knows(&a, &b);
+	assert_int_equal(dvmd_transport_why(a.t, 2, PATIENCE, on_why, &ans), 0);
+	node_stop(&a);
+	assert_int_equal(ans.code, -ECANCELED);
+	close(fd);
+}
+
 /* Something that is not dvm: a listener that says WORDS to each who comes, and perhaps hangs up. */
 struct stranger {
 	int listener, client;
@@ -795,6 +832,7 @@ int main(void)
 		T(connections_leave_descriptors_for_others),
 		T(a_join_says_why_it_failed),
 		T(a_join_to_something_else),
+		T(why_a_peer_cannot_be_reached),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
