@@ -116,6 +116,8 @@ static inline void dvmi_ring_commit(struct dvmi_ring_tx *r, uint32_t len, uint32
 				      memory_order_release);
 	r->at = next;
 	r->pos += need + skip;
+	/* The line behind the one the consumer now waits on: ours before we need it. */
+	__builtin_prefetch(r->cells + (size_t)next * DVMI_RING_CELL + 64, 1);
 }
 
 /*

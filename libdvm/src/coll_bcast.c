@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Broadcast: a binomial tree for short ones; long ones to several ranks are scattered and put
- * together again on a ring, so that every rank sends about as much as it receives.
+ * Broadcast: a binomial tree for short ones and within a node, where both ways copy the same but
+ * the tree waits less often. Long ones over several nodes are scattered and put together again on
+ * a ring, so that every link carries about as much as the others.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -68,7 +69,7 @@ int dvm_bcast(dvm_group_t *g, void *buf, size_t len, int root)
 	if (!g || (!buf && len) || root < 0 || (uint32_t)root >= g->size)
 		return -EINVAL;
 	dvmi_coll_begin(&c, g);
-	if (len >= SCATTER_FROM && c.size > 2)
+	if (len >= SCATTER_FROM && c.size > 2 && dvm_num_nodes(c.d) > 1)
 		scatter_ring(&c, buf, len, (uint32_t)root);
 	else
 		dvmi_coll_binomial_bcast(&c, buf, len, (uint32_t)root);

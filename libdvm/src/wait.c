@@ -10,6 +10,7 @@
 #include "libdvm/src/wait.h"
 
 #define SPIN_ROUNDS   64u		/* before the clock is looked at */
+#define SPIN_CROWDED  4u		/* the same when cores are short */
 #define SPIN_ALONE    (20 * DVMI_USEC)	/* pure spinning with a core to itself */
 #define YIELD_ALONE   (20 * DVMI_MSEC)	/* then giving way to whoever needs the core */
 #define YIELD_CROWDED (200 * DVMI_USEC) /* giving way at once when cores are short */
@@ -141,8 +142,10 @@ static void ask(dvm_t *d, struct dvmi_wait *w, uint64_t now)
 
 static void back_off(dvm_t *d, struct dvmi_wait *w)
 {
+	uint32_t spin = d->env.local_size > d->cores ? SPIN_CROWDED : SPIN_ROUNDS;
+
 	/* The clock costs as much as a look into the rings: not every time. */
-	if (++w->idle % SPIN_ROUNDS && !d->threads.on && !w->yielding) {
+	if (++w->idle % spin && !d->threads.on && !w->yielding) {
 		cpu_pause();
 		return;
 	}
