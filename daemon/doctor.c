@@ -106,12 +106,12 @@ static void check_kvm(struct exam *e)
 	bool virt = readable_flag(" svm") || readable_flag(" vmx");
 
 	if (access("/dev/kvm", F_OK) < 0)
-		note(e, "", "guests", true, true, 0, "no /dev/kvm: this node cannot run guests");
+		note(e, "", "guests", false, true, 0, "no /dev/kvm: this node cannot run guests");
 	else if (access("/dev/kvm", R_OK | W_OK) < 0)
-		note(e, "", "guests", true, true, 0,
+		note(e, "", "guests", false, true, 0,
 		     "/dev/kvm: %s: the user of dvmd needs the group kvm", strerror(errno));
 	else if (!virt)
-		note(e, "", "guests", true, true, 0,
+		note(e, "", "guests", false, true, 0,
 		     "/dev/kvm is a software backend (no svm or vmx): it cannot run Linux guests");
 	else
 		note(e, "", "guests", true, false, 0, "/dev/kvm can be used");
@@ -124,9 +124,9 @@ static void check_userfaultfd(struct exam *e)
 	ssize_t n = fd < 0 ? -1 : read(fd, &c, 1);
 
 	if (n != 1)
-		note(e, "", "shared memory", true, true, 0, "this kernel has no userfaultfd");
+		note(e, "", "shared memory", false, true, 0, "this kernel has no userfaultfd");
 	else if (c != '1' && getuid() && access("/dev/userfaultfd", R_OK | W_OK) < 0)
-		note(e, "", "shared memory", true, true, 0,
+		note(e, "", "shared memory", false, true, 0,
 		     "userfaultfd is for root here: set vm.unprivileged_userfaultfd=1 or run dvmd as root");
 	else
 		note(e, "", "shared memory", true, false, 0, "userfaultfd can be used");
