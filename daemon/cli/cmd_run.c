@@ -43,6 +43,7 @@ static int start(struct cli *c, const struct cli_jobspec *js)
 	pb__run_request__init(&req);
 	req.spec = js->spec;
 	req.dry_run = js->dry_run;
+	req.report_bindings = js->report_bindings;
 	return cli_hold_run(&config, &req);
 }
 

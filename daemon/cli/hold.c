@@ -296,12 +296,20 @@ static void on_launch_timeout(uv_timer_t *t)
 	uv_timer_start(&h->leave, on_leave_timeout, LEAVE_MS, 0);
 }
 
-static int show_dry_run(const struct hold *h, const Pb__Placement *p)
+static void print_bindings(const Pb__RunReply *r, FILE *f)
+{
+	for (size_t i = 0; i < r->n_bindings; i++)
+		fprintf(f, "%s\n", r->bindings[i]);
+}
+
+static void show_dry_run(const struct hold *h, const Pb__RunReply *r)
 {
 	if (h->config->output == CLI_OUTPUT_JSON)
-		return cli_json_print(cli_placement_json(p));
-	return h->config->report_bindings ? cli_placement_print(p, stdout)
-					  : cli_placement_print_map(p, stdout);
+		cli_json_print(cli_placement_json(r->placement));
+	else if (h->config->report_bindings)
+		print_bindings(r, stdout);
+	else
+		cli_placement_print_map(r->placement, stdout);
 }
 
 static int open_output(struct hold *h, const Pb__Placement *placement)
@@ -335,7 +343,7 @@ static int open_input(struct hold *h, const Pb__Placement *placement)
 static void answer_only(struct hold *h, const Pb__RunReply *r)
 {
 	if (h->req->dry_run)
-		show_dry_run(h, r->placement);
+		show_dry_run(h, r);
 	else
 		printf("%" PRIu64 "\n", h->job);
 	leave(h, 0);
@@ -352,7 +360,7 @@ static void on_accepted(const Pb__RunReply *r, void *arg)
 	for (size_t i = 0; i < p->n_notes; i++)
 		say(h, "note: %s", p->notes[i]);
 	if (h->config->report_bindings && !(h->req && h->req->dry_run))
-		cli_placement_print(p, stderr);
+		print_bindings(r, stderr);
 	if (only) {
 		answer_only(h, r);
 		return;

@@ -1,41 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
-#include <stdlib.h>
 
 #include "daemon/cli/placement.h"
 #include "daemon/cli/show.h"
 #include "libdvm/base/idset.h"
-
-struct place {
-	const Pb__NodeShare *share;
-	size_t i; /* within the share */
-};
-
-static const char *cpus_of(const struct place *at)
-{
-	return at->i < at->share->n_cpus ? at->share->cpus[at->i] : "";
-}
-
-int cli_placement_print(const Pb__Placement *p, FILE *f)
-{
-	struct place *at = calloc(p->ranks ? p->ranks : 1, sizeof *at);
-
-	if (!at)
-		return -ENOMEM;
-	for (size_t n = 0; n < p->n_nodes; n++)
-		for (size_t i = 0; i < p->nodes[n]->n_ranks; i++)
-			if (p->nodes[n]->ranks[i] < p->ranks)
-				at[p->nodes[n]->ranks[i]] = (struct place){ p->nodes[n], i };
-	for (uint32_t r = 0; r < p->ranks; r++) {
-		if (!at[r].share)
-			continue;
-		const char *cpus = cpus_of(&at[r]);
-		fprintf(f, "rank %u: %s, %s%s\n", r, at[r].share->name,
-			*cpus ? "cpus " : "not bound", cpus);
-	}
-	free(at);
-	return 0;
-}
 
 static int ranks_text(const Pb__NodeShare *s, struct dvmi_buf *b)
 {

@@ -8,9 +8,6 @@
 
 #include "libdvm/proto/pb.h"
 
-/* One line a rank, in the order of ranks: "rank 3: node2, cpus 4-7" or "…, not bound". */
-int cli_placement_print(const Pb__Placement *p, FILE *f);
-
 /* One line a node: "node1  ranks 0-3". */
 int cli_placement_print_map(const Pb__Placement *p, FILE *f);
 
