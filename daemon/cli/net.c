@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <ifaddrs.h>
-#include <net/if.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -87,62 +85,6 @@ int cli_net_find_d(const char *machine, uint32_t uid, unsigned n, uint16_t port,
 
 /* ---- real interfaces ---- */
 
-static bool in_network(const struct sockaddr *sa, const char *network, unsigned bits)
-{
-	struct in_addr want;
-	const struct sockaddr_in *in = (const struct sockaddr_in *)sa;
-
-	if (sa->sa_family != AF_INET || inet_pton(AF_INET, network, &want) != 1)
-		return false;
-	uint32_t mask = bits ? ~UINT32_C(0) << (32 - bits) : 0;
-	return ((ntohl(in->sin_addr.s_addr) ^ ntohl(want.s_addr)) & mask) == 0;
-}
-
-static bool matches(const struct ifaddrs *i, const char *name, unsigned bits)
-{
-	if (!i->ifa_addr || !(i->ifa_flags & IFF_UP) || i->ifa_addr->sa_family != AF_INET)
-		return false;
-	return !strcmp(i->ifa_name, name) || in_network(i->ifa_addr, name, bits);
-}
-
-/* All of 127/8 is ours, though interfaces name one address of it at most. */
-static bool is_ours(const char *address)
-{
-	struct in_addr in;
-
-	return inet_pton(AF_INET, address, &in) == 1 && is_free(address, 0);
-}
-
-static int address_of_interface(const char *text, char out[CLI_ADDRESS_MAX], dvm_error_t *err)
-{
-	cleanup_free char *name = strdup(text);
-	char *slash = name ? strchr(name, '/') : NULL;
-	struct ifaddrs *all;
-	uint64_t bits = 32;
-	int rc = -ENODEV;
-
-	if (!name)
-		return dvmi_error_code(err, -ENOMEM, "%s", text);
-	if (is_ours(text) && strlen(text) < CLI_ADDRESS_MAX) {
-		strcpy(out, text);
-		return 0;
-	}
-	if (slash && dvmi_text_u64(slash + 1, 0, 32, &bits) < 0)
-		return dvmi_error_set(err, -EINVAL, "%s: expected a network such as 10.1.0.0/16",
-				      text);
-	if (slash)
-		*slash = '\0';
-	if (getifaddrs(&all) < 0)
-		return dvmi_error_code(err, -errno, "interfaces");
-	for (struct ifaddrs *i = all; i && rc < 0; i = i->ifa_next)
-		if (matches(i, name, (unsigned)bits) &&
-		    inet_ntop(AF_INET, &((struct sockaddr_in *)i->ifa_addr)->sin_addr, out,
-			      CLI_ADDRESS_MAX))
-			rc = 0;
-	freeifaddrs(all);
-	return rc < 0 ? dvmi_error_set(err, rc, "no interface of this host is %s", text) : 0;
-}
-
 /* The kernel's own choice of a source address; nothing is sent. */
 static int source_towards(const struct addrinfo *ai, char out[CLI_ADDRESS_MAX])
 {
@@ -174,8 +116,7 @@ static int address_towards(const char *peer, char out[CLI_ADDRESS_MAX], dvm_erro
 int cli_net_own_address(const char *interface, const char *peer, char out[CLI_ADDRESS_MAX],
 			dvm_error_t *err)
 {
-	return interface ? address_of_interface(interface, out, err)
-			 : address_towards(peer, out, err);
+	return interface ? dvmd_conf_address(interface, out, err) : address_towards(peer, out, err);
 }
 
 int cli_net_parse(const char *text, char address[CLI_ADDRESS_MAX * 4], uint16_t *port,

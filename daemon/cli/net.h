@@ -26,8 +26,8 @@ int cli_net_find_d(const char *machine, uint32_t uid, unsigned n, uint16_t port,
 bool cli_net_parse_loopback(const char *address, unsigned *d, unsigned *k);
 
 /*
- * The numeric address of INTERFACE: its name ("eth1"), a network it is in ("10.1.0.0/16") or the
- * address itself. NULL: the one this host would use to reach PEER (a name or an address).
+ * The numeric address INTERFACE stands for, see dvmd_conf_address(); NULL: the one this host would
+ * use to reach PEER (a name or an address).
  */
 int cli_net_own_address(const char *interface, const char *peer, char out[CLI_ADDRESS_MAX],
 			dvm_error_t *err);
