@@ -208,6 +208,18 @@ static void ranks_are_bound_where_that_is_allowed(void **state)
 	rig_finish(r);
 }
 
+/*
+ * What a rank's status says is blocked or ignored. libc keeps signals 32 and 33 to itself: no
+ * program can set them, so what whoever runs the tests has done to them stays.
+ */
+static uint64_t signals_kept(const char *status, const char *field)
+{
+	const char *at = strstr(status, field);
+
+	assert_non_null(at);
+	return strtoull(at + strlen(field), NULL, 16) & ~(UINT64_C(3) << 31);
+}
+
 static void ranks_inherit_three_descriptors_and_no_signals(void **state)
 {
 	struct rig *r = *state;
@@ -220,8 +232,8 @@ static void ranks_inherit_three_descriptors_and_no_signals(void **state)
 	rig_start_all(r, NULL);
 	rig_run(r, "the end", rig_over, NULL);
 	assert_string_equal(rig_text(r, 0, 1), "0\n1\n2\n3\n"); /* 3 is the listing's own */
-	assert_string_equal(rig_text(r, 1, 1),
-			    "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n");
+	assert_int_equal(signals_kept(rig_text(r, 1, 1), "SigBlk:"), 0);
+	assert_int_equal(signals_kept(rig_text(r, 1, 1), "SigIgn:"), 0);
 	assert_int_equal(
 		sscanf(rig_text(r, 2, 1), "%d (cat) %*c %d %d %d", &pid, &ppid, &group, &session),
 		4);
