@@ -12,6 +12,7 @@
 # die with it. Elsewhere processes are told by $DVM_MULTI, which all of them inherit.
 
 # Nothing from where we are started may find its way into the test.
+exec < /dev/null
 unset "${!DVM_CONF@}" DVM_MACHINE DVM_NODE DVM_RUN_DIR DVM_PORT DVM_INTERFACE DVM_LOG_LEVEL
 : "${DVM_BUILD:?the build directory}"
 
@@ -195,6 +196,25 @@ detached() # OPTION... PROG ARG...
 {
 	local id
 	id=$(dvm run -d "$@") && until_ok 10 job_is "$id" state running >&2 && echo "$id"
+}
+
+# Starts a command that is meant to be killed or waited for: its number is in $pid. Signals are not
+# ignored, as they would be in the background.
+begin() # CMD...
+{
+	env --default-signal=INT,QUIT,PIPE "$@" &
+	pid=$!
+}
+
+# Passes if a process that we have begun ends in time, with that exit code (a pattern).
+ends() # NAME CODE PID SECONDS
+{
+	local code="still runs"
+	if until_ok "$4" dead "$3" > /dev/null; then
+		wait "$3" 2> /dev/null
+		code=$?
+	fi
+	like "$1" "$code" "$2"
 }
 
 # ---- what is left ----
