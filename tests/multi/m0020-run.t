@@ -31,7 +31,7 @@ is "a dry run starts nothing" "$(dvm run -n 3 --dry-run touch "$work/dry" | awk 
 	"node1 2 0-1 node2 1 2"
 not_ok "... indeed" test -e "$work/dry"
 like "bindings are reported" "$(dvm run -n 2 --bind-to none --report-bindings true 2>&1)" \
-	"rank 0: node1, not bound*rank 1: node1, not bound"
+	"rank 0*node1*not bound*rank 1*node1*not bound"
 like "bound to a core" "$(dvm run -n 1 --bind-to thread \
 	sh -c 'grep Cpus_allowed_list /proc/self/status' | cut -f2)" "+([0-9])"
 is "DVM_SIZE and its friends" "$(dvm run -n 2 -N 2 \
