@@ -66,6 +66,18 @@ static _Noreturn void stubborn(void)
 		pause();
 }
 
+/* Rank 0 takes so many megabytes, the others none. */
+static int eat(unsigned megabytes)
+{
+	size_t n = atoi(getenv("DVM_RANK")) ? 1 : (size_t)megabytes << 20;
+	char *p = malloc(n);
+
+	if (!p)
+		return 1;
+	memset(p, 1, n);
+	return puts(p[n - 1] ? "fine" : "odd") < 0;
+}
+
 static void on_signal(int sig)
 {
 	char text[32];
@@ -101,6 +113,8 @@ int main(int argc, char **argv)
 	}
 	if (!strcmp(verb, "daemonize-with-stdout"))
 		return daemonize(argv[2], 1);
+	if (!strcmp(verb, "eat"))
+		return eat((unsigned)atoi(argv[2]));
 	if (!strcmp(verb, "stubborn"))
 		stubborn();
 	if (!strcmp(verb, "signals"))

@@ -257,6 +257,27 @@ static void memory_is_limited_one_way_or_another(void **state)
 	rig_finish(r);
 }
 
+/* Where the controller is there each rank has a group of its own, and dies alone. */
+static void a_rank_that_takes_too_much_memory_dies_alone(void **state)
+{
+	struct rig *r = *state;
+
+	rig_init_payload(r, 1, 2, "eat", "200");
+	r->launch->spec->mem_per_rank = 64 << 20;
+	rig_start_all(r, NULL);
+	rig_run(r, "the end", rig_over, NULL);
+	bool controlled = !has_note(r, "no memory controller");
+	if (controlled) {
+		assert_int_equal(rig_rank(r, 0)->status, 128 + SIGKILL);
+		assert_string_equal(rig_text(r, 0, 1), "");
+	}
+	assert_int_equal(rig_rank(r, 1)->status, 0);
+	assert_string_equal(rig_text(r, 1, 1), "fine\n");
+	rig_finish(r);
+	if (!controlled)
+		skip();
+}
+
 /* ---- ends ---- */
 
 static void exit_codes_and_signals(void **state)
@@ -578,13 +599,15 @@ int main(void)
 		T(ranks_are_bound_where_that_is_allowed),
 		T(ranks_inherit_three_descriptors_and_no_signals),
 		T(memory_is_limited_one_way_or_another),
+		T(a_rank_that_takes_too_much_memory_dies_alone),
 		T(exit_codes_and_signals),
 		T(signals_are_forwarded),
 		T(who_ignores_term_is_killed),
 		T(who_ignores_term_is_killed_without_cgroup),
 		T(who_heeds_term_is_not_waited_for),
 		T(a_stopped_job_can_be_ended),
-		cmocka_unit_test_setup_teardown(a_process_that_cannot_die_is_named, rig_setup, thaw),
+		cmocka_unit_test_setup_teardown(a_process_that_cannot_die_is_named, rig_setup,
+						thaw),
 		T(a_release_ends_everything_at_once),
 		T(a_job_nobody_wants_is_ended),
 		T(a_daemon_that_knows_the_job_late_is_forgiven),
