@@ -22,6 +22,7 @@
 #include <uthash.h>
 
 #include "daemon/transport_private.h"
+#include "libdvm/base/clock.h"
 
 #define EVENTS                                                                                     \
 	(ZMQ_EVENT_CONNECTED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH |   \
@@ -271,6 +272,11 @@ void dvmd_peers_timed_out(struct dvmd_transport *t, uint64_t route)
 		cut(t, p, -DVM_EPEERLOST);
 }
 
+static uint64_t idle_ms(const struct dvmd_transport *t)
+{
+	return t->config.idle_ns ? t->config.idle_ns / DVMI_MSEC : DVMD_PEER_IDLE_MS;
+}
+
 /* Also one that never came about: libzmq would knock at a dead host's door for ever. */
 static void on_idle(uv_timer_t *h)
 {
@@ -279,7 +285,7 @@ static void on_idle(uv_timer_t *h)
 
 	HASH_ITER (hh_route, t->peers.by_route, p, tmp) {
 		uint64_t idle = uv_now(t->config.loop) - p->used;
-		if (idle >= (p->up ? DVMD_PEER_IDLE_MS : DVMD_PEER_VAIN_MS) &&
+		if (idle >= (p->up ? idle_ms(t) : DVMD_PEER_VAIN_MS) &&
 		    !dvmd_pending_any(t, p->route))
 			cut(t, p, -DVM_EPEERLOST);
 	}
@@ -288,12 +294,13 @@ static void on_idle(uv_timer_t *h)
 static int start_idle_timer(struct dvmd_transport *t)
 {
 	uv_timer_t *timer = malloc(sizeof *timer);
+	uint64_t period = idle_ms(t) < DVMD_PEER_VAIN_MS ? idle_ms(t) : DVMD_PEER_VAIN_MS;
 
 	if (!timer)
 		return -ENOMEM;
 	uv_timer_init(t->config.loop, timer);
 	timer->data = t;
-	uv_timer_start(timer, on_idle, DVMD_PEER_VAIN_MS, DVMD_PEER_VAIN_MS);
+	uv_timer_start(timer, on_idle, period, period);
 	t->peers.idle = timer;
 	return 0;
 }

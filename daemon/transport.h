@@ -49,6 +49,7 @@ struct dvmd_transport_config {
 			const uint8_t *body, size_t len, struct dvmd_reply_to reply, void *arg);
 	void *arg;
 	uint64_t (*view)(void *arg); /* for the envelopes we send */
+	uint64_t idle_ns; /* a connection without messages is closed after it; 0: 5 minutes */
 };
 
 /*
@@ -123,10 +124,10 @@ int dvmd_transport_join(struct dvmd_transport *t, const char *address, uint16_t 
 			uint64_t timeout_ns, dvmd_reply_fn *cb, void *arg);
 
 /*
- * Why can ID not be reached? A plain TCP connection to where it should be, for a person to read about.
- * CB, from the loop: 0 where a dvm answers (then it is about keys, versions or a busy daemon);
- * -ECONNREFUSED, -EHOSTUNREACH, -ETIMEDOUT, …; -DVM_EPROTO where something else listens; -ECANCELED
- * (destroy). The call itself: -ENOENT, or as CB.
+ * Why can ID not be reached? A plain TCP connection to where it should be, for a person to read
+ * about. CB, from the loop: 0 where a dvm answers (then it is about keys, versions or a busy
+ * daemon); -ECONNREFUSED, -EHOSTUNREACH, -ETIMEDOUT, …; -DVM_EPROTO where something else listens;
+ * -ECANCELED (destroy). The call itself: -ENOENT, or as CB.
  */
 typedef void dvmd_why_fn(int code, const char *text, void *arg);
 int dvmd_transport_why(struct dvmd_transport *t, uint32_t id, uint64_t timeout_ns, dvmd_why_fn *cb,

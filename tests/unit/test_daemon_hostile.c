@@ -545,15 +545,6 @@ static void slow_handshakes_are_cut(void **state)
 	node_stop(&a);
 }
 
-static int open_descriptors(void)
-{
-	int n = 0;
-
-	for (int fd = 0; fd < 1024; fd++)
-		n += fcntl(fd, F_GETFD) >= 0;
-	return n;
-}
-
 /* Another process that, once told to, holds CONNECTIONS to N until it is killed. */
 struct siege {
 	pid_t pid;

@@ -544,6 +544,34 @@ static void a_flood_does_not_starve_the_loop(void **state)
 	node_stop(&b);
 }
 
+static bool fewer_descriptors(void *arg)
+{
+	return open_descriptors() < *(int *)arg;
+}
+
+static void an_idle_connection_is_closed(void **state)
+{
+	struct node a = { .id = 1, .address = "127.0.7.1", .idle_ns = 100 * DVMI_MSEC }, b;
+
+	crypto_box_keypair(a.pk, a.sk);
+	node_start(&a);
+	node_make(&b, 2);
+	node_introduce(&a, &b);
+	assert_int_equal(ask(&a, 2, DVMI_MSG_PROBE, PATIENCE).code, 0);
+	int connected = open_descriptors();
+	assert_true(wait_until(fewer_descriptors, &connected));
+	/* One with a request under way is not idle, and an idle one is made again. */
+	struct answer ans;
+	ask_in_vain(&a, &b, &ans);
+	turn_for(400 * DVMI_MSEC);
+	assert_int_equal(ans.calls, 0);
+	dvmd_transport_reply(b.t, b.last_reply, DVMI_MSG_OK, NULL, 0);
+	assert_true(wait_until(answered, &ans));
+	assert_int_equal(ans.code, 0);
+	node_stop(&a);
+	node_stop(&b);
+}
+
 static void selftest_done(int code, void *arg)
 {
 	*(int *)arg = code;
@@ -662,6 +690,7 @@ int main(void)
 		T(a_transport_may_go_inside_its_callback),
 		T(its_threads_are_as_urgent),
 		T(a_flood_does_not_starve_the_loop),
+		T(an_idle_connection_is_closed),
 		T(the_self_test_passes),
 		T(what_cannot_be_bound_is_said),
 		T(ipv6_works_alike),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -62,6 +63,7 @@ void node_start(struct node *n)
 		.secret_key = n->sk,
 		.message = on_message,
 		.view = view,
+		.idle_ns = n->idle_ns,
 		.arg = n,
 	};
 	dvm_error_t err = { 0 };
@@ -170,6 +172,15 @@ struct answer ask(struct node *a, uint32_t id, uint16_t type, uint64_t timeout_n
 	assert_true(wait_until(answered, &ans));
 	assert_int_equal(ans.calls, 1);
 	return ans;
+}
+
+int open_descriptors(void)
+{
+	int n = 0;
+
+	for (int fd = 0; fd < 1024; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
 }
 
 int wire_set_up(void **state)

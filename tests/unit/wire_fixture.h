@@ -20,6 +20,7 @@ struct node {
 	uint8_t pk[32], sk[32];
 	struct dvmd_transport *t;
 	/* how it behaves */
+	uint64_t idle_ns;
 	bool mute; /* does not answer */
 	bool halt; /* destroys its transport inside the callback */
 	/* what it has received */
@@ -30,6 +31,9 @@ struct node {
 	bool from_token, out_of_order;
 	struct dvmd_reply_to last_reply;
 };
+
+/* Of this process. */
+int open_descriptors(void);
 
 /* What a request came to. */
 struct answer {
