@@ -629,12 +629,26 @@ static void hello_missed(struct dvmd_share *s)
 	shepherd_dead(s, "is gone", false);
 }
 
+/* A shepherd takes its socket with it, unless it is killed. */
+static bool has_socket(const struct dvmd_agent *a, uint64_t job)
+{
+	char path[512];
+
+	snprintf(path, sizeof path, "%s/jobs/%llu/shep.sock", a->d->setup.run_dir,
+		 (unsigned long long)job);
+	return access(path, F_OK) == 0;
+}
+
 static int recover_record(const Pb__JobRecord *r, void *arg)
 {
 	struct dvmd_agent *a = arg;
 
-	if (r->state != PB__JOB_STATE__JOB_DONE && own_share(a->d, r->placement) && !find(a, r->id))
+	if (!own_share(a->d, r->placement) || find(a, r->id))
+		return 0;
+	if (r->state != PB__JOB_STATE__JOB_DONE)
 		share_add(a, r->id, r->spec, r->placement, r->origin);
+	else if (has_socket(a, r->id))
+		clean_up(a, r->id);
 	return 0;
 }
 
@@ -654,6 +668,14 @@ static void end_stuck(struct dvmd_share *s)
 	clean_up(s->agent, s->job);
 }
 
+/* Its job ended while we were away. What it left would carry on, were its shepherd killed, too. */
+static void end_forgotten(struct dvmd_share *s)
+{
+	if (has_socket(s->agent, s->job))
+		clean_up(s->agent, s->job);
+	share_remove(s);
+}
+
 static void tick_share(struct dvmd_share *s, uint64_t now)
 {
 	/* A share of before a restart stays when it is done elsewhere: the log has the last word. */
@@ -664,7 +686,7 @@ static void tick_share(struct dvmd_share *s, uint64_t now)
 	else if (!s->stream && !s->child && !s->released && now > s->hello_by)
 		hello_missed(s);
 	else if (!s->stream && !s->child && r && r->state == PB__JOB_STATE__JOB_DONE)
-		share_remove(s);
+		end_forgotten(s);
 	else if (s->status && !s->released)
 		repeat_report(s, r, now);
 }
