@@ -32,16 +32,18 @@ static _Noreturn void fail(const struct shep_spawn_plan *plan, const struct shep
 }
 
 /*
- * Handlers are gone with exec, but what is ignored stays ignored, and a rank expects neither. The
- * shepherd ignores just these two (setup.c); asking for all 64 would cost more than the rest.
+ * What is ignored stays ignored over exec, and until exec our handlers are the shepherd's, whose
+ * signal pipe we share: a TERM that comes to us now would end it. These are all it has set
+ * (setup.c, shepherd.c); asking for all 64 would cost more than the rest.
  */
 static void reset_signals(void)
 {
+	static const int set[] = { SIGPIPE, SIGHUP, SIGCHLD, SIGTERM, SIGINT };
 	struct sigaction dfl = { .sa_handler = SIG_DFL };
 	sigset_t none;
 
-	sigaction(SIGPIPE, &dfl, NULL);
-	sigaction(SIGHUP, &dfl, NULL);
+	for (size_t i = 0; i < sizeof set / sizeof set[0]; i++)
+		sigaction(set[i], &dfl, NULL);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
