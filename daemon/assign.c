@@ -218,6 +218,8 @@ static int fill_share(struct dvmd *d, const struct dsched_placement *p,
 	share->node = node->id;
 	share->name = strdup(m->name);
 	share->address = strdup(m->address);
+	share->port_low = m->port_low;
+	share->port_high = m->port_high;
 	share->ranks = calloc(node->nranks, sizeof *share->ranks);
 	share->cpus = bound ? calloc(node->nranks, sizeof *share->cpus) : NULL;
 	if (!share->name || !share->address || !share->ranks || (bound && !share->cpus))

@@ -25,6 +25,7 @@ struct dvmd_setup {
 	const char *join_address; /* NULL: found, or go on from the log */
 	const char *token;
 	uint16_t port, join_port;
+	uint16_t port_low, port_high; /* data plane; 0: any */
 	uint32_t slots; /* 0: one a core */
 	uint64_t memory; /* bytes jobs may use; 0: all there is */
 	bool found;

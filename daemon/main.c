@@ -307,6 +307,8 @@ static int make_setup(struct node *n, struct args *a, dvm_error_t *err)
 				  .join_port = s->join_port,
 				  .token = n->token,
 				  .port = c->port,
+				  .port_low = c->port_low,
+				  .port_high = c->port_high,
 				  .slots = c->slots,
 				  .memory = c->memory,
 				  .found = a->found,

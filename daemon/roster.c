@@ -70,6 +70,8 @@ void dvmd_roster_self(struct dvmd *d, Pb__Member *m)
 	m->version = (char *)PACKAGE_VERSION;
 	m->host = (char *)d->setup.host;
 	m->memory = d->setup.memory;
+	m->port_low = d->setup.port_low;
+	m->port_high = d->setup.port_high;
 	m->state = PB__MEMBER_STATE__MEMBER_UP;
 }
 
@@ -226,7 +228,8 @@ void dvmd_roster_join_via(struct dvmd *d, const uint8_t *body, size_t len,
 static bool same_member(const Pb__Member *a, const Pb__Member *b)
 {
 	return !strcmp(a->name, b->name) && !strcmp(a->address, b->address) &&
-	       a->port == b->port && a->slots == b->slots && a->memory == b->memory &&
+	       a->port == b->port && a->port_low == b->port_low &&
+	       a->port_high == b->port_high && a->slots == b->slots && a->memory == b->memory &&
 	       !strcmp(a->version, b->version) && !strcmp(a->host, b->host) &&
 	       a->topology.len == b->topology.len &&
 	       !memcmp(a->topology.data, b->topology.data, a->topology.len);

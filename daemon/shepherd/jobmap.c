@@ -65,7 +65,9 @@ int shep_jobmap_build(struct dvmi_jobmap *map, const Pb__Launch *launch, size_t 
 				     .node = (uint32_t)self,
 				     .local_size = (uint32_t)mine->n_ranks,
 				     .local_cores = local_cores ? local_cores : 1,
-				     .job = launch->job };
+				     .job = launch->job,
+				     .port_low = mine->port_low,
+				     .port_high = mine->port_high };
 	strncpy(map->interface, mine->address, sizeof map->interface - 1);
 	strncpy(map->node_name, mine->name, sizeof map->node_name - 1);
 	lay_out(map);

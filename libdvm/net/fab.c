@@ -102,7 +102,10 @@ static void *load(void *arg)
 	struct fab *f = arg;
 	uint64_t one = 1;
 
-	f->load_rc = dvmi_fab_ep_open(&f->ep, f->cfg.interface, getenv("DVM_FABRIC"));
+	const struct dvmi_fab_where where = { .interface = f->cfg.interface,
+					      .port_low = f->cfg.port_low,
+					      .port_high = f->cfg.port_high };
+	f->load_rc = dvmi_fab_ep_open(&f->ep, &where, getenv("DVM_FABRIC"));
 	set_state(f, LOADED);
 	if (write(f->loaded_fd, &one, sizeof one) < 0)
 		return arg; /* nobody sleeps */

@@ -2,8 +2,10 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <rdma/fi_errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "libdvm/net/fab_lib.h"
 
@@ -45,7 +47,9 @@ static int code_of(int rc)
 	return rc < -255 ? -EIO : rc;
 }
 
-static int ask_for(struct dvmi_fab_ep *e, const char *interface, const char *provider)
+/* SERVICE: the port as text, or NULL for any. */
+static int ask_for(struct dvmi_fab_ep *e, const char *interface, const char *service,
+		   const char *provider)
 {
 	struct fi_info *hints = e->lib.dupinfo(NULL);
 
@@ -60,21 +64,22 @@ static int ask_for(struct dvmi_fab_ep *e, const char *interface, const char *pro
 	hints->domain_attr->threading = FI_THREAD_DOMAIN;
 	hints->domain_attr->av_type = FI_AV_TABLE;
 	hints->fabric_attr->prov_name = strdup(provider);
-	int rc = hints->fabric_attr->prov_name ? e->lib.getinfo(FI_VERSION(1, 11), interface, NULL,
-								FI_SOURCE, hints, &e->info)
+	int rc = hints->fabric_attr->prov_name ? e->lib.getinfo(FI_VERSION(1, 11), interface,
+								service, FI_SOURCE, hints, &e->info)
 					       : -ENOMEM;
 	e->lib.freeinfo(hints);
 	return code_of(rc);
 }
 
-static int choose(struct dvmi_fab_ep *e, const char *interface, const char *provider)
+static int choose(struct dvmi_fab_ep *e, const char *interface, const char *service,
+		  const char *provider)
 {
 	int rc = -ENODATA;
 
 	if (provider)
-		return ask_for(e, interface, provider);
+		return ask_for(e, interface, service, provider);
 	for (int i = 0; providers[i] && rc < 0; i++)
-		rc = ask_for(e, interface, providers[i]);
+		rc = ask_for(e, interface, service, providers[i]);
 	return rc;
 }
 
@@ -125,15 +130,37 @@ static int open_endpoint(struct dvmi_fab_ep *e)
 	return fi_getname(&e->ep->fid, e->addr, &e->addr_len);
 }
 
-int dvmi_fab_ep_open(struct dvmi_fab_ep *e, const char *interface, const char *provider)
+static void close_fid(void *fid)
 {
-	*e = (struct dvmi_fab_ep){ .wait_fd = -1 };
-	e->failed = "loading " LIBRARY;
-	int rc = load(&e->lib);
-	if (rc < 0)
-		return rc;
+	struct fid *f = fid;
+
+	if (f)
+		fi_close(f);
+}
+
+static void close_objects(struct dvmi_fab_ep *e)
+{
+	close_fid(e->ep);
+	close_fid(e->cq);
+	close_fid(e->av);
+	close_fid(e->domain);
+	close_fid(e->fabric);
+	if (e->info)
+		e->lib.freeinfo(e->info);
+	e->ep = NULL;
+	e->cq = NULL;
+	e->av = NULL;
+	e->domain = NULL;
+	e->fabric = NULL;
+	e->info = NULL;
+	e->wait_fd = -1;
+}
+
+static int open_at(struct dvmi_fab_ep *e, const char *interface, const char *service,
+		   const char *provider)
+{
 	e->failed = "finding a provider";
-	rc = choose(e, interface, provider);
+	int rc = choose(e, interface, service, provider);
 	if (rc < 0)
 		return rc;
 	e->failed = "opening a domain";
@@ -144,23 +171,38 @@ int dvmi_fab_ep_open(struct dvmi_fab_ep *e, const char *interface, const char *p
 	return code_of(open_endpoint(e));
 }
 
-static void close_fid(void *fid)
+/* Ranks of one node start at different places, so that they do not all try the same ports. */
+static int open_in_range(struct dvmi_fab_ep *e, const struct dvmi_fab_where *where,
+			 const char *provider)
 {
-	struct fid *f = fid;
+	uint32_t n = where->port_high - where->port_low + 1, first = (uint32_t)getpid() % n;
+	char service[16];
+	int rc = -EADDRINUSE;
 
-	if (f)
-		fi_close(f);
+	for (uint32_t i = 0; i < n && rc == -EADDRINUSE; i++) {
+		close_objects(e);
+		snprintf(service, sizeof service, "%u", where->port_low + (first + i) % n);
+		rc = open_at(e, where->interface, service, provider);
+	}
+	return rc;
+}
+
+int dvmi_fab_ep_open(struct dvmi_fab_ep *e, const struct dvmi_fab_where *where,
+		     const char *provider)
+{
+	*e = (struct dvmi_fab_ep){ .wait_fd = -1 };
+	e->failed = "loading " LIBRARY;
+	int rc = load(&e->lib);
+	if (rc < 0)
+		return rc;
+	if (where->port_low && where->port_low <= where->port_high)
+		return open_in_range(e, where, provider);
+	return open_at(e, where->interface, NULL, provider);
 }
 
 void dvmi_fab_ep_close(struct dvmi_fab_ep *e)
 {
-	close_fid(e->ep);
-	close_fid(e->cq);
-	close_fid(e->av);
-	close_fid(e->domain);
-	close_fid(e->fabric);
-	if (e->info)
-		e->lib.freeinfo(e->info);
+	close_objects(e);
 	/* The library stays: its providers' threads and exit handlers may still refer to it. */
 	*e = (struct dvmi_fab_ep){ .wait_fd = -1 };
 }

@@ -42,11 +42,19 @@ struct dvmi_fab_ep {
 	const char *failed; /* what did not work */
 };
 
+/* What an endpoint binds to. */
+struct dvmi_fab_where {
+	const char *interface;	      /* numeric address */
+	uint32_t port_low, port_high; /* both inside; 0: any */
+};
+
 /*
- * Loads the library and opens an endpoint of PROVIDER (NULL: our choice) bound to INTERFACE, a
- * numeric address. 0 or -E…, then e->failed says at what; close it in both cases.
+ * Loads the library and opens an endpoint of PROVIDER (NULL: our choice) at WHERE, on the first
+ * port of the range that is free. 0 or -E… (-EADDRINUSE: none is), then e->failed says at what;
+ * close it in both cases.
  */
-int dvmi_fab_ep_open(struct dvmi_fab_ep *e, const char *interface, const char *provider);
+int dvmi_fab_ep_open(struct dvmi_fab_ep *e, const struct dvmi_fab_where *where,
+		     const char *provider);
 void dvmi_fab_ep_close(struct dvmi_fab_ep *e);
 
 #endif

@@ -110,11 +110,12 @@ struct dvmi_jobmap {
 	uint64_t local_rank_off; /* uint32_t[size]: rank within its node */
 	uint64_t state_off;	 /* uint8_t[size]: enum dvmi_rank_state, read with acquire */
 	uint64_t doorbell_off;	 /* uint32_t[local_size]: raised after each packet to that rank */
+	uint32_t port_low, port_high; /* and the ports, both inside; 0: any */
 	char interface[64];	 /* numeric address data-plane endpoints bind to */
 	char node_name[64];
 };
 
 static_assert(sizeof(struct dvmi_rank_hdr) == 8, "rank header");
-static_assert(sizeof(struct dvmi_jobmap) == 200, "job map header");
+static_assert(sizeof(struct dvmi_jobmap) == 208, "job map header");
 
 #endif

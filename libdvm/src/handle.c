@@ -159,6 +159,8 @@ static int open_fab(dvm_t *d)
 {
 	struct dvmi_fab_config cfg = {
 		.interface = d->map.map->interface,
+		.port_low = d->map.map->port_low,
+		.port_high = d->map.map->port_high,
 		.key = d->key,
 		.self = d->env.rank,
 		.size = d->env.size,
