@@ -50,6 +50,7 @@ is_said() # RANKS: each rank's lines, in order, once
 {
 	said "$1" | cmp - <(sort -s -n -k1,1 "$work/out")
 }
+no_jobs() { [ -z "$(dvm jobs | tail -n +2)" ]; }
 talking() { [ -s "$work/out" ]; }
 
 # ---- the command line ----
@@ -57,7 +58,7 @@ talking() { [ -s "$work/out" ]; }
 begin_job 8 -- 'sleep 60'
 kill -9 "$pid"
 ok "the command line killed: the job ends" until_ok 5 no_job_left
-ok "... and its record says so" until_ok 5 sh -c '[ -z "$(dvm jobs | tail -n +2)" ]'
+ok "... and its record says so" until_ok 5 no_jobs
 begin_job 8 -- 'trap "" TERM HUP; while :; do sleep 0.1; done'
 kill -9 "$pid"
 ok "... though ranks ignore TERM" until_ok 10 no_job_left
@@ -155,6 +156,7 @@ $r"; done) || bad=1
 	elif [ ! -s "$work/err" ]; then
 		bad=1
 	fi
+	until_ok 10 no_jobs || bad=1 # or their slots are missing to the next
 	if [ $bad -ne 0 ]; then
 		exec 2>&4
 		diag "seed $seed, round $round: $victim killed after $delay ms, code $code
