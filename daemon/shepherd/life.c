@@ -263,7 +263,7 @@ static uint64_t next_deadline(const struct shep *s, uint64_t now)
 	const struct shep_after *a = &s->after;
 	uint64_t t = shep_ending_next(&s->ending);
 
-	if (!shep_link_is_up(s->link))
+	if (!shep_link_is_up(s->link) && (a->done || s->ending.step == SHEP_ENDING_NOT))
 		t = earlier(t, shep_link_last_up(s->link) + s->c->o.orphan_after);
 	if (a->done)
 		return earlier(t, leave_at(s));

@@ -75,21 +75,29 @@ static void tell_nodes(struct shep *s)
 	free(ranks);
 }
 
+/* Of ranks elsewhere; our own we know best. */
+static void mark_remote(struct shep *s, const uint32_t *ranks, size_t n, enum dvmi_rank_state state)
+{
+	for (size_t i = 0; i < n; i++)
+		if (shep_jobmap_node_of(s->mem.map, ranks[i]) != (int64_t)s->mem.map->node)
+			mark(s, ranks[i], state);
+}
+
+/* The same, from a node that speaks for its own ranks only. */
+static void mark_of(struct shep *s, uint32_t from, const uint32_t *ranks, size_t n,
+		    enum dvmi_rank_state state)
+{
+	for (size_t i = 0; i < n; i++) {
+		int64_t node = shep_jobmap_node_of(s->mem.map, ranks[i]);
+		if (node >= 0 && s->node_ids[node] == from)
+			mark_remote(s, &ranks[i], 1, state);
+	}
+}
+
 static void take_states(struct shep *s, const Pb__PeerMessage *msg)
 {
-	const struct dvmi_jobmap *map = s->mem.map;
-
-	/* A node speaks for its own ranks only. */
-	for (size_t i = 0; i < msg->n_closed; i++) {
-		int64_t node = shep_jobmap_node_of(map, msg->closed[i]);
-		if (node >= 0 && node != map->node && s->node_ids[node] == msg->from)
-			mark(s, msg->closed[i], DVMI_RANK_CLOSED);
-	}
-	for (size_t i = 0; i < msg->n_gone; i++) {
-		int64_t node = shep_jobmap_node_of(map, msg->gone[i]);
-		if (node >= 0 && node != map->node && s->node_ids[node] == msg->from)
-			mark(s, msg->gone[i], DVMI_RANK_GONE);
-	}
+	mark_of(s, msg->from, msg->closed, msg->n_closed, DVMI_RANK_CLOSED);
+	mark_of(s, msg->from, msg->gone, msg->n_gone, DVMI_RANK_GONE);
 }
 
 void shep_wire_peer_message(struct shep *s, const Pb__PeerMessage *msg)
@@ -107,19 +115,17 @@ static void lose_node(struct shep *s, uint32_t node)
 	const Pb__Placement *p = s->c->launch->placement;
 
 	for (size_t i = 0; i < p->n_nodes; i++)
-		for (size_t k = 0; p->nodes[i]->node == node && k < p->nodes[i]->n_ranks; k++)
-			mark(s, p->nodes[i]->ranks[k], DVMI_RANK_GONE);
+		if (p->nodes[i]->node == node)
+			mark_remote(s, p->nodes[i]->ranks, p->nodes[i]->n_ranks, DVMI_RANK_GONE);
 }
 
 void shep_wire_ranks_lost(struct shep *s, const Pb__RanksState *lost)
 {
 	if (!s->peers)
 		return;
-	for (size_t i = 0; i < lost->n_closed; i++)
-		mark(s, lost->closed[i], DVMI_RANK_CLOSED);
-	for (size_t i = 0; i < lost->n_gone; i++)
-		mark(s, lost->gone[i], DVMI_RANK_GONE);
-	if (lost->n_gone == 0 && lost->node != s->share->node)
+	mark_remote(s, lost->closed, lost->n_closed, DVMI_RANK_CLOSED);
+	mark_remote(s, lost->gone, lost->n_gone, DVMI_RANK_GONE);
+	if (lost->n_gone == 0)
 		lose_node(s, lost->node);
 }
 
