@@ -94,13 +94,13 @@ daemon_ok "--detach"
 daemon <<END
 accept
 expect RUN
-reply RUN $placed placement.nodes.0.cpus.0=2-3
+reply RUN $placed bindings.0=rank\\s0\\son\\snode1:\\score\\s3 bindings.1=rank\\s1\\son\\snode2:\\snot\\sbound
 send JOB_EVENT job=5 kind=ENDED
 eof
 END
 capture $dvm run --report-bindings prog
-is "$err" "rank 0: node1, cpus 2-3
-rank 1: node2, not bound" "--report-bindings"
+is "$err" "rank 0 on node1: core 3
+rank 1 on node2: not bound" "--report-bindings"
 daemon_ok "--report-bindings"
 
 # ---- phases ----
