@@ -586,18 +586,33 @@ int dvmd_jobctl_end(struct dvmd_jobctl *c, uint64_t job, int signal, const char 
 
 /* ---- time ---- */
 
+/* What a share that is not running yet says it waits for, with ": " in front; or "". */
+static const char *late_text(const struct job *j, char *out, size_t size)
+{
+	for (size_t i = 0; i < j->nshares; i++) {
+		const struct share *s = &j->shares[i];
+		if (share_running(s) || !s->status || !*s->status->text)
+			continue;
+		snprintf(out, size, ": %s", s->status->text);
+		return out;
+	}
+	return "";
+}
+
 static void tick_launching(struct dvmd_jobctl *c, struct job *j, uint64_t now)
 {
+	char late[256];
+
 	if (now >= j->launch_by) {
 		char *names = names_not(j, share_running);
-		blame(j, 1, "launch timed out: %s did not start all ranks in time",
-		      names ? names : "some nodes");
+		blame(j, 1, "launch timed out: %s did not start all ranks in time%s",
+		      names ? names : "some nodes", late_text(j, late, sizeof late));
 		free(names);
 		begin_end(c, j, now, 0);
 	} else if (now >= j->notice_at) {
 		char *names = names_not(j, share_running), *text = NULL;
-		if (asprintf(&text, "waiting for %s to start the ranks",
-			     names ? names : "some nodes") >= 0)
+		if (asprintf(&text, "waiting for %s to start the ranks%s",
+			     names ? names : "some nodes", late_text(j, late, sizeof late)) >= 0)
 			push_event(c, j, PB__JOB_EVENT__KIND__PHASE, text);
 		free(names);
 		free(text);

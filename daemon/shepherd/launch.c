@@ -14,7 +14,7 @@
 #include "libdvm/base/clock.h"
 #include "libdvm/base/cleanup.h"
 
-enum { BATCH = 32, TEXT = 512 };
+enum { BATCH = 32, TEXT = 512, LATE_MS = 2000 };
 
 struct shep_launch {
 	struct shep_launch_config c;
@@ -22,11 +22,12 @@ struct shep_launch {
 	char **argv_memory;
 	uv_idle_t idle;	   /* runs while there are ranks to start */
 	uv_poll_t reports; /* read end of the report pipe */
-	uv_timer_t deadline;
-	int handles; /* not closed yet */
+	uv_timer_t clock;  /* until it is late, then until the deadline */
+	int handles;	   /* not closed yet */
 	int report_fd;
 	size_t next; /* local rank to start */
 	unsigned unbound;
+	bool late; /* has been told */
 	bool done;
 	bool destroyed;
 	int failed; /* code of the failure with the lowest rank */
@@ -46,7 +47,7 @@ static void finish(struct shep_launch *l, int code)
 	l->done = true;
 	uv_idle_stop(&l->idle);
 	uv_poll_stop(&l->reports);
-	uv_timer_stop(&l->deadline);
+	uv_timer_stop(&l->clock);
 	if (l->unbound) {
 		char note[TEXT];
 		snprintf(note, sizeof note, "%s: %u rank%s not bound as asked: CPUs not allowed",
@@ -104,33 +105,53 @@ static void on_reports(uv_poll_t *h, int status, int events)
 	finish(l, l->failed);
 }
 
-/* "rank 3 (pid 71) in exec": ranks that the kernel still calls by one of our names. */
-static void name_late_rank(const struct shep_launch *l, const struct shep_rank *r, char *text)
+/* Ranks that the kernel still calls by one of our names have not become their program. */
+static bool name_late_rank(const struct shep_launch *l, const struct shep_rank *r, char *text)
 {
 	char path[40], comm[32] = "";
 
 	snprintf(path, sizeof path, "/proc/%d/comm", (int)r->pid);
 	cleanup_file FILE *f = fopen(path, "re");
 	if (!f || !fgets(comm, sizeof comm, f))
-		return;
+		return false;
 	comm[strcspn(comm, "\n")] = 0;
-	if (!strcmp(comm, SHEP_COMM_WDIR))
-		snprintf(text, TEXT, "not started in time: rank %u (pid %d) is entering %s",
-			 r->rank, (int)r->pid, l->plan.wdir);
-	else if (!strcmp(comm, SHEP_COMM_EXEC))
-		snprintf(text, TEXT, "not started in time: rank %u (pid %d) is loading %s", r->rank,
-			 (int)r->pid, l->plan.argv[0]);
+	bool entering = !strcmp(comm, SHEP_COMM_WDIR);
+	if (!entering && strcmp(comm, SHEP_COMM_EXEC) != 0)
+		return false;
+	snprintf(text, TEXT, "rank %u (pid %d) is %s %s", r->rank, (int)r->pid,
+		 entering ? "entering" : "loading", entering ? l->plan.wdir : l->plan.argv[0]);
+	return true;
 }
 
-static void on_deadline(uv_timer_t *h)
+/* What the launch waits for, in words. */
+static void describe(const struct shep_launch *l, char *text)
+{
+	snprintf(text, TEXT, "%zu of %zu ranks forked", l->next, l->c.ranks->n);
+	for (size_t i = 0; i < l->next; i++)
+		if (!l->c.ranks->r[i].exited && name_late_rank(l, &l->c.ranks->r[i], text))
+			return;
+}
+
+static uint64_t deadline_ms(const struct shep_launch *l)
+{
+	return (l->c.launch->launch_deadline_ns + DVMI_MSEC - 1) / DVMI_MSEC;
+}
+
+static void on_clock(uv_timer_t *h)
 {
 	struct shep_launch *l = h->data;
+	uint64_t deadline = deadline_ms(l);
+	char text[TEXT];
 
-	snprintf(l->text, TEXT, "not started in time: %zu of %zu ranks forked", l->next,
-		 l->c.ranks->n);
-	for (size_t i = l->next; i-- > 0;)
-		if (!l->c.ranks->r[i].exited)
-			name_late_rank(l, &l->c.ranks->r[i], l->text);
+	describe(l, text);
+	if (!l->late && (!deadline || deadline > LATE_MS)) {
+		l->late = true;
+		if (deadline)
+			uv_timer_start(h, on_clock, deadline - LATE_MS, 0);
+		l->c.late(text, l->c.arg);
+		return;
+	}
+	snprintf(l->text, TEXT, "not started in time: %.480s", text);
 	finish(l, -ETIMEDOUT);
 }
 
@@ -274,17 +295,16 @@ static int make_plan(struct shep_launch *l)
 
 static void start_handles(struct shep_launch *l)
 {
-	uint64_t ms = (l->c.launch->launch_deadline_ns + DVMI_MSEC - 1) / DVMI_MSEC;
+	uint64_t deadline = deadline_ms(l);
 
 	uv_idle_init(l->c.loop, &l->idle);
 	uv_poll_init(l->c.loop, &l->reports, l->report_fd);
-	uv_timer_init(l->c.loop, &l->deadline);
-	l->idle.data = l->reports.data = l->deadline.data = l;
+	uv_timer_init(l->c.loop, &l->clock);
+	l->idle.data = l->reports.data = l->clock.data = l;
 	l->handles = 3;
 	uv_idle_start(&l->idle, on_idle);
 	uv_poll_start(&l->reports, UV_READABLE, on_reports);
-	if (ms)
-		uv_timer_start(&l->deadline, on_deadline, ms, 0);
+	uv_timer_start(&l->clock, on_clock, deadline && deadline < LATE_MS ? deadline : LATE_MS, 0);
 }
 
 static void free_launch(struct shep_launch *l)
@@ -337,5 +357,5 @@ void shep_launch_destroy(struct shep_launch *l)
 	l->destroyed = true;
 	uv_close((uv_handle_t *)&l->idle, on_closed);
 	uv_close((uv_handle_t *)&l->reports, on_closed);
-	uv_close((uv_handle_t *)&l->deadline, on_closed);
+	uv_close((uv_handle_t *)&l->clock, on_closed);
 }

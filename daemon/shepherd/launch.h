@@ -32,6 +32,8 @@ struct shep_launch_config {
 	int (*stdio)(uint32_t local, int fds[3], void *arg);
 	/* Something the user should hear; the launch goes on. */
 	void (*note)(const char *text, void *arg);
+	/* Once, when ranks are still missing after two seconds: what it waits for. */
+	void (*late)(const char *text, void *arg);
 	/* Once: 0, or why it failed. Ranks that were started are then the caller's to end. */
 	void (*done)(int code, const char *text, void *arg);
 	void *arg;

@@ -79,9 +79,9 @@ void shep_life_end(struct shep *s, uint64_t grace, const char *text)
 {
 	enum shep_ending_step step = shep_ending_order(&s->ending, dvmi_clock_mono(), grace);
 
-	set_text(s, text);
 	if (s->launching)
 		shep_launch_cancel(s->launch);
+	set_text(s, text);
 	take_step(s, step);
 }
 
@@ -105,9 +105,17 @@ static void mark_unstarted(struct shep *s, int code, int signal)
 		}
 }
 
+void shep_life_late(struct shep *s, const char *text)
+{
+	snprintf(s->status.text, sizeof s->status.text, "%s", text);
+	s->news.late = s->news.report = true;
+}
+
 void shep_life_launched(struct shep *s, int code, const char *text)
 {
-	s->launching = false;
+	if (s->launching)
+		s->status.text[0] = 0;
+	s->launching = s->news.late = false;
 	s->news.report = true;
 	if (code == 0) {
 		s->status.phase = PB__SHARE_PHASE__SHARE_RUNNING;
@@ -220,10 +228,15 @@ static void send_report(const Pb__JobStatus *st, void *arg)
 	shep_link_send_pb(s->link, DVMI_MSG_JOB_STATUS, st);
 }
 
-/* While ranks are being started, or the start has failed and is being undone, there is no news. */
+/*
+ * While ranks are being started there is no news but what it waits for; and none while a start that
+ * has failed is being undone.
+ */
 static bool may_report(const struct shep *s)
 {
-	return !s->launching && (!s->status.code || s->after.done);
+	if (s->launching)
+		return s->news.late;
+	return !s->status.code || s->after.done;
 }
 
 static void report(struct shep *s, uint64_t now)

@@ -89,6 +89,11 @@ static void on_note(const char *text, void *arg)
 	shep_life_note(arg, text);
 }
 
+static void on_late(const char *text, void *arg)
+{
+	shep_life_late(arg, text);
+}
+
 static void on_launched(int code, const char *text, void *arg)
 {
 	shep_life_launched(arg, code, text);
@@ -244,6 +249,7 @@ static int make_launch(struct shep *s)
 		.no_new_privs = s->c->setup->other_user,
 		.stdio = on_stdio,
 		.note = on_note,
+		.late = on_late,
 		.done = on_launched,
 		.arg = s,
 	};

@@ -33,6 +33,7 @@ struct shep_after {
 struct shep_news {
 	bool report;	      /* a JobStatus, now */
 	uint64_t report_late; /* a JobStatus by then; 0: none */
+	bool late;	      /* a JobStatus although ranks are still being started */
 	uint64_t greeting;    /* serial number of the report in the last hello */
 	bool marked;	      /* states in the map have changed */
 	uint64_t tell;	      /* tell ranks and other shepherds by then; 0: nothing to tell */
@@ -77,6 +78,8 @@ struct shep {
 void shep_life_turn(struct shep *s, uint64_t now);
 /* Ranks are to be ended; TEXT (may be NULL) becomes the report's text if that is empty. */
 void shep_life_end(struct shep *s, uint64_t grace, const char *text);
+/* The launch takes long: for what. */
+void shep_life_late(struct shep *s, const char *text);
 /* The launch is over. */
 void shep_life_launched(struct shep *s, int code, const char *text);
 /* Children have ended. */

@@ -171,6 +171,72 @@ static void a_launch_has_a_deadline(void **state)
 	rig_finish(r);
 }
 
+static bool has_text(struct rig *r, void *arg)
+{
+	return strstr(r->nodes[0].status->text, arg);
+}
+
+/*
+ * A program with a write lease on it cannot be opened by anybody else, much as on a dead server.
+ * -1: this file system has no leases.
+ */
+static int lease(struct rig *r, const char *name)
+{
+	char path[128];
+
+	signal(SIGIO, SIG_IGN); /* the kernel's request to give it back */
+	rig_make_file(r, name, "#!/bin/sh\nexit 8\n", 0755);
+	snprintf(path, sizeof path, "%s/%s", r->base, name);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	if (fcntl(fd, F_SETLEASE, F_WRLCK) == 0)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+static void a_launch_says_what_it_waits_for(void **state)
+{
+	const char *argv[] = { "./slow", NULL };
+	struct rig *r = *state;
+
+	rig_init(r, 1, 2, argv);
+	rig_work_here(r);
+	int fd = lease(r, "slow");
+	if (fd < 0)
+		skip();
+	rig_start_all(r, NULL);
+	rig_run(r, "a first report", rig_has_hellos, &(uint64_t){ 1 });
+	rig_run(r, "what it waits for", has_text, (char[]){ ") is loading ./slow" });
+	assert_int_equal(phase(r), PB__SHARE_PHASE__SHARE_STARTING);
+	close(fd);
+	rig_run(r, "the end", rig_over, NULL);
+	assert_int_equal(rig_rank(r, 1)->status, 8);
+	assert_string_equal(r->nodes[0].status->text, "");
+	rig_finish(r);
+}
+
+static void a_launch_that_hangs_fails_in_time(void **state)
+{
+	const char *argv[] = { "./slow", NULL };
+	struct rig *r = *state;
+
+	rig_init(r, 1, 2, argv);
+	rig_work_here(r);
+	r->launch->launch_deadline_ns = MS(200);
+	int fd = lease(r, "slow");
+	if (fd < 0)
+		skip();
+	rig_start_all(r, NULL);
+	rig_run(r, "failure", rig_over, NULL);
+	assert_int_equal(phase(r), PB__SHARE_PHASE__SHARE_FAILED);
+	assert_int_equal(r->nodes[0].status->code, -ETIMEDOUT);
+	assert_non_null(strstr(r->nodes[0].status->text, "not started in time: rank "));
+	assert_non_null(strstr(r->nodes[0].status->text, ") is loading ./slow"));
+	close(fd);
+	rig_finish(r);
+}
+
 static void ranks_know_who_they_are(void **state)
 {
 	struct rig *r = *state;
@@ -595,6 +661,8 @@ int main(void)
 		T(a_script_without_magic_is_run_by_sh),
 		T(path_is_searched_from_the_directory),
 		T(a_launch_has_a_deadline),
+		T(a_launch_says_what_it_waits_for),
+		T(a_launch_that_hangs_fails_in_time),
 		T(ranks_know_who_they_are),
 		T(ranks_are_bound_where_that_is_allowed),
 		T(ranks_inherit_three_descriptors_and_no_signals),
