@@ -124,12 +124,23 @@ static int start_thread(struct fab *f)
 	return -rc;
 }
 
+static void peer_down(struct fab *f, uint32_t peer, int code)
+{
+	if (f->peers[peer].down)
+		return;
+	f->peers[peer].down = code;
+	f->t.sink.down(f->t.sink.arg, peer, code);
+}
+
+/* Whom we had asked for will never be reached; later ones are told when they are asked for. */
 static void fail(struct fab *f, const char *at, int rc)
 {
 	dvmi_log(f->cfg.log, "net", LOG_ERR, "no messages between nodes: %s: %s", at,
 		 dvm_strerror(rc));
 	set_state(f, FAILED);
-	f->load_rc = rc;
+	for (uint32_t i = 0; i < f->cfg.size; i++)
+		if (f->peers[i].asked)
+			peer_down(f, i, -DVM_EPEERLOST);
 }
 
 static void start_loading(struct fab *f)
@@ -192,14 +203,6 @@ static void post_receives(struct fab *f)
 			return;
 		pop(&f->repost);
 	}
-}
-
-static void peer_down(struct fab *f, uint32_t peer, int code)
-{
-	if (f->peers[peer].down)
-		return;
-	f->peers[peer].down = code;
-	f->t.sink.down(f->t.sink.arg, peer, code);
 }
 
 static void learn(struct fab *f, uint32_t peer, const void *addr)
@@ -318,8 +321,12 @@ static void ask_for(struct fab *f, uint32_t peer)
 
 void dvmi_fab_likely(struct dvmi_tport *t, uint32_t peer)
 {
-	start_loading(fab_of(t));
-	ask_for(fab_of(t), peer);
+	struct fab *f = fab_of(t);
+
+	ask_for(f, peer);
+	start_loading(f);
+	if (state_of(f) == FAILED)
+		peer_down(f, peer, -DVM_EPEERLOST);
 }
 
 /* 0 when PEER can be sent to, else what send returns. */
@@ -333,7 +340,7 @@ static int prepare(struct fab *f, uint32_t peer)
 	ask_for(f, peer);
 	if (state_of(f) != READY) {
 		start_loading(f);
-		return state_of(f) == FAILED ? f->load_rc : -EAGAIN;
+		return p->down ? p->down : -EAGAIN;
 	}
 	return !p->known || p->broken || p->tx_seq - p->tx_acked >= WINDOW ? -EAGAIN : 0;
 }

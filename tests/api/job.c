@@ -33,6 +33,7 @@ static const struct {
 	{ "closes_in_collective", closes_in_collective, 0 },
 	{ "refuses_closed", refuses_closed, 0 },
 	{ "shepherd_vanishes", shepherd_vanishes, 0 },
+	{ "lacks_fabric", lacks_fabric, 0 },
 	{ "random", random_program, 0 },
 };
 

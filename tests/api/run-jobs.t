@@ -57,6 +57,10 @@ for nodes in 1 2; do
 	check 2 $nodes random $((300 + nodes)) 80
 	check 5 $nodes random $((400 + nodes)) 50
 done
+DVM_FABRIC=nonsense
+export DVM_FABRIC
+check 4 2 lacks_fabric
+unset DVM_FABRIC
 # Nine GiB of memory: only when asked for.
 if [ -n "$DVM_TEST_HUGE" ]; then
 	check 2 1 huge
