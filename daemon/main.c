@@ -94,7 +94,7 @@ struct node {
 	uv_loop_t loop;
 	uv_signal_t term, intr;
 	int pid_fd, ready_fd;
-	int code;   /* of the start */
+	dvm_error_t why; /* code 0, or why this node did not come to be */
 	bool fresh; /* nothing was here before: a start that fails leaves nothing */
 };
 
@@ -431,12 +431,14 @@ static void on_started(struct dvmd *d, int code, const char *text)
 {
 	struct node *n = (struct node *)((char *)d - offsetof(struct node, d));
 
-	n->code = code;
-	if (code < 0)
-		dvmi_log(&d->log, "state", LOG_ERR, "%s", text);
-	tell_ready(n, code, text);
-	if (code < 0)
-		uv_stop(d->loop);
+	if (code == 0) {
+		tell_ready(n, 0, NULL);
+		return;
+	}
+	/* Whoever waits is told when nothing of this node is left. */
+	dvmi_log(&d->log, "state", LOG_ERR, "%s", text);
+	dvmi_error_set(&n->why, code, "%s", text);
+	uv_stop(d->loop);
 }
 
 static void on_signal(uv_signal_t *h, int signum)
@@ -476,7 +478,9 @@ static int run(struct node *n, dvm_error_t *err)
 	uv_close((uv_handle_t *)&n->intr, NULL);
 	uv_run(&n->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&n->loop);
-	return rc < 0 ? rc : n->code;
+	if (rc == 0 && n->why.code < 0)
+		*err = n->why;
+	return rc < 0 ? rc : n->why.code;
 }
 
 /* Is this node one already? The key of one that was removed stays; its log does not. */
