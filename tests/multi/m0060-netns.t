@@ -1,0 +1,200 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Three hosts with a network between them, each a network namespace on a bridge: joined over ssh
+# (a stand-in for it) and by token, cut off, half blocked, with packets lost.
+# shellcheck disable=SC2016,SC2317
+
+# An ordinary user gets by in a user namespace.
+if [ "$(id -u)" -ne 0 ] && unshare --map-root-user true 2> /dev/null; then
+	exec unshare --map-root-user "$BASH" "$0" "$@"
+fi
+# shellcheck source=tests/multi/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+[ -n "$lib_private" ] || skip_all "no namespaces of our own"
+command -v ip > /dev/null || skip_all "no ip"
+
+# ---- the hosts ----
+
+net=10.117.0
+hosts=(x) # 1..3: a process whose namespaces are the host's
+
+# A process that holds new namespaces; its number is in $held.
+hold()
+{
+	env -u DVM_MULTI unshare --net --uts sleep infinity &
+	held=$!
+	until_ok 5 sh -c "! [ /proc/$held/ns/net -ef /proc/self/ns/net ] &&
+		grep -q sleep /proc/$held/comm" && nsenter -t $held -n ip link set lo up
+}
+
+in_host() # N CMD...
+{
+	local n=$1
+	shift
+	DVM_RUN_BASE=$work/h$n DVM_STATE_BASE=$work/s$n DVM_CONFIG=$work/dvm.conf \
+		nsenter -t "${hosts[n]}" -n -u timeout -k 5 40 "$@"
+}
+
+plug_in() # N
+{
+	hold || return 1
+	hosts[$1]=$held
+	ip link add "p$1" netns "$switch" type veth peer name eth0 netns "$held" &&
+		nsenter -t "$switch" -n ip link set "p$1" master br0 up &&
+		nsenter -t "$held" -u hostname "host$1" &&
+		in_host "$1" ip address add "$net.$1/24" dev eth0 &&
+		in_host "$1" ip link set eth0 up
+}
+
+build_network()
+{
+	hold || return 1
+	switch=$held
+	nsenter -t "$switch" -n ip link add br0 type bridge &&
+		nsenter -t "$switch" -n ip link set br0 up || return 1
+	plug_in 1 && plug_in 2 && plug_in 3
+}
+
+build_network > "$work/net" 2>&1 || skip_all "no network of our own: $(tail -n 1 "$work/net")"
+for n in 1 2 3; do echo "$net.$n host$n"; done > "$work/hosts"
+echo 127.0.0.1 localhost >> "$work/hosts"
+mount --bind "$work/hosts" /etc/hosts || skip_all "no names of our own"
+echo 'failure_timeout: 3s' > "$work/dvm.conf"
+
+# ssh HOST COMMAND, as far as dvm can tell.
+cat > "$lib_temp/bin/fake-ssh" <<-EOT
+	#!/bin/sh
+	n=\${1#host}
+	pid=\$(sed -n "\${n}p" "$work/holders")
+	export DVM_RUN_BASE="$work/h\$n" DVM_STATE_BASE="$work/s\$n"
+	exec nsenter -t "\$pid" -n -u sh -c "\$2"
+EOT
+chmod +x "$lib_temp/bin/fake-ssh"
+printf '%s\n' "${hosts[@]:1}" > "$work/holders"
+
+node_is() # NODE STATE SEEN-BY
+{
+	in_host "$3" dvm nodes | awk -v n="$1" -v s="$2" \
+		'{ sub(/\*/, "", $1) } $1 == n && $2 == s { ok = 1 } END { exit !ok }' ||
+		! in_host "$3" dvm nodes
+}
+
+all_up()
+{
+	local n
+	for n in 1 2 3; do
+		node_is host1 up "$n" && node_is host2 up "$n" && node_is host3 up "$n" || return 1
+	done
+}
+
+is_unknown() # NODE
+{
+	! in_host 1 dvm nodes | grep "^$1"
+}
+
+deaths()
+{
+	cat "$work"/h?/*/*/dvmd.log | grep -c 'is dead'
+}
+
+halt_all()
+{
+	in_host 1 dvm halt --force
+}
+
+# ---- a machine ----
+
+ok "dvm up -H, through ssh" in_host 1 dvm up -H host2 --ssh fake-ssh --interface "$net.0/24"
+token=$(in_host 1 dvm token -q)
+ok "dvm join by token, without it" in_host 3 dvm join host1 --token "$token" --name host3
+ok "three nodes are up for each" until_ok 10 all_up
+is "each has its address" "$(in_host 2 dvm nodes --json | grep -o "$net\\.[0-9]*" | sort | xargs)" \
+	"$net.1 $net.2 $net.3"
+is "a job on all" "$(in_host 2 dvm run -n 3 -N 3 hostname | sort | xargs)" "host1 host2 host3"
+if [ -x "$DVM_BUILD/examples/ring" ]; then
+	ok "libdvm between them" in_host 1 dvm run -n 3 -N 3 "$DVM_BUILD/examples/ring"
+else
+	skip "libdvm between them" "not built"
+fi
+ok "doctor finds nothing wrong" in_host 1 dvm doctor
+
+# ---- a cable ----
+
+in_host 1 dvm run -q -n 3 -N 3 sh -c "echo > $work/there.\$DVM_NODENAME; sleep 301" 2> "$work/err" &
+job=$!
+ok "a job is on all" until_ok 10 test -e "$work/there.host1" -a -e "$work/there.host2" -a \
+	-e "$work/there.host3"
+in_host 3 ip link set eth0 down
+ends "a host cut off ends the job" 1 $job 10
+like "... and the user is told" "$(cat "$work/err")" "dvm: *host3*lost*"
+ok "... it is down for the leader" until_ok 5 node_is host3 down 1
+ok "... and for the other" until_ok 5 node_is host3 down 2
+ok "... the rest runs jobs" in_host 2 dvm run -n 2 -N 2 true
+in_host 3 ip link set eth0 up
+ok "cable in: it comes back by itself" until_ok 30 all_up
+ok "... and ends what it ran" until_ok 15 no_process '*sleep 301*'
+ok "... and runs jobs" in_host 3 dvm run -n 3 -N 3 true
+
+# ---- half a wall ----
+
+wall() # add|del FROM TO
+{
+	in_host "$2" ip rule "$1" to "$net.$3" ipproto tcp dport 7117 priority 10 blackhole
+}
+
+before=$(deaths)
+if out=$(wall add 2 3 2>&1); then
+	out=$(in_host 1 dvm doctor 2>&1)
+	like "a blocked direction is named" "$? $out" "1 *host2*host3*"
+	is "... and only that" "$(grep -c 'host3 *\(->\|→\|to\) *host2' <<< "$out")" 0
+	ok "... nobody is dead: others ask for them" [ "$(deaths)" -eq "$before" ]
+	wall del 2 3
+	ok "... and when it is open, all is well" until_ok 15 in_host 1 dvm doctor
+else
+	skip "a blocked direction is named" "${out%%$'\n'*}"
+fi
+in_host 2 ip route add blackhole "$net.3"
+out=$(in_host 1 dvm doctor 2>&1)
+like "a missing route is named" "$? $out" "1 *host2*host3*"
+in_host 2 ip route del blackhole "$net.3"
+ok "... and the route back" until_ok 15 in_host 1 dvm doctor
+ok "all are up" until_ok 15 all_up
+
+# ---- a bad network ----
+
+before=$(deaths)
+for i in 1 2 3 4; do # a fifth of the limit at most
+	in_host 2 ip link set eth0 down
+	sleep 0.3
+	in_host 2 ip link set eth0 up
+	ok "a loose cable, $i" until_ok 10 in_host 2 dvm run -n 3 -N 3 true
+done
+is "... kills nobody" "$(deaths)" "$before"
+
+# One frame in twenty is lost, whatever it carries.
+mkfifo "$work/plug"
+nsenter -t "$switch" -n python3 "$lib_dir/lossy.py" 0.05 "${SEED:-1}" p1 p2 p3 \
+	< "$work/plug" > "$work/frames" &
+hub=$!
+exec 5> "$work/plug"
+ok "a network that loses packets" until_ok 10 grep -q ready "$work/frames"
+nsenter -t "$switch" -n sh -c 'for n in 1 2 3; do ip link set p$n nomaster; done'
+before=$(deaths) bad=0
+for ((i = 0; i < 10; i++)); do
+	in_host 1 dvm run -q -n 3 -N 3 seq 200 > "$work/out"
+	[ "$(sort -n "$work/out" | uniq -c | awk '$1 == 3' | wc -l)" -eq 200 ] || bad=$((bad + 1))
+	[ "$(in_host 2 dvm run -q -n 3 -N 3 seq 100 | wc -l)" -eq 300 ] || bad=$((bad + 1))
+done
+is "jobs run though packets are lost" $bad 0
+is "... and nobody is declared dead" "$(deaths)" "$before"
+exec 5>&-
+wait $hub
+read -r passed lost < <(tail -n 1 "$work/frames")
+ok "... where there were some: $lost of $((passed + lost))" [ "$lost" -ge 20 ]
+for n in 1 2 3; do nsenter -t "$switch" -n ip link set "p$n" master br0; done
+
+ok "a node leaves" in_host 3 dvm leave
+ok "... and is forgotten" until_ok 5 is_unknown host3
+
+done_testing
