@@ -169,6 +169,38 @@ void dvmd_origin_answered(const struct dvmd_call *call, uint16_t type, const uin
 		bind_session(call->d->origin, job, call->session);
 }
 
+static void to_node(struct dvmd_origin *o, uint32_t node, uint16_t type, const uint8_t *body,
+		    size_t len)
+{
+	if (node == o->d->self)
+		dvmd_agent_from_origin(o->d->agent, type, body, len);
+	else
+		dvmd_transport_send(o->d->wire, node, type, body, len);
+}
+
+/* In place of a client that is gone: its node's shepherd need not wait for it. */
+static void ack(struct dvmd_origin *o, uint64_t job, uint32_t node, uint64_t seq, bool again)
+{
+	Pb__OutputAck msg = PB__OUTPUT_ACK__INIT;
+	struct dvmi_buf b = { 0 };
+
+	msg.job = job;
+	msg.node = node;
+	msg.seq = seq;
+	msg.again = again;
+	dvmi_pb_pack(&b, &msg);
+	if (!b.err)
+		to_node(o, node, DVMI_MSG_OUTPUT_ACK, b.data, b.len);
+	dvmi_buf_free(&b);
+}
+
+/* What the client has not acknowledged comes again, to be acknowledged here. */
+static void want_again(struct dvmd_origin *o, const Pb__JobRecord *r)
+{
+	for (size_t i = 0; i < r->placement->n_nodes; i++)
+		ack(o, r->id, r->placement->nodes[i]->node, 0, true);
+}
+
 /* Asks the leader, as root would, to end a job whose client is gone. */
 static void end_job(struct dvmd_origin *o, uint64_t job)
 {
@@ -204,6 +236,8 @@ void dvmd_origin_session_gone(struct dvmd_origin *o, uint64_t session)
 		h->client_gone = true;
 		h->orphan_since = dvmi_clock_mono();
 		const Pb__JobRecord *r = dvmd_cstate_job(dvmd_state(o->d), h->job);
+		if (r)
+			want_again(o, r);
 		if (r && r->state != PB__JOB_STATE__JOB_DONE && !r->spec->detached)
 			end_job(o, h->job);
 	}
@@ -301,15 +335,6 @@ static uint64_t job_of(uint16_t type, const uint8_t *body, size_t len)
 	}
 }
 
-static void to_node(struct dvmd_origin *o, uint32_t node, uint16_t type, const uint8_t *body,
-		    size_t len)
-{
-	if (node == o->d->self)
-		dvmd_agent_from_origin(o->d->agent, type, body, len);
-	else
-		dvmd_transport_send(o->d->wire, node, type, body, len);
-}
-
 static void stdin_to_nodes(struct dvmd_origin *o, const Pb__JobRecord *r, const uint8_t *body,
 			   size_t len)
 {
@@ -347,6 +372,14 @@ static bool tells_running(uint16_t type, const uint8_t *body, size_t len)
 	       e->kind == PB__JOB_EVENT__KIND__STARTED;
 }
 
+static void ack_output(struct dvmd_origin *o, uint64_t job, const uint8_t *body, size_t len)
+{
+	cleanup_pb Pb__Output *out = NULL;
+
+	if (dvmi_pb_unpack(&pb__output__descriptor, body, len, &out) == 0)
+		ack(o, job, out->node, out->seq, false);
+}
+
 void dvmd_origin_to_client(struct dvmd_origin *o, uint16_t type, const uint8_t *body, size_t len)
 {
 	uint64_t job = job_of(type, body, len);
@@ -358,6 +391,8 @@ void dvmd_origin_to_client(struct dvmd_origin *o, uint16_t type, const uint8_t *
 		on_running(o, h);
 	if (!h->session && type == DVMI_MSG_JOB_EVENT)
 		keep_early(h, body, len);
+	else if (h->client_gone && type == DVMI_MSG_OUTPUT)
+		ack_output(o, job, body, len);
 	else if (h->session && (type != DVMI_MSG_OUTPUT ||
 				dvmd_client_queued(o->d->clients, h->session) < CLIENT_QUEUED))
 		to_session(o, h->session, type, body, len);
@@ -366,21 +401,21 @@ void dvmd_origin_to_client(struct dvmd_origin *o, uint16_t type, const uint8_t *
 void dvmd_origin_from_client(struct dvmd_origin *o, uint64_t session, uint16_t type,
 			     const uint8_t *body, size_t len)
 {
-	cleanup_pb Pb__OutputAck *ack = NULL;
+	cleanup_pb Pb__OutputAck *acked = NULL;
 	cleanup_pb Pb__Stdin *in = NULL;
 	uint64_t job = 0;
 
 	if (type == DVMI_MSG_STDIN && dvmi_pb_unpack(&pb__stdin__descriptor, body, len, &in) == 0)
 		job = in->job;
 	if (type == DVMI_MSG_OUTPUT_ACK &&
-	    dvmi_pb_unpack(&pb__output_ack__descriptor, body, len, &ack) == 0)
-		job = ack->job;
+	    dvmi_pb_unpack(&pb__output_ack__descriptor, body, len, &acked) == 0)
+		job = acked->job;
 	struct held *h = job ? find(o, job) : NULL;
 	const Pb__JobRecord *r = dvmd_cstate_job(dvmd_state(o->d), job);
 	if (!h || h->session != session) /* only the client that holds the job feeds it */
 		return;
-	if (ack)
-		to_node(o, ack->node, type, body, len);
+	if (acked)
+		to_node(o, acked->node, type, body, len);
 	else if (!h->started)
 		keep_input(h, body, len);
 	else if (r)
