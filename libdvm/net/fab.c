@@ -70,6 +70,7 @@ struct fab {
 	struct dvmi_fab_ep ep;
 	struct fpeer *peers; /* [size] */
 	uint32_t nbroken, nowe;
+	bool blocked;	  /* the provider was out of room; its end is no event */
 	uint64_t leaving; /* since when, or 0 */
 	struct slot slots[2 * SLOTS];
 	uint8_t *memory;
@@ -375,7 +376,9 @@ static int posted(struct fab *f, uint32_t peer, ssize_t rc)
 		f->peers[peer].sent = true;
 		return 0;
 	}
-	if (rc != -FI_EAGAIN)
+	if (rc == -FI_EAGAIN)
+		f->blocked = true;
+	else
 		connection_broken(f, peer);
 	return -EAGAIN;
 }
@@ -622,6 +625,7 @@ static int fab_progress(struct dvmi_tport *t)
 	}
 	if (state_of(f) != READY)
 		return n;
+	f->blocked = false;
 	for (int i = 0; i < 4 && (got = read_events(f)) > 0; i++)
 		n += got;
 	if (f->held.head)
@@ -674,6 +678,8 @@ static int event_fd(struct fab *f)
 {
 	struct fid *fids[1] = { &f->ep.cq->fid };
 
+	if (f->blocked)
+		return -EAGAIN;
 	/* Timers of ours and packets that wait for the sink wake nobody. */
 	if (f->ep.wait_fd < 0 || f->nbroken || f->held.head)
 		return -ENOTSUP;

@@ -187,16 +187,23 @@ static void take_eager(struct dvmi_p2p *p, struct dvmi_op *op, const void *bytes
 	dvmi_p2p_finish(p, op, op->total > op->len ? -DVM_ETRUNC : 0);
 }
 
+void dvmi_p2p_release(struct dvmi_p2p *p, const struct dvmi_unexpected *u)
+{
+	struct dvmi_peer *peer = dvmi_p2p_peer(p, (uint32_t)u->msg.key.source);
+	uint64_t cost = u->len + DVMI_P2P_OVERHEAD;
+
+	peer->held -= cost;
+	dvmi_p2p_acknowledge(p, peer, cost);
+}
+
 static void take_unexpected(struct dvmi_p2p *p, struct dvmi_op *op, struct dvmi_unexpected *u)
 {
-	uint32_t src = (uint32_t)u->msg.key.source;
-
-	meet(op, src, u->msg.key.tag, u->len);
+	meet(op, (uint32_t)u->msg.key.source, u->msg.key.tag, u->len);
 	if (u->rts) {
 		ask(p, op, u->rts);
 	} else {
 		take_eager(p, op, u->bytes);
-		dvmi_p2p_acknowledge(p, dvmi_p2p_peer(p, src), u->len + DVMI_P2P_OVERHEAD);
+		dvmi_p2p_release(p, u);
 	}
 	free(u);
 }
@@ -331,6 +338,24 @@ static int keep(struct dvmi_p2p *p, const struct dvmi_match_key *key, uint64_t l
 	return 0;
 }
 
+/* A sender keeps to its credit; one that does not would take all our memory. */
+static int keep_eager(struct dvmi_p2p *p, const struct dvmi_match_key *key,
+		      const struct dvmi_pkt *pkt, const void *payload)
+{
+	struct dvmi_peer *peer = dvmi_p2p_peer(p, (uint32_t)key->source);
+	uint64_t cost = (uint64_t)pkt->len + DVMI_P2P_OVERHEAD;
+
+	if (peer->held + cost > p->credit && key->source != (int32_t)p->self) {
+		p->stats.dropped++;
+		dvmi_p2p_down(p, (uint32_t)key->source, -DVM_EPROTO);
+		return 0;
+	}
+	int rc = keep(p, key, pkt->len, 0, payload);
+	if (rc == 0)
+		peer->held += cost;
+	return rc;
+}
+
 static int on_eager(struct dvmi_p2p *p, uint32_t src, const struct dvmi_pkt *pkt,
 		    const void *payload)
 {
@@ -342,7 +367,7 @@ static int on_eager(struct dvmi_p2p *p, uint32_t src, const struct dvmi_pkt *pkt
 		meet(op, src, pkt->tag, pkt->len);
 		take_eager(p, op, payload);
 	} else if (!dvmi_p2p_revoked(p, pkt->ctx)) {
-		return keep(p, &key, pkt->len, 0, payload);
+		return keep_eager(p, &key, pkt, payload);
 	}
 	dvmi_p2p_acknowledge(p, dvmi_p2p_peer(p, src), (uint64_t)pkt->len + DVMI_P2P_OVERHEAD);
 	return 0;

@@ -62,6 +62,7 @@ struct dvmi_peer {
 	int down;		  /* 0, or the code all operations with it end with */
 	uint64_t unread;	  /* our eager bytes it has not acknowledged */
 	uint64_t due;		  /* its eager bytes we have matched and not acknowledged */
+	uint64_t held;		  /* its eager bytes we keep unmatched; at most the credit */
 	struct dvmi_opq packets;  /* EAGER, RTS, CTS, CONTROL: in order */
 	struct dvmi_opq streams;
 	bool busy; /* in the busy list */

@@ -139,8 +139,7 @@ static void drop_revoked(struct dvmi_match_msg *msg, void *arg)
 		return;
 	dvmi_match_drop(&f->p->match, msg);
 	if (!u->rts)
-		dvmi_p2p_acknowledge(f->p, dvmi_p2p_peer(f->p, (uint32_t)msg->key.source),
-				     u->len + DVMI_P2P_OVERHEAD);
+		dvmi_p2p_release(f->p, u);
 	free(u);
 }
 

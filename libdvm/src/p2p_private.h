@@ -33,6 +33,8 @@ void dvmi_p2p_finish(struct dvmi_p2p *p, struct dvmi_op *op, int code);
 /* COST bytes of PEER's credit are free again. */
 void dvmi_p2p_acknowledge(struct dvmi_p2p *p, struct dvmi_peer *peer, uint64_t cost);
 
+/* An eager message is not kept any more: its cost is free again. The caller frees U. */
+void dvmi_p2p_release(struct dvmi_p2p *p, const struct dvmi_unexpected *u);
 /* The REVOKE of another rank. */
 void dvmi_p2p_revoke_here(struct dvmi_p2p *p, uint32_t ctx, int code);
 

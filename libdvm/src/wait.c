@@ -70,6 +70,17 @@ static void disarm_all(dvm_t *d)
 		return; /* nobody kicked */
 }
 
+/* Other processes may share our cores, other nodes of the job on this host among them. */
+static void give_way(dvm_t *d, uint64_t now)
+{
+	dvmi_leave(d);
+	sched_yield();
+	dvmi_enter(d);
+	uint64_t after = dvmi_clock_mono();
+	if (after - now > LOST_CORE)
+		d->crowded_until = after + CROWD_MEMORY;
+}
+
 /* The first naps are short where the fabric's descriptor cannot be relied on to the last event. */
 static int cap(dvm_t *d, struct dvmi_wait *w, int timeout)
 {
@@ -90,6 +101,8 @@ static void sleep_on_fds(dvm_t *d, struct dvmi_wait *w)
 		poll(fds, (nfds_t)n, cap(d, w, timeout));
 		dvmi_enter(d);
 		d->threads.sleeper = false;
+	} else {
+		give_way(d, dvmi_clock_mono());
 	}
 	disarm_all(d);
 	if (d->threads.waiting)
@@ -118,17 +131,6 @@ static void doze(dvm_t *d, struct dvmi_wait *w)
 		sleep_on_news(d);
 	else
 		sleep_on_fds(d, w);
-}
-
-/* Other processes may share our cores, other nodes of the job on this host among them. */
-static void give_way(dvm_t *d, uint64_t now)
-{
-	dvmi_leave(d);
-	sched_yield();
-	dvmi_enter(d);
-	uint64_t after = dvmi_clock_mono();
-	if (after - now > LOST_CORE)
-		d->crowded_until = after + CROWD_MEMORY;
 }
 
 /* A shepherd that dies rings no bell. */

@@ -306,6 +306,28 @@ static void nonsense_is_dropped(void **state)
 	close_world(&w);
 }
 
+static void who_ignores_the_credit_is_cut_off(void **state)
+{
+	struct world w;
+	uint8_t buf[500] = { 0 };
+	struct dvmi_pkt pkt = { .kind = DVMI_PKT_EAGER, .len = sizeof buf };
+	struct dvmi_op r;
+	struct dvmi_match_key key = from(1, 0), none = from(1, 1);
+	int n = 0;
+
+	open_world(&w, 2, 1, 0, 0);
+	struct dvmi_sink sink = dvmi_p2p_sink(&w.p[0]);
+	for (; n < 100000 && !w.p[0].peers[1].down; n++)
+		assert_int_equal(sink.packet(sink.arg, 1, &pkt, buf), 0);
+	assert_int_equal(w.p[0].peers[1].down, -DVM_EPROTO);
+	assert_true((uint64_t)n * sizeof buf <= w.p[0].credit);
+	dvmi_p2p_recv(&w.p[0], &r, &key, buf, sizeof buf);
+	assert_true(dvmi_op_done(&r) && r.code == 0);
+	dvmi_p2p_recv(&w.p[0], &r, &none, buf, sizeof buf);
+	assert_true(dvmi_op_done(&r) && r.code == -DVM_EPROTO);
+	close_world(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -316,6 +338,7 @@ int main(void)
 		cmocka_unit_test(an_announcement_of_a_lost_peer_is_forgotten),
 		cmocka_unit_test(a_revoked_context_ends_everywhere),
 		cmocka_unit_test(nonsense_is_dropped),
+		cmocka_unit_test(who_ignores_the_credit_is_cut_off),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

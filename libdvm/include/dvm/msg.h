@@ -15,7 +15,8 @@
  * Failures: an operation with a rank that has crashed (-DVM_EPEERLOST) or called dvm_close()
  * (-DVM_ECLOSED) fails in bounded time; what the rank had sent before closing is still received.
  * A receive from DVM_ANY_SOURCE fails so when no other rank of the group is left. -DVM_EPEERLOST
- * is also returned by everything after the shepherd of this rank's node is gone.
+ * is also returned by everything after the shepherd of this rank's node is gone. A rank that sends
+ * what no rank should is cut off: -DVM_EPROTO.
  *
  * Blocking calls that can never return, as waiting for a message of one's own that has not been
  * sent, fail with -EDEADLK where the library can see it.
