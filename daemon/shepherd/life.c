@@ -39,7 +39,7 @@ static void kill_all(struct shep *s)
 {
 	shep_procs_signal(&s->ranks, SIGKILL);
 	if (shep_group_kill(s->c->group) < 0)
-		shep_procs_kill_children();
+		shep_procs_kill_children(s->c->guard);
 }
 
 /* Nothing can be done about it: say so, and count it as dead. */
@@ -47,7 +47,7 @@ static void give_up(struct shep *s)
 {
 	char text[256];
 
-	shep_procs_describe_child(text, sizeof text);
+	shep_procs_describe_child(s->c->guard, text, sizeof text);
 	if (*text) {
 		shep_life_note(s, text);
 		snprintf(s->status.text, sizeof s->status.text, "%s", text);

@@ -35,6 +35,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemon/shepherd/guard.h"
 #include "daemon/shepherd/shepherd.h"
 #include "libdvm/base/cleanup.h"
 #include "libdvm/base/clock.h"
@@ -201,13 +202,18 @@ static int64_t check_launch(const Pb__Launch *l, uint32_t node)
 	return -EINVAL;
 }
 
+static struct dvmd_place place_of(const struct args *a, const Pb__Launch *launch)
+{
+	return (struct dvmd_place){ .run_dir = a->run_dir,
+				    .machine = launch->machine,
+				    .node = a->node,
+				    .job = launch->job };
+}
+
 static void prepare_group(const struct args *a, struct shep_config *c)
 {
 	const Pb__JobSpec *spec = c->launch->spec;
-	struct dvmd_place place = { .run_dir = a->run_dir,
-				    .machine = c->launch->machine,
-				    .node = a->node,
-				    .job = c->launch->job };
+	struct dvmd_place place = place_of(a, c->launch);
 	int rc = a->no_cgroup ? -ENOENT
 			      : shep_group_make(c->group, &place, spec->uid != geteuid(), spec->uid,
 						spec->gid, spec->mem_per_rank != 0);
@@ -230,6 +236,15 @@ static void prepare(const struct args *a, struct shep_config *c)
 		return;
 	prepare_group(a, c);
 	shep_setup_user(c->setup, spec, &c->failed);
+}
+
+static void start_guard(const struct args *a, struct shep_config *c, char **argv)
+{
+	struct dvmd_place place = place_of(a, c->launch);
+
+	c->guard = shep_guard_start(&place, c->group, argv);
+	if (c->guard < 0)
+		dvmi_log(c->log, "shepherd", LOG_INFO, "no guard: %s", dvm_strerror(c->guard));
 }
 
 static void log_to_stderr(const struct dvmi_log_record *rec, void *arg)
@@ -265,7 +280,10 @@ int main(int argc, char **argv)
 	c.self = (size_t)self;
 	log.node = launch->placement->nodes[self]->name;
 	prepare(&a, &c);
+	if (!c.failed.code)
+		start_guard(&a, &c, argv);
 	rc = shep_run(&c);
+	shep_guard_end(c.guard);
 	shep_group_remove(&group);
 	if (rc < 0)
 		dvmi_log(&log, "shepherd", LOG_ERR, "job %llu: %s", (unsigned long long)launch->job,

@@ -42,8 +42,8 @@ static bool read_stat(pid_t pid, char *state, pid_t *parent)
 	return true;
 }
 
-/* Calls FN with each child that is no zombie until it returns true. */
-static void each_child(bool (*fn)(pid_t pid, char state, void *arg), void *arg)
+/* Calls FN with each child that is no zombie and not GUARD until it returns true. */
+static void each_child(pid_t guard, bool (*fn)(pid_t pid, char state, void *arg), void *arg)
 {
 	cleanup_dir DIR *proc = opendir("/proc");
 	const struct dirent *d;
@@ -52,7 +52,7 @@ static void each_child(bool (*fn)(pid_t pid, char state, void *arg), void *arg)
 
 	while (proc && (d = readdir(proc))) {
 		pid_t pid = atoi(d->d_name);
-		if (pid > 0 && read_stat(pid, &state, &parent) && parent == self && state != 'Z' &&
+		if (pid > 0 && pid != guard && read_stat(pid, &state, &parent) && parent == self && state != 'Z' &&
 		    fn(pid, state, arg))
 			return;
 	}
@@ -65,9 +65,9 @@ static bool kill_child(pid_t pid, char state, void *arg)
 	return false;
 }
 
-void shep_procs_kill_children(void)
+void shep_procs_kill_children(pid_t guard)
 {
-	each_child(kill_child, NULL);
+	each_child(guard, kill_child, NULL);
 }
 
 struct description {
@@ -90,10 +90,10 @@ static bool describe(pid_t pid, char state, void *arg)
 	return true;
 }
 
-void shep_procs_describe_child(char *text, size_t size)
+void shep_procs_describe_child(pid_t guard, char *text, size_t size)
 {
 	struct description d = { .text = text, .size = size };
 
 	*text = 0;
-	each_child(describe, &d);
+	each_child(guard, describe, &d);
 }

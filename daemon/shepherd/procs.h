@@ -17,13 +17,16 @@
 /* SIG to the process groups of all ranks that run. */
 void shep_procs_signal(const struct shep_ranks *ranks, int sig);
 
-/* Does this process have any child, dead or alive? */
+/* Does this process have any child, dead or alive? The guard is none: see guard.h. */
 bool shep_procs_children(void);
 
-/* SIGKILL to every child; theirs become ours in turn, so call again until there are none. */
-void shep_procs_kill_children(void);
+/*
+ * SIGKILL to every child but GUARD (guard.h); theirs become ours in turn, so call again until there
+ * are none.
+ */
+void shep_procs_kill_children(pid_t guard);
 
-/* The first child that is still there and what it waits for, for a person; "" if none is found. */
-void shep_procs_describe_child(char *text, size_t size);
+/* The first child but GUARD that is still there and what it waits for, for a person; "" if none. */
+void shep_procs_describe_child(pid_t guard, char *text, size_t size);
 
 #endif

@@ -31,6 +31,7 @@ struct shep_config {
 	uint8_t cookie[SHEP_COOKIE_BYTES];
 	struct shep_setup *setup;
 	struct shep_group *group;
+	pid_t guard; /* guard.h; below 1: there is none */
 	struct dvmi_log *log;
 	/* The job cannot even begin: this is reported, and nothing is started. 0: all is well. */
 	dvm_error_t failed;
