@@ -116,9 +116,10 @@ ends "... the code of what ended meanwhile is kept" 9 "$pid" 15
 
 begin_job 8 -- 'sleep 60'
 # shellcheck disable=SC2046
-kill -9 $(dvmd_pid node4) $(shepherds node4) # ranks die with their shepherd, but not all of theirs
+kill -9 $(dvmd_pid node4) $(shepherds node4) # ranks die with their shepherd, the rest by its guard
 ends "a node killed as a whole: the job fails" 1 "$pid" 15
 like "... and the user is told" "$(cat "$work/err")" "dvm: *node4*"
+ok "... nothing of the job is left on it" until_ok 5 no_process '*sleep 60*'
 ok "... the node comes back" restart node4
 ok "... and ends what was left there" until_ok 5 no_job_left
 ok "... the machine is as good as ever" usable
