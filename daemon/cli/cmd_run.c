@@ -9,6 +9,7 @@
 #include "daemon/cli/hold.h"
 #include "daemon/cli/jobspec.h"
 #include "libdvm/base/cleanup.h"
+#include "libdvm/base/err.h"
 
 /* The working directory as the user sees it: $PWD, where it says so truly, keeps their links. */
 static char *working_directory(void)
@@ -30,6 +31,17 @@ static mode_t file_mask(void)
 	return mask;
 }
 
+/* mpirun's way to put several programs into one job, which would otherwise be the first's words. */
+static int check_single(const struct dvmi_opt_parser *p, dvm_error_t *err)
+{
+	for (int i = 1; i < p->n_operands; i++)
+		if (!strcmp(p->operands[i], ":"))
+			return dvmi_error_set(
+				err, -EINVAL,
+				"several programs in one job (a : b) are not supported");
+	return 0;
+}
+
 static int start(struct cli *c, const struct cli_jobspec *js)
 {
 	struct cli_hold_config config = { .cli = c,
@@ -40,6 +52,8 @@ static int start(struct cli *c, const struct cli_jobspec *js)
 					  .quiet = js->quiet };
 	Pb__RunRequest req;
 
+	if (js->unset && !js->quiet)
+		cli_say(c, "-x %s: it is not set here, and will not be for the ranks", js->unset);
 	pb__run_request__init(&req);
 	req.spec = js->spec;
 	req.dry_run = js->dry_run;
@@ -60,7 +74,9 @@ static int run(struct cli *c, const struct cli_command *cmd, int argc, char **ar
 		return cli_failf(c, "out of memory");
 	int rc = cli_options(c, cmd, argc, argv, &p, cli_jobspec_set, &js);
 	if (rc == CLI_GO) {
-		rc = cli_jobspec_finish(&js, p.operands, (size_t)p.n_operands, &err);
+		rc = cmd == &cli_cmd_dvmrun ? check_single(&p, &err) : 0;
+		if (rc == 0)
+			rc = cli_jobspec_finish(&js, p.operands, (size_t)p.n_operands, &err);
 		rc = rc < 0 ? cli_usage(c, cmd, &err) : start(c, &js);
 	}
 	cli_jobspec_free(&js);

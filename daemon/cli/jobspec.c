@@ -497,12 +497,26 @@ int cli_output_parse(const char *text, enum cli_output *output, const char **dir
 			      near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
 }
 
-static int set_variable(Pb__JobSpec *spec, struct dvmi_opt_parser *p, dvm_error_t *err)
+static bool has_env(const Pb__JobSpec *spec, const char *name)
+{
+	size_t n = strlen(name);
+
+	for (size_t i = 0; i < spec->n_env; i++)
+		if (!strncmp(spec->env[i], name, n) && spec->env[i][n] == '=')
+			return true;
+	return false;
+}
+
+static int set_variable(struct cli_jobspec *js, struct dvmi_opt_parser *p, dvm_error_t *err)
 {
 	if (*p->arg == '=' || !*p->arg)
 		return dvmi_opt_bad(p, err, "a variable needs a name");
+	if (strchr(p->arg, '='))
+		return set_env(js->spec, p->arg);
 	/* Without a value it is exported already, with the rest of the environment. */
-	return strchr(p->arg, '=') ? set_env(spec, p->arg) : 0;
+	if (!has_env(js->spec, p->arg))
+		js->unset = p->arg;
+	return 0;
 }
 
 /* Two words, "NAME VALUE": the parser knows one argument, the second is the next word. */
@@ -586,8 +600,6 @@ static int set_placement(Pb__JobSpec *spec, struct dvmi_opt_parser *p, int id, d
 static int set_world(Pb__JobSpec *spec, struct dvmi_opt_parser *p, int id, dvm_error_t *err)
 {
 	switch (id) {
-	case ENV:
-		return set_variable(spec, p, err);
 	case MCA:
 		return set_pair(spec, p, "OMPI_MCA_", err);
 	case GENV:
@@ -621,6 +633,8 @@ int cli_jobspec_set(struct dvmi_opt_parser *p, int id, void *arg, dvm_error_t *e
 	if (rc < 1)
 		return rc == -ENOMEM ? dvmi_error_code(err, rc, "%s", p->spelled) : rc;
 	switch (id) {
+	case ENV:
+		return set_variable(js, p, err);
 	case OUTPUT:
 		return cli_output_parse(p->arg, &js->output, &js->dir, err);
 	case TAG_OUTPUT:

@@ -292,6 +292,12 @@ static void *decode(struct cli_session *s, const ProtobufCMessageDescriptor *des
 	return msg;
 }
 
+static void on_event(struct cli_session *s, const Pb__JobEvent *e)
+{
+	if (e->job == s->job)
+		s->ops->event(e, s->arg);
+}
+
 /* What answers a request: the first is the hold on the job, further ones are signals' OKs. */
 static void on_answer(struct cli_session *s, const struct dvmi_envelope *env, const uint8_t *body,
 		      size_t len)
@@ -323,7 +329,7 @@ static void dispatch(struct cli_session *s, const struct dvmi_envelope *env, con
 		break;
 	case DVMI_MSG_JOB_EVENT:
 		if ((msg = decode(s, &pb__job_event__descriptor, body, len)))
-			s->ops->event(msg, s->arg);
+			on_event(s, msg);
 		break;
 	case DVMI_MSG_STDIN_ACK:
 		if ((msg = decode(s, &pb__stdin_ack__descriptor, body, len)))

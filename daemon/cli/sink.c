@@ -32,7 +32,7 @@ struct cli_sink {
 	pthread_mutex_t lock; /* guards the four below */
 	pthread_cond_t more;
 	struct job *todo, *done;
-	int code; /* first failure of the printer */
+	int code; /* first failure, of the printer mostly */
 	bool stop;
 
 	uv_async_t wake;
@@ -40,14 +40,16 @@ struct cli_sink {
 	const struct cli_sink_ops *ops;
 	void *arg;
 	struct out *outs;
-	bool told; /* of the failure */
+	struct job last; /* the one that must not fail */
+	bool told;	 /* of the failure */
 };
 
 static void free_job(struct job *j)
 {
 	dvmi_pb_free(j->output);
 	dvmi_pb_free(j->placement);
-	free(j);
+	if (!j->finish)
+		free(j);
 }
 
 static int print_output(struct cli_printer *p, const Pb__Output *o)
@@ -203,17 +205,30 @@ int cli_sink_open(struct cli_sink **out, uv_loop_t *loop, struct cli_printer *pr
 	return 0;
 }
 
-static void push(struct cli_sink *s, struct job job)
+static void append(struct cli_sink *s, struct job *j)
 {
-	struct job *j = malloc(sizeof *j);
-
-	if (!j)
-		abort(); /* nothing could be printed any more, and silence would be a lie */
-	*j = job;
 	pthread_mutex_lock(&s->lock);
 	DL_APPEND(s->todo, j);
 	pthread_cond_signal(&s->more);
 	pthread_mutex_unlock(&s->lock);
+}
+
+/* Takes what JOB holds, also where there is no memory to queue it: then printing has failed. */
+static void push(struct cli_sink *s, struct job job)
+{
+	struct job *j = malloc(sizeof *j);
+
+	if (j) {
+		*j = job;
+		append(s, j);
+		return;
+	}
+	dvmi_pb_free(job.output);
+	dvmi_pb_free(job.placement);
+	pthread_mutex_lock(&s->lock);
+	s->code = s->code ? s->code : -ENOMEM;
+	pthread_mutex_unlock(&s->lock);
+	uv_async_send(&s->wake);
 }
 
 void cli_sink_push(struct cli_sink *s, Pb__Output *output)
@@ -228,7 +243,8 @@ void cli_sink_placement(struct cli_sink *s, Pb__Placement *placement)
 
 void cli_sink_finish(struct cli_sink *s)
 {
-	push(s, (struct job){ .finish = true });
+	s->last.finish = true;
+	append(s, &s->last);
 }
 
 void cli_sink_destroy(struct cli_sink *s)

@@ -51,6 +51,9 @@ capture $dvmrun --mca btl
 is "$rc" 2 "dvmrun: an option of two words with one"
 like "$err" "*--mca needs two arguments*" "and said so"
 
+capture $dvmrun -np 1 a : -np 1 b
+like "$rc:$err" "2:*several programs in one job*" "dvmrun: a : b"
+
 capture $dvm
 is "$rc" 2 "no command: the overview, as an error"
 capture $dvm --help

@@ -115,6 +115,7 @@ static void every_option_of_run(void **state)
 	assert_string_equal(env_of(&js, "A"), "1");
 	assert_string_equal(env_of(&js, "HOME"), "/other");
 	assert_int_equal(s->n_env, 3);
+	assert_null(js.unset);
 	assert_string_equal(s->wdir, "/here/sub");
 	assert_int_equal(s->stdin_to, PB__STDIN_TO__STDIN_ALL);
 	assert_int_equal(js.output, CLI_OUTPUT_DIR);
@@ -256,6 +257,15 @@ static void what_makes_no_sense_is_refused(void **state)
 		bad(&run_command, cases[i].line, cases[i].part);
 }
 
+static void a_variable_that_is_not_set_is_noted(void **state)
+{
+	struct cli_jobspec js = good(&run_command, "-x HOM p");
+
+	assert_string_equal(js.unset, "HOM");
+	assert_int_equal(js.spec->n_env, 2);
+	cli_jobspec_free(&js);
+}
+
 static void a_detached_job_reads_nothing(void **state)
 {
 	struct cli_jobspec js = good(&run_command, "-d p");
@@ -275,6 +285,7 @@ int main(void)
 		cmocka_unit_test(host_files),
 		cmocka_unit_test(spellings_of_mpirun),
 		cmocka_unit_test(what_makes_no_sense_is_refused),
+		cmocka_unit_test(a_variable_that_is_not_set_is_noted),
 		cmocka_unit_test(a_detached_job_reads_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
