@@ -445,17 +445,18 @@ static bool connected(struct rig *r, void *arg)
 
 static void an_abort_is_reported(void **state)
 {
+	static const char text[] = "bad\ninput \x1b[1m!";
+	const struct dvmi_rank_peer head = { .code = 42 };
+	uint8_t body[sizeof head + sizeof text];
 	struct rig *r = *state;
 	struct peer p;
-	struct {
-		struct dvmi_rank_peer peer;
-		char text[16];
-	} a = { .peer = { .code = 42 }, .text = "bad\ninput \x1b[1m!" };
 
+	memcpy(body, &head, sizeof head);
+	memcpy(body + sizeof head, text, sizeof text);
 	start(r, 1, 2);
 	join(&p, r, 0, 1);
 	rig_run(r, "the report of a hello", connected, &(uint32_t){ 1 });
-	put(&p, DVMI_RANK_VERSION, DVMI_RANK_ABORT, &a, sizeof a.peer + strlen(a.text));
+	put(&p, DVMI_RANK_VERSION, DVMI_RANK_ABORT, body, sizeof body - 1);
 	rig_run(r, "the abort", aborted, NULL);
 	assert_int_equal(r->nodes[0].status->abort_code, 42);
 	assert_string_equal(r->nodes[0].status->abort_text, "rank 1: bad input  [1m!");
