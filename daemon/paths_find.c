@@ -17,13 +17,27 @@ struct list {
 	bool own;
 };
 
+static int socket_of(const struct dvmd_present *p, char out[DVMD_SUN_PATH_MAX])
+{
+	return snprintf(out, DVMD_SUN_PATH_MAX, "%s/client.sock", p->run) >= (int)DVMD_SUN_PATH_MAX
+		       ? -ENAMETOOLONG
+		       : 0;
+}
+
+static void look(struct dvmd_present *p)
+{
+	char sock[DVMD_SUN_PATH_MAX];
+
+	p->alive = socket_of(p, sock) == 0 && dvmd_paths_is_served(sock);
+}
+
 static int add(struct list *l, const char *base, const char *machine, const char *node)
 {
 	struct dvmd_present p = { .own = l->own };
 	char sock[DVMD_SUN_PATH_MAX];
 
 	if (snprintf(p.run, sizeof p.run, "%s/%s/%s", base, machine, node) >= (int)sizeof p.run ||
-	    snprintf(sock, sizeof sock, "%s/client.sock", p.run) >= (int)sizeof sock)
+	    socket_of(&p, sock) < 0)
 		return 0; /* no daemon can be there */
 	if (l->n == l->cap) {
 		size_t cap = l->cap ? 2 * l->cap : 16;
@@ -35,7 +49,6 @@ static int add(struct list *l, const char *base, const char *machine, const char
 	}
 	strcpy(p.machine, machine);
 	strcpy(p.node, node);
-	p.alive = dvmd_paths_is_served(sock);
 	l->v[l->n++] = p;
 	return 0;
 }
@@ -99,7 +112,8 @@ static int list_all(struct list *l, const char *machine, dvm_error_t *err)
 	return rc < 0 ? rc : list_base(l, base, machine);
 }
 
-int dvmd_paths_list(struct dvmd_present **out, size_t *n, const char *machine, dvm_error_t *err)
+/* All there are, in order; nobody has looked yet whether they are alive. */
+static int list_sorted(struct dvmd_present **out, size_t *n, const char *machine, dvm_error_t *err)
 {
 	struct list l = { 0 };
 	int rc = list_all(&l, machine, err);
@@ -113,6 +127,32 @@ int dvmd_paths_list(struct dvmd_present **out, size_t *n, const char *machine, d
 	*out = l.v;
 	*n = l.n;
 	return 0;
+}
+
+int dvmd_paths_list(struct dvmd_present **out, size_t *n, const char *machine, dvm_error_t *err)
+{
+	int rc = list_sorted(out, n, machine, err);
+
+	for (size_t i = 0; rc == 0 && i < *n; i++)
+		look(&(*out)[i]);
+	return rc;
+}
+
+/*
+ * Looks only at those that can be found: the first of each machine that is alive, and those called
+ * NODE. Each look wakes a daemon, and a host may have many.
+ */
+static void look_for(struct dvmd_present *v, size_t n, const char *node)
+{
+	bool found = false; /* one of this machine; they follow each other, but for root's */
+
+	for (size_t i = 0; i < n; i++) {
+		if (i == 0 || strcmp(v[i].machine, v[i - 1].machine) != 0)
+			found = false;
+		if (!found || (node && !strcmp(v[i].node, node)))
+			look(&v[i]);
+		found |= v[i].alive;
+	}
 }
 
 static const struct dvmd_present *first_alive(const struct dvmd_present *v, size_t n,
@@ -214,7 +254,9 @@ int dvmd_paths_find(char out[DVMD_SUN_PATH_MAX], const char *machine, const char
 		machine = named;
 	int rc = machine ? dvmd_name_check("machine name", machine, err) : 0;
 	if (rc == 0)
-		rc = dvmd_paths_list(&v, &n, machine, err);
+		rc = list_sorted(&v, &n, machine, err);
+	if (rc == 0)
+		look_for(v, n, node);
 	if (rc == 0)
 		rc = find_in(out, v, n, machine, node, err);
 	free(v);
