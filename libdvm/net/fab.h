@@ -17,9 +17,9 @@
 #include "libdvm/net/wire.h"
 
 struct dvmi_fab_config {
-	const char *interface; /* numeric address to bind to; must outlive it */
+	const char *interface;	      /* numeric address to bind to; must outlive it */
 	uint32_t port_low, port_high; /* ports to bind to; 0: any */
-	uint64_t key;	       /* of the job */
+	uint64_t key;		      /* of the job */
 	uint32_t self, size;
 	struct dvmi_sink sink;
 	struct dvmi_log *log;
