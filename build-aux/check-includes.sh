@@ -36,7 +36,7 @@ faults() # DIR
 {
 	(
 		cd "$1" || exit 1
-		find libdvm shm sched daemon kvm-node examples tests -name '*.[ch]' \
+		find libdvm shm sched daemon kvm-node examples tests \( -name '*.[ch]' -o -name '*.cc' \) \
 			! -name '*.pb-c.[ch]' 2>/dev/null | LC_ALL=C sort >"$temp/files"
 		rules | awk -v list="$temp/files" -f "$root/build-aux/includes.awk"
 	)
@@ -87,6 +87,7 @@ self_test()
 	plant examples/inner.c '#include "libdvm/base/good.h"'
 	plant examples/config.c '#include "config.h"'
 	plant tests/api/inner.c '#include "libdvm/base/good.h"'
+	plant tests/api/plus.cc '#include "libdvm/base/good.h"'
 	plant tests/unit/good.c '#include "sched/place_private.h"' '#include <uv.h>'
 	plant libdvm/extra/new.c '#include <stdio.h>'
 	plant daemon/subdir.am 'x_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/sched'
@@ -105,9 +106,10 @@ self_test()
 	found "examples use installed headers" "$got" 'examples/inner.c:1: '
 	found "... and config.h is none" "$got" 'examples/config.c:1: config.h is not installed'
 	found "api tests use installed headers" "$got" 'tests/api/inner.c:1: '
+	found "... in C++, too" "$got" 'tests/api/plus.cc:1: '
 	found "a directory without a rule" "$got" 'libdvm/extra/new.c:0: no rule'
 	none "nothing else is found" "$(printf '%s\n' "$got" | grep -E '/good\.[ch]:|error|fab.h:|envelope.h:|dsched.h:')"
-	none "each fault is found once" "$(printf '%s\n' "$got" | sed -n '16,$p')"
+	none "each fault is found once" "$(printf '%s\n' "$got" | sed -n '17,$p')"
 	found "a wide include path" "$(wide_paths "$temp/tree")" 'daemon/subdir.am:1:'
 }
 
