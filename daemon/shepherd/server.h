@@ -26,7 +26,10 @@ struct shep_server_ops {
 	void (*lookup)(uint32_t local, uint32_t rank, void *arg);
 	void (*goodbye)(uint32_t local, void *arg);
 	void (*abort)(uint32_t local, int code, const char *text, void *arg);
-	/* The connection is gone, after a goodbye or without one, or broke the protocol. */
+	/*
+	 * The connection is gone, after a goodbye or without one, or broke the protocol. Also of
+	 * one that was gone before its hello could be answered.
+	 */
 	void (*lost)(uint32_t local, void *arg);
 };
 
