@@ -73,5 +73,17 @@ is "$out" "$($dvm run --help)" "dvm help run"
 $dvm --dump-options completion dvm >"$tmp/completion"
 bash -n "$tmp/completion"
 ok "the completion is a script"
+offered() { # offered WORD…: what bash offers for the last one
+	bash -c '. "$1"; shift
+		COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMP_LINE="$*"
+		f=$(complete -p dvm | sed "s/.*-F \([^ ]*\).*/\1/")
+		$f dvm "${!#}" "${COMP_WORDS[COMP_CWORD - 1]}"
+		echo "${COMPREPLY[*]}"' complete "$tmp/completion" "$@"
+}
+if command -v bash >/dev/null; then
+	is "$(offered dvm doc)" "doctor" "it completes commands"
+	is "$(offered dvm run --bind-to nu)" "numa" "and arguments"
+	like "$(offered dvm run --rep)" "--report-bindings" "and options"
+fi
 
 done_testing
