@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The real dvm-shepherd under a stand-in for dvmd (shep_rig.h). */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -619,18 +620,26 @@ static void nothing_outlives_a_killed_shepherd_without_cgroup(void **state)
 
 /* ---- other users ---- */
 
-/* The guard of a shepherd: its child by that name. */
+/* The guard of a shepherd: its child by that name. 0: none. */
 static pid_t guard_of(pid_t shepherd)
 {
-	char command[64];
-	int pid = 0;
+	char path[64], line[256];
+	DIR *proc = opendir("/proc");
+	const struct dirent *d;
+	pid_t found = 0;
+	int parent;
 
-	snprintf(command, sizeof command, "pgrep -P %d -x dvm-guard", (int)shepherd);
-	FILE *f = popen(command, "r");
-	assert_non_null(f);
-	assert_int_equal(fscanf(f, "%d", &pid), 1);
-	pclose(f);
-	return (pid_t)pid;
+	while (!found && (d = readdir(proc))) {
+		snprintf(path, sizeof path, "/proc/%.20s/stat", d->d_name);
+		FILE *f = atoi(d->d_name) ? fopen(path, "r") : NULL;
+		if (f && fgets(line, sizeof line, f) &&
+		    sscanf(line, "%*d (dvm-guard) %*c %d", &parent) == 1 && parent == shepherd)
+			found = atoi(d->d_name);
+		if (f)
+			fclose(f);
+	}
+	closedir(proc);
+	return found;
 }
 
 static bool is_gone(struct rig *r, void *arg)
@@ -656,6 +665,7 @@ static void kill_without_sweep(struct rig *r, const char *const *options)
 	for (uint32_t i = 0; i < 3; i++)
 		rig_wait_said(r, i, "ready\n");
 	pid_t guard = guard_of(r->nodes[0].pid);
+	assert_true(guard > 0);
 	snprintf(line, sizeof line, "/proc/%d/cmdline", (int)guard);
 	FILE *f = fopen(line, "r");
 	assert_non_null(f);
