@@ -121,6 +121,9 @@ int shep_program_explain(const char *name, char *const *candidates, const char *
 	struct stat st;
 	bool there = find_existing(candidates, wdir, file, sizeof file, &st);
 
+	/* A directory of PATH that may not be searched says nothing about the program. */
+	if (!there && err == EACCES && !strchr(name, '/'))
+		err = ENOENT;
 	if (there && S_ISDIR(st.st_mode))
 		snprintf(text, size, "%s: is a directory", name);
 	else if (there && (err == ENOENT || err == ENOTDIR))

@@ -46,6 +46,8 @@ static void explain(const char *name, int err, int code, const char *want)
 static void failures_are_put_in_words(void **state)
 {
 	explain("no-such", ENOENT, -ENOENT, "no-such: no such file in PATH");
+	explain("no-such", EACCES, -ENOENT, "no-such: no such file in PATH");
+	explain("/no/such", EACCES, -EACCES, "/no/such: Permission denied");
 	explain("/no/such", ENOTDIR, -ENOENT, "/no/such: no such file");
 	explain("/dev", EACCES, -EACCES, "/dev: is a directory");
 	explain("/dev/null", EACCES, -EACCES, "/dev/null: not executable");
