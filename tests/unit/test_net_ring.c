@@ -145,6 +145,23 @@ static void bulk_regions_do_not_overlap(void **state)
 	free(p.memory);
 }
 
+/* Pieces that fill the area to its last byte, with one always unread so that it never resets. */
+static void behind_the_end_is_the_start(void **state)
+{
+	struct pair p;
+	uint32_t off, adv, unread = 0;
+
+	open_pair(&p);
+	for (int i = 0; i < 40; i++) {
+		assert_true(dvmi_ring_bulk_take(&p.tx, BULK / 8, &off, &adv));
+		assert_int_equal(off, (uint32_t)(i % 8) * (BULK / 8));
+		if (unread)
+			dvmi_ring_bulk_give(&p.rx, unread);
+		unread = adv;
+	}
+	free(p.memory);
+}
+
 enum { RECORDS = 200000 };
 
 static void *produce(void *arg)
@@ -199,6 +216,7 @@ int main(void)
 		cmocka_unit_test(nonsense_is_refused),
 		cmocka_unit_test(a_tail_from_the_future_is_ignored),
 		cmocka_unit_test(bulk_regions_do_not_overlap),
+		cmocka_unit_test(behind_the_end_is_the_start),
 		cmocka_unit_test(two_threads),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
