@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 
 #include "daemon/cli/cli.h"
 #include "daemon/cli/dump.h"
+#include "daemon/cli/relay.h"
 #include "libdvm/base/err.h"
 #include "libdvm/base/text.h"
 
@@ -206,6 +208,8 @@ static int run_command(struct cli *c, const struct cli_command *cmd, int argc, c
 	int rc = cmd->run(c, cmd, argc, argv);
 
 	if (fflush(stdout) == EOF || ferror(stdout)) {
+		if (errno == EPIPE)
+			cli_relay_die(SIGPIPE);
 		cli_say(c, "writing the output: %s", strerror(errno));
 		return rc ? rc : CLI_FAILED;
 	}
@@ -228,6 +232,9 @@ int cli_main(int argc, char **argv)
 	dvm_error_t err;
 	int at = 1;
 
+	/* A daemon may die while it is being written to; who reads stdout gets its own treatment.
+	 */
+	signal(SIGPIPE, SIG_IGN);
 	if (env && *env && set_machine(&c, env, &err) < 0)
 		return cli_failf(&c, "$DVM_MACHINE: %s", err.text);
 	if (!strcmp(name, "dvmrun")) {

@@ -2,6 +2,7 @@
 /* dvm logs: the output a job has left; dvm attach: the one it is giving. */
 #include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -9,6 +10,7 @@
 #include "daemon/cli/conn.h"
 #include "daemon/cli/hold.h"
 #include "daemon/cli/jobspec.h"
+#include "daemon/cli/relay.h"
 #include "libdvm/base/err.h"
 #include "libdvm/base/idset.h"
 
@@ -104,6 +106,8 @@ static int fetch(struct cli *c, struct cli_printer *printer, const Pb__LogsReque
 		rc = cli_ask_stream(c, DVMI_MSG_LOGS, req, &pb__output__descriptor, print_output,
 				    printer, &err);
 	int last = cli_printer_finish(printer);
+	if (last == -EPIPE)
+		cli_relay_die(SIGPIPE);
 	if (last < 0)
 		return cli_failf(c, "writing the output: %s", dvm_strerror(last));
 	return rc < 0 ? cli_fail(c, &err) : 0;

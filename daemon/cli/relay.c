@@ -28,7 +28,7 @@ struct cli_relay {
 	unsigned ends;
 	uint64_t last_end; /* uv_now() */
 	unsigned open_handles;
-	struct sigaction old_ttin, old_pipe;
+	struct sigaction old_ttin;
 };
 
 static void end(struct cli_relay *r, int sig)
@@ -112,7 +112,6 @@ int cli_relay_open(struct cli_relay **out, uv_loop_t *loop, const struct cli_rel
 	r->ops = ops;
 	r->arg = arg;
 	sigaction(SIGTTIN, &ignore, &r->old_ttin);
-	sigaction(SIGPIPE, &ignore, &r->old_pipe);
 	for (size_t i = 0; i < N_CAUGHT; i++) {
 		uv_signal_init(loop, &r->signals[i]);
 		r->signals[i].data = r;
@@ -132,7 +131,6 @@ void cli_relay_close(struct cli_relay *r)
 	if (!r)
 		return;
 	sigaction(SIGTTIN, &r->old_ttin, NULL);
-	sigaction(SIGPIPE, &r->old_pipe, NULL);
 	for (size_t i = 0; i < N_CAUGHT; i++)
 		uv_close((uv_handle_t *)&r->signals[i], on_handle_closed);
 	uv_close((uv_handle_t *)&r->stop_timer, on_handle_closed);

@@ -3,8 +3,8 @@
  * Signals this command gets on behalf of a job.
  *
  * INT, TERM, HUP: the job is to end; pressing again presses harder. USR1, USR2: handed on. TSTP
- * and CONT: the job is stopped and goes on with us. TTIN and PIPE are ignored while a relay is
- * open (input.c and printer.c handle what they stand for). On the loop's thread.
+ * and CONT: the job is stopped and goes on with us. TTIN is ignored while a relay is open (input.c
+ * handles what it stands for). On the loop's thread.
  */
 #ifndef DVMD_CLI_RELAY_H
 #define DVMD_CLI_RELAY_H

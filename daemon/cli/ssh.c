@@ -58,6 +58,7 @@ static int remote_command(struct dvmi_buf *b, const struct cli *c, const char *h
 
 static _Noreturn void become_ssh(char **argv, int in, int out)
 {
+	signal(SIGPIPE, SIG_DFL);
 	if (dup2(in, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0)
 		_exit(127);
 	execvp(argv[0], argv);
@@ -210,6 +211,18 @@ static size_t wait_all(struct cli_started *v, size_t n, uint64_t deadline)
 	return up;
 }
 
+/* Starts one for each host; one that cannot be started has a `why`. */
+static void join_all(struct cli_started *v, const struct cli *c, const char *const *hosts, size_t n,
+		     const char *ssh, const char *where, const char *token, const char *interface)
+{
+	for (size_t i = 0; i < n; i++) {
+		int rc = join_through(&v[i], c, hosts[i], ssh, where, token, interface);
+
+		if (rc < 0)
+			snprintf(v[i].why, sizeof v[i].why, "%s: %s", ssh, dvm_strerror(rc));
+	}
+}
+
 int cli_grow_hosts(struct cli *c, const char *const *hosts, size_t n, const char *ssh,
 		   const char *interface, uint64_t deadline)
 {
@@ -223,12 +236,7 @@ int cli_grow_hosts(struct cli *c, const char *const *hosts, size_t n, const char
 		free(v);
 		return cli_fail(c, &err);
 	}
-	for (size_t i = 0; i < n; i++) {
-		int rc = join_through(&v[i], c, hosts[i], ssh, where, token, interface);
-
-		if (rc < 0)
-			snprintf(v[i].why, sizeof v[i].why, "%s: %s", ssh, dvm_strerror(rc));
-	}
+	join_all(v, c, hosts, n, ssh, where, token, interface);
 	size_t up = wait_all(v, n, deadline);
 	cli_start_report(c, v, n);
 	for (size_t i = 0; i < n; i++)

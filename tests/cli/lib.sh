@@ -11,6 +11,7 @@ unset DVM_MACHINE
 fake=
 count=0
 trap 'status=$?; [ -z "$fake" ] || kill "$fake" 2>/dev/null; rm -rf "$tmp"; exit $status' EXIT
+trap 'exit 143' HUP INT TERM # so that the one above runs in every shell
 
 ok() { # ok DESCRIPTION: of the last command's status
 	status=$?

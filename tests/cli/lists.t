@@ -102,4 +102,27 @@ is $? 1 "a full disk under a list"
 like "$(cat "$tmp/err")" "*No space left on device*" "is told"
 daemon_ok "a full disk"
 
+# A reader that has gone before there is anything to read.
+for command in "nodes" "logs 5"; do
+	rm -f "$tmp/closed" "$tmp/rc"
+	daemon <<-END
+		accept
+		$([ "$command" = nodes ] || printf 'expect JOBS\nreply JOBS jobs.0.id=5\naccept')
+		until $([ "$command" = nodes ] && echo NODES || echo LOGS)
+		wait $tmp/closed
+		$([ "$command" = nodes ] && echo reply NODES machine=m || echo more OUTPUT chunks.0.data=x\\n chunks.0.stream=1)
+		eof
+	END
+	{
+		$dvm $command 2>"$tmp/err"
+		echo $? >"$tmp/rc"
+	} | {
+		exec 0<&-
+		: >"$tmp/closed"
+	}
+	wait_for -s "$tmp/rc"
+	is "$(cat "$tmp/rc"):$(cat "$tmp/err")" "141:" "dvm $command: as if SIGPIPE had killed it, quietly"
+	daemon_ok "dvm $command"
+done
+
 done_testing

@@ -26,6 +26,8 @@ until_is() { # until_is WANT COMMAND…: its output, within 20 s
 	"$@" 2>&1 | sed 's/^/# /'
 	return 1
 }
+# How many processes have an argument that matches; [x] keeps the pattern from matching itself.
+processes() { grep -lza -- "$1" /proc/[0-9]*/cmdline 2>/dev/null | grep -c .; }
 count_up() { dvm "$@" nodes | grep -c ' up '; }
 
 capture dvm nodes
@@ -82,12 +84,12 @@ capture dvm wait "$id"
 is "$rc" 143 "wait: its exit code"
 
 # The one who holds a job is killed: the job ends.
-dvm run -n 2 sleep 4711 </dev/null &
+dvm run -n 2 sleep 4711.0815 </dev/null &
 pid=$!
 until_is 2 sh -c "dvm ps | grep -c running"
 kill -9 $pid
 wait $pid 2>/dev/null
-until_is 0 sh -c "pgrep -fcx 'sleep 4711'"
+until_is 0 processes '^4711[.]0815$'
 ok "kill -9 of dvm run leaves no rank"
 
 # ---- death and return ----
@@ -186,6 +188,6 @@ wait $pid
 [ $? -ne 0 ]
 ok "its jobs do not end well"
 is "$(find "$tmp/run" ! -type d ! -name .lock 2>/dev/null)" "" "no file is left"
-is "$(pgrep -fc "$tmp/run")" 0 "no process is left"
+is "$(processes "^$tmp/ru[n]/")" 0 "no process is left"
 
 done_testing

@@ -90,8 +90,9 @@ sh.line("dvm run -n 1 sh -c 'i=0; while :; do echo tick $((i += 1)); sleep 0.1; 
 sh.expect("tick 3")
 sh.type("\x1a")
 ok(sh.expect("Stopped") and sh.expect("ready> "), "Ctrl-Z stops it")
-# The signal is on its way to them when we stop; dvm run itself is one of the two.
-sh.line("until [ \"$(ps -eo stat,args | grep -c '^T.* [s]h -c i=0')\" = 2 ]; do sleep 0.05; done; echo both")
+# The signal is still on its way to them when we stop.
+sh.line("p=$(dvm ps --json | sed -n 's/.*\"pid\": \\([0-9]*\\).*/\\1/p')")
+sh.line("until grep -q '^State:.*T' /proc/$p/status; do sleep 0.05; done; echo both")
 ok(sh.expect(r"both\s+ready> "), "and its ranks")
 sh.seen = ""
 sh.line("fg")
