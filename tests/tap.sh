@@ -28,7 +28,7 @@ report() # STATUS NAME
 	return "$1"
 }
 
-# Passes if the command succeeds; what it printed is shown if not.
+# Passes if the command succeeds, and then succeeds itself; what it printed is shown if not.
 ok() # NAME CMD...
 {
 	local name=$1 out code
@@ -37,6 +37,7 @@ ok() # NAME CMD...
 	code=$?
 	report $code "$name" || diag "exit code $code of: $*
 $out"
+	return $code
 }
 
 # Passes if the command fails.
