@@ -82,12 +82,13 @@ nothing_runs() # PATTERN HOST...
 	return "$bad"
 }
 
-# What a job could leave behind: control groups, run-time directories, shared memory, files.
+# What a job could leave behind: shepherds, control groups, shared memory, files. (Its directory of
+# the daemon's stays, for `dvm logs`.)
 no_litter() # HOSTS
 {
 	local left
-	left=$(rig run "$1" sh -c 'find /sys/fs/cgroup/dvm -name "job-*"; ls -d /run/dvm/*/*/jobs/*/shep.sock
-		ls -A /dev/shm /tmp | grep dvm' 2> /dev/null)
+	left=$(rig run "$1" sh -c 'find /sys/fs/cgroup/dvm -name "job-*"; pgrep -x dvm-shepherd
+		ls -A /dev/shm /tmp | grep dvm; true' 2> /dev/null) || return
 	[ -z "$left" ] || {
 		printf '%s\n' "$left"
 		return 1
