@@ -112,12 +112,26 @@ static int connect_once(struct shep_link *l)
 	return dvmi_stream_open(&l->stream, l->loop, fd, &stream_ops, l);
 }
 
+/* A node that has left its machine removes its directory; one whose dvmd was killed does not. */
+static bool node_is_gone(const struct shep_link *l)
+{
+	char dir[sizeof l->address.sun_path];
+
+	strcpy(dir, l->address.sun_path);
+	*strrchr(dir, '/') = '\0';
+	return access(dir, F_OK) < 0 && errno == ENOENT;
+}
+
 static void on_timer(uv_timer_t *h)
 {
 	struct shep_link *l = h->data;
 
 	drop(l);
-	if (connect_once(l) < 0 || say_hello(l) < 0)
+	int rc = connect_once(l);
+	if (rc == -ENOENT && node_is_gone(l) &&
+	    l->ops->refused(rc, "this host is no node any more", l->arg))
+		return;
+	if (rc < 0 || say_hello(l) < 0)
 		try_later(l);
 	else
 		uv_timer_start(&l->timer, on_timer, HELLO_MS, 0);
@@ -130,7 +144,7 @@ int shep_link_create(struct shep_link **out, uv_loop_t *loop, const char *path,
 
 	if (!l)
 		return -ENOMEM;
-	if (strlen(path) >= sizeof l->address.sun_path) {
+	if (strlen(path) >= sizeof l->address.sun_path || !strchr(path, '/')) {
 		free(l);
 		return -ENAMETOOLONG;
 	}
