@@ -25,6 +25,8 @@ namespaces=(unshare --mount --pid --fork --kill-child --mount-proc)
 if [ -z "${DVM_MULTI_INSIDE-}" ] && "${namespaces[@]}" true 2> /dev/null; then
 	DVM_MULTI_INSIDE=1 exec "${namespaces[@]}" "$BASH" "$0" "$@"
 fi
+# One at a time, whatever make is told: their daemons expect their share of the cores.
+exec 9< "$DVM_BUILD/config.h" && flock 9
 lib_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 lib_private= # /tmp and /dev/shm are our own
 if [ -n "${DVM_MULTI_INSIDE-}" ] && isolated "$DVM_BUILD" && isolated "$lib_dir" &&
