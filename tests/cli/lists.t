@@ -110,7 +110,7 @@ for command in "nodes" "logs 5"; do
 		$([ "$command" = nodes ] || printf 'expect JOBS\nreply JOBS jobs.0.id=5\naccept')
 		until $([ "$command" = nodes ] && echo NODES || echo LOGS)
 		wait $tmp/closed
-		$([ "$command" = nodes ] && echo reply NODES machine=m || echo more OUTPUT chunks.0.data=x\\n chunks.0.stream=1)
+		$([ "$command" = nodes ] && echo reply NODES machine=m || echo more OUTPUT chunks.0.data=x chunks.0.stream=1)
 		eof
 	END
 	{
