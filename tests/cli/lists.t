@@ -103,26 +103,37 @@ like "$(cat "$tmp/err")" "*No space left on device*" "is told"
 daemon_ok "a full disk"
 
 # A reader that has gone before there is anything to read.
-for command in "nodes" "logs 5"; do
+gone() { # gone COMMAND…: with it, and the script of the daemon until then on stdin
 	rm -f "$tmp/closed" "$tmp/rc"
-	daemon <<-END
-		accept
-		$([ "$command" = nodes ] || printf 'expect JOBS\nreply JOBS jobs.0.id=5\naccept')
-		until $([ "$command" = nodes ] && echo NODES || echo LOGS)
-		wait $tmp/closed
-		$([ "$command" = nodes ] && echo reply NODES machine=m || echo more OUTPUT chunks.0.data=x chunks.0.stream=1)
-		eof
-	END
+	daemon
 	{
-		$dvm $command 2>"$tmp/err"
+		$dvm "$@" 2>"$tmp/err"
 		echo $? >"$tmp/rc"
 	} | {
 		exec 0<&-
 		: >"$tmp/closed"
 	}
 	wait_for -s "$tmp/rc"
-	is "$(cat "$tmp/rc"):$(cat "$tmp/err")" "141:" "dvm $command: as if SIGPIPE had killed it, quietly"
-	daemon_ok "dvm $command"
-done
+	is "$(cat "$tmp/rc"):$(cat "$tmp/err")" "141:" "dvm $*: as if SIGPIPE had killed it, quietly"
+	daemon_ok "dvm $*"
+}
+
+gone nodes <<END
+accept
+expect NODES
+wait $tmp/closed
+reply NODES machine=m
+eof
+END
+gone logs 5 <<END
+accept
+expect JOBS
+reply JOBS jobs.0.id=5
+accept
+expect LOGS
+wait $tmp/closed
+more OUTPUT chunks.0.data=x\\n chunks.0.stream=1
+eof
+END
 
 done_testing
