@@ -133,8 +133,11 @@ static void take_status_wanted(struct shep *s, const Pb__JobRef *msg)
 
 static void take_ack(struct shep *s, const Pb__OutputAck *msg)
 {
-	if (is_ours(s, msg->job) && msg->node == s->share->node && s->output)
-		shep_output_ack(s->output, msg->seq, msg->again);
+	if (!is_ours(s, msg->job) || msg->node != s->share->node || !s->output)
+		return;
+	if (msg->forget)
+		shep_output_forget(s->output);
+	shep_output_ack(s->output, msg->seq, msg->again);
 }
 
 static void take_stdin(struct shep *s, const Pb__Stdin *msg)

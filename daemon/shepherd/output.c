@@ -31,8 +31,15 @@ struct piece {
 	size_t at, len;
 };
 
+enum client {
+	NOBODY,	   /* listens: the spool alone has it */
+	LATE,	   /* was dropped from; goes on when it has acknowledged what tells it so */
+	LISTENING, /* the only state of a job that is not detached */
+};
+
 struct shep_output {
 	struct shep_output_config c;
+	enum client client;
 	struct stream *streams;
 	size_t n, open;
 	int handles;
@@ -41,6 +48,7 @@ struct shep_output {
 	struct dvmi_buf data;	/* of the message in the making */
 	struct dvmi_buf pieces; /* struct piece[] */
 	uv_timer_t partial;
+	uv_timer_t patience; /* detached: for a client that does not take what is there */
 	bool unlimited;
 	bool blocked;
 	bool destroyed;
@@ -106,7 +114,7 @@ static void on_lines(const uint8_t *p, size_t n, bool partial, void *arg)
 	chunk.partial = partial;
 	chunk.wall = dvmi_clock_wall();
 	keep_in_spool(s->o, &chunk);
-	if (s->o->c.kept)
+	if (s->o->client == LISTENING)
 		add_piece(s->o, s, p, n, partial);
 }
 
@@ -129,7 +137,7 @@ static void fill_chunks(const struct shep_output *o, Pb__Chunk *chunks, Pb__Chun
 	}
 }
 
-static int put_message(struct shep_output *o, Pb__Chunk **list, size_t n)
+static int put_message(struct shep_output *o, Pb__Chunk **list, size_t n, bool begin)
 {
 	Pb__Output out = PB__OUTPUT__INIT;
 	struct dvmi_buf b = { 0 };
@@ -139,6 +147,7 @@ static int put_message(struct shep_output *o, Pb__Chunk **list, size_t n)
 	out.seq = o->window.last + 1;
 	out.n_chunks = n;
 	out.chunks = list;
+	out.begin = begin;
 	dvmi_pb_pack(&b, &out);
 	int rc = b.err ? b.err : shep_window_put(&o->window, b.data, b.len);
 	dvmi_buf_free(&b);
@@ -153,7 +162,7 @@ static void make_message(struct shep_output *o)
 
 	if (chunks && list) {
 		fill_chunks(o, chunks, list, n);
-		if (put_message(o, list, n) == 0) {
+		if (put_message(o, list, n, false) == 0) {
 			dvmi_buf_free(&o->data);
 			dvmi_buf_free(&o->pieces);
 		}
@@ -168,6 +177,39 @@ static void send_unsent(struct shep_output *o)
 
 	while ((m = o->window.unsent) && o->c.send(m->body, m->len, o->c.arg) >= 0)
 		shep_window_next(&o->window);
+}
+
+/* ---- who listens to a detached job ---- */
+
+static void drop_all(struct shep_output *o)
+{
+	shep_window_drop(&o->window);
+	dvmi_buf_free(&o->data);
+	dvmi_buf_free(&o->pieces);
+}
+
+/* Out of memory: nobody listens, until it is asked for again. */
+static void begin(struct shep_output *o, enum client client)
+{
+	drop_all(o);
+	o->client = put_message(o, NULL, 0, true) == 0 ? client : NOBODY;
+	send_unsent(o);
+}
+
+static void set_reading(struct shep_output *o, bool on);
+
+static void on_impatient(uv_timer_t *h)
+{
+	struct shep_output *o = h->data;
+
+	begin(o, LATE);
+	set_reading(o, true);
+}
+
+static void be_patient(struct shep_output *o)
+{
+	if (o->c.detached && o->blocked)
+		uv_timer_start(&o->patience, on_impatient, SHEP_OUTPUT_PATIENCE, 0);
 }
 
 /* ---- pipes ---- */
@@ -214,8 +256,6 @@ static void end_stream(struct stream *s)
 		o->c.ended(o->c.arg);
 }
 
-static void set_reading(struct shep_output *o, bool on);
-
 static void on_read(uv_stream_t *h, ssize_t n, const uv_buf_t *buf)
 {
 	struct stream *s = h->data;
@@ -230,13 +270,17 @@ static void on_read(uv_stream_t *h, ssize_t n, const uv_buf_t *buf)
 	shep_lines_feed(&s->lines, buf->base, (size_t)n, dvmi_clock_mono(), on_lines, s);
 	if (s->lines.len > 0)
 		start_partial_timer(o);
-	if (!o->unlimited && o->window.bytes + o->data.len >= o->window.limit)
+	if (!o->unlimited && o->window.bytes + o->data.len >= o->window.limit) {
 		set_reading(o, false);
+		be_patient(o);
+	}
 }
 
 static void set_reading(struct shep_output *o, bool on)
 {
 	o->blocked = !on;
+	if (on)
+		uv_timer_stop(&o->patience);
 	for (size_t i = 0; i < o->n; i++) {
 		struct stream *s = &o->streams[i];
 		if (!s->open || s->reading == on)
@@ -258,6 +302,7 @@ int shep_output_create(struct shep_output **out, const struct shep_output_config
 	if (!o)
 		return -ENOMEM;
 	o->c = *config;
+	o->client = config->detached ? NOBODY : LISTENING;
 	o->window.limit = SHEP_OUTPUT_WINDOW;
 	o->streams = calloc(config->streams + 1, sizeof *o->streams);
 	if (!o->streams) {
@@ -265,8 +310,9 @@ int shep_output_create(struct shep_output **out, const struct shep_output_config
 		return -ENOMEM;
 	}
 	uv_timer_init(config->loop, &o->partial);
-	o->partial.data = o;
-	o->handles = 1;
+	uv_timer_init(config->loop, &o->patience);
+	o->partial.data = o->patience.data = o;
+	o->handles = 2;
 	if (config->spool_dir >= 0 &&
 	    dvmd_spool_create(&o->spool, config->spool_dir, "output", config->spool_bound) < 0)
 		o->c.note("output cannot be kept: `dvm logs` will show none", o->c.arg);
@@ -311,10 +357,28 @@ void shep_output_flush(struct shep_output *o)
 
 void shep_output_ack(struct shep_output *o, uint64_t seq, bool again)
 {
+	size_t before = o->window.bytes;
+
 	shep_window_ack(&o->window, seq);
-	if (again)
+	if (o->client == NOBODY && again)
+		begin(o, LISTENING);
+	else if (again)
 		shep_output_resend(o);
+	if (o->client == LATE && shep_window_empty(&o->window))
+		o->client = LISTENING;
 	if (o->blocked && !shep_window_full(&o->window))
+		set_reading(o, true);
+	else if (o->window.bytes < before)
+		be_patient(o);
+}
+
+void shep_output_forget(struct shep_output *o)
+{
+	if (!o->c.detached)
+		return;
+	drop_all(o);
+	o->client = NOBODY;
+	if (o->blocked)
 		set_reading(o, true);
 }
 
@@ -349,12 +413,12 @@ bool shep_output_blocked(const struct shep_output *o)
 
 bool shep_output_acked(const struct shep_output *o)
 {
-	return shep_window_empty(&o->window) && o->pieces.len == 0;
+	return o->client != LISTENING || (shep_window_empty(&o->window) && o->pieces.len == 0);
 }
 
 uint64_t shep_output_seq(const struct shep_output *o)
 {
-	return o->window.last;
+	return o->client == NOBODY ? 0 : o->window.last;
 }
 
 void shep_output_destroy(struct shep_output *o)
@@ -366,4 +430,5 @@ void shep_output_destroy(struct shep_output *o)
 		if (o->streams[i].open)
 			uv_close((uv_handle_t *)&o->streams[i].pipe, on_freed);
 	uv_close((uv_handle_t *)&o->partial, on_freed);
+	uv_close((uv_handle_t *)&o->patience, on_freed);
 }

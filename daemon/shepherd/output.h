@@ -5,6 +5,10 @@
  *
  * When the window is full the pipes are not read any more, and the ranks wait in write(). Chunks
  * of one loop turn share a message.
+ *
+ * A detached job has no client that must see everything. Messages are made for it only while one
+ * listens, which may hold the ranks back for SHEP_OUTPUT_PATIENCE; then what waits is dropped, and
+ * the client goes on with what comes after it has caught up.
  */
 #ifndef SHEP_OUTPUT_H
 #define SHEP_OUTPUT_H
@@ -15,7 +19,8 @@
 
 #include "libdvm/proto/pb.h"
 
-#define SHEP_OUTPUT_WINDOW (1u << 20) /* bytes */
+#define SHEP_OUTPUT_WINDOW   (1u << 20) /* bytes */
+#define SHEP_OUTPUT_PATIENCE 2000	/* ms with a full window and nothing acknowledged */
 
 struct shep_output; /* incomplete */
 
@@ -24,7 +29,7 @@ struct shep_output_config {
 	uint64_t job;
 	uint32_t node;
 	size_t streams; /* that will be added */
-	bool kept; /* somebody acknowledges: false for a detached job, which has its spool only */
+	bool detached;	/* nobody need listen: what a client has not acknowledged may be dropped */
 	int spool_dir; /* where the file `output` goes; -1: no spool */
 	uint64_t spool_bound;
 	/* A packed Output; -E…: not now, it stays unsent until resend(). */
@@ -44,8 +49,14 @@ int shep_output_add(struct shep_output *o, uint32_t rank, uint32_t stream, int f
 /* Once per loop turn: makes a message of what has come in, and sends what is not sent. */
 void shep_output_flush(struct shep_output *o);
 
-/* Everything up to SEQ has arrived; with AGAIN the rest is sent once more. */
+/*
+ * Everything up to SEQ has arrived; with AGAIN the rest is sent once more. To a detached job AGAIN
+ * also says that somebody listens from now on.
+ */
 void shep_output_ack(struct shep_output *o, uint64_t seq, bool again);
+
+/* Whoever listened to a detached job is gone. Any other job is not concerned. */
+void shep_output_forget(struct shep_output *o);
 
 /* The connection is new: what was not acknowledged is sent again. */
 void shep_output_resend(struct shep_output *o);
@@ -61,8 +72,8 @@ void shep_output_close_streams(struct shep_output *o);
 
 size_t shep_output_open(const struct shep_output *o);  /* streams that have not ended */
 bool shep_output_blocked(const struct shep_output *o); /* waits for the window */
-bool shep_output_acked(const struct shep_output *o);   /* nothing is kept */
-uint64_t shep_output_seq(const struct shep_output *o); /* last message there is */
+bool shep_output_acked(const struct shep_output *o);   /* nobody is waited for */
+uint64_t shep_output_seq(const struct shep_output *o); /* last message to wait for, 0: none */
 
 /* Closes the spool and everything else. NULL is allowed. */
 void shep_output_destroy(struct shep_output *o);

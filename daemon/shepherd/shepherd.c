@@ -174,7 +174,7 @@ static int make_output(struct shep *s)
 		.job = s->c->launch->job,
 		.node = s->share->node,
 		.streams = 2 * s->share->n_ranks,
-		.kept = !s->c->launch->spec->detached,
+		.detached = s->c->launch->spec->detached,
 		.spool_dir = s->c->setup->dir_fd,
 		.spool_bound = s->c->o.spool_bound,
 		.send = send_output,

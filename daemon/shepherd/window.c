@@ -50,6 +50,12 @@ void shep_window_ack(struct shep_window *w, uint64_t seq)
 		drop_first(w);
 }
 
+void shep_window_drop(struct shep_window *w)
+{
+	while (w->first)
+		drop_first(w);
+}
+
 void shep_window_rewind(struct shep_window *w)
 {
 	w->unsent = w->first;
@@ -57,6 +63,5 @@ void shep_window_rewind(struct shep_window *w)
 
 void shep_window_free(struct shep_window *w)
 {
-	while (w->first)
-		drop_first(w);
+	shep_window_drop(w);
 }

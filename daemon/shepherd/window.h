@@ -35,6 +35,9 @@ const struct shep_window_msg *shep_window_next(struct shep_window *w);
 /* Forgets everything up to SEQ. Numbers from the past or the future change nothing more. */
 void shep_window_ack(struct shep_window *w, uint64_t seq);
 
+/* Forgets everything, sent or not; numbers go on from where they are. */
+void shep_window_drop(struct shep_window *w);
+
 /* Everything kept is to be sent again. */
 void shep_window_rewind(struct shep_window *w);
 

@@ -173,6 +173,10 @@ static void take_output(struct rig_node *n, const uint8_t *body, size_t len)
 	Pb__Output *out;
 
 	assert_int_equal(dvmi_pb_unpack(&pb__output__descriptor, body, len, &out), 0);
+	if (out->begin && out->seq > n->got) {
+		n->begins++;
+		n->got = out->seq - 1;
+	}
 	assert_true(out->seq <= n->got + 1); /* no gap */
 	if (out->seq == n->got + 1) {
 		n->got++;

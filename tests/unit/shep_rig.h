@@ -32,6 +32,7 @@ struct rig_node {
 	uint64_t hellos, reports;
 	uint64_t got;	 /* last output number */
 	uint64_t resent; /* outputs that had come before */
+	uint64_t begins; /* outputs that said that nothing is kept before them */
 	uint64_t stdin_acked;
 	bool hold_acks;	     /* do not acknowledge output */
 	uint32_t unanswered; /* request of a hello that waits for rig_answer() */

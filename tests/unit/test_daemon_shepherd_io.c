@@ -182,6 +182,99 @@ static void a_detached_job_writes_its_spool_only(void **state)
 	rig_finish(r);
 }
 
+static void listen_to(struct rig *r, bool listen)
+{
+	Pb__OutputAck ack = PB__OUTPUT_ACK__INIT;
+
+	ack.job = RIG_JOB;
+	ack.node = r->nodes[0].id;
+	ack.forget = true;
+	ack.again = listen;
+	rig_send(r, 0, DVMI_MSG_OUTPUT_ACK, &ack);
+}
+
+static bool has_begun(struct rig *r, void *arg)
+{
+	return r->nodes[0].begins >= *(uint64_t *)arg;
+}
+
+static void a_detached_job_is_listened_to(void **state)
+{
+	struct rig *r = *state;
+
+	rig_init_sh(r, 1, 1,
+		    "echo before; for f in a b c; do until [ -e $f ]; do sleep 0.01; done; "
+		    "echo $f; done");
+	rig_work_here(r);
+	r->launch->spec->detached = true;
+	rig_start_all(r, NULL);
+	rig_run(r, "running", rig_running, NULL);
+	listen_to(r, true);
+	rig_run(r, "the first beginning", has_begun, &(uint64_t){ 1 });
+	rig_make_file(r, "a", "", 0644);
+	rig_wait_said(r, 0, "a\n");
+	r->nodes[0].hold_acks = true;
+	rig_daemon_dies(r, 0);
+	rig_make_file(r, "b", "", 0644);
+	rig_daemon_returns(r, 0);
+	rig_wait_said(r, 0, "a\nb\n"); /* kept over a restart */
+	listen_to(r, false);
+	listen_to(r, true); /* another one, who has nothing to do with what the first one missed */
+	rig_run(r, "the second beginning", has_begun, &(uint64_t){ 2 });
+	r->nodes[0].hold_acks = false;
+	rig_make_file(r, "c", "", 0644);
+	rig_run(r, "the end", rig_over, NULL);
+	rig_wait_said(r, 0, "a\nb\nc\n");
+	assert_int_equal(r->nodes[0].status->output_seq, r->nodes[0].got);
+	rig_finish(r);
+}
+
+static void who_leaves_a_detached_job_does_not_hold_it_up(void **state)
+{
+	struct rig *r = *state;
+
+	rig_init_sh(r, 1, 1, "until [ -e go ]; do sleep 0.01; done; yes | head -c 9000000");
+	rig_work_here(r);
+	r->launch->spec->detached = true;
+	r->nodes[0].hold_acks = true;
+	rig_start_all(r, NULL);
+	rig_run(r, "running", rig_running, NULL);
+	listen_to(r, true);
+	rig_make_file(r, "go", "", 0644);
+	rig_run(r, "a full window", window_is_full, NULL);
+	listen_to(r, false);
+	rig_run(r, "the end", rig_over, NULL);
+	assert_int_equal(r->nodes[0].begins, 1);
+	assert_int_equal(r->nodes[0].status->output_seq, 0);
+	rig_finish(r);
+}
+
+static void who_does_not_read_misses_output_of_a_detached_job(void **state)
+{
+	struct rig *r = *state;
+
+	rig_init_sh(r, 1, 1,
+		    "until [ -e go ]; do sleep 0.01; done; yes | head -c 9000000; "
+		    "until [ -e end ]; do sleep 0.01; done; echo end");
+	rig_work_here(r);
+	r->launch->spec->detached = true;
+	r->nodes[0].hold_acks = true;
+	rig_start_all(r, NULL);
+	rig_run(r, "running", rig_running, NULL);
+	listen_to(r, true);
+	rig_make_file(r, "go", "", 0644);
+	rig_run(r, "a second beginning", has_begun, &(uint64_t){ 2 });
+	dvmi_buf_free(&r->out[0][0]);
+	r->nodes[0].hold_acks = false;
+	rig_ack(r, 0);
+	rig_make_file(r, "end", "", 0644);
+	rig_run(r, "the end", rig_over, NULL);
+	const char *said = rig_text(r, 0, 1);
+	assert_string_equal(said + strlen(said) - 4, "end\n");
+	assert_true(strlen(said) < 9000000 - (1u << 20));
+	rig_finish(r);
+}
+
 /* ---- input ---- */
 
 static bool stdin_acked(struct rig *r, void *arg)
@@ -355,6 +448,9 @@ int main(void)
 		T(a_release_waits_for_the_last_output),
 		T(an_unfinished_line_is_shown),
 		T(a_detached_job_writes_its_spool_only),
+		T(a_detached_job_is_listened_to),
+		T(who_leaves_a_detached_job_does_not_hold_it_up),
+		T(who_does_not_read_misses_output_of_a_detached_job),
 		T(input_goes_to_rank_0_in_order),
 		T(input_goes_to_all),
 		T(who_does_not_read_holds_the_client_back),

@@ -61,6 +61,28 @@ static void a_rewind_sends_what_is_kept_again(void **state)
 	shep_window_free(&w);
 }
 
+static void what_is_dropped_leaves_its_numbers_behind(void **state)
+{
+	struct shep_window w = { .limit = 5 };
+
+	shep_window_drop(&w);
+	put(&w, "one");
+	put(&w, "two");
+	expect_next(&w, 1, "one");
+	assert_true(shep_window_full(&w));
+	shep_window_drop(&w);
+	assert_true(shep_window_empty(&w));
+	assert_false(shep_window_full(&w));
+	assert_int_equal(w.bytes, 0);
+	assert_null(shep_window_next(&w));
+	shep_window_rewind(&w);
+	assert_null(shep_window_next(&w));
+	put(&w, "three");
+	shep_window_ack(&w, 2); /* of what is gone */
+	expect_next(&w, 3, "three");
+	shep_window_free(&w);
+}
+
 static void odd_acknowledgements_change_nothing(void **state)
 {
 	struct shep_window w = { .limit = 100 };
@@ -85,6 +107,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(messages_are_kept_until_acknowledged),
 		cmocka_unit_test(a_rewind_sends_what_is_kept_again),
+		cmocka_unit_test(what_is_dropped_leaves_its_numbers_behind),
 		cmocka_unit_test(odd_acknowledgements_change_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
