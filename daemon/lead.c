@@ -411,6 +411,7 @@ void dvmd_lead_attach(struct dvmd_call *call, const uint8_t *body, size_t len)
 	reply.job = r->id;
 	reply.placement = r->placement;
 	reply.state = r->state;
+	reply.detached = r->spec->detached;
 	dvmd_call_answer(&call, DVMI_MSG_ATTACH, &reply);
 	if (r->state == PB__JOB_STATE__JOB_DONE)
 		tell_ended(l, r);

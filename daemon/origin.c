@@ -178,27 +178,32 @@ static void to_node(struct dvmd_origin *o, uint32_t node, uint16_t type, const u
 		dvmd_transport_send(o->d->wire, node, type, body, len);
 }
 
-/* In place of a client that is gone: its node's shepherd need not wait for it. */
-static void ack(struct dvmd_origin *o, uint64_t job, uint32_t node, uint64_t seq, bool again)
+/* In place of a client that is gone: its nodes' shepherds need not wait for it. */
+static void ack(struct dvmd_origin *o, const Pb__OutputAck *msg)
 {
-	Pb__OutputAck msg = PB__OUTPUT_ACK__INIT;
 	struct dvmi_buf b = { 0 };
 
-	msg.job = job;
-	msg.node = node;
-	msg.seq = seq;
-	msg.again = again;
-	dvmi_pb_pack(&b, &msg);
+	dvmi_pb_pack(&b, msg);
 	if (!b.err)
-		to_node(o, node, DVMI_MSG_OUTPUT_ACK, b.data, b.len);
+		to_node(o, msg->node, DVMI_MSG_OUTPUT_ACK, b.data, b.len);
 	dvmi_buf_free(&b);
 }
 
-/* What the client has not acknowledged comes again, to be acknowledged here. */
-static void want_again(struct dvmd_origin *o, const Pb__JobRecord *r)
+/*
+ * What the client has not acknowledged comes again, to be acknowledged here; a detached job, which
+ * goes on, need not send it.
+ */
+static void release_output(struct dvmd_origin *o, const Pb__JobRecord *r)
 {
-	for (size_t i = 0; i < r->placement->n_nodes; i++)
-		ack(o, r->id, r->placement->nodes[i]->node, 0, true);
+	Pb__OutputAck msg = PB__OUTPUT_ACK__INIT;
+
+	msg.job = r->id;
+	msg.again = !r->spec->detached;
+	msg.forget = r->spec->detached;
+	for (size_t i = 0; i < r->placement->n_nodes; i++) {
+		msg.node = r->placement->nodes[i]->node;
+		ack(o, &msg);
+	}
 }
 
 /* Asks the leader, as root would, to end a job whose client is gone. */
@@ -224,6 +229,16 @@ static void end_job(struct dvmd_origin *o, uint64_t job)
 	dvmi_buf_free(&b);
 }
 
+static void on_client_gone(struct dvmd_origin *o, uint64_t job)
+{
+	const Pb__JobRecord *r = dvmd_cstate_job(dvmd_state(o->d), job);
+
+	if (r)
+		release_output(o, r);
+	if (r && r->state != PB__JOB_STATE__JOB_DONE && !r->spec->detached)
+		end_job(o, job);
+}
+
 void dvmd_origin_session_gone(struct dvmd_origin *o, uint64_t session)
 {
 	struct held *h, *tmp;
@@ -235,11 +250,7 @@ void dvmd_origin_session_gone(struct dvmd_origin *o, uint64_t session)
 		h->session = 0;
 		h->client_gone = true;
 		h->orphan_since = dvmi_clock_mono();
-		const Pb__JobRecord *r = dvmd_cstate_job(dvmd_state(o->d), h->job);
-		if (r)
-			want_again(o, r);
-		if (r && r->state != PB__JOB_STATE__JOB_DONE && !r->spec->detached)
-			end_job(o, h->job);
+		on_client_gone(o, h->job);
 	}
 }
 
@@ -372,12 +383,18 @@ static bool tells_running(uint16_t type, const uint8_t *body, size_t len)
 	       e->kind == PB__JOB_EVENT__KIND__STARTED;
 }
 
-static void ack_output(struct dvmd_origin *o, uint64_t job, const uint8_t *body, size_t len)
+static void ack_output(struct dvmd_origin *o, const uint8_t *body, size_t len)
 {
 	cleanup_pb Pb__Output *out = NULL;
+	Pb__OutputAck msg = PB__OUTPUT_ACK__INIT;
 
-	if (dvmi_pb_unpack(&pb__output__descriptor, body, len, &out) == 0)
-		ack(o, job, out->node, out->seq, false);
+	if (dvmi_pb_unpack(&pb__output__descriptor, body, len, &out) < 0)
+		return;
+	msg.job = out->job;
+	msg.node = out->node;
+	msg.seq = out->seq;
+	msg.forget = true; /* if the job is detached, it has not heard of it */
+	ack(o, &msg);
 }
 
 void dvmd_origin_to_client(struct dvmd_origin *o, uint16_t type, const uint8_t *body, size_t len)
@@ -392,7 +409,7 @@ void dvmd_origin_to_client(struct dvmd_origin *o, uint16_t type, const uint8_t *
 	if (!h->session && type == DVMI_MSG_JOB_EVENT)
 		keep_early(h, body, len);
 	else if (h->client_gone && type == DVMI_MSG_OUTPUT)
-		ack_output(o, job, body, len);
+		ack_output(o, body, len);
 	else if (h->session && (type != DVMI_MSG_OUTPUT ||
 				dvmd_client_queued(o->d->clients, h->session) < CLIENT_QUEUED))
 		to_session(o, h->session, type, body, len);

@@ -5,7 +5,7 @@
  * Nothing is kept here but what comes before the client has its answer; output that finds no
  * client is dropped, since its shepherd keeps it until it is acknowledged. A job whose client is
  * gone is ended: at once when the client's socket closed, after a grace period when it was this
- * dvmd that restarted.
+ * dvmd that restarted. A detached job goes on; its shepherds are told that nobody listens.
  */
 #ifndef DVMD_ORIGIN_H
 #define DVMD_ORIGIN_H

@@ -204,7 +204,10 @@ const struct cli_command cli_cmd_attach = {
 		 .brief = "take up a detached job: its output, its signals, its exit code",
 		 .text = "Shows what the job prints from now on; `dvm logs` has what it printed "
 			 "before. "
-			 "The ranks' input stays closed. Ctrl-C ends the job, as in `dvm run`.",
+			 "The ranks' input stays closed. Ctrl-C ends the job, as in `dvm run`; if "
+			 "dvm attach goes away in another way, a detached job goes on, and can be "
+			 "attached to again. It is not held back by a terminal that does not keep "
+			 "up: after 2 s, output is dropped there.",
 		 .options = attach_options,
 		 .words = "@job",
 		 .min_operands = 1,

@@ -41,6 +41,7 @@ struct hold {
 	uv_timer_t notice, launch, drain, leave;
 
 	uint64_t job; /* 0 until accepted */
+	bool guest;   /* attached to a job that goes on without us */
 	bool started;
 	char *phase; /* what the launch waits for, as the leader put it */
 	Pb__JobEvent *ended;
@@ -178,11 +179,24 @@ static void wish(struct hold *h, int sig, uint64_t grace, const char *reason)
 	cli_session_signal(h->session, &msg);
 }
 
+/* Nobody is left to print for; the job is another matter. */
+static void guest_leaves(struct hold *h, int code)
+{
+	if (code == -EPIPE)
+		h->die_of = SIGPIPE;
+	else
+		cli_say(h->cli, "writing the output: %s; job %" PRIu64 " goes on",
+			dvm_strerror(code), h->job);
+	leave(h, CLI_FAILED);
+}
+
 static void on_sink_failed(int code, void *arg)
 {
 	struct hold *h = arg;
 
-	if (code == -EPIPE) {
+	if (h->guest) {
+		guest_leaves(h, code);
+	} else if (code == -EPIPE) {
 		h->die_of = SIGPIPE;
 		wish(h, SIGPIPE, GRACE_MS * DVMI_MSEC, "nobody reads its output any more");
 	} else {
@@ -220,7 +234,7 @@ static void on_end(int sig, unsigned times, void *arg)
 	struct hold *h = arg;
 
 	h->die_of = sig;
-	if (!h->job || times > 2) {
+	if (!h->job || times > 2 || (h->guest && sig != SIGINT)) {
 		leave(h, CLI_FAILED);
 		return;
 	}
@@ -357,6 +371,7 @@ static void on_accepted(const Pb__RunReply *r, void *arg)
 	bool only = h->req && (h->req->dry_run || h->req->spec->detached);
 
 	h->job = r->job;
+	h->guest = r->detached;
 	for (size_t i = 0; i < p->n_notes; i++)
 		say(h, "note: %s", p->notes[i]);
 	if (h->config->report_bindings && !(h->req && h->req->dry_run))
@@ -427,6 +442,16 @@ static void on_output(Pb__Output *o, void *arg)
 	check_drained(h);
 }
 
+static void on_dropped(uint32_t node, void *arg)
+{
+	struct hold *h = arg;
+
+	say(h,
+	    "job %" PRIu64
+	    ": some output of node %u was dropped on its way here; `dvm logs %" PRIu64 "` has it",
+	    h->job, node, h->job);
+}
+
 static void on_stdin_ack(const Pb__StdinAck *ack, void *arg)
 {
 	struct hold *h = arg;
@@ -474,6 +499,7 @@ static const struct cli_session_ops session_ops = { .accepted = on_accepted,
 						    .resumed = on_resumed,
 						    .event = on_event,
 						    .output = on_output,
+						    .dropped = on_dropped,
 						    .stdin_ack = on_stdin_ack,
 						    .refused = on_refused,
 						    .failed = on_failed };

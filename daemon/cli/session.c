@@ -27,6 +27,7 @@ struct node {
 	uint32_t id;
 	uint64_t arrived;
 	bool gap; /* something behind the next message has come: that one was lost on the way */
+	bool begun; /* it has said where its output begins */
 };
 
 struct cli_session {
@@ -186,6 +187,22 @@ static int send_ack(struct cli_session *s, uint32_t node, uint64_t seq, bool aga
 	return send_now(s, DVMI_MSG_OUTPUT_ACK, 0, &ack);
 }
 
+static void start_gap_timer(struct cli_session *s);
+
+/* The nodes of a detached job send nothing before they are asked. */
+static void listen_to(struct cli_session *s, struct node *n)
+{
+	Pb__OutputAck ack;
+
+	pb__output_ack__init(&ack);
+	ack.job = s->job;
+	ack.node = n->id;
+	ack.again = ack.forget = true;
+	n->gap = true; /* a node where the job has not started yet does not hear it: asked again */
+	send_now(s, DVMI_MSG_OUTPUT_ACK, 0, &ack);
+	start_gap_timer(s);
+}
+
 int cli_session_ack(struct cli_session *s, uint32_t node, uint64_t seq)
 {
 	return send_ack(s, node, seq, false);
@@ -205,6 +222,8 @@ static void on_reply(struct cli_session *s, const Pb__RunReply *r)
 		for (size_t i = 0; r->placement && i < r->placement->n_nodes; i++)
 			node_of(s, r->placement->nodes[i]->node);
 		s->ops->accepted(r, s->arg);
+		for (size_t i = 0; r->detached && i < s->n_nodes; i++)
+			listen_to(s, &s->nodes[i]);
 	} else {
 		/* What was under way when the connection broke is lost. */
 		for (size_t i = 0; i < s->n_nodes; i++)
@@ -252,6 +271,12 @@ static void on_gap_timer(uv_timer_t *t)
 		uv_timer_stop(t);
 }
 
+static void start_gap_timer(struct cli_session *s)
+{
+	if (!uv_is_active((uv_handle_t *)&s->gap_timer))
+		uv_timer_start(&s->gap_timer, on_gap_timer, GAP_MS, GAP_MS);
+}
+
 /* Not the next one: a repeat of what is here already, or the sign that one was lost before it. */
 static void on_wrong_output(struct cli_session *s, struct node *n, uint64_t seq)
 {
@@ -260,15 +285,27 @@ static void on_wrong_output(struct cli_session *s, struct node *n, uint64_t seq)
 	} else if (!n->gap) {
 		n->gap = true;
 		cli_session_ask_again(s, n->id);
-		if (!uv_is_active((uv_handle_t *)&s->gap_timer))
-			uv_timer_start(&s->gap_timer, on_gap_timer, GAP_MS, GAP_MS);
+		start_gap_timer(s);
 	}
+}
+
+/* What came before is not there to be asked for. Known in the first one; else we were slow. */
+static void on_begin(struct cli_session *s, struct node *n, uint64_t seq)
+{
+	if (seq > n->arrived) {
+		n->arrived = seq - 1;
+		if (n->begun)
+			s->ops->dropped(n->id, s->arg);
+	}
+	n->begun = true;
 }
 
 static void on_output(struct cli_session *s, Pb__Output *o)
 {
 	struct node *n = o->job == s->job ? node_of(s, o->node) : NULL;
 
+	if (n && o->begin && o->seq)
+		on_begin(s, n, o->seq);
 	if (n && s->adopt && n->arrived == 0 && o->seq)
 		n->arrived = o->seq - 1;
 	if (n && o->seq == n->arrived + 1) {

@@ -4,7 +4,8 @@
  *
  * When the connection is lost, it is tried again every 100 ms for 10 s and the job attached to
  * with what has arrived already, so that output goes on where it stopped, without loss and without
- * repeats. All on the loop's thread; callbacks come from the loop.
+ * repeats. A detached job may drop what is taken too slowly, which is told. All on the loop's
+ * thread; callbacks come from the loop.
  */
 #ifndef DVMD_CLI_SESSION_H
 #define DVMD_CLI_SESSION_H
@@ -25,6 +26,8 @@ struct cli_session_ops {
 	void (*event)(const Pb__JobEvent *event, void *arg);
 	/* The next output of its node, in order, each once. The callee frees it. */
 	void (*output)(Pb__Output *output, void *arg);
+	/* Detached jobs only: output of NODE is missing here, since we took it too slowly. */
+	void (*dropped)(uint32_t node, void *arg);
 	void (*stdin_ack)(const Pb__StdinAck *ack, void *arg);
 	/* A signal was not delivered. The session goes on. */
 	void (*refused)(const dvm_error_t *err, void *arg);

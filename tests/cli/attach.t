@@ -18,6 +18,28 @@ daemon_ok "attach"
 
 daemon <<END
 accept
+expect ATTACH job=5 have=0
+reply ATTACH $placed state=JOB_RUNNING detached=1
+expect OUTPUT_ACK node=1 seq=0 again=1 forget=1
+expect OUTPUT_ACK node=2 seq=0 again=1 forget=1
+send OUTPUT job=5 node=1 seq=1 begin=1
+send OUTPUT job=5 node=2 seq=8 begin=1
+send OUTPUT job=5 node=2 seq=9 chunks.0.rank=1 chunks.0.stream=1 chunks.0.data=one\n
+until OUTPUT_ACK node=2 seq=9
+send OUTPUT job=5 node=2 seq=12 begin=1
+send OUTPUT job=5 node=2 seq=13 chunks.0.rank=1 chunks.0.stream=1 chunks.0.data=two\n
+send JOB_EVENT job=5 kind=ENDED exit_code=0 ends.0.node=2 ends.0.seq=13
+until OUTPUT_ACK node=2 seq=13
+eof
+END
+capture $dvm attach 5
+is "$rc:$out:$err" "0:one
+two:dvm: job 5: some output of node 2 was dropped on its way here; \`dvm logs 5\` has it" \
+	"attach to a detached job: what it may drop is told"
+daemon_ok "attach to a detached job"
+
+daemon <<END
+accept
 expect JOBS job=5 all=1
 reply JOBS jobs.0.id=5 jobs.0.state=running
 accept
