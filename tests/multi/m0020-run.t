@@ -137,7 +137,7 @@ is "a rank that does not read" "$(yes | code_of dvm run -n 1 true)" 0
 
 # ---- while it runs ----
 
-job=$(detached -n 3 sh -c 'trap "echo got it; exit 7" USR1; echo here; while :; do sleep 0.05; done')
+job=$(detached -n 3 sh -c 'trap "echo got it; exit 7" USR1; trap "echo heard" USR2; echo here; while :; do sleep 0.05; done')
 like "dvm jobs" "$(dvm jobs)" "*$job*running*3*"
 is "dvm ps" "$(dvm ps "$job" | awk 'NR > 1 { print $2, $3, $5 }' | xargs)" \
 	"0 node1 running 1 node1 running 2 node2 running"
@@ -159,12 +159,17 @@ begin dvm logs -f "$job" > "$work/followed" 2> /dev/null
 followed=$pid
 ok "dvm logs -f has begun" until_ok 5 grep -q here "$work/followed"
 
-ok "dvm attach has begun" until_ok 5 sh -c "timeout 5 dvm attach $job 2>&1 | grep 'holds the job'"
+is_heard() # by the attached client, of each rank
+{
+	dvm signal USR2 "$job" && [ "$(grep -c heard "$work/attached")" -ge 3 ]
+}
+ok "dvm attach shows what is printed from now on" until_ok 5 is_heard
+like "... to one at a time" "$(timeout 5 dvm attach "$job" 2>&1)" "dvm: *holds the job*"
 ok "dvm signal" dvm signal USR1 "$job"
 is "dvm wait" "$(code_of dvm wait "$job")" 7
 ends "dvm attach ends with its code" 7 "$attached" 5
-todo "a detached job sends no output" \
-	like "... and has seen the rest" "$(cat "$work/attached")" "*got it*"
+ok "... and has seen the rest" grep "got it" "$work/attached"
+not_ok "... but not what was before" grep here "$work/attached"
 ends "dvm logs -f ends with it" 0 "$followed" 5
 is "... and has seen all" "$(sort "$work/followed" | uniq -c | xargs)" "$(dvm logs "$job" 2> /dev/null |
 	sort | uniq -c | xargs)"
@@ -174,6 +179,69 @@ ok "dvm cancel" dvm cancel "$job"
 is "... gives a code that is not 0" "$(code_of dvm wait "$job")" 143
 is "... and tells why" "$(job_value "$job" reason)" cancelled
 like "a job that is unknown" "$(dvm cancel 999 2>&1)" "dvm: *no job 999*"
+
+# ---- attached to a detached job ----
+
+# Its ranks count until they are told to stop.
+count='i=0; while [ ! -e '"$work"'/stop ]; do echo "$DVM_RANK $((i += 1))"; sleep 0.02; done'
+job=$(detached -n 4 --keep-going sh -c "$count; echo \"\$DVM_RANK end\"; exit 9")
+attach() # FILE
+{
+	begin dvm attach "$job" > "$work/$1" 2> "$work/$1.err"
+}
+has_all() # FILE: something of each rank
+{
+	[ "$(cut -d ' ' -f 1 "$work/$1" | sort -u | wc -l)" -eq 4 ]
+}
+# What the ranks print, in order, once, from some moment on.
+is_counted() # FILE
+{
+	awk '$1 in last && $2 != last[$1] + 1 && $2 != "end" { print; bad = 1 }
+		{ last[$1] = $2 } END { exit bad }' "$work/$1"
+}
+goes_on()
+{
+	local lines
+	lines=$(dvm logs "$job" | wc -l) && until_ok 5 has_more_than "$lines"
+}
+has_more_than() { [ "$(dvm logs "$job" | wc -l)" -gt "$1" ]; }
+
+attach first
+ok "dvm attach" until_ok 5 has_all first
+kill -9 "$pid"
+ok "... killed: the job goes on" goes_on
+attach second
+ok "... and can be attached to again" until_ok 5 has_all second
+kill -TERM "$pid"
+ends "... and left by TERM" 143 "$pid" 5
+ok "... the job goes on" goes_on
+is "a reader that goes away" "$(dvm attach "$job" | head -n 1 | wc -l)" 1
+ok "... does not end the job" goes_on
+attach third
+ok "dvm attach once more" until_ok 5 has_all third
+for file in first second third; do ok "the $file saw all" is_counted $file; done
+touch "$work/stop"
+ends "... and ends with the job's code" 9 "$pid" 5
+is "... having seen its end" "$(grep -c end "$work/third")" 4
+rm "$work/stop"
+job=$(detached -n 4 sh -c "$count")
+attach fourth
+ok "one that is to be ended" until_ok 5 has_all fourth
+kill -INT "$pid"
+ends "Ctrl-C ends the job" 130 "$pid" 5
+ok "... completely" until_ok 3 no_job_left
+
+job=$(detached -n 4 sh -c "$count; yes | head -c 10000000")
+attach flood
+ok "one that will print much" until_ok 5 has_all flood
+kill -STOP "$pid"
+touch "$work/stop"
+is "a client that does not read holds no job up" "$(code_of timeout 20 dvm wait "$job")" 0
+kill -CONT "$pid"
+ends "... and ends with it" 0 "$pid" 5
+like "... knowing that it has not seen all" "$(cat "$work/flood.err")" "*dropped*dvm logs $job*"
+is "... which was kept" "$(dvm logs "$job" | grep -c y)" 20000000
+ok "... and nothing stays" until_ok 5 no_job_left
 
 # ---- Ctrl-C ----
 

@@ -107,6 +107,35 @@ ok "... and knows the job" job_is "$job" state running
 ok "... of which it sees the ranks" until_ok 10 sh -c "[ \$(dvm ps $job | wc -l) -eq 5 ]"
 ok "... and cancels it" dvm cancel "$job"
 ok "... completely" until_ok 5 no_job_left
+
+# A detached job, and a client that is attached to it.
+rm -f "$work/stop"
+job=$(detached -n 4 -H node1,node3 sh -c 'i=0; while [ ! -e '"$work"'/stop ]; do
+	echo "$DVM_RANK $((i += 1))"; sleep 0.01; done')
+: > "$work/out"
+begin dvm attach "$job" > "$work/out" 2> "$work/err"
+seen() # LINES of each rank
+{
+	local r
+	for r in 0 1 2 3; do [ "$(grep -c "^$r " "$work/out")" -ge "$1" ] || return 1; done
+}
+ok "dvm attach" until_ok 5 seen 1
+for node in node3 node1; do
+	lines=$(wc -l < "$work/out")
+	kill -9 "$(dvmd_pid $node)"
+	ok "dvmd of $node killed and started again under it" restart $node
+	ok "... output goes on" until_ok 10 seen "$lines"
+done
+ok "... of which nothing is missing" awk '$1 in last && $2 != last[$1] + 1 { print; bad = 1 }
+	{ last[$1] = $2 } END { exit bad }' "$work/out"
+kill -9 "$(dvmd_pid node1)" "$pid"
+ok "dvmd killed with the client" restart node1
+: > "$work/out"
+begin dvm attach "$job" > "$work/out" 2> "$work/err"
+ok "... and attached to again" until_ok 10 seen 1
+touch "$work/stop"
+ends "... it ends well" 0 "$pid" 10
+
 begin_job 2 -H node3 -- 'sleep 2; exit 9'
 kill -9 "$(dvmd_pid node1)" "$(dvmd_pid node3)"
 ok "leader and node at once" restart node3
