@@ -47,15 +47,24 @@ static int start_thread(struct fab *f)
 	return -rc;
 }
 
-/* Whom we had asked for will never be reached; later ones are told when they are asked for. */
+/*
+ * Without a fabric: whom we had asked for will never be reached; later ones are told when they are
+ * asked for. If others want us, they wait for an address that will not come, and maybe we for
+ * them without having named them: then everything ends here, so that they hear of our end.
+ */
+static void give_up(struct fab *f)
+{
+	for (uint32_t i = 0; i < f->cfg.size; i++)
+		if (i != f->cfg.self && (f->peers[i].asked || f->wanted))
+			dvmi_fab_peer_down(f, i, -DVM_EPEERLOST);
+}
+
 static void fail(struct fab *f, const char *at, int rc)
 {
 	dvmi_log(f->cfg.log, "net", LOG_ERR, "no messages between nodes: %s: %s", at,
 		 dvm_strerror(rc));
 	set_state(f, FAILED);
-	for (uint32_t i = 0; i < f->cfg.size; i++)
-		if (f->peers[i].asked)
-			dvmi_fab_peer_down(f, i, -DVM_EPEERLOST);
+	give_up(f);
 }
 
 void dvmi_fab_start(struct fab *f)
@@ -116,8 +125,11 @@ void dvmi_fab_wanted(struct dvmi_tport *t)
 {
 	struct fab *f = fab_of(t);
 
+	f->wanted = true;
 	if (state_of(f) == READY)
 		f->cfg.publish(f->cfg.arg, f->ep.addr, f->ep.addr_len);
+	else if (state_of(f) == FAILED)
+		give_up(f);
 	else
 		dvmi_fab_start(f);
 }

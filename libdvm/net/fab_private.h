@@ -53,6 +53,7 @@ struct fab {
 	struct dvmi_fab_ep ep;
 	struct fpeer *peers; /* [size] */
 	uint32_t nbroken, nowe;
+	bool wanted;	  /* by some rank on another node */
 	bool blocked;	  /* the provider was out of room; its end is no event */
 	uint64_t leaving; /* since when, or 0 */
 	struct slot slots[2 * SLOTS];

@@ -34,6 +34,7 @@ static const struct {
 	{ "refuses_closed", refuses_closed, 0 },
 	{ "shepherd_vanishes", shepherd_vanishes, 0 },
 	{ "lacks_fabric", lacks_fabric, 0 },
+	{ "wanted_without_fabric", wanted_without_fabric, 0 },
 	{ "random", random_program, 0 },
 };
 

@@ -237,22 +237,32 @@ int shepherd_vanishes(struct job *j)
 	return 0;
 }
 
-/* $DVM_FABRIC names a provider that does not exist: other nodes are out of reach, ours is not. */
+/* $DVM_FABRIC names a provider that does not exist: other nodes are out of reach. */
 int lacks_fabric(struct job *j)
 {
 	char c = 0;
 
 	if (j->size < 4 || dvm_num_nodes(j->d) != 2)
 		return 1;
-	int first = dvm_node(j->d) == 0 ? 0 : j->size / 2, other = j->size - 1 - j->rank;
+	int other = j->size - 1 - j->rank;
 	/* The other one may be through already and have closed. */
 	int received = dvm_recv(j->w, &c, 1, other, 1, NULL);
 	int sent = dvm_send(j->w, &c, 1, other, 1);
 	CHECK(received == -DVM_EPEERLOST || received == -DVM_ECLOSED);
 	CHECK_INT(sent, received);
-	if (j->rank == first)
-		CHECK_INT(dvm_send(j->w, &c, 1, first + 1, 2), 0);
-	else if (j->rank == first + 1)
-		CHECK_INT(dvm_recv(j->w, &c, 1, first, 2, NULL), 0);
+	return 0;
+}
+
+/* Only the last rank has no fabric; it waits for anyone, and rank 0 waits for its address. */
+int wanted_without_fabric(struct job *j)
+{
+	char c = 0;
+
+	if (is_victim(j)) {
+		setenv("DVM_FABRIC", "nonsense", 1);
+		CHECK_INT(dvm_recv(j->w, &c, 1, DVM_ANY_SOURCE, 1, NULL), -DVM_EPEERLOST);
+	} else if (j->rank == 0) {
+		CHECK_INT(dvm_send(j->w, &c, 1, victim(j), 1), -DVM_ECLOSED);
+	}
 	return 0;
 }

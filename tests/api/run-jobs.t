@@ -61,6 +61,7 @@ DVM_FABRIC=nonsense
 export DVM_FABRIC
 check 4 2 lacks_fabric
 unset DVM_FABRIC
+check 4 2 wanted_without_fabric
 # Nine GiB of memory: only when asked for.
 if [ -n "$DVM_TEST_HUGE" ]; then
 	check 2 1 huge
