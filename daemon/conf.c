@@ -201,7 +201,7 @@ int dvmd_conf_init(struct dvmd_conf *c)
 		.state_dir = strdup(""),
 		.port = DVMD_CONF_PORT,
 		.failure_timeout = 10 * DVMI_SEC,
-		.kill_grace = 5 * DVMI_SEC,
+		.kill_grace = 2 * DVMI_SEC,
 		.launch_timeout = 60 * DVMI_SEC,
 		.job_log_max = 64 << 20,
 		.log_level = LOG_INFO,

@@ -375,6 +375,7 @@ static void join(struct dvmd *d)
 	}
 	dvmd_roster_self(d, &self);
 	req.member = &self;
+	req.machine = (char *)d->setup.machine;
 	dvmi_pb_pack(&b, &req);
 	rc = b.err ? b.err :
 		     dvmd_transport_join(d->wire, d->setup.join_address, d->setup.join_port,

@@ -20,6 +20,7 @@
 #include "libdvm/base/hostlist.h"
 
 #define TIMEOUT_EXIT 124 /* as timeout(1) */
+#define SETTLE	     (300 * DVMI_MSEC) /* in which nodes that cannot start say so together */
 #define REASON_MAX   2048 /* bytes of a reason that goes to the log, which refuses longer ones */
 
 struct share {
@@ -39,7 +40,8 @@ struct job {
 	Pb__JobState state;
 	struct share *shares;
 	size_t nshares;
-	uint64_t launch_by, ends_by, notice_at, kill_by, give_up_by; /* UINT64_MAX: never */
+	/* UINT64_MAX: never */
+	uint64_t launch_by, ends_by, notice_at, settle_by, kill_by, give_up_by;
 	int exit_code;	/* of the first failure; 0 while there is none */
 	char *reason;	/* of the first failure, or NULL */
 };
@@ -253,7 +255,7 @@ int dvmd_jobctl_add(struct dvmd_jobctl *c, const Pb__JobRecord *record, bool rec
 	j->launch_by = later(now, c->config.launch_timeout);
 	j->notice_at = later(now, c->config.notice_after);
 	j->ends_by = record->spec->timeout_ns ? later(now, record->spec->timeout_ns) : UINT64_MAX;
-	j->kill_by = j->give_up_by = UINT64_MAX;
+	j->settle_by = j->kill_by = j->give_up_by = UINT64_MAX;
 	if (recovered && j->state == S(ENDING)) {
 		/* Whoever was being killed is told again: the order may have been lost with us. */
 		j->reason = record->reason && *record->reason ? strdup(record->reason) : NULL;
@@ -467,6 +469,25 @@ static void finish(struct dvmd_jobctl *c, struct job *j)
 	job_free(j);
 }
 
+/*
+ * A program that is missing is mostly missing on every node. The others are given a moment to say
+ * so before they are killed, so that the reason names all of them.
+ */
+static bool may_settle(const struct job *j, uint64_t now)
+{
+	bool start_failed = false;
+
+	for (size_t i = 0; i < j->nshares; i++) {
+		const Pb__JobStatus *st = j->shares[i].status;
+		bool failed = start_failure(&j->shares[i]) != NULL;
+		start_failed |= failed;
+		if (j->shares[i].dead ||
+		    (st && !failed && (first_failed(st) || *st->abort_text)))
+			return false;
+	}
+	return j->state == S(LAUNCHING) && start_failed && now < j->settle_by;
+}
+
 /* The one place where a job moves on, after anything was learnt about it. */
 static void reconsider(struct dvmd_jobctl *c, struct job *j, uint64_t now)
 {
@@ -478,10 +499,12 @@ static void reconsider(struct dvmd_jobctl *c, struct job *j, uint64_t now)
 		finish(c, j);
 		return;
 	}
-	if (must_end) {
+	if (must_end && j->settle_by == UINT64_MAX)
+		j->settle_by = later(now, SETTLE);
+	if (must_end && !may_settle(j, now))
 		begin_end(c, j, now, c->config.kill_grace);
+	if (must_end)
 		return;
-	}
 	if (j->state == S(LAUNCHING) && every_share(j, share_running)) {
 		j->state = transitions[j->state][EV_STARTED];
 		push_change(c, j);
@@ -652,7 +675,9 @@ static void tick_job(struct dvmd_jobctl *c, struct job *j, uint64_t now)
 		blame(j, TIMEOUT_EXIT, "time limit reached");
 		begin_end(c, j, now, c->config.kill_grace);
 	}
-	if (j->state == S(LAUNCHING))
+	if (j->state == S(LAUNCHING) && now >= j->settle_by)
+		reconsider(c, j, now);
+	else if (j->state == S(LAUNCHING))
 		tick_launching(c, j, now);
 	else if (j->state == S(ENDING))
 		tick_ending(c, j, now);
@@ -677,7 +702,8 @@ uint64_t dvmd_jobctl_next_deadline(const struct dvmd_jobctl *c)
 
 	for (const struct job *j = c->jobs; j; j = j->hh.next) {
 		if (j->state == S(LAUNCHING))
-			next = min_u64(next, min_u64(j->launch_by, j->notice_at));
+			next = min_u64(next, min_u64(j->settle_by,
+						     min_u64(j->launch_by, j->notice_at)));
 		if (j->state == S(ENDING))
 			next = min_u64(next, min_u64(j->kill_by, j->give_up_by));
 		else

@@ -106,6 +106,9 @@ static int admit(struct dvmd *d, const uint8_t *token, const Pb__JoinRequest *re
 
 	if (!req->member || req->member->key.len != DVMD_KEY_BYTES)
 		return dvmi_error_set(err, -DVM_EPROTO, "malformed request to join");
+	if (*req->machine && strcmp(req->machine, d->setup.machine))
+		return dvmi_error_set(err, -EINVAL, "this machine is called %s: use -M %s",
+				      d->setup.machine, d->setup.machine);
 	m = *req->member;
 	const Pb__Member *known = dvmd_cstate_member_by_key(dvmd_state(d), m.key.data);
 	/* A token proves that its holder was invited, not that the key is its own. */

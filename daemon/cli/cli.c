@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -224,6 +225,14 @@ static int help_command(struct cli *c, int argc, char **argv)
 	return cmd ? show_help(&cmd->opt) : unknown_command(c, argv[1]);
 }
 
+/* What is opened next must not become standard output by chance. */
+static void open_closed_stdio(void)
+{
+	for (int fd = 0; fd <= 2; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
+			(void)!open("/dev/null", fd == 0 ? O_RDONLY : O_WRONLY);
+}
+
 int cli_main(int argc, char **argv)
 {
 	const char *env = getenv("DVM_MACHINE"), *slash = argc ? strrchr(argv[0], '/') : NULL;
@@ -232,6 +241,7 @@ int cli_main(int argc, char **argv)
 	dvm_error_t err;
 	int at = 1;
 
+	open_closed_stdio();
 	/* A daemon may die while it is being written to; who reads stdout gets its own treatment.
 	 */
 	signal(SIGPIPE, SIG_IGN);

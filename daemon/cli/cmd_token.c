@@ -41,7 +41,7 @@ static int set(struct dvmi_opt_parser *p, int id, void *arg, dvm_error_t *err)
 	}
 }
 
-static int print(const struct choice *choice, const Pb__TokenReply *r)
+static int print(const struct cli *c, const struct choice *choice, const Pb__TokenReply *r)
 {
 	if (choice->json)
 		return cli_json_print(json_pack("{s:o, s:o, s:i}", "token",
@@ -50,9 +50,9 @@ static int print(const struct choice *choice, const Pb__TokenReply *r)
 	puts(r->token);
 	if (!choice->quiet)
 		fprintf(stderr,
-			"On the host that is to join, give it to:\n  dvm join %s:%u --token-file "
-			"-\n",
-			r->address, r->port);
+			"On the host that is to join, give it to:\n  dvm -M %s join %s:%u "
+			"--token-file -\n",
+			c->machine, r->address, r->port);
 	return 0;
 }
 
@@ -71,7 +71,7 @@ static int run(struct cli *c, const struct cli_command *cmd, int argc, char **ar
 	cleanup_pb Pb__TokenReply *r = NULL;
 	if (cli_ask(c, DVMI_MSG_TOKEN, &req, &pb__token_reply__descriptor, &r, &err) < 0)
 		return cli_fail(c, &err);
-	return print(&choice, r) < 0 ? CLI_FAILED : 0;
+	return print(c, &choice, r) < 0 ? CLI_FAILED : 0;
 }
 
 const struct cli_command cli_cmd_token = {

@@ -31,10 +31,15 @@ void cli_table_add(struct cli_table *t, const char *fmt, ...)
 	va_start(ap, fmt);
 	int rc = vasprintf(&cell, fmt, ap);
 	va_end(ap);
-	if (rc < 0)
+	if (rc < 0) {
 		t->failed = true;
-	else
-		append(t, cell);
+		return;
+	}
+	/* Names are what somebody has chosen: they must not move another's cursor. */
+	for (char *p = cell; *p; p++)
+		if ((unsigned char)*p < ' ' || *p == 0x7f)
+			*p = '?';
+	append(t, cell);
 }
 
 void cli_table_heading(struct cli_table *t, const char *words)

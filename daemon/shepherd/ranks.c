@@ -51,12 +51,23 @@ static uint64_t timeval_ns(struct timeval tv)
 	return (uint64_t)tv.tv_sec * DVMI_SEC + (uint64_t)tv.tv_usec * 1000;
 }
 
+/*
+ * The first news of a rank's end counts: those that fail because of it are often reaped with it,
+ * and in any order.
+ */
+void shep_ranks_lost(struct shep_ranks *t, struct shep_rank *r)
+{
+	if (!r->order)
+		r->order = ++t->ended;
+}
+
 static void end(struct shep_ranks *t, struct shep_rank *r, int status, bool signalled)
 {
 	r->exited = true;
 	r->signalled = signalled;
 	r->status = status;
-	r->order = ++t->exited;
+	t->exited++;
+	shep_ranks_lost(t, r);
 }
 
 void shep_ranks_ended(struct shep_ranks *t, struct shep_rank *r, int wait,

@@ -21,7 +21,7 @@ struct shep_rank {
 	bool connected; /* said hello through libdvm */
 	bool closed;	/* said goodbye */
 	int status;	/* exit code, or 128 + signal */
-	uint64_t order; /* 1, 2, … in which they ended */
+	uint64_t order; /* 1, 2, … in which they ended, as far as known */
 	uint64_t cpu_ns;
 	uint64_t rss_peak; /* bytes */
 };
@@ -30,6 +30,7 @@ struct shep_ranks {
 	struct shep_rank *r; /* ascending by rank; the index is the local rank */
 	size_t n;
 	size_t exited;
+	uint64_t ended; /* places given out in the order of ends */
 };
 
 int shep_ranks_init(struct shep_ranks *t, const Pb__NodeShare *share);
@@ -39,6 +40,9 @@ void shep_ranks_free(struct shep_ranks *t);
 struct shep_rank *shep_ranks_find(const struct shep_ranks *t, uint32_t rank);
 /* One that has not been reaped. */
 struct shep_rank *shep_ranks_by_pid(const struct shep_ranks *t, pid_t pid);
+
+/* Notes that a rank has dropped its connection without a goodbye: its end will follow. */
+void shep_ranks_lost(struct shep_ranks *t, struct shep_rank *r);
 
 /* Notes the end of a rank; WAIT is a status of wait4(), USAGE may be NULL. */
 void shep_ranks_ended(struct shep_ranks *t, struct shep_rank *r, int wait,

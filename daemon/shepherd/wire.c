@@ -184,6 +184,7 @@ static void on_lost(uint32_t local, void *arg)
 	struct shep *s = arg;
 
 	shep_peers_forget(s->peers, local);
+	shep_ranks_lost(&s->ranks, &s->ranks.r[local]);
 	mark(s, rank_of(s, local), DVMI_RANK_GONE);
 }
 

@@ -2,6 +2,8 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <rdma/fi_errno.h>
+#include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,9 +28,27 @@ static int find(struct dvmi_fab_lib *lib, const char *name, void *fn)
 	return sym ? 0 : -ENOSYS;
 }
 
+/*
+ * Constructors of libraries that Debian's libfabric needs (libinfinipath, libpsm2) set handlers for
+ * SIGTERM, SIGSEGV and others that end the process. Signals are the program's: they are put back.
+ */
+static void *load_quietly(void)
+{
+	struct sigaction old[_NSIG];
+	bool known[_NSIG];
+
+	for (int s = 1; s < _NSIG; s++)
+		known[s] = sigaction(s, NULL, &old[s]) == 0;
+	void *dl = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
+	for (int s = 1; s < _NSIG; s++)
+		if (known[s] && s != SIGKILL && s != SIGSTOP)
+			sigaction(s, &old[s], NULL);
+	return dl;
+}
+
 static int load(struct dvmi_fab_lib *lib)
 {
-	lib->dl = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
+	lib->dl = load_quietly();
 	if (!lib->dl)
 		return -ELIBACC;
 	int rc = find(lib, "fi_getinfo", &lib->getinfo);

@@ -205,9 +205,16 @@ static void a_launch_that_no_node_got_ends_too(void **state)
 	struct dvmd_jobctl *c = plain(2);
 
 	dvmd_jobctl_launch_failed(c, 1, 1, -DVM_EPEERLOST, "peer lost", 0);
-	assert_int_equal(look(c).state, PB__JOB_STATE__JOB_ENDING);
 	dvmd_jobctl_launch_failed(c, 1, 2, -DVM_EPEERLOST, "peer lost", 0);
 	assert_int_equal(look(c).state, PB__JOB_STATE__JOB_DONE);
+	dvmd_jobctl_destroy(c);
+	/* The other node is given a moment to say that it cannot start either, and no more. */
+	c = plain(2);
+	dvmd_jobctl_launch_failed(c, 1, 1, -ENOENT, "prog: no such file", 0);
+	assert_int_equal(look(c).changes, 0);
+	assert_true(dvmd_jobctl_next_deadline(c) < DVMI_SEC);
+	dvmd_jobctl_tick(c, dvmd_jobctl_next_deadline(c));
+	assert_int_equal(look(c).kills, 1);
 	dvmd_jobctl_destroy(c);
 }
 
