@@ -492,7 +492,7 @@ static bool is_known(const struct node *n)
 	return access(path, F_OK) == 0;
 }
 
-/* What was begun for a node that never came to be: else it would pass for one the next time. */
+/* What a node keeps: else one that is none any more, or never came to be, would pass for one. */
 static void forget(const struct node *n)
 {
 	static const char *const files[] = { "key", "life", "log", "log.lock" };
@@ -543,10 +543,10 @@ static int serve(struct node *n, struct args *a, dvm_error_t *err)
 	raise_descriptors();
 	rc = run(n, err);
 	/* A machine that was halted, or a node that never came to be, leaves nothing behind. */
-	if (rc < 0 && n->fresh)
+	if (n->d.halted || (rc < 0 && n->fresh)) {
 		forget(n);
-	if (n->d.halted || (rc < 0 && n->fresh))
 		dvmd_paths_release(&n->paths, take_fd(n->pid_fd), NULL);
+	}
 	dvmd_logring_destroy(n->d.ring);
 	return rc;
 }

@@ -193,18 +193,22 @@ static int up_here(struct cli *c, const struct choice *choice, uint64_t since)
 
 /* ---- with other hosts ---- */
 
-/* Founds the machine on a real interface: the one named, or the one towards PEER. */
+/*
+ * Founds the machine on a real interface: the one named, or the one towards PEER. Other hosts are
+ * to be in it, so it does not end when this one starts anew: it is found again then.
+ */
 static int found_on_network(struct cli *c, const struct choice *choice, const char *peer,
 			    uint64_t deadline)
 {
 	char address[CLI_ADDRESS_MAX], name[256] = "";
+	struct dvmd_paths_want want = { .machine = c->machine, .node = name };
 	struct dvmd_paths paths;
 	dvm_error_t err;
 
 	gethostname(name, sizeof name - 1);
 	name[strcspn(name, ".")] = '\0';
 	if (cli_net_own_address(choice->interface, peer, address, &err) < 0 ||
-	    cli_grow_paths(&paths, c->machine, name, &err) < 0)
+	    dvmd_paths_node(&paths, &want, &err) < 0)
 		return cli_fail(c, &err);
 	struct cli_start how = { .paths = &paths,
 				 .address = address,
