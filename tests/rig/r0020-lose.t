@@ -185,10 +185,27 @@ ok "... and all that was theirs" until_ok 10 no_litter host2,host3
 like "the main job runs on all four again" "$(on host3 dvm run -n 4 $examples/pagerank -k 2 /srv/edges)" \
 	"*1  *v0*2  *v1*ranks: 4, nodes: 4*good"
 
+# --- the host that founded it loses its current ----------------------------------------------
+
+start_job host2 host1 host2
+report $? "a job runs"
+ok "host1, which leads, loses its current" rig off host1
+ok "... all others know it soon" until_ok 12 all_see "host1=down host2=up host3=up host4=up" \
+	host2 host3 host4
+ok "the current comes back" rig on host1
+ok "... the machine is found again" on host1 dvm up -q --interface eth0
+ok "... whole" until_ok 20 all_see "$all_up" host1 host2 host3 host4
+end_job
+is "... the job has ended" $code 1
+ok "... and its ranks" until_ok 10 no_ranks host1 host2
+is "jobs run" "$(on host3 dvm run -n 4 sh -c 'echo $DVM_NODENAME' | sort | paste -sd' ')" \
+	"host1 host2 host3 host4"
+
 # --- the end ---------------------------------------------------------------------------------
 
 ok "the machine ends" on host3 dvm halt
 ok "... on all hosts" until_ok 10 nothing_runs 'dvm' host1 host2 host3 host4
+is "... and is not kept on any" "$(rig run all find /var/lib/dvm -name key)" ""
 ok "the kernels have nothing to complain about" kernels_are_calm
 
 done_testing
