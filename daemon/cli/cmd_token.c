@@ -50,9 +50,10 @@ static int print(const struct cli *c, const struct choice *choice, const Pb__Tok
 	puts(r->token);
 	if (!choice->quiet)
 		fprintf(stderr,
-			"On the host that is to join, give it to:\n  dvm -M %s join %s:%u "
+			"On the host that is to join, give it to:\n  dvm%s%s join %s:%u "
 			"--token-file -\n",
-			c->machine, r->address, r->port);
+			c->machine ? " -M " : "", c->machine ? c->machine : "", r->address,
+			r->port);
 	return 0;
 }
 

@@ -16,11 +16,6 @@ exec < /dev/null
 unset "${!DVM_CONF@}" DVM_MACHINE DVM_NODE DVM_RUN_DIR DVM_PORT DVM_INTERFACE DVM_LOG_LEVEL
 : "${DVM_BUILD:?the build directory}"
 
-isolated() # PATH: is not hidden by a /tmp of our own
-{
-	case $(realpath "$1") in /tmp/*) return 1 ;; esac
-}
-
 namespaces=(unshare --mount --pid --fork --kill-child --mount-proc)
 if [ -z "${DVM_MULTI_INSIDE-}" ] && "${namespaces[@]}" true 2> /dev/null; then
 	DVM_MULTI_INSIDE=1 exec "${namespaces[@]}" "$BASH" "$0" "$@"
@@ -29,8 +24,28 @@ fi
 exec 9< "$DVM_BUILD/config.h" && flock 9
 lib_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 lib_private= # /tmp and /dev/shm are our own
-if [ -n "${DVM_MULTI_INSIDE-}" ] && isolated "$DVM_BUILD" && isolated "$lib_dir" &&
-	mount -t tmpfs -o mode=1777 tmpfs /dev/shm && mount -t tmpfs -o mode=1777 tmpfs /tmp; then
+lib_kept=()  # what of the old /tmp can still be seen: the trees we are built and run from
+
+# A /tmp of our own. What the test needs of the one below it is bound to its old place.
+private_tmp()
+{
+	local dir name fd
+	declare -A held=()
+	for dir in "$DVM_BUILD" "$lib_dir"; do
+		dir=$(realpath "$dir")
+		case $dir in /tmp/*) name=${dir#/tmp/} name=${name%%/*} ;; *) continue ;; esac
+		[ -n "${held[$name]-}" ] || { exec {fd}< "/tmp/$name" && held[$name]=$fd; }
+	done
+	mount -t tmpfs -o mode=1777 tmpfs /tmp || return
+	for name in "${!held[@]}"; do
+		fd=${held[$name]}
+		mkdir "/tmp/$name" && mount --no-canonicalize --bind "/proc/$$/fd/$fd" "/tmp/$name" || return
+		exec {fd}<&-
+		lib_kept+=("/tmp/$name")
+	done
+}
+
+if [ -n "${DVM_MULTI_INSIDE-}" ] && mount -t tmpfs -o mode=1777 tmpfs /dev/shm && private_tmp; then
 	lib_private=1
 	unset TMPDIR
 fi
@@ -246,9 +261,10 @@ no_job_left()
 # Where nobody else writes, nothing but what is this test's.
 no_litter()
 {
-	local files
+	local files path ours=(! -path "$lib_temp")
 	[ -n "$lib_private" ] || return 0
-	files=$(find /dev/shm /tmp -mindepth 1 -maxdepth 1 ! -path "$lib_temp")
+	for path in "${lib_kept[@]}"; do ours+=(! -path "$path"); done
+	files=$(find /dev/shm /tmp -mindepth 1 -maxdepth 1 "${ours[@]}")
 	[ -z "$files" ] || { echo "$files"; return 1; }
 }
 
