@@ -187,6 +187,8 @@ static int open_transports(dvm_t *d, dvm_error_t *err)
 	if (rc < 0)
 		return dvmi_error_code(err, rc, "cannot prepare for messages");
 	d->world = (struct dvm_group){ .d = d, .rank = d->env.rank, .size = d->env.size };
+	/* Who left before we came is in the map, but no packet will tell of it. */
+	d->leaving = d->map.map != NULL;
 	return 0;
 }
 

@@ -30,15 +30,15 @@ lib_kept=()  # what of the old /tmp can still be seen: the trees we are built an
 private_tmp()
 {
 	local dir name fd
-	declare -A held=()
+	declare -A old=()
 	for dir in "$DVM_BUILD" "$lib_dir"; do
 		dir=$(realpath "$dir")
 		case $dir in /tmp/*) name=${dir#/tmp/} name=${name%%/*} ;; *) continue ;; esac
-		[ -n "${held[$name]-}" ] || { exec {fd}< "/tmp/$name" && held[$name]=$fd; }
+		[ -n "${old[$name]-}" ] || { exec {fd}< "/tmp/$name" && old[$name]=$fd; }
 	done
 	mount -t tmpfs -o mode=1777 tmpfs /tmp || return
-	for name in "${!held[@]}"; do
-		fd=${held[$name]}
+	for name in "${!old[@]}"; do
+		fd=${old[$name]}
 		mkdir "/tmp/$name" && mount --no-canonicalize --bind "/proc/$$/fd/$fd" "/tmp/$name" || return
 		exec {fd}<&-
 		lib_kept+=("/tmp/$name")
