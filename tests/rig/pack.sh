@@ -183,6 +183,21 @@ pack_tree_fresh() # BUILD FILE
 			-print -quit)" ]
 }
 
+# A tree that was configured for another prefix can be used as if it were at home in /usr/local.
+pack_at_home() # BUILD ROOT
+{
+	local root=$2 prefix dir
+	prefix=$(sed -n 's/^prefix = //p' "$1/Makefile")
+	[ -n "$prefix" ] && [ "$prefix" != /usr ] && [ "$prefix" != /usr/local ] || return 0
+	for dir in bin libexec; do
+		[ -d "$root$prefix/$dir" ] || continue
+		mkdir -p "$root/usr/local/$dir"
+		(cd "$root/usr/local/$dir" && for name in "$root$prefix/$dir"/*; do
+			ln -sfn "$prefix/$dir/${name##*/}" .
+		done)
+	done
+}
+
 # The built tree as `make install` lays it out, and the libraries it needs.
 pack_tree() # BUILD FILE LIST
 {
@@ -193,6 +208,7 @@ pack_tree() # BUILD FILE LIST
 		tail -n 20 "$2.log" >&2
 		return 1
 	}
+	pack_at_home "$1" "$root"
 	pack_merge_usr "$root"
 	pack_add_libraries "$root" "$3"
 	pack_archive "$root" "$2"
