@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 
 #include <dvm/dvm.h>
-#include <dvm/group.h>
+#include <dvm/coll.h>
 
 #include "examples/grid/frame.h"
 #include "examples/grid/plate.h"

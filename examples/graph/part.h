@@ -11,7 +11,7 @@
 #ifndef EXAMPLES_GRAPH_PART_H
 #define EXAMPLES_GRAPH_PART_H
 
-#include <dvm/group.h>
+#include <dvm/coll.h>
 
 #include "examples/graph/graph.h"
 

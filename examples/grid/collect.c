@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <dvm/group.h>
+#include <dvm/coll.h>
 
 #include "examples/grid/block.h"
 

@@ -12,7 +12,7 @@
 #include <pthread.h>
 
 #include "dvm/dvm.h"
-#include "dvm/group.h"
+#include "dvm/coll.h"
 #include "dvm/msg.h"
 #include "libdvm/base/log.h"
 #include "libdvm/src/ctl.h"

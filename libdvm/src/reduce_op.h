@@ -5,7 +5,7 @@
 
 #include <stddef.h>
 
-#include "dvm/group.h"
+#include "dvm/coll.h"
 
 /* out[i] = a[i] OP b[i] for N elements. OUT may be A or B. */
 typedef void dvmi_reduce_fn(void *out, const void *a, const void *b, size_t n);

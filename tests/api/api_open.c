@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include <dvm/dvm.h>
-#include <dvm/group.h>
+#include <dvm/coll.h>
 
 #include "tests/api/cm.h"
 

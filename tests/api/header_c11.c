@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The installed headers as strict C11, each usable without the others' help. */
 #include <dvm/msg.h>
-#include <dvm/group.h>
+#include <dvm/coll.h>
 #include <dvm/error.h>
 #include <dvm/dvm.h>
 

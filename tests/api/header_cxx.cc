@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The installed headers as C++, linked against the C library.
-#include <dvm/group.h>
+#include <dvm/coll.h>
 #include <dvm/msg.h>
 #include <dvm/dvm.h>
 #include <dvm/error.h>

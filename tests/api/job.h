@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include <dvm/dvm.h>
-#include <dvm/group.h>
+#include <dvm/coll.h>
 #include <dvm/msg.h>
 
 struct job {

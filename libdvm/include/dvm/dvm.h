@@ -3,8 +3,8 @@
  * dvm: open and close the library, and who and where this rank is.
  *
  * A rank is one process of a job. Under `dvm run` the shepherd of its node tells it its place; a
- * process started by hand is a job of one rank. Messages are in dvm/msg.h, collective operations
- * in dvm/group.h, error codes in dvm/error.h.
+ * process started by hand is a job of one rank. Messages are in dvm/msg.h, groups of ranks in
+ * dvm/group.h, collective operations in dvm/coll.h, error codes in dvm/error.h.
  *
  * Threads: a handle belongs to one thread at a time, unless it was opened with DVM_OPEN_THREADS;
  * then any thread may call, also while another one waits inside the library. Signal handlers may

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <dvm/group.h>
+#include <dvm/coll.h>
 
 #include "tests/api/cm.h"
 
