@@ -41,13 +41,17 @@ void dvmi_coll_isend(struct dvmi_coll *c, struct dvmi_op *op, const void *buf, s
 	if (nothing_to_do(c))
 		dvmi_p2p_nothing(op, DVMI_OP_SEND);
 	else
-		dvmi_p2p_send(&c->d->p2p, op, dest, c->ctx, c->tag, buf, len);
+		dvmi_p2p_send(&c->d->p2p, op, dvmi_rankmap_peer(&c->g->map, dest), c->ctx, c->tag, buf, len);
 }
 
 void dvmi_coll_irecv(struct dvmi_coll *c, struct dvmi_op *op, void *buf, size_t len,
 		     uint32_t source)
 {
-	struct dvmi_match_key key = { .ctx = c->ctx, .source = (int32_t)source, .tag = c->tag };
+	struct dvmi_match_key key = {
+		.ctx = c->ctx,
+		.source = (int32_t)dvmi_rankmap_peer(&c->g->map, source),
+		.tag = c->tag,
+	};
 
 	if (nothing_to_do(c))
 		dvmi_p2p_nothing(op, DVMI_OP_RECV);
@@ -78,7 +82,8 @@ void dvmi_coll_send(struct dvmi_coll *c, const void *buf, size_t len, uint32_t d
 
 	if (nothing_to_do(c))
 		return;
-	int rc = dvmi_p2p_send_now(&c->d->p2p, dest, c->ctx, c->tag, buf, len);
+	uint32_t peer = dvmi_rankmap_peer(&c->g->map, dest);
+	int rc = dvmi_p2p_send_now(&c->d->p2p, peer, c->ctx, c->tag, buf, len);
 	if (rc == 0)
 		return;
 	dvmi_coll_isend(c, &op, buf, len, dest);

@@ -187,6 +187,7 @@ static int open_transports(dvm_t *d, dvm_error_t *err)
 	if (rc < 0)
 		return dvmi_error_code(err, rc, "cannot prepare for messages");
 	d->world = (struct dvm_group){ .d = d, .rank = d->env.rank, .size = d->env.size };
+	dvmi_rankmap_init(&d->world.map, d->env.size);
 	/* Who left before we came is in the map, but no packet will tell of it. */
 	d->leaving = d->map.map != NULL;
 	return 0;
@@ -254,8 +255,11 @@ static bool all_sent(dvm_t *d)
 /* Requests that nobody waited for end here: their buffers are the caller's again. */
 static void abandon(dvm_t *d)
 {
-	for (struct dvm_req *r = d->reqs; r; r = r->next)
+	for (struct dvm_req *r = d->reqs; r; r = r->next) {
+		dvmi_task_destroy(r->task);
+		r->task = NULL;
 		dvmi_p2p_abandon(&d->p2p, &r->op);
+	}
 }
 
 static int send_rest(dvm_t *d)

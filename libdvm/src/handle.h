@@ -19,16 +19,20 @@
 #include "libdvm/src/env.h"
 #include "libdvm/src/jobmap.h"
 #include "libdvm/src/p2p.h"
+#include "libdvm/src/rankmap.h"
+#include "libdvm/src/task.h"
 
 struct dvm_group {
 	dvm_t *d;
 	uint32_t ctx; /* of messages; that of collectives is the next one */
 	uint32_t rank, size;
+	struct dvmi_rankmap map;
 	uint32_t coll_seq; /* collectives so far, part of their tags */
 };
 
 struct dvm_req {
 	struct dvmi_op op;
+	struct dvmi_task *task; /* ours; NULL: the request is op alone */
 	dvm_group_t *g;
 	struct dvm_req *prev, *next; /* all of a handle, so that closing frees them */
 };
@@ -64,6 +68,8 @@ struct dvm {
 	bool leaving;  /* some peer has left and is not drained yet */
 	uint32_t idle; /* tests in a row that found nothing */
 	uint32_t fab_skip;
+	struct dvmi_task *tasks;     /* under way */
+	struct dvmi_task *next_task; /* while they are gone through */
 	struct dvm_req *reqs, *spare;
 	uint32_t nspare;
 	struct dvmi_threads threads;

@@ -29,7 +29,7 @@ static int check_source(const dvm_group_t *g, int source, int tag)
 
 static struct dvmi_match_key key_of(const dvm_group_t *g, int source, int tag)
 {
-	int32_t rank = source < 0 ? DVMI_MATCH_ANY : (int32_t)dvmi_group_to_job(g, source);
+	int32_t rank = source < 0 ? DVMI_MATCH_ANY : (int32_t)dvmi_group_peer(g, source);
 
 	return (struct dvmi_match_key){ .ctx = g->ctx, .source = rank, .tag = tag };
 }
@@ -55,7 +55,7 @@ int dvm_send(dvm_group_t *g, const void *buf, size_t len, int dest, int tag)
 	if (rc < 0 || dest == DVM_NOBODY)
 		return rc;
 	dvm_t *d = g->d;
-	uint32_t rank = dvmi_group_to_job(g, dest);
+	uint32_t rank = dvmi_group_peer(g, dest);
 	dvmi_enter(d);
 	rc = dvmi_p2p_send_now(&d->p2p, rank, g->ctx, tag, buf, len);
 	if (__builtin_expect(rc == -EAGAIN, 0))
@@ -81,7 +81,7 @@ int dvm_recv(dvm_group_t *g, void *buf, size_t len, int source, int tag, dvm_sta
 	dvmi_p2p_recv(&d->p2p, &op, &key, buf, len);
 	rc = dvmi_wait_op(d, &op);
 	dvmi_leave(d);
-	dvmi_status_set(status, &op);
+	dvmi_status_set(status, g, &op);
 	return rc;
 }
 
@@ -97,7 +97,7 @@ int dvm_isend(dvm_group_t *g, const void *buf, size_t len, int dest, int tag, dv
 	if (r && dest == DVM_NOBODY)
 		dvmi_p2p_nothing(&r->op, DVMI_OP_SEND);
 	else if (r)
-		dvmi_p2p_send(&d->p2p, &r->op, dvmi_group_to_job(g, dest), g->ctx, tag, buf, len);
+		dvmi_p2p_send(&d->p2p, &r->op, dvmi_group_peer(g, dest), g->ctx, tag, buf, len);
 	dvmi_leave(d);
 	if (!r)
 		return -ENOMEM;
@@ -135,7 +135,7 @@ static int look(dvm_group_t *g, const struct dvmi_match_key *key, dvm_status_t *
 
 	if (rc <= 0)
 		return rc;
-	st.source = (int32_t)source;
+	st.source = (int32_t)dvmi_rankmap_rank(&g->map, source);
 	st.error = st.reserved = 0;
 	if (status)
 		*status = st;
@@ -213,10 +213,10 @@ int dvm_sendrecv(dvm_group_t *g, const void *sbuf, size_t slen, int dest, int st
 	if (source != DVM_NOBODY)
 		dvmi_p2p_recv(&d->p2p, &recv, &key, rbuf, rlen);
 	if (dest != DVM_NOBODY)
-		dvmi_p2p_send(&d->p2p, &send, dvmi_group_to_job(g, dest), g->ctx, stag, sbuf, slen);
+		dvmi_p2p_send(&d->p2p, &send, dvmi_group_peer(g, dest), g->ctx, stag, sbuf, slen);
 	int sent = dvmi_wait_op(d, &send);
 	rc = dvmi_wait_op(d, &recv);
 	dvmi_leave(d);
-	dvmi_status_set(status, &recv);
+	dvmi_status_set(status, g, &recv);
 	return rc < 0 ? rc : sent;
 }

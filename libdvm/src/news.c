@@ -128,6 +128,8 @@ int dvmi_progress(dvm_t *d)
 		n += d->fab->ops->progress(d->fab);
 	if (__builtin_expect(d->leaving, 0))
 		look_at_states(d);
+	if (d->tasks)
+		n += dvmi_tasks_advance(d);
 	if (d->p2p.busy)
 		n += dvmi_p2p_flush(&d->p2p);
 	return n;

@@ -22,6 +22,7 @@ struct dvm_req *dvmi_req_get(dvm_group_t *g)
 			return NULL;
 	}
 	r->g = g;
+	r->task = NULL;
 	r->prev = NULL;
 	r->next = d->reqs;
 	if (d->reqs)
@@ -55,14 +56,25 @@ void dvmi_status_empty(dvm_status_t *st, int error)
 		*st = (dvm_status_t){ .source = -1, .tag = -1, .error = error };
 }
 
-void dvmi_status_set(dvm_status_t *st, const struct dvmi_op *op)
+struct dvm_req *dvmi_req_of_task(dvm_group_t *g, struct dvmi_task *t)
+{
+	struct dvm_req *r = dvmi_req_get(g);
+
+	if (!r)
+		return NULL;
+	dvmi_p2p_nothing(&r->op, DVMI_OP_SEND);
+	r->task = t;
+	return r;
+}
+
+void dvmi_status_set(dvm_status_t *st, const dvm_group_t *g, const struct dvmi_op *op)
 {
 	if (!st)
 		return;
 	dvmi_status_empty(st, op->code);
 	if (op->kind != DVMI_OP_RECV || op->tag < 0)
 		return;
-	st->source = (int32_t)op->peer;
+	st->source = (int32_t)dvmi_rankmap_rank(&g->map, op->peer);
 	st->tag = op->tag;
 	st->len = op->total;
 }
@@ -70,10 +82,15 @@ void dvmi_status_set(dvm_status_t *st, const struct dvmi_op *op)
 /* Ends a request that is done and returns its code. */
 static int end(dvm_req_t **req, dvm_status_t *st)
 {
-	int code = (*req)->op.code;
+	struct dvm_req *r = *req;
+	int code = r->task ? r->task->code : r->op.code;
 
-	dvmi_status_set(st, &(*req)->op);
-	dvmi_req_put(*req);
+	if (r->task)
+		dvmi_status_empty(st, code);
+	else
+		dvmi_status_set(st, r->g, &r->op);
+	dvmi_task_destroy(r->task);
+	dvmi_req_put(r);
 	*req = NULL;
 	return code;
 }
@@ -88,7 +105,10 @@ int dvm_wait(dvm_req_t **req, dvm_status_t *status)
 	}
 	dvm_t *d = (*req)->g->d;
 	dvmi_enter(d);
-	dvmi_wait_op(d, &(*req)->op);
+	if ((*req)->task)
+		dvmi_wait_task((*req)->task);
+	else
+		dvmi_wait_op(d, &(*req)->op);
 	int rc = end(req, status);
 	dvmi_leave(d);
 	return rc;
@@ -105,9 +125,9 @@ int dvm_test(dvm_req_t **req, dvm_status_t *status)
 	dvm_t *d = (*req)->g->d;
 	int rc = 0;
 	dvmi_enter(d);
-	if (!dvmi_op_done(&(*req)->op))
+	if (!dvmi_req_done(*req))
 		dvmi_poll(d);
-	if (dvmi_op_done(&(*req)->op)) {
+	if (dvmi_req_done(*req)) {
 		rc = end(req, status);
 		rc = rc < 0 ? rc : 1;
 	}
@@ -136,7 +156,7 @@ static ssize_t find_done(dvm_req_t **reqs, size_t n)
 	ssize_t found = ALL_NULL;
 
 	for (size_t i = 0; i < n; i++) {
-		if (reqs[i] && dvmi_op_done(&reqs[i]->op))
+		if (reqs[i] && dvmi_req_done(reqs[i]))
 			return (ssize_t)i;
 		if (reqs[i])
 			found = NONE_DONE;
@@ -148,7 +168,7 @@ static ssize_t find_done(dvm_req_t **reqs, size_t n)
 static void give_up_hopeless(dvm_t *d, dvm_req_t **reqs, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		if (reqs[i] && !dvmi_p2p_is_hopeless(&d->p2p, &reqs[i]->op))
+		if (reqs[i] && (reqs[i]->task || !dvmi_p2p_is_hopeless(&d->p2p, &reqs[i]->op)))
 			return;
 	for (size_t i = 0; i < n; i++)
 		if (reqs[i])
@@ -184,7 +204,7 @@ int dvm_waitany(dvm_req_t **reqs, size_t n, size_t *index, dvm_status_t *status)
 
 int dvm_cancel(dvm_req_t *req)
 {
-	if (!req || req->op.kind != DVMI_OP_RECV)
+	if (!req || req->task || req->op.kind != DVMI_OP_RECV)
 		return -EINVAL;
 	dvm_t *d = req->g->d;
 	dvmi_enter(d);

@@ -9,15 +9,23 @@
 struct dvm_req *dvmi_req_get(dvm_group_t *g);
 void dvmi_req_put(struct dvm_req *r);
 
-/* The status of a finished operation; ST may be NULL. */
-void dvmi_status_set(dvm_status_t *st, const struct dvmi_op *op);
+/* A request that is done when T, which it then owns, is. NULL without memory. */
+struct dvm_req *dvmi_req_of_task(dvm_group_t *g, struct dvmi_task *t);
+
+static inline bool dvmi_req_done(const struct dvm_req *r)
+{
+	return r->task ? r->task->done : dvmi_op_done(&r->op);
+}
+
+/* The status of a finished operation of G; ST may be NULL. */
+void dvmi_status_set(dvm_status_t *st, const dvm_group_t *g, const struct dvmi_op *op);
 /* That of nothing: no message moved. */
 void dvmi_status_empty(dvm_status_t *st, int error);
 
-/* Ranks of a group and of the job; the same while the only group is the world. */
-static inline uint32_t dvmi_group_to_job(const dvm_group_t *g, int rank)
+/* The peer behind RANK of G, which must be in range. */
+static inline uint32_t dvmi_group_peer(const dvm_group_t *g, int rank)
 {
-	return (uint32_t)rank;
+	return dvmi_rankmap_peer(&g->map, (uint32_t)rank);
 }
 
 #endif
