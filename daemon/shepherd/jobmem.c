@@ -42,7 +42,8 @@ static int make_map(struct shep_jobmem *m, const Pb__Launch *launch, size_t self
 	cleanup_fd int fd = memfd_create("dvm-jobmap", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
 	m->bytes = shep_jobmap_bytes(launch->placement->ranks,
-				     (uint32_t)launch->placement->nodes[self]->n_ranks);
+				     (uint32_t)launch->placement->nodes[self]->n_ranks,
+				     (uint32_t)launch->placement->n_nodes);
 	if (fd < 0 || ftruncate(fd, (off_t)m->bytes) < 0)
 		return -errno;
 	void *p = mmap(NULL, m->bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include "daemon/shepherd/jobmap.h"
 #include "daemon/shepherd/server.h"
 #include "dvm/error.h"
+#include "libdvm/base/cleanup.h"
 
 enum {
 	BACKLOG = 512,
@@ -26,6 +28,7 @@ struct packet {
 	struct packet *next;
 	uint16_t type;
 	uint32_t len;
+	int fd; /* goes with it, or -1 */
 	uint8_t data[];
 };
 
@@ -61,6 +64,13 @@ static void maybe_free(struct shep_server *s)
 	free(s);
 }
 
+static void free_packet(struct packet *p)
+{
+	if (p->fd >= 0)
+		close(p->fd);
+	free(p);
+}
+
 static void on_conn_closed(uv_handle_t *h)
 {
 	struct conn *c = h->data;
@@ -68,7 +78,7 @@ static void on_conn_closed(uv_handle_t *h)
 	struct packet *p, *next;
 
 	LL_FOREACH_SAFE(c->queue, p, next)
-		free(p);
+		free_packet(p);
 	close(c->fd);
 	DL_DELETE(s->conns, c);
 	s->n--;
@@ -115,7 +125,9 @@ static int send_packet(struct conn *c, const struct packet *p)
 {
 	const int fds[] = { c->s->c.mem->map_fd, c->s->c.mem->rings_fd };
 
-	return send_now(c->fd, p->data, p->len, fds, p->type == DVMI_RANK_WELCOME ? 2 : 0);
+	if (p->type == DVMI_RANK_WELCOME)
+		return send_now(c->fd, p->data, p->len, fds, 2);
+	return send_now(c->fd, p->data, p->len, &p->fd, p->fd >= 0 ? 1 : 0);
 }
 
 static void on_conn(uv_poll_t *h, int status, int events);
@@ -145,7 +157,7 @@ static void drain(struct conn *c)
 		sent = true;
 		LL_DELETE(c->queue, p);
 		c->queued--;
-		free(p);
+		free_packet(p);
 	}
 	/* After the packet is in the socket: who sees the bell finds it there. */
 	if (sent && c->local != NOBODY)
@@ -164,30 +176,49 @@ static bool is_queued(const struct conn *c, uint16_t type)
 	return false;
 }
 
-static int enqueue(struct conn *c, uint16_t type, const void *body, size_t len)
+static struct packet *make_packet(uint16_t type, const void *body, size_t len)
 {
 	struct dvmi_rank_hdr hdr = { .version = DVMI_RANK_VERSION,
 				     .type = type,
 				     .len = (uint32_t)len };
-	size_t size = sizeof hdr + len;
+	struct packet *p = calloc(1, sizeof *p + sizeof hdr + len);
 
-	if (size > DVMI_RANK_PACKET_MAX)
-		return -EMSGSIZE;
-	if (len == 0 && is_queued(c, type))
-		return 0;
-	struct packet *p = calloc(1, sizeof *p + size);
 	if (!p)
-		return -ENOMEM;
+		return NULL;
 	p->type = type;
-	p->len = (uint32_t)size;
+	p->len = (uint32_t)(sizeof hdr + len);
+	p->fd = -1;
 	memcpy(p->data, &hdr, sizeof hdr);
 	if (len)
 		memcpy(p->data + sizeof hdr, body, len);
+	return p;
+}
+
+/* FD, if it is one, is copied. */
+static int enqueue_fd(struct conn *c, uint16_t type, const void *body, size_t len, int fd)
+{
+	if (len > DVMI_RANK_PACKET_MAX - sizeof(struct dvmi_rank_hdr))
+		return -EMSGSIZE;
+	if (len == 0 && is_queued(c, type))
+		return 0;
+	struct packet *p = make_packet(type, body, len);
+	if (!p)
+		return -ENOMEM;
+	if (fd >= 0 && (p->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0)) < 0) {
+		int rc = -errno;
+		free(p);
+		return rc;
+	}
 	LL_APPEND(c->queue, p);
 	c->queued++;
 	drain(c);
 	watch(c);
 	return 0;
+}
+
+static int enqueue(struct conn *c, uint16_t type, const void *body, size_t len)
+{
+	return enqueue_fd(c, type, body, len, -1);
 }
 
 static void refuse(struct conn *c, const char *why)
@@ -212,13 +243,20 @@ static uint32_t local_of(const struct shep_server *s, uint32_t rank)
 	return ((const uint32_t *)(base + map->local_rank_off))[rank];
 }
 
+/* Of the process that connected; 0 where the kernel does not tell. */
+static uint32_t pid_at(int fd)
+{
+	struct ucred cred;
+	socklen_t len = sizeof cred;
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) == 0 ? (uint32_t)cred.pid : 0;
+}
+
 static void on_hello(struct conn *c, const uint8_t *body, size_t len)
 {
 	struct shep_server *s = c->s;
 	struct dvmi_rank_hello hello;
-	struct dvmi_rank_welcome welcome = { .map_bytes = s->c.mem->bytes,
-					     .job = s->c.job,
-					     .key = s->c.key };
+	struct dvmi_rank_welcome welcome = s->c.welcome;
 
 	if (len != sizeof hello) {
 		refuse(c, "malformed hello");
@@ -235,9 +273,10 @@ static void on_hello(struct conn *c, const uint8_t *body, size_t len)
 	else {
 		c->local = local;
 		s->by_local[local] = c;
+		welcome.map_bytes = s->c.mem->bytes;
 		enqueue(c, DVMI_RANK_WELCOME, &welcome, sizeof welcome);
 		if (!c->closing)
-			s->c.ops->hello(local, s->c.arg);
+			s->c.ops->hello(local, pid_at(c->fd), s->c.arg);
 	}
 }
 
@@ -248,7 +287,7 @@ static int on_lookup(struct conn *c, const uint8_t *body, size_t len)
 	if (len != sizeof peer)
 		return -DVM_EPROTO;
 	memcpy(&peer, body, sizeof peer);
-	c->s->c.ops->lookup(c->local, peer.rank, c->s->c.arg);
+	c->s->c.ops->lookup(c->local, peer.job, peer.rank, c->s->c.arg);
 	return 0;
 }
 
@@ -271,7 +310,15 @@ static int on_abort(struct conn *c, const uint8_t *body, size_t len)
 	return 0;
 }
 
-static int on_greeted(struct conn *c, uint16_t type, const uint8_t *body, size_t len)
+static int on_question(struct conn *c, uint16_t type, const uint8_t *body, size_t len, int fd)
+{
+	if (len < sizeof(struct dvmi_rank_ask))
+		return -DVM_EPROTO;
+	c->s->c.ops->ask(c->local, type, body, len, fd, c->s->c.arg);
+	return 0;
+}
+
+static int on_greeted(struct conn *c, uint16_t type, const uint8_t *body, size_t len, int fd)
 {
 	const struct shep_server *s = c->s;
 
@@ -290,12 +337,14 @@ static int on_greeted(struct conn *c, uint16_t type, const uint8_t *body, size_t
 		return 0;
 	case DVMI_RANK_ABORT:
 		return on_abort(c, body, len);
+	case DVMI_RANK_LINK ... DVMI_RANK_HOST_DROP:
+		return on_question(c, type, body, len, fd);
 	default:
 		return -DVM_EPROTO;
 	}
 }
 
-static void on_packet(struct conn *c, const uint8_t *p, size_t n)
+static void on_packet(struct conn *c, const uint8_t *p, size_t n, int fd)
 {
 	struct dvmi_rank_hdr hdr;
 
@@ -309,12 +358,50 @@ static void on_packet(struct conn *c, const uint8_t *p, size_t n)
 	else if (hdr.len != n - sizeof hdr)
 		refuse(c, "malformed packet");
 	else if (c->local != NOBODY) {
-		if (on_greeted(c, hdr.type, p + sizeof hdr, hdr.len) < 0)
+		if (on_greeted(c, hdr.type, p + sizeof hdr, hdr.len, fd) < 0)
 			refuse(c, "malformed packet");
 	} else if (hdr.type == DVMI_RANK_HELLO)
 		on_hello(c, p + sizeof hdr, hdr.len);
 	else
 		refuse(c, "hello expected");
+}
+
+/* The first descriptor that came with a packet, or -1; a rank has no reason to pass more. */
+static int take_fd_of(struct msghdr *m)
+{
+	int first = -1;
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		for (size_t i = 0; i < n; i++) {
+			int fd;
+			memcpy(&fd, CMSG_DATA(c) + i * sizeof fd, sizeof fd);
+			if (first < 0)
+				first = fd;
+			else
+				close(fd);
+		}
+	}
+	return first;
+}
+
+static ssize_t read_packet(int sock, void *buf, size_t size, int *fd)
+{
+	union {
+		char buf[CMSG_SPACE(4 * sizeof(int))];
+		struct cmsghdr align;
+	} control;
+	struct iovec iov = { buf, size };
+	struct msghdr m = { .msg_iov = &iov,
+			    .msg_iovlen = 1,
+			    .msg_control = control.buf,
+			    .msg_controllen = sizeof control.buf };
+	ssize_t n = recvmsg(sock, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+
+	*fd = n < 0 ? -1 : take_fd_of(&m);
+	return n;
 }
 
 /* A batch of packets; true if there may be more. */
@@ -323,7 +410,8 @@ static bool receive(struct conn *c)
 	_Alignas(8) uint8_t buf[DVMI_RANK_PACKET_MAX + 1];
 
 	for (int i = 0; i < READ_BATCH && !c->closing && c->queued < QUEUE_MAX; i++) {
-		ssize_t n = recv(c->fd, buf, sizeof buf, MSG_DONTWAIT);
+		cleanup_fd int fd = -1;
+		ssize_t n = read_packet(c->fd, buf, sizeof buf, &fd);
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			return false;
 		if (n <= 0) {
@@ -331,7 +419,7 @@ static bool receive(struct conn *c)
 			return false;
 		}
 		/* One byte more than allowed tells a packet that was cut. */
-		on_packet(c, buf, (size_t)n);
+		on_packet(c, buf, (size_t)n, fd);
 	}
 	return !c->closing && c->queued < QUEUE_MAX;
 }
@@ -464,6 +552,21 @@ int shep_server_send(struct shep_server *s, uint32_t local, uint16_t type, const
 	struct conn *c = local < s->c.mem->map->local_size ? s->by_local[local] : NULL;
 
 	return c ? enqueue(c, type, body, len) : -ENOTCONN;
+}
+
+int shep_server_send_fd(struct shep_server *s, uint32_t local, uint16_t type, const void *body,
+			size_t len, int fd)
+{
+	struct conn *c = local < s->c.mem->map->local_size ? s->by_local[local] : NULL;
+
+	return c ? enqueue_fd(c, type, body, len, fd) : -ENOTCONN;
+}
+
+unsigned shep_server_queued(const struct shep_server *s, uint32_t local)
+{
+	const struct conn *c = local < s->c.mem->map->local_size ? s->by_local[local] : NULL;
+
+	return c ? c->queued : 0;
 }
 
 void shep_server_drain(struct shep_server *s, uint32_t local)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What ranks say to us and through us to other nodes: addresses, goodbyes, aborts, deaths. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -131,11 +132,12 @@ void shep_wire_ranks_lost(struct shep *s, const Pb__RanksState *lost)
 
 /* ---- ranks ---- */
 
-static void on_hello(uint32_t local, void *arg)
+static void on_hello(uint32_t local, uint32_t pid, void *arg)
 {
 	struct shep *s = arg;
 
 	s->ranks.r[local].connected = true;
+	shep_jobmap_set_pid(s->mem.map, rank_of(s, local), pid);
 	report_late(s);
 	if (shep_peers_is_wanted(s->peers, rank_of(s, local)))
 		shep_server_send(s->server, local, DVMI_RANK_WANTED, NULL, 0);
@@ -148,10 +150,12 @@ static void on_publish(uint32_t local, const uint8_t *addr, size_t len, void *ar
 	shep_peers_publish(s->peers, rank_of(s, local), addr, len);
 }
 
-static void on_lookup(uint32_t local, uint32_t rank, void *arg)
+static void on_lookup(uint32_t local, uint64_t job, uint32_t rank, void *arg)
 {
 	struct shep *s = arg;
 
+	if (job)
+		return;
 	shep_peers_lookup(s->peers, local, rank);
 	if (!s->ask_again)
 		s->ask_again = dvmi_clock_mono() + ASK_AGAIN;
@@ -188,12 +192,24 @@ static void on_lost(uint32_t local, void *arg)
 	mark(s, rank_of(s, local), DVMI_RANK_GONE);
 }
 
+static void on_ask(uint32_t local, uint16_t type, const uint8_t *body, size_t len, int fd, void *arg)
+{
+	struct shep *s = arg;
+	struct dvmi_rank_ask ask;
+	struct dvmi_rank_answer answer = { .code = -ENOTSUP };
+
+	memcpy(&ask, body, sizeof ask);
+	answer.id = ask.id;
+	shep_server_send(s->server, local, DVMI_RANK_ANSWER, &answer, sizeof answer);
+}
+
 const struct shep_server_ops shep_wire_server_ops = {
 	.hello = on_hello,
 	.publish = on_publish,
 	.lookup = on_lookup,
 	.goodbye = on_goodbye,
 	.abort = on_abort,
+	.ask = on_ask,
 	.lost = on_lost,
 };
 

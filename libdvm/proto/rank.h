@@ -21,6 +21,17 @@
  * from local_size, so that each may do it again; the shepherd never looks into it. Ranks put
  * sockets named bell-<local rank> beside the shepherd's to wake one another; the directory goes
  * with the job.
+ *
+ * Questions (doc/design/0010-dynamic.md): a packet whose body begins with struct dvmi_rank_ask gets
+ * exactly one ANSWER with the same number, -ETIMEDOUT at the latest when the time it names is
+ * over. -EAGAIN: DVMI_RANK_ASKS_MAX questions of this rank wait already. -DVM_ENOQUORUM: the
+ * machine's leader does not answer. Of an error, the bytes of the answer are a text for people.
+ * Answers come in any order. A rank that has no shepherd left gets none.
+ *
+ * Other jobs: a rank LINKs a job of the same user by its id and gets that job's map, which its own
+ * shepherd keeps true from then on; every change is told by CHANGED, as for the own map. Ranks of
+ * a linked job are looked up like those of the own. A link is one-sided: the other side LINKs, too,
+ * when it wants to know and to send. The jobs of a spawn know each other's ids: see WELCOME.
  */
 #ifndef DVMI_PROTO_RANK_H
 #define DVMI_PROTO_RANK_H
@@ -32,8 +43,13 @@
 #define DVMI_RANK_ADDR_MAX 256
 #define DVMI_RANK_TEXT_MAX 256
 #define DVMI_RANK_PACKET_MAX 1024
+#define DVMI_RANK_ASKS_MAX 64		 /* questions of one rank that wait for their answers */
+#define DVMI_RANK_SERVICE_MAX 127	 /* bytes of a service's name, which are 1 or more, none of them 0 */
+#define DVMI_RANK_VALUE_MAX 256		 /* bytes a service is published with */
+#define DVMI_RANK_SPAWN_MAX (1u << 20)	 /* bytes of a spawn */
+#define DVMI_RANK_NOBODY UINT32_MAX	 /* in place of a node index: none */
 
-/* Environment of a rank; all decimal but the last three. */
+/* Environment of a rank; decimal but for names and paths. */
 #define DVMI_ENV_JOBID	    "DVM_JOBID"
 #define DVMI_ENV_RANK	    "DVM_RANK"
 #define DVMI_ENV_SIZE	    "DVM_SIZE"
@@ -44,6 +60,8 @@
 #define DVMI_ENV_NODENAME   "DVM_NODENAME"
 #define DVMI_ENV_SHEPHERD   "DVM_SHEPHERD" /* path of the socket; its directory is the job's own */
 #define DVMI_ENV_MACHINE    "DVM_MACHINE"  /* name of the machine, for the command line inside a job */
+#define DVMI_ENV_PARENT_JOB "DVM_PARENT_JOB" /* of a spawned job only: id of who spawned it, */
+#define DVMI_ENV_PARENT_RANK "DVM_PARENT_RANK" /* and which rank of that */
 
 enum dvmi_rank_type {
 	DVMI_RANK_HELLO = 1,   /* rank: struct dvmi_rank_hello */
@@ -56,7 +74,41 @@ enum dvmi_rank_type {
 				* (-DVM_EPEERLOST, -DVM_ECLOSED: it will never publish) */
 	DVMI_RANK_GOODBYE = 8, /* rank: no body; dvm_close() was reached, exit will follow */
 	DVMI_RANK_ABORT = 9,   /* rank: struct dvmi_rank_peer {code = exit code} and a text */
-	DVMI_RANK_CHANGED = 10,/* shepherd: no body; some state in the job map has changed */
+	DVMI_RANK_CHANGED = 10,/* shepherd: no body; some state in the job map, or in that of a
+				* linked job, has changed */
+	DVMI_RANK_ANSWER = 11, /* shepherd: struct dvmi_rank_answer and bytes, up to the end of the
+				* packet; a descriptor where the question says so and code is 0 */
+
+	/* Questions of a rank. In brackets what the answer holds beside its code. */
+	DVMI_RANK_LINK = 12,   /* struct dvmi_rank_link {job} → [job, bytes: struct dvmi_rank_linked,
+				* descriptor: its map]. -ENOENT: no such job; -ESRCH: it is over;
+				* -EPERM: another user's; -EINVAL: the own job. Again for a linked
+				* job: the same map once more */
+	DVMI_RANK_UNLINK = 13, /* struct dvmi_rank_link {job} → []: nothing is told of that job any
+				* more; its map stays where it is mapped */
+	DVMI_RANK_SPAWN = 14,  /* struct dvmi_rank_spawn, and a descriptor: a memfd with the strings,
+				* sealed against writing and shrinking → [job]. Answered when all
+				* ranks of the child run, or with why they do not; the child is
+				* linked to this rank then */
+	DVMI_RANK_CANCEL = 15, /* struct dvmi_rank_link {job} → []: a job of this user is to end.
+				* -ENOENT, -ESRCH, -EPERM as LINK; may be the own job */
+	DVMI_RANK_NAME_PUT = 16, /* struct dvmi_rank_name: publishes value under service until this job
+				* ends → []. Machine-wide, for this user. -EEXIST: it is taken */
+	DVMI_RANK_NAME_GET = 17, /* struct dvmi_rank_name without value → [job and rank that published
+				* it, bytes: the value]. Waits until somebody publishes it or the
+				* time is over (-ETIMEDOUT); with timeout_ms 0: -ENOENT at once */
+	DVMI_RANK_NAME_DROP = 18, /* struct dvmi_rank_name without value → []. -ENOENT: this job has
+				* not published it */
+	DVMI_RANK_WATCH = 19,  /* struct dvmi_rank_watch → []: what this rank wants to be told of by
+				* EVENT, instead of what it was told of until now */
+	DVMI_RANK_HOSTS = 20,  /* struct dvmi_rank_ask → [count, descriptor: a memfd of that many struct
+				* dvmi_rank_host, by name] */
+	DVMI_RANK_HOST_ADD = 21, /* struct dvmi_rank_ask, then a host list as `dvm add` takes it; empty:
+				* one more node on this host → []. As that user: -EPERM */
+	DVMI_RANK_HOST_DROP = 22, /* struct dvmi_rank_ask, then a node's name, as `dvm remove` takes it →
+				* [] */
+
+	DVMI_RANK_EVENT = 23,  /* shepherd: struct dvmi_rank_event and a text */
 };
 
 struct dvmi_rank_hdr {
@@ -74,18 +126,133 @@ struct dvmi_rank_welcome {
 	uint64_t map_bytes;
 	uint64_t job;
 	uint64_t key; /* random, per job: in each data-plane packet */
+	uint64_t parent_job;  /* that has spawned this one; 0: none */
+	uint32_t parent_rank; /* which rank of it */
+	uint32_t node_id;     /* of this node, as in node_id_of of every job's map */
 };
 
 struct dvmi_rank_peer {
+	uint64_t job; /* a linked job; 0: the own one, whose id is not used here */
 	uint32_t rank;
 	int32_t code;
 	uint8_t bytes[]; /* the rest of the packet */
 };
 
+/* Head of every question. */
+struct dvmi_rank_ask {
+	uint32_t id;	     /* of the answer; chosen by the rank, not of a question that waits */
+	uint32_t timeout_ms; /* 0: what the question takes as a rule, 60 s at most */
+};
+
+struct dvmi_rank_answer {
+	uint32_t id;
+	int32_t code; /* 0 or -E… */
+	uint64_t job;
+	uint32_t rank;
+	uint32_t count;
+	uint8_t bytes[]; /* the rest of the packet */
+};
+
+/* LINK, UNLINK, CANCEL. */
+struct dvmi_rank_link {
+	struct dvmi_rank_ask ask;
+	uint64_t job;
+};
+
+struct dvmi_rank_linked {
+	uint64_t map_bytes;
+	uint64_t key; /* of that job's data plane: what its ranks expect in a packet */
+	uint64_t parent_job;
+	uint32_t parent_rank;
+	uint32_t size;
+};
+
+/* NAME_PUT, NAME_GET, NAME_DROP: two strings of bytes behind one another. */
+struct dvmi_rank_name {
+	struct dvmi_rank_ask ask;
+	uint32_t service_len; /* 1 … DVMI_RANK_SERVICE_MAX */
+	uint32_t value_len;   /* 0 … DVMI_RANK_VALUE_MAX */
+	uint8_t bytes[];
+};
+
+enum dvmi_rank_spawn_flag {
+	DVMI_SPAWN_DETACHED = 1 << 0,	   /* outlives its parent; its output is kept for `dvm logs` */
+	DVMI_SPAWN_OVERSUBSCRIBE = 1 << 1, /* more ranks than slots */
+	DVMI_SPAWN_KEEP_GOING = 1 << 2,	   /* a rank that fails does not end the child */
+};
+
+/*
+ * The memfd holds, each ended by a 0 byte: n_argv arguments; n_env entries NAME=value, which are
+ * added to the environment of the parent job or replace what is there; the working directory, an
+ * absolute path; the hosts as `dvm run -H` takes them, "" for any; the placement as --map-by takes
+ * it, "" for none; the name, "" for the program's.
+ */
+struct dvmi_rank_spawn {
+	struct dvmi_rank_ask ask;
+	uint32_t bytes; /* of the memfd, 1 … DVMI_RANK_SPAWN_MAX */
+	uint32_t n_argv, n_env;
+	uint32_t ranks; /* 0: one a slot */
+	uint32_t nodes; /* 0: as needed */
+	uint32_t flags;
+};
+
+/* Kinds of events, and bits (1 << kind) of a watch's mask. */
+enum dvmi_rank_event_kind {
+	DVMI_EVENT_RANK_EXIT = 0,   /* job and rank: it has ended with `status`. Of this job and of
+				     * those linked by this rank */
+	DVMI_EVENT_JOB_ENDED = 1,   /* job, one this rank's job has spawned or it has linked, is
+				     * over with exit code `status`; text: why */
+	DVMI_EVENT_HOST_JOINED = 2, /* node (id), text: its name. New, or back */
+	DVMI_EVENT_HOST_LOST = 3,   /* it has died or cannot be reached */
+	DVMI_EVENT_HOST_LEFT = 4,   /* it is no member of the machine any more */
+	DVMI_EVENT_MISSED = 5,	    /* this rank did not read: events were dropped here. Always sent */
+	DVMI_EVENT_KINDS
+};
+
+struct dvmi_rank_watch {
+	struct dvmi_rank_ask ask;
+	uint32_t mask; /* unknown bits: -EINVAL */
+	uint32_t unused; /* 0 */
+};
+
+struct dvmi_rank_event {
+	uint32_t kind;
+	uint32_t rank;
+	uint64_t job;
+	uint32_t node;	  /* id; of a rank: where it was */
+	int32_t status;	  /* exit code; of a rank that a signal ended 128 + signal; -1: not known,
+			   * its node was lost */
+	uint32_t signal;  /* that ended it, or 0 */
+	uint32_t unused;
+	char text[];	  /* the rest of the packet, at most DVMI_RANK_TEXT_MAX, no 0 byte */
+};
+
+enum dvmi_rank_host_state {
+	DVMI_HOST_UP = 0,
+	DVMI_HOST_SUSPECT = 1, /* does not answer just now */
+	DVMI_HOST_DOWN = 2,
+};
+
+struct dvmi_rank_host {
+	uint32_t id;
+	uint32_t state; /* enum dvmi_rank_host_state */
+	uint32_t cores, slots, slots_used;
+	uint32_t load_100;	      /* load average of the last minute, times 100 */
+	uint64_t mem_total, mem_free; /* bytes */
+	char name[64];
+	char host[64]; /* of the kernel: nodes with the same one share a host */
+};
+
 /*
  * The job map: one memfd per job and node, written by the shepherd alone, mapped read-only by its
- * ranks. The three arrays start at the offsets named in the header, each of `size` elements
- * (doorbell: of local_size).
+ * ranks. The arrays start at the offsets named in the header, each of `size` elements (doorbell: of
+ * local_size, node_id_of: of nnodes).
+ *
+ * The map of a linked job is the same with that job's numbers, written by our shepherd: `node` is
+ * the index that this node has in that job, DVMI_RANK_NOBODY where none of its ranks is here;
+ * local_size counts its ranks here, maybe 0; doorbell_off is 0, since their bells are their
+ * shepherd's to raise; local_cores, interface, ports and node_name are those of this node as this
+ * job knows them. A rank is on this node if node_id_of[node_of[rank]] is welcome.node_id.
  */
 #define DVMI_JOBMAP_MAGIC UINT64_C(0x3170616d626f6a76) /* "vjobmap1" */
 
@@ -111,11 +278,22 @@ struct dvmi_jobmap {
 	uint64_t state_off;	 /* uint8_t[size]: enum dvmi_rank_state, read with acquire */
 	uint64_t doorbell_off;	 /* uint32_t[local_size]: raised after each packet to that rank */
 	uint32_t port_low, port_high; /* and the ports, both inside; 0: any */
+	uint64_t node_id_of_off; /* uint32_t[nnodes]: machine-wide id of each node, never reused */
+	uint64_t pid_off;	 /* uint32_t[size]: process that said hello as this rank, of ranks on
+				  * this node, else 0; 0 until it has. Read with acquire */
 	char interface[64];	 /* numeric address data-plane endpoints bind to */
 	char node_name[64];
 };
 
 static_assert(sizeof(struct dvmi_rank_hdr) == 8, "rank header");
-static_assert(sizeof(struct dvmi_jobmap) == 208, "job map header");
+static_assert(sizeof(struct dvmi_jobmap) == 224, "job map header");
+static_assert(sizeof(struct dvmi_rank_peer) == 16, "peer");
+static_assert(sizeof(struct dvmi_rank_answer) == 24, "answer");
+static_assert(sizeof(struct dvmi_rank_link) == 16, "link");
+static_assert(sizeof(struct dvmi_rank_linked) == 32, "linked");
+static_assert(sizeof(struct dvmi_rank_name) == 16, "name");
+static_assert(sizeof(struct dvmi_rank_spawn) == 32, "spawn");
+static_assert(sizeof(struct dvmi_rank_event) == 32, "event");
+static_assert(sizeof(struct dvmi_rank_host) == 168, "host");
 
 #endif

@@ -22,6 +22,8 @@ static bool header_good(const struct dvmi_jobmap *m, size_t bytes, const struct 
 	       array_fits(bytes, m->local_rank_off, m->size, 4) &&
 	       array_fits(bytes, m->state_off, m->size, 1) &&
 	       array_fits(bytes, m->doorbell_off, m->local_size, 4) &&
+	       array_fits(bytes, m->node_id_of_off, m->nnodes, 4) &&
+	       array_fits(bytes, m->pid_off, m->size, 4) &&
 	       memchr(m->interface, 0, sizeof m->interface) &&
 	       memchr(m->node_name, 0, sizeof m->node_name);
 }
@@ -58,6 +60,8 @@ static int look_into(struct dvmi_jobmap_view *v, const struct dvmi_env *env)
 	v->node_of = (const uint32_t *)(const void *)(base + v->map->node_of_off);
 	v->local_of = (const uint32_t *)(const void *)(base + v->map->local_rank_off);
 	v->state = (const _Atomic uint8_t *)(const void *)(base + v->map->state_off);
+	v->node_id_of = (const uint32_t *)(const void *)(base + v->map->node_id_of_off);
+	v->pid = (const _Atomic uint32_t *)(const void *)(base + v->map->pid_off);
 	v->doorbell = (const _Atomic uint32_t *)(const void *)(base + v->map->doorbell_off) +
 		      env->local_rank;
 	return index_local(v, env);

@@ -15,6 +15,8 @@ struct dvmi_jobmap_view {
 	size_t bytes;
 	const uint32_t *node_of, *local_of; /* [size] */
 	const _Atomic uint8_t *state;	    /* [size] */
+	const uint32_t *node_id_of;	    /* [nnodes]: machine-wide ids */
+	const _Atomic uint32_t *pid;	    /* [size]: of ranks on this node, 0: not known */
 	const _Atomic uint32_t *doorbell;   /* ours */
 	uint32_t *rank_of;		    /* [local_size]: rank of a local rank; ours */
 };

@@ -59,7 +59,7 @@ static void take_address(dvm_t *d, const struct dvmi_ctl_packet *p)
 	if (!d->fab || p->len < sizeof peer)
 		return;
 	__builtin_memcpy(&peer, p->body, sizeof peer);
-	if (peer.rank < d->env.size)
+	if (peer.job == 0 && peer.rank < d->env.size)
 		dvmi_fab_address(d->fab, peer.rank, peer.code, p->body + sizeof peer,
 				 p->len - sizeof peer);
 }

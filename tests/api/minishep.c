@@ -94,10 +94,15 @@ static void fill_map(struct mini *m, uint32_t index)
 		.node_of_off = 256,
 		.local_rank_off = 256 + 4 * (uint64_t)size,
 		.doorbell_off = 256 + 8 * (uint64_t)size,
-		.state_off = 256 + 8 * (uint64_t)size + 4 * (uint64_t)n->local_size,
+		.pid_off = 256 + 8 * (uint64_t)size + 4 * (uint64_t)n->local_size,
+		.node_id_of_off = 256 + 12 * (uint64_t)size + 4 * (uint64_t)n->local_size,
+		.state_off = 256 + 12 * (uint64_t)size + 4 * (uint64_t)n->local_size +
+			     4 * (uint64_t)m->opt->nodes,
 		.interface = "127.0.0.1",
 	};
 	snprintf(n->map->node_name, sizeof n->map->node_name, "mini%u", index);
+	for (uint32_t i = 0; i < m->opt->nodes; i++)
+		u32_array(n, n->map->node_id_of_off)[i] = i + 1;
 	for (uint32_t r = 0; r < size; r++) {
 		u32_array(n, n->map->node_of_off)[r] = m->ranks[r].node;
 		u32_array(n, n->map->local_rank_off)[r] = m->ranks[r].local;
@@ -122,7 +127,8 @@ static void make_node(struct mini *m, uint32_t index)
 	snprintf(n->dir, sizeof n->dir, "%s/%u", m->base, index);
 	if (mkdir(n->dir, 0700) < 0)
 		die("mkdir");
-	n->map_bytes = 256 + (size_t)m->opt->ranks * 9 + (size_t)n->local_size * 4;
+	n->map_bytes = 256 + (size_t)m->opt->ranks * 13 + (size_t)n->local_size * 4 +
+		       (size_t)m->opt->nodes * 4;
 	n->map_fd = memfd_create("mini-map", MFD_CLOEXEC);
 	n->rings_fd = memfd_create("mini-rings", MFD_CLOEXEC);
 	if (n->map_fd < 0 || n->rings_fd < 0 || ftruncate(n->map_fd, (off_t)n->map_bytes) < 0)
@@ -170,7 +176,10 @@ static void welcome(struct mini *m, uint32_t r)
 	struct node *n = &m->nodes[m->ranks[r].node];
 	struct dvmi_rank_hdr h = { DVMI_RANK_VERSION, DVMI_RANK_WELCOME,
 				   sizeof(struct dvmi_rank_welcome) };
-	struct dvmi_rank_welcome w = { .map_bytes = n->map_bytes, .job = 1, .key = m->key };
+	struct dvmi_rank_welcome w = { .map_bytes = n->map_bytes,
+				       .job = 1,
+				       .key = m->key,
+				       .node_id = m->ranks[r].node + 1 };
 	struct iovec iov[2] = { { &h, sizeof h }, { &w, sizeof w } };
 	int fds[2] = { n->map_fd, n->rings_fd };
 	union {
@@ -280,6 +289,18 @@ static void on_abort(struct mini *m, int code, const char *text, size_t len)
 	kill_all(m);
 }
 
+/* There is no machine here whose jobs, names and hosts could be asked about. */
+static void on_question(struct mini *m, uint32_t r, const uint8_t *p, size_t n)
+{
+	static const char text[] = "mini-run is no machine";
+	struct dvmi_rank_ask ask = { 0 };
+	struct dvmi_rank_answer a = { .code = -ENOTSUP };
+
+	memcpy(&ask, p, n < sizeof ask ? n : sizeof ask);
+	a.id = ask.id;
+	send_packet(m, r, DVMI_RANK_ANSWER, &a, sizeof a, text, strlen(text));
+}
+
 static void on_packet(struct mini *m, uint32_t r, const uint8_t *p, size_t n)
 {
 	struct dvmi_rank_hdr h;
@@ -302,6 +323,9 @@ static void on_packet(struct mini *m, uint32_t r, const uint8_t *p, size_t n)
 		break;
 	case DVMI_RANK_ABORT:
 		on_abort(m, peer.code, (const char *)p + sizeof peer, n - sizeof peer);
+		break;
+	case DVMI_RANK_LINK ... DVMI_RANK_HOST_DROP:
+		on_question(m, r, p, n);
 		break;
 	default:
 		fprintf(stderr, "mini: rank %u sent type %u\n", r, h.type);

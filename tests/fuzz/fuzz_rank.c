@@ -28,7 +28,7 @@ struct job {
 
 /* ---- what may get through ---- */
 
-static void on_hello(uint32_t local, void *arg)
+static void on_hello(uint32_t local, uint32_t pid, void *arg)
 {
 	struct job *j = arg;
 
@@ -44,10 +44,10 @@ static void on_publish(uint32_t local, const uint8_t *addr, size_t len, void *ar
 	FUZZ_CHECK(len >= 1 && len <= DVMI_RANK_ADDR_MAX);
 }
 
-static void on_lookup(uint32_t local, uint32_t rank, void *arg)
+static void on_lookup(uint32_t local, uint64_t job, uint32_t rank, void *arg)
 {
 	struct job *j = arg;
-	struct dvmi_rank_peer answer = { .rank = rank, .code = -EINVAL };
+	struct dvmi_rank_peer answer = { .job = job, .rank = rank, .code = -EINVAL };
 
 	FUZZ_CHECK(local < LOCAL && j->here[local]);
 	FUZZ_CHECK(shep_server_send(j->server, local, DVMI_RANK_ADDR, &answer, sizeof answer) == 0);
@@ -69,6 +69,18 @@ static void on_abort(uint32_t local, int code, const char *text, void *arg)
 		FUZZ_CHECK((unsigned char)*text >= ' ');
 }
 
+static void on_ask(uint32_t local, uint16_t type, const uint8_t *body, size_t len, int fd, void *arg)
+{
+	struct job *j = arg;
+	struct dvmi_rank_answer answer = { .code = -ENOTSUP };
+
+	FUZZ_CHECK(local < LOCAL && j->here[local] && (uintptr_t)body % 8 == 0);
+	FUZZ_CHECK(len >= sizeof(struct dvmi_rank_ask) && fd == -1);
+	FUZZ_CHECK(type >= DVMI_RANK_LINK && type <= DVMI_RANK_HOST_DROP);
+	answer.id = body[0];
+	FUZZ_CHECK(shep_server_send(j->server, local, DVMI_RANK_ANSWER, &answer, sizeof answer) == 0);
+}
+
 static void on_lost(uint32_t local, void *arg)
 {
 	struct job *j = arg;
@@ -83,6 +95,7 @@ static const struct shep_server_ops ops = {
 	.lookup = on_lookup,
 	.goodbye = on_goodbye,
 	.abort = on_abort,
+	.ask = on_ask,
 	.lost = on_lost,
 };
 
@@ -146,8 +159,7 @@ static void begin(struct job *j)
 	const struct shep_server_config config = { .loop = &j->loop,
 						   .path = j->path,
 						   .uid = geteuid(),
-						   .job = 1,
-						   .key = 2,
+						   .welcome = { .job = 1, .key = 2 },
 						   .mem = &j->mem,
 						   .ops = &ops,
 						   .arg = j };
@@ -180,7 +192,7 @@ static void read_answers(const struct job *j)
 			memcpy(&hdr, packet, sizeof hdr);
 			FUZZ_CHECK(hdr.version == DVMI_RANK_VERSION);
 			FUZZ_CHECK(hdr.len == (size_t)n - sizeof hdr);
-			FUZZ_CHECK(hdr.type >= DVMI_RANK_WELCOME && hdr.type <= DVMI_RANK_CHANGED);
+			FUZZ_CHECK(hdr.type >= DVMI_RANK_WELCOME && hdr.type <= DVMI_RANK_ANSWER);
 		}
 	}
 }

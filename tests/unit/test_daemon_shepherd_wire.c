@@ -509,7 +509,8 @@ static void odd_packets_of_a_rank_end_its_connection(void **state)
 		size_t len;
 	} bad[] = { { DVMI_RANK_PUBLISH, 0 },	{ DVMI_RANK_PUBLISH, DVMI_RANK_ADDR_MAX + 1 },
 		    { DVMI_RANK_LOOKUP, 3 },	{ DVMI_RANK_GOODBYE, 1 },
-		    { DVMI_RANK_ABORT, 7 },	{ DVMI_RANK_ABORT, 8 + DVMI_RANK_TEXT_MAX + 1 },
+		    { DVMI_RANK_ABORT, 15 },	{ DVMI_RANK_ABORT, 16 + DVMI_RANK_TEXT_MAX + 1 },
+		    { DVMI_RANK_LINK, 7 },
 		    { DVMI_RANK_HELLO, 8 },	{ 77, 0 },
 		    { DVMI_RANK_PUBLISH, 1100 } };
 	enum { N = sizeof bad / sizeof bad[0] };

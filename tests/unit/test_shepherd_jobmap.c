@@ -51,7 +51,8 @@ static void make_job(struct job *j)
 static struct dvmi_jobmap *build(const struct job *j, size_t self, int expect)
 {
 	struct dvmi_jobmap *map =
-		calloc(1, shep_jobmap_bytes(j->placement.ranks, (uint32_t)j->share[self].n_ranks));
+		calloc(1, shep_jobmap_bytes(j->placement.ranks, (uint32_t)j->share[self].n_ranks,
+					    (uint32_t)j->placement.n_nodes));
 
 	assert_int_equal(shep_jobmap_build(map, &j->launch, self, 0), expect);
 	return map;
@@ -63,7 +64,7 @@ static void arrays_lie_inside_and_apart(void **state)
 
 	make_job(&j);
 	struct dvmi_jobmap *map = build(&j, 0, 0);
-	size_t bytes = shep_jobmap_bytes(5, 3);
+	size_t bytes = shep_jobmap_bytes(5, 3, 2);
 	assert_int_equal(map->local_size, 3);
 	assert_int_equal(map->local_cores, 1);
 	assert_true(map->node_of_off >= sizeof *map);

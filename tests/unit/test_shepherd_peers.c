@@ -60,7 +60,7 @@ static struct dvmi_jobmap *make_map(void)
 	Pb__Launch launch = PB__LAUNCH__INIT;
 	Pb__Placement placement = PB__PLACEMENT__INIT;
 	Pb__NodeShare share[3], *shares[3];
-	struct dvmi_jobmap *map = calloc(1, shep_jobmap_bytes(5, 2));
+	struct dvmi_jobmap *map = calloc(1, shep_jobmap_bytes(5, 2, 3));
 
 	for (uint32_t i = 0; i < 3; i++) {
 		shares[i] = &share[i];
