@@ -188,6 +188,7 @@ static int open_transports(dvm_t *d, dvm_error_t *err)
 		return dvmi_error_code(err, rc, "cannot prepare for messages");
 	d->world = (struct dvm_group){ .d = d, .rank = d->env.rank, .size = d->env.size };
 	dvmi_rankmap_init(&d->world.map, d->env.size);
+	d->world.dests = d->world.map;
 	/* Who left before we came is in the map, but no packet will tell of it. */
 	d->leaving = d->map.map != NULL;
 	return 0;
@@ -216,6 +217,7 @@ static void destroy(dvm_t *d)
 		pthread_cond_destroy(&d->threads.news);
 		pthread_mutex_destroy(&d->threads.lock);
 	}
+	free(d->world.nodes);
 	free_requests(d->reqs);
 	free_requests(d->spare);
 	free(d->dir);

@@ -18,16 +18,30 @@
 #include "libdvm/src/ctl.h"
 #include "libdvm/src/env.h"
 #include "libdvm/src/jobmap.h"
+#include "libdvm/src/nodes.h"
 #include "libdvm/src/p2p.h"
 #include "libdvm/src/rankmap.h"
 #include "libdvm/src/task.h"
 
+/* What a context of a group is for: added to the group's first one. */
+enum dvmi_ctx {
+	DVMI_CTX_MSG = 0,
+	DVMI_CTX_COLL = 1,
+	DVMI_CTX_RMA = 2,    /* one-sided operations */
+	DVMI_CTX_ACTIVE = 3, /* active messages */
+	DVMI_CTX_MAKE = 4,   /* members of a new group find each other */
+	DVMI_CTX_EACH = 8,   /* contexts set aside for a group */
+};
+
 struct dvm_group {
 	dvm_t *d;
-	uint32_t ctx; /* of messages; that of collectives is the next one */
+	uint32_t ctx; /* first of its contexts */
 	uint32_t rank, size;
 	struct dvmi_rankmap map;
+	/* Whom messages go to: the map, or the other side of an intergroup. Memory is not its own. */
+	struct dvmi_rankmap dests;
 	uint32_t coll_seq; /* collectives so far, part of their tags */
+	struct dvmi_nodes *nodes; /* NULL until asked for */
 };
 
 struct dvm_req {

@@ -14,7 +14,7 @@ static int check_send(const dvm_group_t *g, const void *buf, size_t len, int des
 {
 	if (!g || bad_buffer(buf, len) || tag < 0)
 		return -EINVAL;
-	if (dest != DVM_NOBODY && (dest < 0 || (uint32_t)dest >= g->size))
+	if (dest != DVM_NOBODY && (dest < 0 || (uint32_t)dest >= g->dests.size))
 		return -EINVAL;
 	return 0;
 }
@@ -22,7 +22,7 @@ static int check_send(const dvm_group_t *g, const void *buf, size_t len, int des
 static int check_source(const dvm_group_t *g, int source, int tag)
 {
 	if (!g || tag < DVM_ANY_TAG || source < DVM_NOBODY ||
-	    (source >= 0 && (uint32_t)source >= g->size))
+	    (source >= 0 && (uint32_t)source >= g->dests.size))
 		return -EINVAL;
 	return 0;
 }
@@ -135,7 +135,7 @@ static int look(dvm_group_t *g, const struct dvmi_match_key *key, dvm_status_t *
 
 	if (rc <= 0)
 		return rc;
-	st.source = (int32_t)dvmi_rankmap_rank(&g->map, source);
+	st.source = (int32_t)dvmi_rankmap_rank(&g->dests, source);
 	st.error = st.reserved = 0;
 	if (status)
 		*status = st;

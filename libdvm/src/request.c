@@ -74,7 +74,7 @@ void dvmi_status_set(dvm_status_t *st, const dvm_group_t *g, const struct dvmi_o
 	dvmi_status_empty(st, op->code);
 	if (op->kind != DVMI_OP_RECV || op->tag < 0)
 		return;
-	st->source = (int32_t)dvmi_rankmap_rank(&g->map, op->peer);
+	st->source = (int32_t)dvmi_rankmap_rank(&g->dests, op->peer);
 	st->tag = op->tag;
 	st->len = op->total;
 }

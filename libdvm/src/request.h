@@ -22,10 +22,10 @@ void dvmi_status_set(dvm_status_t *st, const dvm_group_t *g, const struct dvmi_o
 /* That of nothing: no message moved. */
 void dvmi_status_empty(dvm_status_t *st, int error);
 
-/* The peer behind RANK of G, which must be in range. */
+/* The peer that messages to RANK of G go to; RANK must be below g->dests.size. */
 static inline uint32_t dvmi_group_peer(const dvm_group_t *g, int rank)
 {
-	return dvmi_rankmap_peer(&g->map, (uint32_t)rank);
+	return dvmi_rankmap_peer(&g->dests, (uint32_t)rank);
 }
 
 #endif
