@@ -11,6 +11,7 @@
 
 #include "dvm/error.h"
 #include "libdvm/net/bell.h"
+#include "libdvm/net/heap.h"
 #include "libdvm/net/ring.h"
 #include "libdvm/net/shm.h"
 
@@ -419,8 +420,9 @@ static int map_blocks(struct shm *s)
 {
 	size_t bytes = blocks_bytes(s->n);
 
-	if (ftruncate(s->fd, (off_t)(bytes + (size_t)s->n * s->n * PAIR_BYTES)) < 0)
-		return -errno;
+	int rc = dvmi_heap_size_file(s->fd, s->n, bytes + (uint64_t)s->n * s->n * PAIR_BYTES);
+	if (rc < 0)
+		return rc;
 	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, s->fd, 0);
 	if (p == MAP_FAILED)
 		return -errno;

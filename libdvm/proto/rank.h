@@ -18,7 +18,9 @@
  * of a state in the job map every local rank gets a CHANGED packet.
  *
  * The ring memory is a memfd that the shepherd leaves empty: ranks give it its size, which follows
- * from local_size, so that each may do it again; the shepherd never looks into it. Ranks put
+ * from local_size, so that each may do it again; the shepherd never looks into it. Behind the
+ * rings, from 64 TiB on, each local rank has 1 TiB of addresses for memory it shares with the
+ * others (libdvm/net/heap.h); the file is sparse, so this takes no memory by itself. Ranks put
  * sockets named bell-<local rank> beside the shepherd's to wake one another; the directory goes
  * with the job.
  *

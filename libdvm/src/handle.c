@@ -179,6 +179,8 @@ static int open_transports(dvm_t *d, dvm_error_t *err)
 	int rc = dvmi_p2p_init(&d->p2p, d->env.rank, d->env.size, route, d);
 
 	if (rc == 0)
+		rc = dvmi_heap_create(&d->heap, d->rings_fd, d->env.local_rank, d->env.local_size);
+	if (rc == 0)
 		rc = dvmi_self_create(&d->self, dvmi_p2p_sink(&d->p2p));
 	if (rc == 0 && d->env.local_size > 1)
 		rc = open_shm(d);
@@ -208,6 +210,7 @@ static void destroy(dvm_t *d)
 	dvmi_tport_destroy(d->shm);
 	dvmi_tport_destroy(d->self);
 	dvmi_p2p_fini(&d->p2p);
+	dvmi_heap_destroy(d->heap);
 	dvmi_jobmap_close(&d->map);
 	dvmi_ctl_close(&d->ctl);
 	if (d->rings_fd >= 0)

@@ -15,6 +15,7 @@
 #include "dvm/coll.h"
 #include "dvm/msg.h"
 #include "libdvm/base/log.h"
+#include "libdvm/net/heap.h"
 #include "libdvm/src/ctl.h"
 #include "libdvm/src/env.h"
 #include "libdvm/src/jobmap.h"
@@ -66,6 +67,7 @@ struct dvm {
 	struct dvmi_ctl ctl;
 	struct dvmi_jobmap_view map;
 	int rings_fd;
+	struct dvmi_heap *heap; /* shared memory of this node, on the rings' descriptor */
 	uint32_t cores;
 	uint64_t crowded_until; /* cores were seen to be short */
 	uint64_t key;
