@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "dvm/error.h"
 #include "libdvm/net/ring.h"
 
 #define BULK_ALIGN 64u
@@ -40,27 +39,12 @@ bool dvmi_ring_refresh(struct dvmi_ring_tx *r, uint64_t need)
 	return r->pos + need <= r->limit;
 }
 
-static int peek_word(const struct dvmi_ring_rx *r, uint64_t word, struct dvmi_ring_rec *rec)
+int dvmi_ring_peek_wrap(struct dvmi_ring_rx *r, struct dvmi_ring_rec *rec)
 {
-	uint32_t len = (uint32_t)word, meta = (uint32_t)(word >> 32);
-
-	if (len > DVMI_RING_BODY_MAX || !meta || meta > DVMI_RING_META_MAX ||
-	    r->at + dvmi_ring_cells(len) > r->ncells)
-		return -DVM_EPROTO;
-	rec->len = len;
-	rec->meta = meta;
-	rec->body = r->cells + (size_t)r->at * DVMI_RING_CELL + 8;
-	return 1;
-}
-
-int dvmi_ring_peek_slow(struct dvmi_ring_rx *r, uint64_t word, struct dvmi_ring_rec *rec)
-{
-	if (__builtin_expect(word != DVMI_RING_WRAP, 1))
-		return peek_word(r, word, rec);
 	r->pos += r->ncells - r->at;
 	r->at = 0;
-	word = atomic_load_explicit(dvmi_ring_word(r->cells, 0), memory_order_acquire);
-	return word == DVMI_RING_WRAP ? -DVM_EPROTO : peek_word(r, word, rec);
+	uint64_t word = atomic_load_explicit(dvmi_ring_word(r->cells, 0), memory_order_acquire);
+	return word == DVMI_RING_WRAP ? -DVM_EPROTO : dvmi_ring_parse(r, word, rec);
 }
 
 static void bulk_refresh(struct dvmi_ring_tx *r)

@@ -2,12 +2,13 @@
 /*
  * A ring of records in memory shared by one producer and one consumer.
  *
- * A record is a 64-bit word and a body, in cells of 32 bytes, never wrapped. The word is zero
- * until the record is complete, so a short record travels in one cache line and the consumer waits
- * on the very line it will read. To keep old bodies from looking like words, the producer zeroes
- * the word behind a record before it publishes the record itself. A record that would cross the
- * end goes to the start, behind a word that says so. The consumer gives cells back in batches
- * through `tail`, which the producer reads only when it seems out of room.
+ * A record is a 64-bit word and a body, in cells of 16 bytes, never wrapped. The word is zero
+ * until the record is complete, so a short record travels in one cache line, four of the shortest
+ * in one, and the consumer waits on the very line it will read. To keep old bodies from looking
+ * like words, the producer zeroes the word behind a record before it publishes the record itself.
+ * A record that would cross the end goes to the start, behind a word that says so. The consumer
+ * gives cells back in batches through `tail`, which the producer reads only when it seems out of
+ * room.
  *
  * Beside it lies the bulk area for payloads too long for the ring, handed out by the producer and
  * given back by the consumer in the same order. When all of it is back, the producer starts from
@@ -24,7 +25,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define DVMI_RING_CELL	   32u
+#include "dvm/error.h"
+
+#define DVMI_RING_CELL	   16u
 #define DVMI_RING_BODY_MAX 2040u /* bytes of a record behind its word */
 
 /* In front of the cells: a line the consumer writes and one for the producer. */
@@ -59,13 +62,14 @@ struct dvmi_ring_rx {
 };
 
 struct dvmi_ring_rec {
-	uint32_t meta; /* 1 … DVMI_RING_META_MAX, the user's */
+	uint64_t meta; /* 1 … DVMI_RING_META_MAX, the user's */
 	uint32_t len;  /* bytes of body */
 	const uint8_t *body;
 };
 
-#define DVMI_RING_META_MAX 0xffffu
-#define DVMI_RING_WRAP	   UINT64_MAX
+#define DVMI_RING_META_MAX ((UINT64_C(1) << 48) - 1)
+#define DVMI_RING_WRAP	   UINT64_MAX /* a length that no record has */
+#define DVMI_RING_LINE	   64u
 
 static inline uint32_t dvmi_ring_cells(uint32_t body)
 {
@@ -103,34 +107,60 @@ static inline uint8_t *dvmi_ring_reserve(struct dvmi_ring_tx *r, uint32_t len)
 	return r->cells + (skip ? 0 : (size_t)r->at * DVMI_RING_CELL) + 8;
 }
 
-static inline void dvmi_ring_commit(struct dvmi_ring_tx *r, uint32_t len, uint32_t meta)
+/* The line at P: ours to write before we need it. (The builtin asks for a shared copy only.) */
+static inline void dvmi_ring_own(const void *p)
+{
+#if defined(__x86_64__)
+	__asm__ __volatile__("prefetchw %0" : : "m"(*(const char *)p));
+#else
+	__builtin_prefetch(p, 1);
+#endif
+}
+
+static inline void dvmi_ring_commit(struct dvmi_ring_tx *r, uint32_t len, uint64_t meta)
 {
 	uint32_t need = dvmi_ring_cells(len), skip = dvmi_ring_skip(r, need);
 	uint32_t first = skip ? 0 : r->at, next = first + need == r->ncells ? 0 : first + need;
 
 	atomic_store_explicit(dvmi_ring_word(r->cells, next), 0, memory_order_relaxed);
-	atomic_store_explicit(dvmi_ring_word(r->cells, first), (uint64_t)meta << 32 | len,
+	atomic_store_explicit(dvmi_ring_word(r->cells, first), meta << 16 | len,
 			      memory_order_release);
 	if (__builtin_expect(skip != 0, 0))
 		atomic_store_explicit(dvmi_ring_word(r->cells, r->at), DVMI_RING_WRAP,
 				      memory_order_release);
 	r->at = next;
 	r->pos += need + skip;
-	/* The line behind the one the consumer now waits on: ours before we need it. */
-	__builtin_prefetch(r->cells + (size_t)next * DVMI_RING_CELL + 64, 1);
+	/* The line behind the one the consumer now waits on. */
+	dvmi_ring_own(r->cells + (size_t)next * DVMI_RING_CELL + DVMI_RING_LINE);
 }
 
 /*
  * The oldest record. 1 and *REC, which stays until the pop; 0 when there is none; -DVM_EPROTO
  * when the memory holds what no producer writes.
  */
-int dvmi_ring_peek_slow(struct dvmi_ring_rx *r, uint64_t word, struct dvmi_ring_rec *rec);
+int dvmi_ring_peek_wrap(struct dvmi_ring_rx *r, struct dvmi_ring_rec *rec);
+
+static inline int dvmi_ring_parse(struct dvmi_ring_rx *r, uint64_t word, struct dvmi_ring_rec *rec)
+{
+	uint32_t len = (uint32_t)(word & 0xffff);
+
+	if (__builtin_expect(word == DVMI_RING_WRAP, 0))
+		return dvmi_ring_peek_wrap(r, rec);
+	if (__builtin_expect(len > DVMI_RING_BODY_MAX || !(word >> 16) ||
+				     r->at + dvmi_ring_cells(len) > r->ncells,
+			     0))
+		return -DVM_EPROTO;
+	rec->len = len;
+	rec->meta = word >> 16;
+	rec->body = r->cells + (size_t)r->at * DVMI_RING_CELL + 8;
+	return 1;
+}
 
 static inline int dvmi_ring_peek(struct dvmi_ring_rx *r, struct dvmi_ring_rec *rec)
 {
 	uint64_t word = atomic_load_explicit(dvmi_ring_word(r->cells, r->at), memory_order_acquire);
 
-	return word ? dvmi_ring_peek_slow(r, word, rec) : 0;
+	return word ? dvmi_ring_parse(r, word, rec) : 0;
 }
 
 /* Gives all cells back that were popped; the pop does it by itself now and then. */

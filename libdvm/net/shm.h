@@ -26,7 +26,7 @@ struct dvmi_shm_config {
 	struct dvmi_sink sink;
 };
 
-/* Gives the memory its size and maps this rank's part. 0 or -E…. */
+/* Gives the memory its size and maps this rank's part. 0 or -E…; -EFBIG: RLIMIT_FSIZE is less. */
 int dvmi_shm_create(struct dvmi_tport **out, const struct dvmi_shm_config *cfg);
 
 #endif

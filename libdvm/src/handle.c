@@ -186,6 +186,9 @@ static int open_transports(dvm_t *d, dvm_error_t *err)
 		rc = open_shm(d);
 	if (rc == 0 && d->env.size > d->env.local_size)
 		rc = open_fab(d);
+	if (rc == -EFBIG)
+		return dvmi_error_set(err, rc, "the limit for the size of files (ulimit -f) is too "
+				      "low for the shared memory of this node's ranks");
 	if (rc < 0)
 		return dvmi_error_code(err, rc, "cannot prepare for messages");
 	d->world = (struct dvm_group){ .d = d, .rank = d->env.rank, .size = d->env.size };

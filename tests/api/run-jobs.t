@@ -57,6 +57,17 @@ for nodes in 1 2; do
 	check 2 $nodes random $((300 + nodes)) 80
 	check 5 $nodes random $((400 + nodes)) 50
 done
+# The shared memory counts as a file: a limit below its size is an error, not a signal.
+n=$((n + 1))
+out=$( (ulimit -f 64; "$run" -k -t 60 -n 2 "$job" place) 2>&1)
+case "$out" in
+*"ulimit -f"*) echo "ok $n - the limit of file sizes" ;;
+*)
+	failed=1
+	echo "not ok $n - the limit of file sizes"
+	echo "$out" | sed 's/^/# /'
+	;;
+esac
 DVM_FABRIC=nonsense
 export DVM_FABRIC
 check 4 2 lacks_fabric

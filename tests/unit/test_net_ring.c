@@ -75,10 +75,10 @@ static void a_full_ring_refuses_and_recovers(void **state)
 static void nonsense_is_refused(void **state)
 {
 	static const uint64_t words[] = {
-		1,			      /* no meta */
-		UINT64_C(1) << 32 | 4000,     /* too long */
-		UINT64_C(0x10000) << 32 | 8,  /* meta too large */
-		UINT64_C(0xffffffff00000000), /* neither */
+		1,			     /* no meta */
+		UINT64_C(1) << 16 | 4000,    /* too long */
+		UINT64_C(1) << 16 | 0xffff,  /* as long as the mark of the end */
+		DVMI_RING_WRAP - 0xffff + 4000, /* all that a meta can be */
 	};
 	struct dvmi_ring_rec rec;
 

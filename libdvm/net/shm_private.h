@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Shared by the shm*.c files. */
+#ifndef DVMI_NET_SHM_PRIVATE_H
+#define DVMI_NET_SHM_PRIVATE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "libdvm/net/bell.h"
+#include "libdvm/net/ring.h"
+#include "libdvm/net/shm.h"
+
+#define DVMI_SHM_RING_BYTES (32u * 1024)
+#define DVMI_SHM_BULK_BYTES (2u * 1024 * 1024)
+#define DVMI_SHM_PAIR_BYTES ((size_t)DVMI_SHM_RING_BYTES + DVMI_SHM_BULK_BYTES)
+#define DVMI_SHM_PACKET_MAX (256u * 1024)
+
+/*
+ * The user's part of a record's word: the kind of the packet, and where the rest of it is. Small
+ * contexts and tags are in the word itself, then the body is the payload; else they are in front
+ * of it. A bulk body says where in the bulk area the payload is.
+ */
+#define DVMI_SHM_KIND	   0x1fu
+#define DVMI_SHM_BULK	   0x20u
+#define DVMI_SHM_SHORT	   0x40u
+#define DVMI_SHM_CTX_SHIFT 8
+#define DVMI_SHM_CTX_BITS  16
+#define DVMI_SHM_TAG_SHIFT 24
+#define DVMI_SHM_TAG_BITS  24
+#define DVMI_SHM_HEAD	   8u /* context and tag in front of a payload */
+
+/* A local rank as the others see it. */
+struct dvmi_shm_block {
+	_Atomic uint32_t asleep;
+	uint8_t pad[60];
+	_Atomic uint64_t senders[DVMI_SHM_RANKS_MAX / 64]; /* who has a ring to this rank */
+	uint8_t pad2[64];
+};
+
+_Static_assert(sizeof(struct dvmi_shm_block) == 256, "whole cache lines");
+
+struct dvmi_shm_bulk_body {
+	uint32_t ctx;
+	int32_t tag;
+	uint32_t off, advance, len;
+};
+
+struct dvmi_shm_out {
+	struct dvmi_ring_tx tx;
+	uint8_t *map, *bulk;
+	bool blocked; /* the last send found no room */
+};
+
+struct dvmi_shm_in {
+	struct dvmi_ring_rx rx;
+	uint8_t *map;
+	const uint8_t *bulk;
+	uint32_t rank, local;
+	bool broken;
+	struct dvmi_ring_rec seen; /* by peek, to be taken */
+	uint32_t advance;
+};
+
+struct dvmi_shm {
+	struct dvmi_tport t;
+	struct dvmi_shm_block *blocks;
+	uint32_t self, n;
+	const uint32_t *rank_of, *local_of;
+	int fd;
+	bool fence; /* our sends need a fence of their own */
+	bool armed;
+	uint32_t nin;
+	struct dvmi_shm_in **in;    /* [nin], in the order in which they appeared */
+	struct dvmi_shm_in **in_of; /* [n] by local rank */
+	struct dvmi_shm_out **out;  /* [n] by local rank */
+	uint64_t seen[DVMI_SHM_RANKS_MAX / 64];
+	struct dvmi_bell bell;
+};
+
+static inline struct dvmi_shm *dvmi_shm_of(struct dvmi_tport *t)
+{
+	return (struct dvmi_shm *)t;
+}
+
+/* The memory of an ordered pair, by local ranks; NULL without memory. */
+void *dvmi_shm_map_pair(struct dvmi_shm *s, uint32_t src, uint32_t dst);
+
+int dvmi_shm_send(struct dvmi_tport *t, uint32_t peer, const struct dvmi_pkt *pkt,
+		  const void *payload);
+
+int dvmi_shm_progress(struct dvmi_tport *t);
+int dvmi_shm_drain(struct dvmi_tport *t, uint32_t peer, bool dead);
+int dvmi_shm_peek(struct dvmi_tport *t, uint32_t peer, struct dvmi_pkt *pkt, const void **payload);
+void dvmi_shm_took(struct dvmi_tport *t, uint32_t peer);
+
+int dvmi_shm_arm(struct dvmi_tport *t, struct pollfd *fds, int n);
+void dvmi_shm_disarm(struct dvmi_tport *t);
+/* 0 when what arm relies on works in this process, or -1. */
+int dvmi_shm_sleep_init(void);
+void dvmi_shm_wake(struct dvmi_shm *s, uint32_t local);
+
+/*
+ * Between what we published and our look at the other's flag. The sleeper's membarrier makes it a
+ * fence when it matters. (The builtin, because the thread sanitizer knows no C11 fence.)
+ */
+static inline void dvmi_shm_publish_before_look(const struct dvmi_shm *s)
+{
+	if (__builtin_expect(s->fence, 0))
+		__sync_synchronize();
+	else
+		atomic_signal_fence(memory_order_seq_cst);
+}
+
+/* Local rank LOCAL has been given something: gets it up if it sleeps. */
+static inline void dvmi_shm_notice(struct dvmi_shm *s, uint32_t local)
+{
+	dvmi_shm_publish_before_look(s);
+	if (__builtin_expect(atomic_load_explicit(&s->blocks[local].asleep, memory_order_relaxed),
+			     0))
+		dvmi_shm_wake(s, local);
+}
+
+#endif
