@@ -79,10 +79,11 @@ struct dvm {
 	struct dvmi_p2p p2p;
 	struct dvmi_tport *self, *shm, *fab; /* NULL where not needed */
 	struct dvm_group world;
-	int broken;    /* 0, or what everything ends with */
-	uint32_t rung; /* the doorbell as last seen */
-	bool leaving;  /* some peer has left and is not drained yet */
-	uint32_t idle; /* tests in a row that found nothing */
+	int broken;	 /* 0, or what everything ends with */
+	uint32_t rung;	 /* the doorbell as last seen */
+	bool leaving;	 /* some peer has left and is not drained yet */
+	uint32_t idle;	 /* tests in a row that found nothing */
+	uint32_t direct; /* receives that tried the short way */
 	uint32_t fab_skip;
 	struct dvmi_task *tasks;     /* under way */
 	struct dvmi_task *next_task; /* while they are gone through */

@@ -78,8 +78,12 @@ int dvm_recv(dvm_group_t *g, void *buf, size_t len, int source, int tag, dvm_sta
 	struct dvmi_op op;
 	dvm_t *d = g->d;
 	dvmi_enter(d);
-	dvmi_p2p_recv(&d->p2p, &op, &key, buf, len);
-	rc = dvmi_wait_op(d, &op);
+	if (dvmi_wait_direct(d, &op, &key, buf, len)) {
+		rc = op.code;
+	} else {
+		dvmi_p2p_recv(&d->p2p, &op, &key, buf, len);
+		rc = dvmi_wait_op(d, &op);
+	}
 	dvmi_leave(d);
 	dvmi_status_set(status, g, &op);
 	return rc;

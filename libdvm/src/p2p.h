@@ -113,6 +113,14 @@ void dvmi_p2p_send(struct dvmi_p2p *p, struct dvmi_op *op, uint32_t peer, uint32
 		   const void *buf, size_t len);
 void dvmi_p2p_recv(struct dvmi_p2p *p, struct dvmi_op *op, const struct dvmi_match_key *key,
 		   void *buf, size_t len);
+/* True when dvmi_p2p_recv_now() may be tried: nothing is posted, kept or waiting to be sent. */
+bool dvmi_p2p_direct(const struct dvmi_p2p *p, const struct dvmi_match_key *key);
+/*
+ * Receives without an operation under way: 1 done, OP has what a finished receive has; 0 nothing
+ * is there yet; -1 something else is, which only progress can take.
+ */
+int dvmi_p2p_recv_now(struct dvmi_p2p *p, struct dvmi_op *op, const struct dvmi_match_key *key,
+		      void *buf, size_t len);
 /* A posted receive ends with CODE. False when a message has met it already. */
 bool dvmi_p2p_cancel(struct dvmi_p2p *p, struct dvmi_op *op, int code);
 

@@ -11,6 +11,8 @@
 
 #define SPIN_ROUNDS   64u		/* before the clock is looked at */
 #define SPIN_CROWDED  4u		/* the same when cores are short */
+#define DIRECT_SPINS  200u		/* looks into one ring, about 1 us */
+#define DIRECT_RUN    32u		/* every so many receives all of progress has its turn */
 #define SPIN_ALONE    (20 * DVMI_USEC)	/* pure spinning with a core to itself */
 #define YIELD_ALONE   (20 * DVMI_MSEC)	/* then giving way to whoever needs the core */
 #define YIELD_CROWDED (200 * DVMI_USEC) /* giving way at once when cores are short */
@@ -29,9 +31,16 @@ static inline void cpu_pause(void)
 #endif
 }
 
-static bool crowded(const dvm_t *d, uint64_t now)
+static bool short_of_cores(const dvm_t *d)
 {
-	return d->env.local_size > d->cores || now < d->crowded_until;
+	return d->env.local_size > d->cores || d->crowded_until;
+}
+
+static bool crowded(dvm_t *d, uint64_t now)
+{
+	if (now >= d->crowded_until)
+		d->crowded_until = 0;
+	return short_of_cores(d);
 }
 
 static int arm_all(dvm_t *d, struct pollfd *fds, int max, int *timeout)
@@ -187,6 +196,19 @@ int dvmi_wait_round(dvm_t *d, struct dvmi_wait *w)
 	}
 	back_off(d, w);
 	return 0;
+}
+
+bool dvmi_wait_direct(dvm_t *d, struct dvmi_op *op, const struct dvmi_match_key *key, void *buf,
+		      size_t len)
+{
+	/* Everything else gets its turn now and then, however well this works. */
+	if (d->threads.on || ++d->direct % DIRECT_RUN == 0 || !dvmi_p2p_direct(&d->p2p, key))
+		return false;
+	uint32_t spins = short_of_cores(d) ? 1 : DIRECT_SPINS;
+	int rc = 0;
+	for (uint32_t i = 0; i < spins && rc == 0; i++)
+		rc = dvmi_p2p_recv_now(&d->p2p, op, key, buf, len);
+	return rc > 0;
 }
 
 int dvmi_wait_op(dvm_t *d, struct dvmi_op *op)

@@ -21,6 +21,13 @@ struct dvmi_wait {
 /* One round: progress, and backing off when there was none. Returns the number of events. */
 int dvmi_wait_round(dvm_t *d, struct dvmi_wait *w);
 
+/*
+ * Receives as dvmi_p2p_recv() and dvmi_wait_op() would, if the message is here or comes at once and
+ * the short way is open. False: not received, do those two.
+ */
+bool dvmi_wait_direct(dvm_t *d, struct dvmi_op *op, const struct dvmi_match_key *key, void *buf,
+		      size_t len);
+
 /* Waits until OP is done and returns its code. */
 int dvmi_wait_op(dvm_t *d, struct dvmi_op *op);
 
