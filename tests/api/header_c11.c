@@ -2,6 +2,7 @@
 /* The installed headers as strict C11, each usable without the others' help. */
 #include <dvm/msg.h>
 #include <dvm/coll.h>
+#include <dvm/layout.h>
 #include <dvm/error.h>
 #include <dvm/dvm.h>
 

@@ -3,6 +3,7 @@
 #include <dvm/coll.h>
 #include <dvm/msg.h>
 #include <dvm/dvm.h>
+#include <dvm/layout.h>
 #include <dvm/error.h>
 
 int main()
