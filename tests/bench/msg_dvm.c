@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* tests/bench/msg: libdvm. */
+#include <dvm/coll.h>
 #include <dvm/dvm.h>
-#include <dvm/group.h>
 #include <dvm/msg.h>
 
 #include "tests/bench/msg.h"
