@@ -21,6 +21,7 @@ enum dvmi_pkt_kind {
 	DVMI_PKT_REVOKE = 6, /* the context is dead; tag holds the negative code */
 	DVMI_PKT_BYE = 7,    /* fabric only: nothing more will come from this rank */
 	DVMI_PKT_ACK = 8,    /* fabric only: see ack below; has no number of its own */
+	DVMI_PKT_SYNC = 9,   /* struct dvmi_wire_rts and the whole message: matching is answered */
 };
 
 struct dvmi_wire_rts {

@@ -10,6 +10,7 @@
 #define CREDIT_TOTAL (UINT64_C(64) << 20)
 #define CREDIT_MIN   (UINT64_C(64) << 10)
 #define CREDIT_MAX   (UINT64_C(1) << 20)
+#define SYNC_MAX     (UINT32_C(64) << 10) /* bytes and all of an announcement that has them */
 
 static uint64_t credit_for(uint32_t size)
 {
@@ -29,6 +30,7 @@ int dvmi_p2p_init(struct dvmi_p2p *p, uint32_t self, uint32_t size,
 		.route = route,
 		.arg = arg,
 	};
+	p->taken.prev = p->taken.next = &p->taken;
 	int rc = dvmi_match_init(&p->match);
 	if (rc < 0)
 		return rc;
@@ -39,10 +41,11 @@ int dvmi_p2p_init(struct dvmi_p2p *p, uint32_t self, uint32_t size,
 	return -ENOMEM;
 }
 
-static void free_message(struct dvmi_match_msg *msg, void *arg)
+static void free_message(struct dvmi_p2p *p, struct dvmi_unexpected *u, bool taken, void *arg)
 {
-	dvmi_match_drop(arg, msg);
-	free(dvmi_unexpected_of(msg));
+	if (!taken)
+		dvmi_match_drop(&p->match, &u->msg);
+	free(u);
 }
 
 static void free_control(struct dvmi_opq *q)
@@ -58,13 +61,14 @@ void dvmi_p2p_fini(struct dvmi_p2p *p)
 {
 	if (!p->peers)
 		return;
-	dvmi_match_each_msg(&p->match, free_message, &p->match);
+	dvmi_p2p_each_message(p, free_message, NULL);
 	for (struct dvmi_peer *peer = p->busy; peer; peer = peer->next_busy)
 		free_control(&peer->packets);
 	dvmi_match_fini(&p->match);
 	dvmi_optab_fini(&p->ops);
 	free(p->peers);
 	free(p->revoked);
+	free(p->stage);
 	*p = (struct dvmi_p2p){ 0 };
 }
 
@@ -93,6 +97,10 @@ void dvmi_p2p_finish(struct dvmi_p2p *p, struct dvmi_op *op, int code)
 	}
 	op->code = code;
 	op->stage = DVMI_OP_DONE;
+	if (__builtin_expect(op->detached, 0)) {
+		op->next = p->finished;
+		p->finished = op;
+	}
 }
 
 static bool has_credit(const struct dvmi_p2p *p, const struct dvmi_peer *peer, uint32_t rank,
@@ -122,8 +130,28 @@ int dvmi_p2p_send_now(struct dvmi_p2p *p, uint32_t rank, uint32_t ctx, int32_t t
 	return rc;
 }
 
-void dvmi_p2p_send(struct dvmi_p2p *p, struct dvmi_op *op, uint32_t rank, uint32_t ctx, int32_t tag,
-		   const void *buf, size_t len)
+/* To ourselves short ones are copied twice when they are synchronous, others but once. */
+static uint32_t sync_max(const struct dvmi_peer *peer)
+{
+	return peer->tport->eager_max < SYNC_MAX ? peer->tport->eager_max : SYNC_MAX;
+}
+
+/* How OP begins: with its bytes if they are few and the peer has room. */
+static enum dvmi_op_stage first_stage(const struct dvmi_p2p *p, const struct dvmi_op *op,
+				      const struct dvmi_peer *peer, bool sync)
+{
+	uint64_t cost = op->len + DVMI_P2P_OVERHEAD;
+
+	if (!has_credit(p, peer, op->peer, cost))
+		return DVMI_OP_RTS;
+	if (sync)
+		return op->len + sizeof(struct dvmi_wire_rts) <= sync_max(peer) ? DVMI_OP_SYNC :
+										 DVMI_OP_RTS;
+	return op->len <= peer->tport->eager_max ? DVMI_OP_EAGER : DVMI_OP_RTS;
+}
+
+void dvmi_p2p_send_from(struct dvmi_p2p *p, struct dvmi_op *op, uint32_t rank, uint32_t ctx,
+			int32_t tag, const struct dvmi_mem *mem, bool sync)
 {
 	struct dvmi_peer *peer = dvmi_p2p_peer(p, rank);
 
@@ -132,27 +160,36 @@ void dvmi_p2p_send(struct dvmi_p2p *p, struct dvmi_op *op, uint32_t rank, uint32
 		.recv.key = { .ctx = ctx, .source = (int32_t)p->self, .tag = tag },
 		.peer = rank,
 		.tag = tag,
-		.buf = (uint8_t *)(uintptr_t)buf,
-		.len = len,
-		.total = len,
+		.buf = mem->buf,
+		.len = mem->len,
+		.cur = mem->cur,
+		.total = mem->len,
 	};
 	int code = peer->down ? peer->down : dvmi_p2p_revoked(p, ctx);
 	if (code) {
 		dvmi_p2p_finish(p, op, code);
 		return;
 	}
-	if (len <= peer->tport->eager_max && has_credit(p, peer, rank, len + DVMI_P2P_OVERHEAD)) {
-		op->stage = DVMI_OP_EAGER;
-		peer->unread += len + DVMI_P2P_OVERHEAD;
-	} else {
-		op->stage = DVMI_OP_RTS;
+	op->stage = first_stage(p, op, peer, sync);
+	if (op->stage != DVMI_OP_EAGER)
 		code = dvmi_optab_add(&p->ops, op, &op->id);
-		p->stats.rendezvous++;
-	}
-	if (code < 0)
+	if (code < 0) {
 		dvmi_p2p_finish(p, op, code);
+		return;
+	}
+	if (op->stage == DVMI_OP_RTS)
+		p->stats.rendezvous++;
 	else
-		dvmi_p2p_submit(p, peer, op);
+		peer->unread += op->len + DVMI_P2P_OVERHEAD;
+	dvmi_p2p_submit(p, peer, op);
+}
+
+void dvmi_p2p_send(struct dvmi_p2p *p, struct dvmi_op *op, uint32_t rank, uint32_t ctx, int32_t tag,
+		   const void *buf, size_t len)
+{
+	struct dvmi_mem mem = { .buf = (void *)(uintptr_t)buf, .len = len };
+
+	dvmi_p2p_send_from(p, op, rank, ctx, tag, &mem, false);
 }
 
 /* OP has met an announced message: asks for as much of it as there is room for. */
@@ -178,13 +215,31 @@ static void meet(struct dvmi_op *op, uint32_t src, int32_t tag, uint64_t total)
 	op->total = total;
 }
 
+static int received(const struct dvmi_op *op)
+{
+	return op->total > op->len ? -DVM_ETRUNC : 0;
+}
+
 static void take_eager(struct dvmi_p2p *p, struct dvmi_op *op, const void *bytes)
 {
-	uint64_t n = op->total < op->len ? op->total : op->len;
+	dvmi_op_put(op, 0, bytes, op->total < op->len ? op->total : op->len);
+	dvmi_p2p_finish(p, op, received(op));
+}
 
-	if (n)
-		memcpy(op->buf, bytes, n);
-	dvmi_p2p_finish(p, op, op->total > op->len ? -DVM_ETRUNC : 0);
+/* OP has all of a synchronous message: says so, and is done when that is sent. */
+static void take_sync(struct dvmi_p2p *p, struct dvmi_op *op, const void *bytes, uint64_t sender)
+{
+	struct dvmi_peer *peer = dvmi_p2p_peer(p, op->peer);
+
+	dvmi_op_put(op, 0, bytes, op->total < op->len ? op->total : op->len);
+	if (peer->down) {
+		dvmi_p2p_finish(p, op, received(op));
+		return;
+	}
+	op->want = 0;
+	op->peer_id = sender;
+	op->stage = DVMI_OP_CTS;
+	dvmi_p2p_submit(p, peer, op);
 }
 
 void dvmi_p2p_release(struct dvmi_p2p *p, const struct dvmi_unexpected *u)
@@ -192,24 +247,26 @@ void dvmi_p2p_release(struct dvmi_p2p *p, const struct dvmi_unexpected *u)
 	struct dvmi_peer *peer = dvmi_p2p_peer(p, (uint32_t)u->msg.key.source);
 	uint64_t cost = u->len + DVMI_P2P_OVERHEAD;
 
+	if (!u->here)
+		return;
 	peer->held -= cost;
 	dvmi_p2p_acknowledge(p, peer, cost);
 }
 
-static void take_unexpected(struct dvmi_p2p *p, struct dvmi_op *op, struct dvmi_unexpected *u)
+void dvmi_p2p_take_unexpected(struct dvmi_p2p *p, struct dvmi_op *op, struct dvmi_unexpected *u)
 {
 	meet(op, (uint32_t)u->msg.key.source, u->msg.key.tag, u->len);
-	if (u->rts) {
+	if (!u->here)
 		ask(p, op, u->rts);
-	} else {
+	else if (u->rts)
+		take_sync(p, op, u->bytes, u->rts);
+	else
 		take_eager(p, op, u->bytes);
-		dvmi_p2p_release(p, u);
-	}
+	dvmi_p2p_release(p, u);
 	free(u);
 }
 
-/* What a receive with KEY ends with when no message is there: 0 it may wait. */
-static int nobody_left(struct dvmi_p2p *p, const struct dvmi_match_key *key)
+int dvmi_p2p_nobody_left(struct dvmi_p2p *p, const struct dvmi_match_key *key)
 {
 	/* Whoever is received from has to be reached, too: a transport may begin with that. */
 	if (key->source >= 0 && dvmi_p2p_peer(p, (uint32_t)key->source)->down)
@@ -219,8 +276,8 @@ static int nobody_left(struct dvmi_p2p *p, const struct dvmi_match_key *key)
 	return dvmi_p2p_revoked(p, key->ctx);
 }
 
-void dvmi_p2p_recv(struct dvmi_p2p *p, struct dvmi_op *op, const struct dvmi_match_key *key,
-		   void *buf, size_t len)
+void dvmi_p2p_recv_init(struct dvmi_op *op, const struct dvmi_match_key *key,
+			const struct dvmi_mem *mem)
 {
 	op->recv.key = *key;
 	op->kind = DVMI_OP_RECV;
@@ -228,21 +285,37 @@ void dvmi_p2p_recv(struct dvmi_p2p *p, struct dvmi_op *op, const struct dvmi_mat
 	op->code = 0;
 	op->peer = 0;
 	op->tag = -1;
-	op->buf = buf;
-	op->len = len;
+	op->detached = false;
+	op->buf = mem->buf;
+	op->len = mem->len;
+	op->cur = mem->cur;
 	op->total = op->want = op->moved = 0;
 	op->id = op->peer_id = 0;
 	op->next = NULL;
+}
+
+void dvmi_p2p_recv_into(struct dvmi_p2p *p, struct dvmi_op *op, const struct dvmi_match_key *key,
+			const struct dvmi_mem *mem)
+{
+	dvmi_p2p_recv_init(op, key, mem);
 	struct dvmi_match_msg *msg = dvmi_match_take(&p->match, key);
 	if (msg) {
-		take_unexpected(p, op, dvmi_unexpected_of(msg));
+		dvmi_p2p_take_unexpected(p, op, dvmi_unexpected_of(msg));
 		return;
 	}
-	int code = nobody_left(p, key);
+	int code = dvmi_p2p_nobody_left(p, key);
 	if (__builtin_expect(code < 0, 0))
 		dvmi_p2p_finish(p, op, code);
 	else
 		dvmi_match_post(&p->match, &op->recv);
+}
+
+void dvmi_p2p_recv(struct dvmi_p2p *p, struct dvmi_op *op, const struct dvmi_match_key *key,
+		   void *buf, size_t len)
+{
+	struct dvmi_mem mem = { .buf = buf, .len = len };
+
+	dvmi_p2p_recv_into(p, op, key, &mem);
 }
 
 bool dvmi_p2p_cancel(struct dvmi_p2p *p, struct dvmi_op *op, int code)
@@ -260,21 +333,24 @@ int dvmi_p2p_probe(struct dvmi_p2p *p, const struct dvmi_match_key *key, uint32_
 	struct dvmi_match_msg *msg = dvmi_match_peek(&p->match, key);
 
 	if (!msg)
-		return nobody_left(p, key);
+		return dvmi_p2p_nobody_left(p, key);
 	*source = (uint32_t)msg->key.source;
 	*tag = msg->key.tag;
 	*len = dvmi_unexpected_of(msg)->len;
 	return 1;
 }
 
-static void drop_announcement(struct dvmi_match_msg *msg, void *arg)
+/* Announcements of our own whose operation is no more. */
+static void drop_announcement(struct dvmi_p2p *p, struct dvmi_unexpected *u, bool taken, void *arg)
 {
-	struct dvmi_p2p *p = arg;
-	struct dvmi_unexpected *u = dvmi_unexpected_of(msg);
-
-	if (msg->key.source != (int32_t)p->self || !u->rts || dvmi_optab_get(&p->ops, u->rts))
+	if (u->msg.key.source != (int32_t)p->self || !u->rts || dvmi_optab_get(&p->ops, u->rts))
 		return;
-	dvmi_match_drop(&p->match, msg);
+	if (taken) {
+		u->lost = -EDEADLK;
+		return;
+	}
+	dvmi_match_drop(&p->match, &u->msg);
+	dvmi_p2p_release(p, u);
 	free(u);
 }
 
@@ -297,7 +373,7 @@ bool dvmi_p2p_hopeless(struct dvmi_p2p *p, struct dvmi_op *op)
 	if (op->stage == DVMI_OP_POSTED)
 		return dvmi_p2p_cancel(p, op, -EDEADLK);
 	dvmi_p2p_finish(p, op, -EDEADLK);
-	dvmi_match_each_msg(&p->match, drop_announcement, p);
+	dvmi_p2p_each_message(p, drop_announcement, NULL);
 	return true;
 }
 
@@ -320,75 +396,107 @@ void dvmi_p2p_abandon(struct dvmi_p2p *p, struct dvmi_op *op)
 
 /* Packets. Each returns 0, or -EAGAIN for the transport to offer the packet again. */
 
-static int keep(struct dvmi_p2p *p, const struct dvmi_match_key *key, uint64_t len, uint64_t rts,
-		const void *bytes)
+static int keep(struct dvmi_p2p *p, const struct dvmi_arrival *a)
 {
-	size_t n = bytes ? len : 0;
+	size_t n = a->bytes ? a->len : 0;
 	struct dvmi_unexpected *u = malloc(sizeof *u + n);
 
 	if (!u)
 		return -EAGAIN;
-	u->msg.key = *key;
-	u->len = len;
-	u->rts = rts;
-	if (bytes)
-		memcpy(u->bytes, bytes, n);
+	u->msg.key = a->key;
+	u->len = a->len;
+	u->rts = a->rts;
+	u->here = a->bytes;
+	u->lost = 0;
+	if (n)
+		memcpy(u->bytes, a->bytes, n);
 	dvmi_match_keep(&p->match, &u->msg);
 	p->stats.unexpected++;
 	return 0;
 }
 
 /* A sender keeps to its credit; one that does not would take all our memory. */
-static int keep_eager(struct dvmi_p2p *p, const struct dvmi_match_key *key,
-		      const struct dvmi_pkt *pkt, const void *payload)
+static int keep_eager(struct dvmi_p2p *p, const struct dvmi_arrival *a)
 {
-	struct dvmi_peer *peer = dvmi_p2p_peer(p, (uint32_t)key->source);
-	uint64_t cost = (uint64_t)pkt->len + DVMI_P2P_OVERHEAD;
+	struct dvmi_peer *peer = dvmi_p2p_peer(p, (uint32_t)a->key.source);
+	uint64_t cost = a->len + DVMI_P2P_OVERHEAD;
 
-	if (peer->held + cost > p->credit && key->source != (int32_t)p->self) {
+	if (peer->held + cost > p->credit && a->key.source != (int32_t)p->self) {
 		p->stats.dropped++;
-		dvmi_p2p_down(p, (uint32_t)key->source, -DVM_EPROTO);
+		dvmi_p2p_down(p, (uint32_t)a->key.source, -DVM_EPROTO);
 		return 0;
 	}
-	int rc = keep(p, key, pkt->len, 0, payload);
+	int rc = keep(p, a);
 	if (rc == 0)
 		peer->held += cost;
 	return rc;
 }
 
-static int on_eager(struct dvmi_p2p *p, uint32_t src, const struct dvmi_pkt *pkt,
-		    const void *payload)
+/* A message with all its bytes. */
+static int on_bytes(struct dvmi_p2p *p, const struct dvmi_arrival *a)
 {
-	struct dvmi_match_key key = { .ctx = pkt->ctx, .source = (int32_t)src, .tag = pkt->tag };
-	struct dvmi_match_recv *r = dvmi_match_arrive(&p->match, &key);
+	struct dvmi_match_recv *r = dvmi_match_arrive(&p->match, &a->key);
+	uint32_t src = (uint32_t)a->key.source;
 
 	if (r) {
 		struct dvmi_op *op = dvmi_op_of(r);
-		meet(op, src, pkt->tag, pkt->len);
-		take_eager(p, op, payload);
-	} else if (!dvmi_p2p_revoked(p, pkt->ctx)) {
-		return keep_eager(p, &key, pkt, payload);
+		meet(op, src, a->key.tag, a->len);
+		if (__builtin_expect(a->rts != 0, 0))
+			take_sync(p, op, a->bytes, a->rts);
+		else
+			take_eager(p, op, a->bytes);
+	} else if (!dvmi_p2p_revoked(p, a->key.ctx)) {
+		return keep_eager(p, a);
 	}
-	dvmi_p2p_acknowledge(p, dvmi_p2p_peer(p, src), (uint64_t)pkt->len + DVMI_P2P_OVERHEAD);
+	dvmi_p2p_acknowledge(p, dvmi_p2p_peer(p, src), a->len + DVMI_P2P_OVERHEAD);
 	return 0;
+}
+
+static struct dvmi_match_key key_of(uint32_t src, const struct dvmi_pkt *pkt)
+{
+	return (struct dvmi_match_key){ .ctx = pkt->ctx, .source = (int32_t)src, .tag = pkt->tag };
+}
+
+static int on_eager(struct dvmi_p2p *p, uint32_t src, const struct dvmi_pkt *pkt,
+		    const void *payload)
+{
+	static const uint8_t none[1];
+	struct dvmi_arrival a = {
+		.key = key_of(src, pkt), .len = pkt->len, .bytes = pkt->len ? payload : none
+	};
+
+	return on_bytes(p, &a);
+}
+
+static int on_sync(struct dvmi_p2p *p, uint32_t src, const struct dvmi_pkt *pkt,
+		   const void *payload)
+{
+	const uint32_t head = sizeof(struct dvmi_wire_rts);
+	struct dvmi_arrival a = { .key = key_of(src, pkt), .bytes = (const uint8_t *)payload + head };
+
+	if (pkt->len < head || dvmi_wire_get_rts(payload, head, &a.len, &a.rts) < 0 ||
+	    a.len != pkt->len - head) {
+		p->stats.dropped++;
+		return 0;
+	}
+	return on_bytes(p, &a);
 }
 
 static int on_rts(struct dvmi_p2p *p, uint32_t src, const struct dvmi_pkt *pkt, const void *payload)
 {
-	struct dvmi_match_key key = { .ctx = pkt->ctx, .source = (int32_t)src, .tag = pkt->tag };
-	uint64_t len, id;
+	struct dvmi_arrival a = { .key = key_of(src, pkt) };
 
-	if (dvmi_wire_get_rts(payload, pkt->len, &len, &id) < 0) {
+	if (dvmi_wire_get_rts(payload, pkt->len, &a.len, &a.rts) < 0) {
 		p->stats.dropped++;
 		return 0;
 	}
-	struct dvmi_match_recv *r = dvmi_match_arrive(&p->match, &key);
+	struct dvmi_match_recv *r = dvmi_match_arrive(&p->match, &a.key);
 	if (r) {
-		meet(dvmi_op_of(r), src, pkt->tag, len);
-		ask(p, dvmi_op_of(r), id);
+		meet(dvmi_op_of(r), src, pkt->tag, a.len);
+		ask(p, dvmi_op_of(r), a.rts);
 		return 0;
 	}
-	return dvmi_p2p_revoked(p, pkt->ctx) ? 0 : keep(p, &key, len, id, NULL);
+	return dvmi_p2p_revoked(p, pkt->ctx) ? 0 : keep(p, &a);
 }
 
 static int on_cts(struct dvmi_p2p *p, uint32_t src, const struct dvmi_pkt *pkt, const void *payload)
@@ -425,10 +533,10 @@ static int on_data(struct dvmi_p2p *p, uint32_t src, const struct dvmi_pkt *pkt,
 		p->stats.dropped++;
 		return 0;
 	}
-	memcpy(op->buf + op->moved, payload, pkt->len);
+	dvmi_op_put(op, op->moved, payload, pkt->len);
 	op->moved += pkt->len;
 	if (op->moved == op->want)
-		dvmi_p2p_finish(p, op, op->total > op->len ? -DVM_ETRUNC : 0);
+		dvmi_p2p_finish(p, op, received(op));
 	return 0;
 }
 
@@ -448,6 +556,8 @@ static int on_packet(void *arg, uint32_t src, const struct dvmi_pkt *pkt, const 
 	switch (pkt->kind) {
 	case DVMI_PKT_EAGER:
 		return on_eager(p, src, pkt, payload);
+	case DVMI_PKT_SYNC:
+		return on_sync(p, src, pkt, payload);
 	case DVMI_PKT_RTS:
 		return on_rts(p, src, pkt, payload);
 	case DVMI_PKT_CTS:

@@ -17,6 +17,7 @@
 #include <stdbool.h>
 
 #include "libdvm/net/tport.h"
+#include "libdvm/src/cursor.h"
 #include "libdvm/src/match.h"
 #include "libdvm/src/optab.h"
 
@@ -26,6 +27,7 @@ enum dvmi_op_stage {
 	DVMI_OP_CTS,	   /* receive: wants to ask for the bytes */
 	DVMI_OP_INCOMING,  /* receive: bytes are coming */
 	DVMI_OP_EAGER,	   /* send: the packet waits for room */
+	DVMI_OP_SYNC,	   /* send: the announcement with its bytes waits for room */
 	DVMI_OP_RTS,	   /* send: the announcement waits for room */
 	DVMI_OP_ANNOUNCED, /* send: waits for the receiver to ask */
 	DVMI_OP_STREAM,	   /* send: bytes are going */
@@ -45,12 +47,21 @@ struct dvmi_op {
 	int code;	/* result, once done */
 	uint32_t peer;	/* rank at the other end; of a receive, once matched */
 	int32_t tag;	/* of the message; of a receive, once matched, before -1 */
+	bool detached;	/* goes to the finished ones when done */
 	uint8_t *buf;	/* a send only reads it */
 	uint64_t len;	/* of buf */
+	struct dvmi_cursor *cur; /* where the bytes are, the owner's; NULL: at buf */
 	uint64_t total; /* of the message */
 	uint64_t want, moved;
 	uint64_t id, peer_id;
-	struct dvmi_op *next; /* in a queue of its peer */
+	struct dvmi_op *next; /* in a queue of its peer, or among the finished */
+};
+
+/* Where the bytes of a message come from or go to. */
+struct dvmi_mem {
+	void *buf;
+	uint64_t len;
+	struct dvmi_cursor *cur; /* at its beginning; NULL: LEN bytes at BUF */
 };
 
 struct dvmi_opq {
@@ -82,6 +93,10 @@ struct dvmi_p2p {
 	uint64_t credit; /* eager bytes per ordered pair */
 	struct dvmi_peer *peers;
 	struct dvmi_peer *busy;
+	struct dvmi_op *finished;      /* detached operations that are done; the user takes them */
+	struct dvmi_match_link taken;  /* messages taken by a probe, in order of that */
+	uint8_t *stage;		       /* bytes of a packet that were not in one piece */
+	size_t stage_room;
 	int last_down; /* -DVM_EPEERLOST if any peer was lost, else -DVM_ECLOSED or 0 */
 	uint32_t nrevoked, cap_revoked;
 	struct dvmi_revoked {
@@ -113,6 +128,11 @@ void dvmi_p2p_send(struct dvmi_p2p *p, struct dvmi_op *op, uint32_t peer, uint32
 		   const void *buf, size_t len);
 void dvmi_p2p_recv(struct dvmi_p2p *p, struct dvmi_op *op, const struct dvmi_match_key *key,
 		   void *buf, size_t len);
+/* The same for memory of any kind. A synchronous send is done when a receive has met it. */
+void dvmi_p2p_send_from(struct dvmi_p2p *p, struct dvmi_op *op, uint32_t peer, uint32_t ctx,
+			int32_t tag, const struct dvmi_mem *mem, bool sync);
+void dvmi_p2p_recv_into(struct dvmi_p2p *p, struct dvmi_op *op, const struct dvmi_match_key *key,
+			const struct dvmi_mem *mem);
 /* True when dvmi_p2p_recv_now() may be tried: nothing is posted, kept or waiting to be sent. */
 bool dvmi_p2p_direct(const struct dvmi_p2p *p, const struct dvmi_match_key *key);
 /*
@@ -130,6 +150,16 @@ bool dvmi_p2p_cancel(struct dvmi_p2p *p, struct dvmi_op *op, int code);
  */
 int dvmi_p2p_probe(struct dvmi_p2p *p, const struct dvmi_match_key *key, uint32_t *source,
 		   int32_t *tag, uint64_t *len);
+
+/*
+ * Takes the message a receive with KEY would take out of matching: 1 and the message in *OUT, else
+ * as dvmi_p2p_probe(). It is received by dvmi_p2p_mrecv(), or ends with the engine.
+ */
+struct dvmi_unexpected;
+int dvmi_p2p_take(struct dvmi_p2p *p, const struct dvmi_match_key *key,
+		  struct dvmi_unexpected **out);
+void dvmi_p2p_mrecv(struct dvmi_p2p *p, struct dvmi_op *op, struct dvmi_unexpected *u,
+		    const struct dvmi_mem *mem);
 
 /* Sends what waits for room. Returns the number of packets sent. */
 int dvmi_p2p_flush(struct dvmi_p2p *p);

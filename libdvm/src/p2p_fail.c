@@ -16,6 +16,8 @@ static void fail(const struct failure *f, struct dvmi_op *op)
 {
 	if (op->stage == DVMI_OP_CONTROL)
 		free(op);
+	else if (op->stage == DVMI_OP_CTS && !op->want) /* has all its bytes; only the answer fails */
+		dvmi_p2p_finish(f->p, op, op->total > op->len ? -DVM_ETRUNC : 0);
 	else
 		dvmi_p2p_finish(f->p, op, f->code);
 }
@@ -80,14 +82,24 @@ static bool hit_by_solitude(const struct failure *f, const struct dvmi_op *op)
 	return op->stage == DVMI_OP_POSTED && op->recv.key.source < 0;
 }
 
-static void drop_announced(struct dvmi_match_msg *msg, void *arg)
+/* What was taken stays its owner's, who learns the code when he receives it. */
+static void drop(struct dvmi_p2p *p, struct dvmi_unexpected *u, bool taken, int code)
+{
+	if (taken) {
+		u->lost = code;
+		return;
+	}
+	dvmi_match_drop(&p->match, &u->msg);
+	dvmi_p2p_release(p, u);
+	free(u);
+}
+
+static void drop_announced(struct dvmi_p2p *p, struct dvmi_unexpected *u, bool taken, void *arg)
 {
 	const struct failure *f = arg;
 
-	if (msg->key.source != (int32_t)f->peer || !dvmi_unexpected_of(msg)->rts)
-		return;
-	dvmi_match_drop(&f->p->match, msg);
-	free(dvmi_unexpected_of(msg));
+	if (u->msg.key.source == (int32_t)f->peer && !u->here)
+		drop(p, u, taken, f->code);
 }
 
 void dvmi_p2p_down(struct dvmi_p2p *p, uint32_t rank, int code)
@@ -102,7 +114,7 @@ void dvmi_p2p_down(struct dvmi_p2p *p, uint32_t rank, int code)
 	if (p->last_down != -DVM_EPEERLOST)
 		p->last_down = code;
 	/* What it had announced will never come. */
-	dvmi_match_each_msg(&p->match, drop_announced, &f);
+	dvmi_p2p_each_message(p, drop_announced, &f);
 	fail_ops(&f);
 	if (p->others)
 		return;
@@ -130,17 +142,12 @@ static bool hit_by_revoke(const struct failure *f, const struct dvmi_op *op)
 	return op->stage != DVMI_OP_CONTROL && op->recv.key.ctx == f->ctx;
 }
 
-static void drop_revoked(struct dvmi_match_msg *msg, void *arg)
+static void drop_revoked(struct dvmi_p2p *p, struct dvmi_unexpected *u, bool taken, void *arg)
 {
 	const struct failure *f = arg;
-	struct dvmi_unexpected *u = dvmi_unexpected_of(msg);
 
-	if (msg->key.ctx != f->ctx)
-		return;
-	dvmi_match_drop(&f->p->match, msg);
-	if (!u->rts)
-		dvmi_p2p_release(f->p, u);
-	free(u);
+	if (u->msg.key.ctx == f->ctx)
+		drop(p, u, taken, f->code);
 }
 
 static int remember(struct dvmi_p2p *p, uint32_t ctx, int code)
@@ -164,7 +171,7 @@ void dvmi_p2p_revoke_here(struct dvmi_p2p *p, uint32_t ctx, int code)
 	if (dvmi_p2p_revoked(p, ctx))
 		return;
 	remember(p, ctx, code);
-	dvmi_match_each_msg(&p->match, drop_revoked, &f);
+	dvmi_p2p_each_message(p, drop_revoked, &f);
 	fail_ops(&f);
 }
 

@@ -8,6 +8,9 @@
 
 /* Packets of streams to one peer per round, so that what comes in gets its turn. */
 #define STREAM_BURST 16
+/* Packets gathered from memory in pieces: their bytes should still be in the cache when they go. */
+#define STAGE_CHUNK (32u << 10)
+#define STAGE_MAX   (128u << 10) /* what is kept of the room for them */
 
 void dvmi_opq_push(struct dvmi_opq *q, struct dvmi_op *op)
 {
@@ -71,6 +74,42 @@ static int send_to(struct dvmi_p2p *p, struct dvmi_peer *peer, const struct dvmi
 	return peer->tport->ops->send(peer->tport, rank_of(p, peer), pkt, payload);
 }
 
+uint8_t *dvmi_p2p_stage(struct dvmi_p2p *p, size_t n)
+{
+	if (n <= p->stage_room)
+		return p->stage;
+	free(p->stage);
+	p->stage = malloc(n);
+	p->stage_room = p->stage ? n : 0;
+	return p->stage;
+}
+
+/* A long message to ourselves has passed: its room is not kept. */
+static void trim_stage(struct dvmi_p2p *p)
+{
+	if (p->stage_room <= STAGE_MAX)
+		return;
+	free(p->stage);
+	p->stage = NULL;
+	p->stage_room = 0;
+}
+
+/* All bytes of OP behind HEAD bytes of room, in one piece. */
+static uint8_t *stage_all(struct dvmi_p2p *p, struct dvmi_op *op, size_t head)
+{
+	uint8_t *bytes = dvmi_p2p_stage(p, head + op->len);
+
+	if (!bytes)
+		return NULL;
+	if (op->cur) {
+		dvmi_cursor_rewind(op->cur);
+		dvmi_cursor_gather(op->cur, bytes + head, op->len);
+	} else if (op->len) {
+		memcpy(bytes + head, op->buf, op->len);
+	}
+	return bytes;
+}
+
 static int send_eager(struct dvmi_p2p *p, struct dvmi_peer *peer, struct dvmi_op *op)
 {
 	struct dvmi_pkt pkt = {
@@ -79,10 +118,37 @@ static int send_eager(struct dvmi_p2p *p, struct dvmi_peer *peer, struct dvmi_op
 		.tag = op->tag,
 		.len = (uint32_t)op->len,
 	};
-	int rc = send_to(p, peer, &pkt, op->buf);
+	const uint8_t *bytes = op->cur ? stage_all(p, op, 0) : op->buf;
 
+	if (op->cur && !bytes)
+		return -ENOMEM;
+	int rc = send_to(p, peer, &pkt, bytes);
+	if (op->cur)
+		trim_stage(p);
 	if (rc == 0)
 		dvmi_p2p_finish(p, op, 0);
+	return rc;
+}
+
+static int send_sync(struct dvmi_p2p *p, struct dvmi_peer *peer, struct dvmi_op *op)
+{
+	struct dvmi_wire_rts w;
+	struct dvmi_pkt pkt = {
+		.kind = DVMI_PKT_SYNC,
+		.ctx = op->recv.key.ctx,
+		.tag = op->tag,
+		.len = (uint32_t)(sizeof w + op->len),
+	};
+	uint8_t *bytes = stage_all(p, op, sizeof w);
+
+	if (!bytes)
+		return -ENOMEM;
+	dvmi_wire_put_rts(&w, op->len, op->id);
+	memcpy(bytes, &w, sizeof w);
+	op->stage = DVMI_OP_ANNOUNCED;
+	int rc = send_to(p, peer, &pkt, bytes);
+	if (rc < 0)
+		op->stage = DVMI_OP_SYNC;
 	return rc;
 }
 
@@ -132,6 +198,8 @@ static int send_packet(struct dvmi_p2p *p, struct dvmi_peer *peer, struct dvmi_o
 	switch (op->stage) {
 	case DVMI_OP_EAGER:
 		return send_eager(p, peer, op);
+	case DVMI_OP_SYNC:
+		return send_sync(p, peer, op);
 	case DVMI_OP_RTS:
 		return send_rts(p, peer, op);
 	case DVMI_OP_CTS:
@@ -201,6 +269,27 @@ static int flush_packets(struct dvmi_p2p *p, struct dvmi_peer *peer)
 	return n;
 }
 
+/* The next bytes of a stream that are in no piece; if they cannot go now, the cursor goes back. */
+static int send_gathered(struct dvmi_p2p *p, struct dvmi_peer *peer, struct dvmi_op *op,
+			 struct dvmi_pkt *pkt)
+{
+	_Alignas(struct dvmi_cursor) uint8_t space[DVMI_CURSOR_BYTES];
+	struct dvmi_cursor *before = (struct dvmi_cursor *)space;
+
+	pkt->len = pkt->len < STAGE_CHUNK ? pkt->len : STAGE_CHUNK;
+	uint8_t *bytes = dvmi_p2p_stage(p, pkt->len);
+	if (!bytes)
+		return -ENOMEM;
+	if (!op->moved)
+		dvmi_cursor_rewind(op->cur);
+	dvmi_cursor_save(before, op->cur);
+	dvmi_cursor_gather(op->cur, bytes, pkt->len);
+	int rc = send_to(p, peer, pkt, bytes);
+	if (rc < 0)
+		dvmi_cursor_restore(op->cur, before);
+	return rc;
+}
+
 static int send_chunk(struct dvmi_p2p *p, struct dvmi_peer *peer, struct dvmi_op *op)
 {
 	uint64_t left = op->want - op->moved;
@@ -210,7 +299,8 @@ static int send_chunk(struct dvmi_p2p *p, struct dvmi_peer *peer, struct dvmi_op
 	};
 
 	dvmi_pkt_set64(&pkt, op->peer_id);
-	int rc = send_to(p, peer, &pkt, op->buf + op->moved);
+	int rc = op->cur ? send_gathered(p, peer, op, &pkt) :
+			   send_to(p, peer, &pkt, op->buf + op->moved);
 	if (rc < 0)
 		return rc;
 	op->moved += pkt.len;

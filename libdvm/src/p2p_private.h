@@ -4,6 +4,7 @@
 #define DVMI_SRC_P2P_PRIVATE_H
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "libdvm/src/p2p.h"
 
@@ -12,10 +13,20 @@
 
 /* A message no receive has met yet: the bytes of an eager one, or the announcement. */
 struct dvmi_unexpected {
-	struct dvmi_match_msg msg;
+	struct dvmi_match_msg msg; /* its order links the taken ones */
 	uint64_t len;
-	uint64_t rts; /* id of the sender's operation; 0: the bytes are here */
+	uint64_t rts; /* id of the sender's operation, which wants an answer; 0: it does not */
+	bool here;    /* the bytes are */
+	int lost;     /* taken, but can only end with this code */
+	void *owner;  /* of a taken one */
 	uint8_t bytes[];
+};
+
+/* A message that arrives, as in struct dvmi_unexpected. */
+struct dvmi_arrival {
+	struct dvmi_match_key key;
+	uint64_t len, rts;
+	const void *bytes; /* NULL: not here */
 };
 
 struct dvmi_peer *dvmi_p2p_peer(struct dvmi_p2p *p, uint32_t rank);
@@ -33,10 +44,33 @@ void dvmi_p2p_finish(struct dvmi_p2p *p, struct dvmi_op *op, int code);
 /* COST bytes of PEER's credit are free again. */
 void dvmi_p2p_acknowledge(struct dvmi_p2p *p, struct dvmi_peer *peer, uint64_t cost);
 
-/* An eager message is not kept any more: its cost is free again. The caller frees U. */
+/* U is not kept any more: if it has bytes, their cost is free again. The caller frees U. */
 void dvmi_p2p_release(struct dvmi_p2p *p, const struct dvmi_unexpected *u);
+/* OP is a receive that has met nothing yet. */
+void dvmi_p2p_recv_init(struct dvmi_op *op, const struct dvmi_match_key *key,
+			const struct dvmi_mem *mem);
+/* OP receives U, which is out of matching. */
+void dvmi_p2p_take_unexpected(struct dvmi_p2p *p, struct dvmi_op *op, struct dvmi_unexpected *u);
+/* What a receive with KEY ends with when no message is there: 0 it may wait. */
+int dvmi_p2p_nobody_left(struct dvmi_p2p *p, const struct dvmi_match_key *key);
+/* Calls FN for each message, in matching or taken. FN may drop those in matching. */
+void dvmi_p2p_each_message(struct dvmi_p2p *p,
+			   void (*fn)(struct dvmi_p2p *p, struct dvmi_unexpected *u, bool taken,
+				      void *arg),
+			   void *arg);
+/* Room for N bytes of one packet, or NULL; until the next call. */
+uint8_t *dvmi_p2p_stage(struct dvmi_p2p *p, size_t n);
 /* The REVOKE of another rank. */
 void dvmi_p2p_revoke_here(struct dvmi_p2p *p, uint32_t ctx, int code);
+
+/* The next N bytes of what OP receives; MOVED is their place. */
+static inline void dvmi_op_put(struct dvmi_op *op, uint64_t moved, const void *bytes, size_t n)
+{
+	if (__builtin_expect(op->cur != NULL, 0))
+		dvmi_cursor_scatter(op->cur, bytes, n);
+	else if (n)
+		memcpy(op->buf + moved, bytes, n);
+}
 
 static inline struct dvmi_op *dvmi_op_of(struct dvmi_match_recv *r)
 {
