@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# The programs that the manual shows.
+
+# shellcheck source=tests/examples/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+sorted() # "RANKS NODES" PROGRAM
+{
+	job "$1" "$examples/man/$2" 2>&1 | sort
+}
+
+is "dvm_open" "$(sorted "2 1" dvm_open)" "rank 0 of 2, node 0 of 1
+rank 1 of 2, node 0 of 1"
+for nodes in 1 3; do
+	is "dvm_send, $nodes nodes" "$(sorted "3 $nodes" dvm_send)" \
+		"greetings from rank 1: 21 bytes from 1
+greetings from rank 2: 21 bytes from 2"
+	is "dvm_wait, $nodes nodes" "$(sorted "3 $nodes" dvm_wait)" "rank 0 is between 2 and 1
+rank 1 is between 0 and 2
+rank 2 is between 1 and 0"
+	is "dvm_group, $nodes nodes" "$(sorted "3 $nodes" dvm_group | head -n 1)" "rank 0 of a group of 3"
+	is "dvm_bcast, $nodes nodes" "$(sorted "3 $nodes" dvm_bcast)" "pi is 3.141592654"
+	is "dvm_layout, $nodes nodes" "$(sorted "3 $nodes" dvm_layout)" "2 6 10 14
+2 6 10 14"
+done
+done_testing
