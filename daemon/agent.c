@@ -55,6 +55,7 @@ struct dvmd_share {
 	uint64_t reported, repeat_after; /* ns: when, and how soon again if it seems lost */
 	uint64_t released_at;
 	bool released;
+	struct dvmd_interest interest;
 };
 
 /* A job whose leftovers are being killed. */
@@ -97,6 +98,7 @@ static void share_free(struct dvmd_share *s)
 	dvmi_pb_free(s->placement);
 	dvmi_pb_free(s->status);
 	forget_waiting(s);
+	dvmd_interest_free(&s->interest);
 	free(s);
 }
 
@@ -241,6 +243,42 @@ static void flush_waiting(struct dvmd_share *s)
 	LL_FOREACH(s->waiting, w)
 		to_shepherd(s, w->type, w->body, w->len);
 	forget_waiting(s);
+}
+
+/* ---- for others to know and to tell ---- */
+
+struct dvmd_share *dvmd_agent_share(struct dvmd_agent *a, uint64_t job)
+{
+	return find(a, job);
+}
+
+void dvmd_agent_each(struct dvmd_agent *a, void (*fn)(struct dvmd_share *s, void *arg), void *arg)
+{
+	struct dvmd_share *s, *tmp;
+
+	HASH_ITER(hh, a->shares, s, tmp)
+		fn(s, arg);
+}
+
+uint64_t dvmd_share_job(const struct dvmd_share *s)
+{
+	return s->job;
+}
+
+uint32_t dvmd_share_uid(const struct dvmd_share *s)
+{
+	return s->uid;
+}
+
+struct dvmd_interest *dvmd_share_interest(struct dvmd_share *s)
+{
+	return &s->interest;
+}
+
+void dvmd_share_tell(struct dvmd_share *s, uint16_t type, const void *msg)
+{
+	if (s->stream && !s->released)
+		dvmi_stream_send_pb(s->stream, (struct dvmi_envelope){ .type = type }, msg);
 }
 
 /* ---- starting ---- */
@@ -451,12 +489,30 @@ static void to_origin(struct dvmd_share *s, uint16_t type, const uint8_t *body, 
 		dvmd_transport_send(d->wire, s->origin, type, body, len);
 }
 
+/* To a shepherd of another job, in the name of this one and of its user. */
+static void to_other_job(struct dvmd_share *s, Pb__PeerMessage *m)
+{
+	struct dvmd *d = s->agent->d;
+	struct dvmi_buf b = { 0 };
+
+	m->from = d->self;
+	m->uid = s->uid;
+	dvmi_pb_pack(&b, m);
+	if (!b.err)
+		dvmd_transport_send(d->wire, m->to, DVMI_MSG_PEER, b.data, b.len);
+	dvmi_buf_free(&b);
+}
+
 static void to_peers(struct dvmd_share *s, const uint8_t *body, size_t len)
 {
 	cleanup_pb Pb__PeerMessage *m = NULL;
 	struct dvmd *d = s->agent->d;
 
-	if (dvmi_pb_unpack(&pb__peer_message__descriptor, body, len, &m) < 0 || m->job != s->job)
+	if (dvmi_pb_unpack(&pb__peer_message__descriptor, body, len, &m) < 0)
+		return;
+	if (m->from_job && m->from_job == s->job && m->job != s->job)
+		to_other_job(s, m);
+	if (m->from_job || m->job != s->job)
 		return;
 	for (size_t i = 0; i < s->placement->n_nodes; i++) {
 		uint32_t node = s->placement->nodes[i]->node;
@@ -577,6 +633,9 @@ void dvmd_agent_from_origin(struct dvmd_agent *a, uint16_t type, const uint8_t *
 	if (type == DVMI_MSG_PEER && !dvmi_pb_unpack(&pb__peer_message__descriptor, body, len, &peer))
 		job = peer->job;
 	struct dvmd_share *s = find(a, job);
+	/* Jobs of two users have nothing to say to each other. */
+	if (s && peer && peer->from_job && peer->uid != s->uid)
+		return;
 	if (s)
 		to_shepherd(s, type, body, len);
 }

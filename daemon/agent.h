@@ -7,6 +7,7 @@
 #define DVMD_AGENT_H
 
 #include "daemon/dvmd.h"
+#include "daemon/interest.h"
 #include "libdvm/proto/stream.h"
 
 struct dvmd_agent; /* incomplete */
@@ -37,6 +38,15 @@ void dvmd_agent_greeted(struct dvmd_share *share);
 void dvmd_agent_message(struct dvmd_agent *a, struct dvmd_share *share,
 			const struct dvmi_envelope *env, const uint8_t *body, size_t len);
 void dvmd_agent_shepherd_gone(struct dvmd_agent *a, struct dvmd_share *share);
+
+/* Shares whose shepherd is connected, or was. */
+struct dvmd_share *dvmd_agent_share(struct dvmd_agent *a, uint64_t job);
+void dvmd_agent_each(struct dvmd_agent *a, void (*fn)(struct dvmd_share *s, void *arg), void *arg);
+uint64_t dvmd_share_job(const struct dvmd_share *s);
+uint32_t dvmd_share_uid(const struct dvmd_share *s);
+struct dvmd_interest *dvmd_share_interest(struct dvmd_share *s);
+/* To its shepherd, if that is connected: one that is not asks again when it comes. */
+void dvmd_share_tell(struct dvmd_share *s, uint16_t type, const void *msg);
 
 /* Ends all shares at once (halt). True when none is left; asked again by the caller. */
 bool dvmd_agent_end_all(struct dvmd_agent *a);

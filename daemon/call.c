@@ -13,6 +13,7 @@
 #include "daemon/origin.h"
 #include "daemon/query.h"
 #include "daemon/roster.h"
+#include "daemon/services.h"
 #include "libdvm/base/buf.h"
 #include "libdvm/base/clock.h"
 
@@ -24,22 +25,28 @@ typedef void handler_fn(struct dvmd_call *call, const uint8_t *body, size_t len)
 static const struct {
 	uint16_t type;
 	bool at_leader;
+	bool for_jobs; /* a shepherd may ask, too */
 	handler_fn *fn;
 } handlers[] = {
-	{ DVMI_MSG_INFO, false, dvmd_query_info },
-	{ DVMI_MSG_NODES, false, dvmd_query_nodes },
-	{ DVMI_MSG_JOBS, false, dvmd_query_jobs },
-	{ DVMI_MSG_PS, true, dvmd_lead_ps },
-	{ DVMI_MSG_RUN, true, dvmd_lead_run },
-	{ DVMI_MSG_ATTACH, true, dvmd_lead_attach },
-	{ DVMI_MSG_SIGNAL, true, dvmd_lead_signal },
-	{ DVMI_MSG_TOKEN, false, dvmd_roster_serve_token },
-	{ DVMI_MSG_REMOVE, true, dvmd_roster_serve_remove },
-	{ DVMI_MSG_HALT, true, dvmd_roster_serve_halt },
-	{ DVMI_MSG_LEAVE, false, dvmd_roster_serve_leave },
-	{ DVMI_MSG_LOG, false, dvmd_query_log },
-	{ DVMI_MSG_LOGS, false, dvmd_logs_serve },
-	{ DVMI_MSG_DOCTOR, false, dvmd_doctor_serve },
+	{ DVMI_MSG_INFO, false, false, dvmd_query_info },
+	{ DVMI_MSG_NODES, false, true, dvmd_query_nodes },
+	{ DVMI_MSG_JOBS, false, false, dvmd_query_jobs },
+	{ DVMI_MSG_PS, true, false, dvmd_lead_ps },
+	{ DVMI_MSG_RUN, true, true, dvmd_lead_run },
+	{ DVMI_MSG_ATTACH, true, false, dvmd_lead_attach },
+	{ DVMI_MSG_SIGNAL, true, true, dvmd_lead_signal },
+	{ DVMI_MSG_TOKEN, false, false, dvmd_roster_serve_token },
+	{ DVMI_MSG_REMOVE, true, true, dvmd_roster_serve_remove },
+	{ DVMI_MSG_HALT, true, false, dvmd_roster_serve_halt },
+	{ DVMI_MSG_LEAVE, false, false, dvmd_roster_serve_leave },
+	{ DVMI_MSG_LOG, false, false, dvmd_query_log },
+	{ DVMI_MSG_LOGS, false, false, dvmd_logs_serve },
+	{ DVMI_MSG_DOCTOR, false, false, dvmd_doctor_serve },
+	{ DVMI_MSG_JOB_RECORD, false, true, dvmd_services_record },
+	{ DVMI_MSG_NAME_PUT, true, true, dvmd_services_name_put },
+	{ DVMI_MSG_NAME_GET, false, true, dvmd_services_name_get },
+	{ DVMI_MSG_NAME_DROP, true, true, dvmd_services_name_drop },
+	{ DVMI_MSG_HOST_ADD, false, true, dvmd_host_add_serve },
 };
 
 static int find_handler(uint16_t type)
@@ -50,6 +57,13 @@ static int find_handler(uint16_t type)
 	return -1;
 }
 
+bool dvmd_call_for_jobs(uint16_t type)
+{
+	int i = find_handler(type);
+
+	return i >= 0 && handlers[i].for_jobs;
+}
+
 void dvmd_call_raw(struct dvmd_call **callp, uint16_t type, const void *body, size_t len)
 {
 	struct dvmd_call *call = *callp;
@@ -58,7 +72,8 @@ void dvmd_call_raw(struct dvmd_call **callp, uint16_t type, const void *body, si
 	if (call->session) {
 		dvmd_client_reply(call->d->clients, call->session, type, DVMI_FLAG_REPLY,
 				  call->request, body, len);
-		dvmd_origin_answered(call, type, body, len);
+		if (!call->job)
+			dvmd_origin_answered(call, type, body, len);
 	} else {
 		dvmd_transport_reply(call->d->wire, call->reply, type, body, len);
 	}
@@ -139,6 +154,7 @@ void dvmd_call_forward(struct dvmd_call *call, uint32_t node, const uint8_t *bod
 	f.gid = call->gid;
 	f.user = call->user;
 	f.origin = call->origin;
+	f.job = call->job;
 	dvmi_pb_pack(&b, &f);
 	int rc = b.err ? b.err :
 			 dvmd_transport_request(call->d->wire, node, DVMI_MSG_FORWARD, b.data,
@@ -183,6 +199,7 @@ void dvmd_call_forwarded(struct dvmd *d, const struct dvmd_sender *from, const u
 	call->gid = f->gid;
 	snprintf(call->user, sizeof call->user, "%s", f->user);
 	call->origin = from->node;
+	call->job = f->job;
 	call->reply = reply;
 	/* Carried once only: a node that does not serve it says so rather than passing it on. */
 	int i = find_handler(call->type);

@@ -14,7 +14,8 @@ struct dvmd_call {
 	uint32_t uid, gid;
 	char user[64];
 	uint32_t origin;	    /* node of the client */
-	uint64_t session;	    /* of the client when it is here, else 0 */
+	uint64_t job;		    /* asks through its shepherd; 0: a client asks */
+	uint64_t session;	    /* of the client or shepherd when it is here, else 0 */
 	uint32_t request;	    /* its number in the session */
 	struct dvmd_reply_to reply; /* of the node that carried it, when it is not */
 };
@@ -27,6 +28,9 @@ void dvmd_call_error(struct dvmd_call **call, int code, const char *fmt, ...)
 
 /* One more answer of several; the call lives on. Only for a client that sits here. */
 void dvmd_call_more(struct dvmd_call *call, uint16_t type, const void *msg);
+
+/* May a job ask this, through its shepherd? */
+bool dvmd_call_for_jobs(uint16_t type);
 
 /* A client's request that has arrived here, straight or carried; takes the call. */
 void dvmd_call_dispatch(struct dvmd_call *call, const uint8_t *body, size_t len);

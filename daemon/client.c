@@ -134,6 +134,7 @@ static void start_call(struct session *s, const struct dvmi_envelope *env, const
 	}
 	*call = (struct dvmd_call){ .d = d,
 				    .type = env->type,
+				    .job = s->share ? dvmd_share_job(s->share) : 0,
 				    .uid = s->cred.uid,
 				    .gid = s->cred.gid,
 				    .origin = d->self,
@@ -141,6 +142,21 @@ static void start_call(struct session *s, const struct dvmi_envelope *env, const
 				    .request = env->request };
 	memcpy(call->user, s->user, sizeof call->user);
 	dvmd_call_dispatch(call, body, len);
+}
+
+/*
+ * A job asks, through its shepherd. Its user is whom the kernel says the shepherd runs as; where that
+ * is not the job's (a shepherd that has not given up its rights), nothing is done in its name.
+ */
+static void start_job_call(struct session *s, const struct dvmi_envelope *env, const uint8_t *body,
+			   size_t len)
+{
+	if (s->cred.uid != dvmd_share_uid(s->share))
+		refuse(s, env->request, -EPERM, "a shepherd asks as its job's user only");
+	else if (!dvmd_call_for_jobs(env->type))
+		refuse(s, env->request, -DVM_EPROTO, "not for jobs to ask");
+	else
+		start_call(s, env, body, len);
 }
 
 static void on_message(struct dvmi_stream *stream, const struct dvmi_envelope *env,
@@ -151,7 +167,9 @@ static void on_message(struct dvmi_stream *stream, const struct dvmi_envelope *e
 
 	if (dvmi_stream_queued(stream) > QUEUED_MAX)
 		dvmi_stream_pause(stream);
-	if (s->share)
+	if (s->share && env->request)
+		start_job_call(s, env, body, len);
+	else if (s->share)
 		dvmd_agent_message(d->agent, s->share, env, body, len);
 	else if (env->type == DVMI_MSG_SHEPHERD_HELLO)
 		shepherd_hello(s, env, body, len);

@@ -74,7 +74,8 @@ static bool begins_something(const Pb__Command *cmd)
 	return cmd->what_case == PB__COMMAND__WHAT_FOUNDING ||
 	       cmd->what_case == PB__COMMAND__WHAT_MEMBER_ADD ||
 	       cmd->what_case == PB__COMMAND__WHAT_TOKEN_ADD ||
-	       cmd->what_case == PB__COMMAND__WHAT_JOB_ADD;
+	       cmd->what_case == PB__COMMAND__WHAT_JOB_ADD ||
+	       cmd->what_case == PB__COMMAND__WHAT_NAME_ADD;
 }
 
 static struct clog_entry *make_entry(uint64_t index, const void *data, uint32_t len)

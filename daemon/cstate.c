@@ -71,6 +71,7 @@ void dvmd_cstate_destroy(struct dvmd_cstate *s)
 		drop_member(s, s->by_id);
 	while (s->tokens)
 		drop_token(s, s->tokens);
+	dvmd_cstate_names_free(s);
 	while (s->jobs)
 		drop_job(s, s->jobs);
 	dvmi_pb_free(s->founding);
@@ -393,6 +394,7 @@ static void finish_job(struct dvmd_cstate *s, struct job *j, uint64_t wall)
 {
 	j->msg->ended = wall;
 	forget_environment(j->msg->spec);
+	dvmd_cstate_names_of_job(s, j->id);
 	DL_APPEND(s->done, j);
 	if (++s->n_done > DVMD_CSTATE_JOBS_KEPT)
 		drop_job(s, s->done);
@@ -443,6 +445,11 @@ static int perform(struct dvmd_cstate *s, const Pb__Command *cmd)
 		return job_change(s, cmd->job_change, cmd->wall);
 	case PB__COMMAND__WHAT_JOB_REMOVE:
 		drop_job(s, dvmd_cstate_find_job(s, cmd->job_remove));
+		return 0;
+	case PB__COMMAND__WHAT_NAME_ADD:
+		return dvmd_cstate_name_add(s, cmd->name_add);
+	case PB__COMMAND__WHAT_NAME_REMOVE:
+		dvmd_cstate_name_remove(s, cmd->name_remove);
 		return 0;
 	default:
 		return 0;

@@ -4,7 +4,7 @@
  *
  * Pure: no sockets, files, clocks or globals. The same commands in the same order give the same
  * state on every node and after every restart (a hash over the state proves it in the tests).
- * Members, tokens and jobs are kept as the protobuf messages they arrive in; readers get const
+ * Members, tokens, jobs and names are kept as the protobuf messages they arrive in; readers get const
  * pointers that live until the next apply. Times (since, submitted, started, ended) are the `wall`
  * of the command; a finished job gives up its environment.
  */
@@ -54,6 +54,8 @@ const Pb__Member *dvmd_cstate_member(const struct dvmd_cstate *s, uint32_t id);
 const Pb__Member *dvmd_cstate_member_by_name(const struct dvmd_cstate *s, const char *name);
 const Pb__Member *dvmd_cstate_member_by_key(const struct dvmd_cstate *s, const uint8_t *key);
 const Pb__Token *dvmd_cstate_token(const struct dvmd_cstate *s, const uint8_t *key);
+const Pb__ServiceName *dvmd_cstate_name(const struct dvmd_cstate *s, uint32_t uid,
+					const char *service);
 const Pb__JobRecord *dvmd_cstate_job(const struct dvmd_cstate *s, uint64_t id);
 
 /* In ascending order of id (tokens: of arrival); return less than 0 from FN to stop, which is

@@ -373,6 +373,10 @@ int dvmd_cstate_check(const struct dvmd_cstate *s, const Pb__Command *cmd, dvm_e
 		return job_change(s, cmd->job_change, err);
 	case PB__COMMAND__WHAT_JOB_REMOVE:
 		return job_remove(s, cmd->job_remove, err);
+	case PB__COMMAND__WHAT_NAME_ADD:
+		return dvmd_cstate_check_name_add(s, cmd->name_add, err);
+	case PB__COMMAND__WHAT_NAME_REMOVE:
+		return dvmd_cstate_check_name_remove(s, cmd->name_remove, err);
 	default:
 		return refuse(err, -EINVAL, "an entry without a command that this version knows");
 	}

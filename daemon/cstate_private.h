@@ -5,6 +5,7 @@
 
 #include "daemon/cstate.h"
 #include "daemon/name.h"
+#include "libdvm/proto/rank.h"
 
 #define KEY_BYTES 32
 
@@ -36,6 +37,18 @@ struct token {
 	UT_hash_handle hh;
 };
 
+/* What a name is found by. */
+struct service_key {
+	uint32_t uid;
+	char service[DVMI_RANK_SERVICE_MAX + 1]; /* the rest is 0 */
+};
+
+struct service {
+	struct service_key key;
+	Pb__ServiceName *msg;
+	UT_hash_handle hh;
+};
+
 struct job {
 	uint64_t id;
 	Pb__JobRecord *msg;
@@ -51,6 +64,7 @@ struct dvmd_cstate {
 	struct member *by_id, *by_key;
 	struct member_name *names;
 	struct token *tokens;
+	struct service *services;
 	struct job *jobs;
 	struct job *done; /* finished jobs in the order in which they ended */
 	unsigned n_done;
@@ -65,6 +79,19 @@ struct job *dvmd_cstate_find_job(const struct dvmd_cstate *s, uint64_t id);
 int dvmd_cstate_insert_member(struct dvmd_cstate *s, Pb__Member *msg);
 int dvmd_cstate_insert_token(struct dvmd_cstate *s, Pb__Token *msg);
 int dvmd_cstate_insert_job(struct dvmd_cstate *s, Pb__JobRecord *msg);
+
+/* ---- cstate_names.c ---- */
+int dvmd_cstate_check_name(const Pb__ServiceName *n, dvm_error_t *err);
+int dvmd_cstate_check_name_add(const struct dvmd_cstate *s, const Pb__ServiceName *n,
+			       dvm_error_t *err);
+int dvmd_cstate_check_name_remove(const struct dvmd_cstate *s, const Pb__ServiceName *n,
+				  dvm_error_t *err);
+int dvmd_cstate_name_add(struct dvmd_cstate *s, const Pb__ServiceName *n);
+void dvmd_cstate_name_remove(struct dvmd_cstate *s, const Pb__ServiceName *n);
+int dvmd_cstate_restore_name(struct dvmd_cstate *s, const Pb__ServiceName *n, dvm_error_t *err);
+/* The job is over. */
+void dvmd_cstate_names_of_job(struct dvmd_cstate *s, uint64_t job);
+void dvmd_cstate_names_free(struct dvmd_cstate *s);
 
 /*
  * Rules that need nothing but the message itself: they hold for commands and for what a snapshot

@@ -22,6 +22,7 @@
 #include "daemon/origin.h"
 #include "daemon/replica.h"
 #include "daemon/roster.h"
+#include "daemon/services.h"
 #include "daemon/topo.h"
 #include "libdvm/base/cleanup.h"
 #include "libdvm/base/clock.h"
@@ -179,10 +180,8 @@ static void forget_member(struct dvmd *d, uint32_t id)
 	dvmd_transport_peer_drop(d->wire, id);
 }
 
-void dvmd_applied(struct dvmd *d, const Pb__Command *cmd)
+static void act_on(struct dvmd *d, const Pb__Command *cmd)
 {
-	if (!d->ready) /* all of it is taken up at once, when the node is ready */
-		return;
 	switch (cmd->what_case) {
 	case PB__COMMAND__WHAT_MEMBER_ADD:
 		know_member(d, cmd->member_add);
@@ -201,6 +200,14 @@ void dvmd_applied(struct dvmd *d, const Pb__Command *cmd)
 	default:
 		break;
 	}
+}
+
+void dvmd_applied(struct dvmd *d, const Pb__Command *cmd)
+{
+	if (!d->ready) /* all of it is taken up at once, when the node is ready */
+		return;
+	act_on(d, cmd);
+	dvmd_services_applied(d, cmd);
 }
 
 static int take_member(const Pb__Member *m, void *arg)
@@ -244,6 +251,7 @@ void dvmd_resync(struct dvmd *d, const struct dvmd_cstate *was)
 	dvmd_cstate_each_token(was, drop_stale_token, d);
 	dvmd_cstate_each_member(dvmd_state(d), take_member, d);
 	dvmd_cstate_each_token(dvmd_state(d), take_token, d);
+	dvmd_services_resync(d);
 }
 
 /* ---- becoming a node ---- */
@@ -494,6 +502,7 @@ void dvmd_destroy(struct dvmd *d)
 {
 	d->ready = false;
 	dvmd_logs_stop(d);
+	dvmd_host_add_stop(d);
 	dvmd_clients_destroy(d->clients);
 	dvmd_roster_destroy(d->roster);
 	dvmd_lead_destroy(d->lead);

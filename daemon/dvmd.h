@@ -52,6 +52,7 @@ struct dvmd {
 	struct dvmd_lead *lead;
 	struct dvmd_roster *roster;
 	struct gather *gathers; /* `dvm logs` under way (logs.c) */
+	struct adding *addings; /* `dvm add` under way (hostadd.c) */
 	uint32_t self;	 /* 0 until the node has joined */
 	bool ready;
 	bool stopping;	 /* the loop ends soon */

@@ -21,6 +21,7 @@
 
 #define TIMEOUT_EXIT 124 /* as timeout(1) */
 #define SETTLE	     (300 * DVMI_MSEC) /* in which nodes that cannot start say so together */
+#define ORPHAN_GRACE (2 * DVMI_SEC)   /* in which children may end by themselves */
 #define REASON_MAX   2048 /* bytes of a reason that goes to the log, which refuses longer ones */
 
 struct share {
@@ -36,12 +37,13 @@ struct job {
 	UT_hash_handle hh;
 	uint64_t id;
 	uint32_t origin;
+	uint64_t parent; /* whose end is ours, too; 0: none */
 	bool detached, keep_going;
 	Pb__JobState state;
 	struct share *shares;
 	size_t nshares;
 	/* UINT64_MAX: never */
-	uint64_t launch_by, ends_by, notice_at, settle_by, kill_by, give_up_by;
+	uint64_t launch_by, ends_by, notice_at, settle_by, kill_by, give_up_by, orphan_by;
 	int exit_code;	/* of the first failure; 0 while there is none */
 	char *reason;	/* of the first failure, or NULL */
 };
@@ -255,7 +257,10 @@ int dvmd_jobctl_add(struct dvmd_jobctl *c, const Pb__JobRecord *record, bool rec
 	j->launch_by = later(now, c->config.launch_timeout);
 	j->notice_at = later(now, c->config.notice_after);
 	j->ends_by = record->spec->timeout_ns ? later(now, record->spec->timeout_ns) : UINT64_MAX;
-	j->settle_by = j->kill_by = j->give_up_by = UINT64_MAX;
+	j->settle_by = j->kill_by = j->give_up_by = j->orphan_by = UINT64_MAX;
+	j->parent = record->spec->outlives_parent ? 0 : record->spec->parent_job;
+	if (j->parent && recovered)
+		j->orphan_by = later(now, ORPHAN_GRACE); /* has its parent ended meanwhile? */
 	if (recovered && j->state == S(ENDING)) {
 		/* Whoever was being killed is told again: the order may have been lost with us. */
 		j->reason = record->reason && *record->reason ? strdup(record->reason) : NULL;
@@ -327,6 +332,9 @@ __attribute__((format(printf, 3, 4))) static void blame(struct job *j, int exit_
 	va_end(ap);
 }
 
+static void end_children(struct dvmd_jobctl *c, const struct job *parent, uint64_t now,
+			 uint64_t grace);
+
 static void begin_end(struct dvmd_jobctl *c, struct job *j, uint64_t now, uint64_t grace)
 {
 	if (j->state == S(ENDING) || j->state == S(DONE))
@@ -336,6 +344,29 @@ static void begin_end(struct dvmd_jobctl *c, struct job *j, uint64_t now, uint64
 	j->give_up_by = later(now, grace + c->config.end_timeout);
 	push_change(c, j);
 	push_kill(c, j, grace);
+	end_children(c, j, now, grace);
+}
+
+/* As deep as jobs have spawned jobs; one that is ending already is not visited again. */
+static void end_children(struct dvmd_jobctl *c, const struct job *parent, uint64_t now,
+			 uint64_t grace)
+{
+	struct job *j, *tmp;
+
+	HASH_ITER(hh, c->jobs, j, tmp)
+		if (j->parent == parent->id && j->state != S(ENDING)) {
+			blame(j, 1, "job %llu, which spawned it, is ended",
+			      (unsigned long long)parent->id);
+			begin_end(c, j, now, grace);
+		}
+}
+
+/* The parent has ended by itself: so may its children, for a moment. */
+static void orphan_children(struct dvmd_jobctl *c, uint64_t parent, uint64_t now)
+{
+	for (struct job *j = c->jobs; j; j = j->hh.next)
+		if (j->parent == parent && j->orphan_by == UINT64_MAX)
+			j->orphan_by = later(now, ORPHAN_GRACE);
 }
 
 static const Pb__RankStatus *first_failed(const Pb__JobStatus *st)
@@ -458,8 +489,9 @@ static void push_ended(struct dvmd_jobctl *c, const struct job *j)
 	free(ends);
 }
 
-static void finish(struct dvmd_jobctl *c, struct job *j)
+static void finish(struct dvmd_jobctl *c, struct job *j, uint64_t now)
 {
+	orphan_children(c, j->id, now);
 	fold_start_failures(j);
 	j->state = transitions[j->state][EV_FINAL];
 	push_change(c, j);
@@ -496,7 +528,7 @@ static void reconsider(struct dvmd_jobctl *c, struct job *j, uint64_t now)
 	for (size_t i = 0; i < j->nshares; i++)
 		must_end |= judge(j, &j->shares[i]);
 	if (every_share(j, share_final)) {
-		finish(c, j);
+		finish(c, j, now);
 		return;
 	}
 	if (must_end && j->settle_by == UINT64_MAX)
@@ -669,8 +701,19 @@ static void tick_ending(struct dvmd_jobctl *c, struct job *j, uint64_t now)
 	}
 }
 
+static void tick_orphan(struct dvmd_jobctl *c, struct job *j, uint64_t now)
+{
+	j->orphan_by = UINT64_MAX;
+	if (find(c, j->parent) || j->state == S(ENDING))
+		return;
+	blame(j, 1, "job %llu, which spawned it, has ended", (unsigned long long)j->parent);
+	begin_end(c, j, now, c->config.kill_grace);
+}
+
 static void tick_job(struct dvmd_jobctl *c, struct job *j, uint64_t now)
 {
+	if (now >= j->orphan_by)
+		tick_orphan(c, j, now);
 	if (j->state != S(ENDING) && now >= j->ends_by) {
 		blame(j, TIMEOUT_EXIT, "time limit reached");
 		begin_end(c, j, now, c->config.kill_grace);
@@ -707,7 +750,7 @@ uint64_t dvmd_jobctl_next_deadline(const struct dvmd_jobctl *c)
 		if (j->state == S(ENDING))
 			next = min_u64(next, min_u64(j->kill_by, j->give_up_by));
 		else
-			next = min_u64(next, j->ends_by);
+			next = min_u64(next, min_u64(j->ends_by, j->orphan_by));
 	}
 	return next;
 }

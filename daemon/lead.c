@@ -17,6 +17,7 @@
 #include "daemon/replica.h"
 #include "libdvm/base/cleanup.h"
 #include "libdvm/base/clock.h"
+#include "libdvm/base/err.h"
 
 #define NOTICE_AFTER (3 * DVMI_SEC)
 #define END_TIMEOUT  (30 * DVMI_SEC)
@@ -235,8 +236,34 @@ static int fill_credentials(const struct dvmd_call *call, Pb__JobSpec *spec)
 	return 0;
 }
 
+/*
+ * The job in whose name a rank spawns, and what its child has from it. Where a client holds the
+ * parent, it holds the child as well, unless that is to outlive the parent.
+ */
+static int take_parent(struct dvmd_lead *l, const struct dvmd_call *call, Pb__JobSpec *spec,
+		       uint32_t *origin, dvm_error_t *err)
+{
+	const Pb__JobRecord *parent = dvmd_cstate_job(dvmd_state(l->d), call->job);
+
+	spec->parent_job = call->job;
+	if (!call->job) {
+		spec->parent_rank = 0;
+		spec->outlives_parent = false;
+		return 0;
+	}
+	if (!parent || parent->state >= PB__JOB_STATE__JOB_ENDING)
+		return dvmi_error_set(err, -ECANCELED, "job %llu is ending",
+				      (unsigned long long)call->job);
+	if (parent->spec->uid != call->uid || spec->parent_rank >= parent->placement->ranks)
+		return dvmi_error_set(err, -EPERM, "job %llu has no such rank",
+				      (unsigned long long)call->job);
+	*origin = parent->origin;
+	spec->detached = parent->spec->detached || spec->outlives_parent;
+	return 0;
+}
+
 /* The record keeps what people ask about; the environment only the launch needs. */
-static int log_job(struct dvmd_lead *l, const struct dvmd_call *call, Pb__JobSpec *spec,
+static int log_job(struct dvmd_lead *l, uint32_t origin, Pb__JobSpec *spec,
 		   Pb__Placement *placement, uint64_t *key, dvm_error_t *err)
 {
 	Pb__Command cmd = PB__COMMAND__INIT;
@@ -248,7 +275,7 @@ static int log_job(struct dvmd_lead *l, const struct dvmd_call *call, Pb__JobSpe
 	r.id = dvmd_cstate_next_job(dvmd_state(l->d));
 	r.spec = &lean;
 	r.placement = placement;
-	r.origin = call->origin;
+	r.origin = origin;
 	r.submitted = dvmi_clock_wall();
 	r.key = *key;
 	cmd.what_case = PB__COMMAND__WHAT_JOB_ADD;
@@ -340,6 +367,10 @@ void dvmd_lead_run(struct dvmd_call *call, const uint8_t *body, size_t len)
 		dvmd_call_error(&call, rc, "%s", dvm_strerror(rc));
 		return;
 	}
+	if (take_parent(l, call, req->spec, &origin, &err) < 0) {
+		dvmd_call_error(&call, err.code, "%s", err.text);
+		return;
+	}
 	if (dvmd_assign(l->d, req->spec, &placement,
 			req->report_bindings ? &bindings : NULL, &err) < 0) {
 		dvmd_call_error(&call, err.code, "%s", err.text);
@@ -350,7 +381,7 @@ void dvmd_lead_run(struct dvmd_call *call, const uint8_t *body, size_t len)
 		return;
 	}
 	uint64_t job = dvmd_cstate_next_job(dvmd_state(l->d));
-	rc = log_job(l, call, req->spec, placement, &key, &err);
+	rc = log_job(l, origin, req->spec, placement, &key, &err);
 	if (rc < 0) {
 		dvmd_call_error(&call, rc, "the job could not be recorded: %s", err.text);
 		return;

@@ -51,6 +51,8 @@ int dvmd_paths_program(char *out, size_t size, const char *name, dvm_error_t *er
 		       try_at(out, size, own, "/..", name) || /* build tree: DIR/.libs */
 		       try_at(out, size, own, "/../libexec/dvm", name)))
 		return 0;
+	if (own[0] && try_at(out, size, own, "/../../bin", name)) /* from libexec/dvm */
+		return 0;
 	if (try_at(out, size, PKGLIBEXECDIR, "", name))
 		return 0;
 	return dvmi_error_set(err, -ENOENT,

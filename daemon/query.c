@@ -10,6 +10,7 @@
 #include "daemon/logring.h"
 #include "daemon/assign.h"
 #include "daemon/query.h"
+#include "daemon/services.h"
 #include "daemon/topo.h"
 #include "libdvm/base/clock.h"
 
@@ -102,6 +103,7 @@ void dvmd_query_nodes(struct dvmd_call *call, const uint8_t *body, size_t len)
 {
 	const struct dvmd_cstate *st = dvmd_state(call->d);
 	size_t max = dvmd_cstate_members(st) + 1;
+	dvmd_services_nodes(call);
 	struct nodes ns = { .d = call->d,
 			    .infos = calloc(max, sizeof *ns.infos),
 			    .list = calloc(max, sizeof *ns.list) };
@@ -165,6 +167,8 @@ static int fill_job(const struct dvmd *d, const Pb__JobRecord *r, bool one, Pb__
 	info->argv = r->spec->argv;
 	info->n_argv = r->spec->n_argv;
 	info->detached = r->spec->detached;
+	info->parent = r->spec->parent_job;
+	info->parent_rank = r->spec->parent_rank;
 	info->placement = one ? r->placement : NULL;
 	/* Owned by the reply, unlike all above. */
 	info->origin = strdup(dvmd_node_name(d, r->origin, buf));

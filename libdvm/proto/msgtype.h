@@ -46,6 +46,7 @@ enum dvmi_msg_type {
 
 	/* shepherd → dvmd on the local socket, beside JOB_STATUS, OUTPUT, PEER, … */
 	DVMI_MSG_SHEPHERD_HELLO = 0x140, /* ShepherdHello → OK or ERROR; first message */
+	DVMI_MSG_NEWS = 0x141,		 /* News: dvmd → shepherd */
 
 	/* client → dvmd on the local socket, each answered by its …Reply or ERROR */
 	DVMI_MSG_NODES = 0x200,	 /* no body → NodesReply */
@@ -62,6 +63,13 @@ enum dvmi_msg_type {
 	DVMI_MSG_LOG = 0x20b,	 /* LogRequest → LogReply */
 	DVMI_MSG_INFO = 0x20c,	 /* no body → InfoReply: this node, its machine, its directories */
 	DVMI_MSG_LEAVE = 0x20d,	 /* no body → OK: this node leaves and its dvmd ends */
+
+	/* a shepherd → dvmd on the local socket, for its job; also RUN, SIGNAL, NODES, REMOVE */
+	DVMI_MSG_JOB_RECORD = 0x20e, /* JobRef → JobRecord without environment; of one's own jobs */
+	DVMI_MSG_NAME_PUT = 0x20f,   /* NameRequest → OK */
+	DVMI_MSG_NAME_GET = 0x210,   /* NameRequest → ServiceName */
+	DVMI_MSG_NAME_DROP = 0x211,  /* NameRequest → OK */
+	DVMI_MSG_HOST_ADD = 0x212,   /* HostAdd → OK */
 };
 
 #endif

@@ -124,6 +124,19 @@ const Pb__Command *state_gen_job_change(struct state_gen *g, uint64_t id, Pb__Jo
 	return command(g, PB__COMMAND__WHAT_JOB_CHANGE, &g->job_change);
 }
 
+const Pb__Command *state_gen_name(struct state_gen *g, bool add, uint64_t job, unsigned number)
+{
+	pb__service_name__init(&g->service);
+	snprintf(g->service_name, sizeof g->service_name, "service %u", number);
+	snprintf(g->value, sizeof g->value, "v%u", number);
+	g->service.service = g->service_name;
+	g->service.job = job;
+	g->service.value = (ProtobufCBinaryData){ .data = (uint8_t *)g->value,
+						  .len = strlen(g->value) };
+	return command(g, add ? PB__COMMAND__WHAT_NAME_ADD : PB__COMMAND__WHAT_NAME_REMOVE,
+		       &g->service);
+}
+
 static const Pb__Command *next_member(struct state_gen *g, const struct dvmd_cstate *s)
 {
 	unsigned key = below(g, KEYS);
@@ -178,7 +191,11 @@ const Pb__Command *state_gen_next(struct state_gen *g, const struct dvmd_cstate 
 {
 	if (!dvmd_cstate_founding(s))
 		return state_gen_founding(g);
-	switch (below(g, 12)) {
+	switch (below(g, 14)) {
+	case 12:
+	case 13:
+		return state_gen_name(g, below(g, 3) > 0, below(g, dvmd_cstate_next_job(s) + 1),
+				      below(g, KEYS));
 	case 0:
 	case 1:
 	case 2:

@@ -4,6 +4,8 @@
 #define TESTS_UNIT_STATE_GEN_H
 
 #include "daemon/cstate.h"
+#include <stdbool.h>
+
 #include "libdvm/base/rng.h"
 
 #define GEN_SHARES_MAX 4
@@ -23,8 +25,10 @@ struct state_gen {
 	Pb__NodeShare share[GEN_SHARES_MAX], *shares[GEN_SHARES_MAX];
 	uint32_t ranks[GEN_SHARES_MAX][GEN_RANKS_MAX];
 	Pb__JobChange job_change;
+	Pb__ServiceName service;
 	uint8_t key[32], id[16];
 	char name[32], address[32], reason[64], program[32], variable[32];
+	char service_name[32], value[8];
 	char *argv[1], *env[1];
 };
 
@@ -42,5 +46,8 @@ const Pb__Command *state_gen_job(struct state_gen *g, uint64_t id, uint32_t firs
 				 unsigned ranks);
 const Pb__Command *state_gen_job_change(struct state_gen *g, uint64_t id, Pb__JobState state,
 					int32_t exit_code, const char *reason);
+
+/* Rank 0 of JOB publishes "service NUMBER"; with ADD false takes it back. */
+const Pb__Command *state_gen_name(struct state_gen *g, bool add, uint64_t job, unsigned number);
 
 #endif

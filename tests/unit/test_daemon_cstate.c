@@ -474,6 +474,58 @@ static void only_a_finished_job_is_removed(void **state)
 	accept(f, state_gen_job(&f->g, 2, 1, 1, 1));
 }
 
+static void a_name_belongs_to_its_job(void **state)
+{
+	struct fixture *f = *state;
+	struct state_gen *g = &f->g;
+
+	refuse(f, state_gen_name(g, true, 1, 1), -ENOENT);
+	accept(f, state_gen_job(g, 1, 1, 1, 1));
+	accept(f, state_gen_job(g, 2, 1, 1, 1));
+	accept(f, state_gen_name(g, true, 1, 1));
+	accept(f, state_gen_name(g, true, 2, 2));
+	refuse(f, state_gen_name(g, true, 2, 1), -EEXIST);
+	refuse(f, state_gen_name(g, false, 2, 1), -ENOENT);
+	assert_int_equal(dvmd_cstate_name(f->s, 0, "service 1")->job, 1);
+	assert_null(dvmd_cstate_name(f->s, 1, "service 1")); /* of another user */
+	accept(f, state_gen_name(g, false, 1, 1));
+	assert_null(dvmd_cstate_name(f->s, 0, "service 1"));
+	accept(f, state_gen_name(g, true, 1, 1));
+	accept(f, state_gen_job_change(g, 1, PB__JOB_STATE__JOB_DONE, 0, ""));
+	assert_null(dvmd_cstate_name(f->s, 0, "service 1"));
+	assert_non_null(dvmd_cstate_name(f->s, 0, "service 2"));
+}
+
+static void a_name_that_is_not_right_is_refused(void **state)
+{
+	struct fixture *f = *state;
+	struct state_gen *g = &f->g;
+	static uint8_t value[257];
+	static char long_name[129];
+
+	accept(f, state_gen_job(g, 1, 1, 1, 1));
+	const Pb__Command *cmd = state_gen_name(g, true, 1, 1);
+	g->service.rank = 1;
+	refuse(f, cmd, -EINVAL);
+	g->service.rank = 0;
+	g->service.uid = 1;
+	refuse(f, cmd, -ENOENT);
+	g->service.uid = 0;
+	g->service.value = (ProtobufCBinaryData){ .data = value, .len = 257 };
+	refuse(f, cmd, -EINVAL);
+	g->service.value.len = 256;
+	memset(long_name, 'x', 128);
+	g->service.service = long_name;
+	refuse(f, cmd, -EINVAL);
+	assert_null(dvmd_cstate_name(f->s, 0, long_name));
+	long_name[0] = 0;
+	refuse(f, cmd, -EINVAL);
+	memset(long_name, 'x', 127);
+	long_name[127] = 0;
+	accept(f, cmd);
+	assert_int_equal(dvmd_cstate_name(f->s, 0, long_name)->value.len, 256);
+}
+
 /* Job 1 ends last, so that it must outlive those that ended before it. */
 static void the_jobs_that_ended_first_are_forgotten_first(void **state)
 {
@@ -576,7 +628,7 @@ static void out_of_memory_changes_nothing(void **state)
 	state_gen_init(&g, 5);
 	assert_int_equal(dvmd_cstate_create(&s), 0);
 	unsigned failures = 0;
-	for (uint64_t i = 1; i <= 400; i++) {
+	for (uint64_t i = 1; i <= 600; i++) {
 		const Pb__Command *cmd = state_gen_next(&g, s);
 		uint64_t before = dvmd_cstate_hash(s);
 		int rc = -ENOMEM;
@@ -661,6 +713,8 @@ int main(void)
 		on_machine(a_placement_that_does_not_add_up_is_refused),
 		on_machine(job_states_only_go_forward),
 		on_machine(a_job_is_remembered_without_its_environment),
+		on_machine(a_name_belongs_to_its_job),
+		on_machine(a_name_that_is_not_right_is_refused),
 		on_machine(only_a_finished_job_is_removed),
 		on_machine(the_jobs_that_ended_first_are_forgotten_first),
 		cmocka_unit_test(replicas_agree),

@@ -388,9 +388,115 @@ static void random_histories_end_once(void **state)
 	}
 }
 
+/* Jobs of one rank each on node 1, spawned by PARENT (0: by nobody). */
+static void add_spawned(struct dvmd_jobctl *c, uint64_t id, uint64_t parent, bool outlives,
+			bool recovered)
+{
+	Pb__JobRecord r = PB__JOB_RECORD__INIT;
+	Pb__JobSpec spec = PB__JOB_SPEC__INIT;
+	Pb__Placement p = PB__PLACEMENT__INIT;
+	Pb__NodeShare share = PB__NODE_SHARE__INIT, *shares = &share;
+	char name[] = "node1";
+
+	share.node = 1;
+	share.name = name;
+	p.nodes = &shares;
+	p.n_nodes = p.ranks = 1;
+	spec.parent_job = parent;
+	spec.outlives_parent = outlives;
+	r.id = id;
+	r.spec = &spec;
+	r.placement = &p;
+	r.state = recovered ? PB__JOB_STATE__JOB_RUNNING : PB__JOB_STATE__JOB_LAUNCHING;
+	assert_int_equal(dvmd_jobctl_add(c, &r, recovered, 0), 0);
+}
+
+/* Which jobs the engine orders to end now, as a set of bits. */
+static unsigned killed(struct dvmd_jobctl *c)
+{
+	struct dvmd_jobctl_action a;
+	unsigned set = 0;
+
+	while (dvmd_jobctl_next(c, &a)) {
+		if (a.kill)
+			set |= 1u << a.job;
+		dvmd_jobctl_action_free(&a);
+	}
+	return set;
+}
+
+static void children_end_with_their_parent(void **state)
+{
+	struct dvmd_jobctl *c;
+
+	assert_int_equal(dvmd_jobctl_create(&c, &config), 0);
+	add_spawned(c, 1, 0, false, false);
+	add_spawned(c, 2, 1, false, false);
+	add_spawned(c, 3, 2, false, false);
+	add_spawned(c, 4, 1, true, false);
+	add_spawned(c, 5, 4, false, false);
+	assert_int_equal(dvmd_jobctl_end(c, 1, 0, "cancelled", DVMD_JOBCTL_GRACE, 0), 0);
+	assert_int_equal(killed(c), 1u << 1 | 1u << 2 | 1u << 3);
+	assert_int_equal(dvmd_jobctl_end(c, 4, 0, "cancelled", DVMD_JOBCTL_GRACE, 0), 0);
+	assert_int_equal(killed(c), 1u << 4 | 1u << 5);
+	dvmd_jobctl_destroy(c);
+}
+
+static void a_child_is_not_its_parents_end(void **state)
+{
+	struct dvmd_jobctl *c;
+
+	assert_int_equal(dvmd_jobctl_create(&c, &config), 0);
+	add_spawned(c, 1, 0, false, false);
+	add_spawned(c, 2, 1, false, false);
+	assert_int_equal(dvmd_jobctl_end(c, 2, 0, "cancelled", DVMD_JOBCTL_GRACE, 0), 0);
+	assert_int_equal(killed(c), 1u << 2);
+	dvmd_jobctl_destroy(c);
+}
+
+static void orphans_may_end_by_themselves_for_a_moment(void **state)
+{
+	struct dvmd_jobctl *c;
+	Pb__JobStatus st = PB__JOB_STATUS__INIT;
+
+	assert_int_equal(dvmd_jobctl_create(&c, &config), 0);
+	add_spawned(c, 1, 0, false, false);
+	add_spawned(c, 2, 1, false, false);
+	st.job = 1;
+	st.node = 1;
+	st.serial = 1;
+	st.phase = DONE;
+	assert_int_equal(dvmd_jobctl_status(c, &st, DVMI_SEC), 0);
+	assert_int_equal(killed(c), 0);
+	assert_true(dvmd_jobctl_next_deadline(c) <= 3 * DVMI_SEC);
+	dvmd_jobctl_tick(c, 2 * DVMI_SEC);
+	assert_int_equal(killed(c), 0);
+	dvmd_jobctl_tick(c, 3 * DVMI_SEC);
+	assert_int_equal(killed(c), 1u << 2);
+	dvmd_jobctl_destroy(c);
+}
+
+/* The leader was away when the parent of 2 ended; that of 4 goes on. */
+static void orphans_are_found_after_a_restart(void **state)
+{
+	struct dvmd_jobctl *c;
+
+	assert_int_equal(dvmd_jobctl_create(&c, &config), 0);
+	add_spawned(c, 2, 1, false, true);
+	add_spawned(c, 4, 3, false, true);
+	add_spawned(c, 3, 0, false, true);
+	dvmd_jobctl_tick(c, 3 * DVMI_SEC);
+	assert_int_equal(killed(c), 1u << 2);
+	dvmd_jobctl_destroy(c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(children_end_with_their_parent),
+		cmocka_unit_test(a_child_is_not_its_parents_end),
+		cmocka_unit_test(orphans_may_end_by_themselves_for_a_moment),
+		cmocka_unit_test(orphans_are_found_after_a_restart),
 		cmocka_unit_test(a_good_job_runs_and_ends_with_0),
 		cmocka_unit_test(the_first_failure_ends_the_job_and_is_its_code),
 		cmocka_unit_test(a_signal_is_named),
