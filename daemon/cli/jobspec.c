@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "daemon/cli/jobspec.h"
+#include "daemon/spec.h"
 #include "libdvm/base/cleanup.h"
 #include "libdvm/base/err.h"
 #include "libdvm/base/hostlist.h"
@@ -171,73 +172,6 @@ const struct dvmi_opt cli_dvmrun_options[] = {
 
 /* clang-format on */
 
-/* ---- building the message: everything in it is malloc'ed, so dvmi_pb_free() frees it ---- */
-
-static int add_pointer(void *vector, size_t *n, void *p)
-{
-	void **v = *(void ***)vector;
-
-	if (!p)
-		return -ENOMEM;
-	/* Grown at powers of two, so the capacity need not be kept. */
-	if ((*n & (*n - 1)) == 0) {
-		v = realloc(v, (*n ? *n * 2 : 1) * sizeof *v);
-		if (!v)
-			return -ENOMEM;
-		*(void ***)vector = v;
-	}
-	v[(*n)++] = p;
-	return 0;
-}
-
-static int add_string(char ***v, size_t *n, const char *s)
-{
-	char *copy = strdup(s);
-	int rc = add_pointer(v, n, copy);
-
-	if (rc < 0)
-		free(copy);
-	return rc;
-}
-
-static int set_string(char **field, const char *s)
-{
-	char *copy = strdup(s);
-
-	if (!copy)
-		return -ENOMEM;
-	if (*field != protobuf_c_empty_string)
-		free(*field);
-	*field = copy;
-	return 0;
-}
-
-static int add_host(Pb__JobSpec *spec, const char *name, uint32_t slots)
-{
-	Pb__HostRequest *h = malloc(sizeof *h);
-
-	if (!h)
-		return -ENOMEM;
-	pb__host_request__init(h);
-	h->slots = slots;
-	if (set_string(&h->name, name) < 0 || add_pointer(&spec->hosts, &spec->n_hosts, h) < 0) {
-		dvmi_pb_free(h);
-		return -ENOMEM;
-	}
-	return 0;
-}
-
-/* Sets NAME=VALUE among the ranks' environment, replacing what is there. */
-static int set_env(Pb__JobSpec *spec, const char *pair)
-{
-	size_t len = strcspn(pair, "=") + 1;
-
-	for (size_t i = 0; i < spec->n_env; i++)
-		if (!strncmp(spec->env[i], pair, len))
-			return set_string(&spec->env[i], pair);
-	return add_string(&spec->env, &spec->n_env, pair);
-}
-
 int cli_jobspec_init(struct cli_jobspec *js, char *const *envp, const char *wdir, uint32_t mask)
 {
 	*js = (struct cli_jobspec){ .spec = malloc(sizeof *js->spec) };
@@ -245,9 +179,9 @@ int cli_jobspec_init(struct cli_jobspec *js, char *const *envp, const char *wdir
 		return -ENOMEM;
 	pb__job_spec__init(js->spec);
 	js->spec->umask = mask;
-	int rc = set_string(&js->spec->wdir, wdir);
+	int rc = dvmd_spec_set_string(&js->spec->wdir, wdir);
 	for (; rc == 0 && *envp; envp++)
-		rc = strchr(*envp, '=') ? add_string(&js->spec->env, &js->spec->n_env, *envp) : 0;
+		rc = strchr(*envp, '=') ? dvmd_spec_add_string(&js->spec->env, &js->spec->n_env, *envp) : 0;
 	if (rc < 0)
 		cli_jobspec_free(js);
 	return rc;
@@ -261,51 +195,6 @@ void cli_jobspec_free(struct cli_jobspec *js)
 
 /* ---- values ---- */
 
-/* NAME or NAME:SLOTS, the name possibly folded; N bytes of S. */
-static int add_host_item(Pb__JobSpec *spec, const char *s, size_t n, dvm_error_t *err)
-{
-	cleanup_free char *item = strndup(s, n);
-	struct dvmi_hostlist list = { 0 };
-	uint64_t slots = 0;
-
-	if (!item)
-		return dvmi_error_code(err, -ENOMEM, "hosts");
-	char *colon = strrchr(item, ':');
-	if (colon && dvmi_text_u64(colon + 1, 1, RANKS_MAX, &slots) < 0)
-		return dvmi_error_set(err, -EINVAL,
-				      "\"%s\": the number of slots behind a colon is 1 or more",
-				      item);
-	if (colon)
-		*colon = '\0';
-	int rc = dvmi_hostlist_parse(&list, item, err);
-	for (size_t i = 0; rc >= 0 && i < list.n; i++)
-		rc = add_host(spec, list.names[i], (uint32_t)slots);
-	dvmi_hostlist_free(&list);
-	return rc < 0 ? rc : 0;
-}
-
-/* The length of the first item of a list: up to a comma outside brackets. */
-static size_t item_length(const char *s)
-{
-	size_t n = 0;
-
-	for (bool inside = false; s[n] && (inside || s[n] != ','); n++)
-		inside = s[n] == '[' || (inside && s[n] != ']');
-	return n;
-}
-
-int cli_jobspec_hosts(Pb__JobSpec *spec, const char *list, dvm_error_t *err)
-{
-	for (;;) {
-		size_t n = item_length(list);
-		int rc = add_host_item(spec, list, n, err);
-
-		if (rc < 0 || !list[n])
-			return rc;
-		list += n + 1;
-	}
-}
-
 /* "slots=N" or "max_slots=N" behind a name; what other launchers have there is not guessed at. */
 static int host_line(Pb__JobSpec *spec, char *line, dvm_error_t *err)
 {
@@ -315,7 +204,7 @@ static int host_line(Pb__JobSpec *spec, char *line, dvm_error_t *err)
 
 	if (!name)
 		return 0;
-	int rc = add_host_item(spec, name, strlen(name), err);
+	int rc = dvmd_spec_host(spec, name, strlen(name), err);
 	while (rc == 0 && (word = strtok_r(NULL, " \t\r", &save))) {
 		char *value = strchr(word, '=');
 
@@ -381,7 +270,7 @@ static int exclude(Pb__JobSpec *spec, const char *text, dvm_error_t *err)
 	int rc = dvmi_hostlist_parse(&list, text, err);
 
 	for (size_t i = 0; rc >= 0 && i < list.n; i++)
-		rc = add_string(&spec->exclude, &spec->n_exclude, list.names[i]);
+		rc = dvmd_spec_add_string(&spec->exclude, &spec->n_exclude, list.names[i]);
 	dvmi_hostlist_free(&list);
 	return rc;
 }
@@ -512,7 +401,7 @@ static int set_variable(struct cli_jobspec *js, struct dvmi_opt_parser *p, dvm_e
 	if (*p->arg == '=' || !*p->arg)
 		return dvmi_opt_bad(p, err, "a variable needs a name");
 	if (strchr(p->arg, '='))
-		return set_env(js->spec, p->arg);
+		return dvmd_spec_set_env(js->spec, p->arg);
 	/* Without a value it is exported already, with the rest of the environment. */
 	if (!has_env(js->spec, p->arg))
 		js->unset = p->arg;
@@ -532,7 +421,7 @@ static int set_pair(Pb__JobSpec *spec, struct dvmi_opt_parser *p, const char *pr
 		pair = NULL;
 		return dvmi_error_code(err, -ENOMEM, "%s", p->spelled);
 	}
-	return set_env(spec, pair);
+	return dvmd_spec_set_env(spec, pair);
 }
 
 static int set_wdir(Pb__JobSpec *spec, const char *dir)
@@ -540,12 +429,12 @@ static int set_wdir(Pb__JobSpec *spec, const char *dir)
 	cleanup_free char *path = NULL;
 
 	if (*dir == '/')
-		return set_string(&spec->wdir, dir);
+		return dvmd_spec_set_string(&spec->wdir, dir);
 	if (asprintf(&path, "%s/%s", spec->wdir, dir) < 0) {
 		path = NULL;
 		return -ENOMEM;
 	}
-	return set_string(&spec->wdir, path);
+	return dvmd_spec_set_string(&spec->wdir, path);
 }
 
 static int set_per_node(Pb__JobSpec *spec, struct dvmi_opt_parser *p, dvm_error_t *err)
@@ -575,7 +464,7 @@ static int set_placement(Pb__JobSpec *spec, struct dvmi_opt_parser *p, int id, d
 	case BIND_TO:
 		return bind_to(spec, p, err);
 	case HOSTS:
-		return named(p, cli_jobspec_hosts(spec, p->arg, err), err);
+		return named(p, dvmd_spec_hosts(spec, p->arg, err), err);
 	case HOSTFILE:
 		return named(p, read_hostfile(spec, p->arg, err), err);
 	case EXCLUDE:
@@ -617,7 +506,7 @@ static int set_world(Pb__JobSpec *spec, struct dvmi_opt_parser *p, int id, dvm_e
 		spec->detached = true;
 		return 0;
 	case NAME:
-		return set_string(&spec->name, p->arg);
+		return dvmd_spec_set_string(&spec->name, p->arg);
 	default:
 		return 1;
 	}
@@ -669,9 +558,9 @@ int cli_jobspec_finish(struct cli_jobspec *js, char **argv, size_t argc, dvm_err
 	int rc = 0;
 
 	for (size_t i = 0; rc == 0 && i < argc; i++)
-		rc = add_string(&s->argv, &s->n_argv, argv[i]);
+		rc = dvmd_spec_add_string(&s->argv, &s->n_argv, argv[i]);
 	if (rc == 0 && !*s->name)
-		rc = set_string(&s->name, base_name(argv[0]));
+		rc = dvmd_spec_set_string(&s->name, base_name(argv[0]));
 	if (rc < 0)
 		return dvmi_error_code(err, rc, "the program's arguments");
 	if (s->ranks && s->nodes > s->ranks)

@@ -31,8 +31,6 @@ int cli_jobspec_set(struct dvmi_opt_parser *p, int id, void *arg, dvm_error_t *e
 /* The program and its arguments, once all options are set; checks what must fit together. */
 int cli_jobspec_finish(struct cli_jobspec *js, char **argv, size_t argc, dvm_error_t *err);
 
-/* Lists of -H: "a,node[1-3]:2" appended to SPEC's hosts. */
-int cli_jobspec_hosts(Pb__JobSpec *spec, const char *list, dvm_error_t *err);
 /* The text of a host file: lines of "NAME", "NAME:SLOTS" or "NAME slots=SLOTS", # comments. */
 int cli_jobspec_hostfile(Pb__JobSpec *spec, const char *text, dvm_error_t *err);
 /* --output: raw, lines, tag, json or dir=D. */
