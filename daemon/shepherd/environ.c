@@ -9,19 +9,19 @@
 #include "daemon/shepherd/environ.h"
 #include "libdvm/proto/rank.h"
 
-enum { SHARED = 8, OWN = 2 };
+enum { SHARED = 10, OWN = 2 };
 
 struct shep_environ {
 	char *shared[SHARED]; /* allocated: same for all ranks */
 	char own[OWN][40];    /* rank, local rank */
-	size_t n;
+	size_t n, n_shared;
 	char *list[];
 };
 
 static const char *const ours[] = {
 	DVMI_ENV_JOBID,	   DVMI_ENV_RANK,	DVMI_ENV_SIZE,	     DVMI_ENV_NODE,
 	DVMI_ENV_NNODES,   DVMI_ENV_LOCAL_RANK, DVMI_ENV_LOCAL_SIZE, DVMI_ENV_NODENAME,
-	DVMI_ENV_SHEPHERD, DVMI_ENV_MACHINE,
+	DVMI_ENV_SHEPHERD, DVMI_ENV_MACHINE,	DVMI_ENV_PARENT_JOB, DVMI_ENV_PARENT_RANK,
 };
 
 static bool is_name(const char *entry, const char *name)
@@ -56,6 +56,7 @@ static void add(struct shep_environ *e, size_t slot, const char *name, const cha
 	if (b.err)
 		dvmi_buf_free(&b);
 	e->shared[slot] = (char *)b.data;
+	e->n_shared = slot + 1;
 	e->list[e->n++] = e->shared[slot];
 }
 
@@ -71,6 +72,10 @@ static void add_shared(struct shep_environ *e, const Pb__Launch *l, size_t self,
 	add(e, 5, DVMI_ENV_NODENAME, "%s", share->name);
 	add(e, 6, DVMI_ENV_SHEPHERD, "%s", path);
 	add(e, 7, DVMI_ENV_MACHINE, "%s", l->machine);
+	if (!l->spec->parent_job)
+		return;
+	add(e, 8, DVMI_ENV_PARENT_JOB, "%llu", (unsigned long long)l->spec->parent_job);
+	add(e, 9, DVMI_ENV_PARENT_RANK, "%u", l->spec->parent_rank);
 }
 
 int shep_environ_create(struct shep_environ **out, const Pb__Launch *launch, size_t self,
@@ -82,7 +87,7 @@ int shep_environ_create(struct shep_environ **out, const Pb__Launch *launch, siz
 	if (!e)
 		return -ENOMEM;
 	add_shared(e, launch, self, socket_path);
-	for (size_t i = 0; i < SHARED; i++)
+	for (size_t i = 0; i < e->n_shared; i++)
 		if (!e->shared[i]) {
 			shep_environ_destroy(e);
 			return -ENOMEM;

@@ -37,25 +37,58 @@ static int reopen_read_only(int fd)
 	return ro < 0 ? -errno : ro;
 }
 
-static int make_map(struct shep_jobmem *m, const Pb__Launch *launch, size_t self, uint32_t cores)
+/* Our mapping of a new file of so many bytes; the file, or -E…. */
+static int make_file(struct shep_jobmem *m, size_t bytes)
 {
 	cleanup_fd int fd = memfd_create("dvm-jobmap", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
-	m->bytes = shep_jobmap_bytes(launch->placement->ranks,
-				     (uint32_t)launch->placement->nodes[self]->n_ranks,
-				     (uint32_t)launch->placement->n_nodes);
+	m->bytes = bytes;
 	if (fd < 0 || ftruncate(fd, (off_t)m->bytes) < 0)
 		return -errno;
 	void *p = mmap(NULL, m->bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (p == MAP_FAILED)
 		return -errno;
 	m->map = p;
-	int rc = shep_jobmap_build(m->map, launch, self, cores);
-	if (rc == 0)
-		rc = seal(fd);
+	return take_fd(fd);
+}
+
+/* The map is filled: what ranks get of it. */
+static int share(struct shep_jobmem *m, int fd)
+{
+	int rc = seal(fd);
+
 	if (rc == 0)
 		rc = m->map_fd = reopen_read_only(fd);
 	return rc < 0 ? rc : 0;
+}
+
+static int make_map(struct shep_jobmem *m, const Pb__Launch *launch, size_t self, uint32_t cores)
+{
+	const Pb__Placement *p = launch->placement;
+	cleanup_fd int fd =
+		make_file(m, shep_jobmap_bytes(p->ranks, (uint32_t)p->nodes[self]->n_ranks,
+					       (uint32_t)p->n_nodes));
+
+	if (fd < 0)
+		return fd;
+	int rc = shep_jobmap_build(m->map, launch, self, cores);
+	return rc < 0 ? rc : share(m, fd);
+}
+
+int shep_jobmem_create_linked(struct shep_jobmem *m, uint64_t job, const Pb__Placement *p,
+			      uint32_t node_id, const struct dvmi_jobmap *own)
+{
+	*m = (struct shep_jobmem){ .map_fd = -1, .rings_fd = -1 };
+	cleanup_fd int fd = make_file(m, shep_jobmap_bytes(p->ranks, 0, (uint32_t)p->n_nodes));
+
+	if (fd < 0)
+		return fd;
+	int rc = shep_jobmap_build_linked(m->map, job, p, node_id, own);
+	if (rc == 0)
+		rc = share(m, fd);
+	if (rc < 0)
+		shep_jobmem_destroy(m);
+	return rc;
 }
 
 int shep_jobmem_create(struct shep_jobmem *m, const Pb__Launch *launch, size_t self,

@@ -19,6 +19,9 @@ struct shep_jobmem {
 /* -EINVAL: the placement is not one. Other -E…: no memory files. */
 int shep_jobmem_create(struct shep_jobmem *m, const Pb__Launch *launch, size_t self,
 		       uint32_t local_cores);
+/* The map of another job, as that of map OWN sees it from node NODE_ID; no rings. */
+int shep_jobmem_create_linked(struct shep_jobmem *m, uint64_t job, const Pb__Placement *placement,
+			      uint32_t node_id, const struct dvmi_jobmap *own);
 void shep_jobmem_destroy(struct shep_jobmem *m);
 
 #endif

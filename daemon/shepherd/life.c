@@ -283,6 +283,8 @@ static uint64_t next_deadline(const struct shep *s, uint64_t now)
 	t = earlier(t, a->killing ? now + KILL_AGAIN : a->drained);
 	t = earlier(t, s->news.tell);
 	t = earlier(t, s->ask_again);
+	t = earlier(t, shep_asks_next(s));
+	t = earlier(t, shep_links_next(s));
 	return earlier(t, s->launching ? 0 : s->news.report_late);
 }
 

@@ -31,11 +31,15 @@ static void on_timer(uv_timer_t *h);
 
 static void drop(struct shep_link *l)
 {
-	if (l->up)
+	bool was_up = l->up;
+
+	if (was_up)
 		l->last_up = dvmi_clock_mono();
 	l->up = false;
 	dvmi_stream_destroy(l->stream);
 	l->stream = NULL;
+	if (was_up)
+		l->ops->down(l->arg);
 }
 
 static void try_later(struct shep_link *l)
@@ -72,7 +76,9 @@ static void on_message(struct dvmi_stream *s, const struct dvmi_envelope *env, c
 {
 	struct shep_link *l = arg;
 
-	if (l->up)
+	if (l->up && (env->flags & DVMI_FLAG_REPLY))
+		l->ops->reply(env->request, env->type, body, len, l->arg);
+	else if (l->up)
 		l->ops->message(env->type, body, len, l->arg);
 	else if (env->type == DVMI_MSG_OK && env->request == HELLO_REQUEST)
 		greeted(l);
@@ -174,6 +180,14 @@ int shep_link_send_pb(struct shep_link *l, uint16_t type, const void *msg)
 	struct dvmi_envelope env = { .type = type };
 
 	return l->up ? dvmi_stream_send_pb(l->stream, env, msg) : -ENOTCONN;
+}
+
+int shep_link_call(struct shep_link *l, uint16_t type, uint32_t request, const void *body,
+		   size_t len)
+{
+	struct dvmi_envelope env = { .type = type, .request = request };
+
+	return l->up ? dvmi_stream_send(l->stream, env, body, len) : -ENOTCONN;
 }
 
 bool shep_link_is_up(const struct shep_link *l)

@@ -22,7 +22,11 @@ struct shep_link_ops {
 	void (*hello)(struct dvmi_buf *body, void *arg);
 	/* The daemon knows us; whatever it may have missed is to be sent again. */
 	void (*up)(void *arg);
+	/* It is gone, and will be looked for. */
+	void (*down)(void *arg);
 	void (*message)(uint16_t type, const uint8_t *body, size_t len, void *arg);
+	/* The answer to a call. */
+	void (*reply)(uint32_t request, uint16_t type, const uint8_t *body, size_t len, void *arg);
 	/* It does not want us. True: give up, no call follows; false: try again later. */
 	bool (*refused)(int code, const char *text, void *arg);
 };
@@ -34,6 +38,10 @@ int shep_link_create(struct shep_link **out, uv_loop_t *loop, const char *path,
 /* -ENOTCONN while it is not up. */
 int shep_link_send(struct shep_link *l, uint16_t type, const void *body, size_t len);
 int shep_link_send_pb(struct shep_link *l, uint16_t type, const void *msg);
+
+/* A call with that number, not 0; `reply` follows while it is up. */
+int shep_link_call(struct shep_link *l, uint16_t type, uint32_t request, const void *body,
+		   size_t len);
 
 bool shep_link_is_up(const struct shep_link *l);
 /* Bytes that the daemon has not taken yet. */

@@ -38,6 +38,14 @@ static void on_hello(struct dvmi_buf *body, void *arg)
 	s->news.greeting = s->status.serial;
 }
 
+/* News may have been missed. */
+static void ask_all_again(struct shep *s)
+{
+	shep_links_up(s);
+	shep_events_hosts_again(s);
+	shep_ask_names_news(s);
+}
+
 static void on_up(void *arg)
 {
 	struct shep *s = arg;
@@ -51,6 +59,18 @@ static void on_up(void *arg)
 	if (s->input)
 		shep_input_ack_again(s->input);
 	shep_wire_link_up(s);
+	shep_asks_up(s);
+	ask_all_again(s);
+}
+
+static void on_down(void *arg)
+{
+	shep_asks_down(arg);
+}
+
+static void on_reply(uint32_t request, uint16_t type, const uint8_t *body, size_t len, void *arg)
+{
+	shep_asks_replied(arg, request, type, body, len);
 }
 
 /*
@@ -158,6 +178,24 @@ static void take_lost(struct shep *s, const Pb__RanksState *msg)
 		shep_wire_ranks_lost(s, msg);
 }
 
+static void take_news(struct shep *s, const Pb__News *n)
+{
+	switch (n->kind) {
+	case PB__NEWS__KIND__JOB:
+		shep_links_job(s, n);
+		shep_ask_spawn_news(s, n->job);
+		break;
+	case PB__NEWS__KIND__HOST:
+		shep_events_host(s, n);
+		break;
+	case PB__NEWS__KIND__NAME:
+		shep_ask_names_news(s);
+		break;
+	default:
+		ask_all_again(s);
+	}
+}
+
 #define TAKES(type, name, fn)                                                                      \
 	{                                                                                          \
 		type, &pb__##name##__descriptor, (void (*)(struct shep *, const void *))(fn)       \
@@ -176,6 +214,7 @@ static const struct {
 	TAKES(DVMI_MSG_STDIN, stdin, take_stdin),
 	TAKES(DVMI_MSG_PEER, peer_message, take_peer),
 	TAKES(DVMI_MSG_RANKS_LOST, ranks_state, take_lost),
+	TAKES(DVMI_MSG_NEWS, news, take_news),
 };
 
 static void on_message(uint16_t type, const uint8_t *body, size_t len, void *arg)
@@ -201,6 +240,8 @@ static void on_message(uint16_t type, const uint8_t *body, size_t len, void *arg
 const struct shep_link_ops shep_orders_ops = {
 	.hello = on_hello,
 	.up = on_up,
+	.down = on_down,
+	.reply = on_reply,
 	.message = on_message,
 	.refused = on_refused,
 };

@@ -9,12 +9,22 @@
 #include "dvm/error.h"
 #include "libdvm/base/idset.h"
 
+/* Shepherds of other jobs that wait for one rank's address; more are not kept. */
+#define ASKERS_MAX 4096
+
+struct asker {
+	uint64_t job;
+	uint32_t node; /* id */
+};
+
 /* What is known of one rank's address, and who waits for it. */
 struct entry {
 	uint32_t rank;
 	size_t len;		  /* 0: not known */
 	struct dvmi_idset locals; /* local ranks that wait */
 	struct dvmi_idset nodes;  /* node indexes that wait; for a rank of ours only */
+	struct asker *askers;	  /* the same of other jobs */
+	size_t n_askers;
 	UT_hash_handle hh;
 	uint8_t addr[DVMI_RANK_ADDR_MAX];
 };
@@ -45,6 +55,7 @@ void shep_peers_destroy(struct shep_peers *p)
 		HASH_DEL(p->entries, e);
 		dvmi_idset_free(&e->locals);
 		dvmi_idset_free(&e->nodes);
+		free(e->askers);
 		free(e);
 	}
 	free(p);
@@ -69,9 +80,15 @@ static struct entry *find_or_add(struct shep_peers *p, uint32_t rank)
 	return e;
 }
 
+/* Are these the ranks of another job? */
+static bool is_linked(const struct shep_peers *p)
+{
+	return p->c.own != 0;
+}
+
 static bool is_local(const struct shep_peers *p, uint32_t rank)
 {
-	return shep_jobmap_node_of(p->c.map, rank) == (int64_t)p->c.map->node;
+	return !is_linked(p) && shep_jobmap_node_of(p->c.map, rank) == (int64_t)p->c.map->node;
 }
 
 /* 0 while the rank may still publish. */
@@ -92,20 +109,24 @@ static void send_lookup(struct shep_peers *p, uint32_t rank)
 	Pb__PeerMessage msg = PB__PEER_MESSAGE__INIT;
 
 	msg.job = p->c.job;
-	msg.from = p->c.node_ids[p->c.map->node];
+	msg.from_job = p->c.own;
+	msg.from = p->c.node;
 	msg.to = p->c.node_ids[shep_jobmap_node_of(p->c.map, rank)];
 	msg.kind = PB__PEER_MESSAGE__KIND__LOOKUP;
 	msg.rank = rank;
 	p->c.send(&msg, p->c.arg);
 }
 
-static void send_address(struct shep_peers *p, uint32_t node, const struct entry *e, int code)
+/* To the shepherd of JOB at the node with that id. */
+static void send_address(struct shep_peers *p, uint64_t job, uint32_t node, const struct entry *e,
+			 int code)
 {
 	Pb__PeerMessage msg = PB__PEER_MESSAGE__INIT;
 
-	msg.job = p->c.job;
-	msg.from = p->c.node_ids[p->c.map->node];
-	msg.to = p->c.node_ids[node];
+	msg.job = job;
+	msg.from_job = job == p->c.job ? 0 : p->c.job;
+	msg.from = p->c.node;
+	msg.to = node;
 	msg.kind = PB__PEER_MESSAGE__KIND__ADDRESS;
 	msg.rank = e->rank;
 	msg.code = code;
@@ -119,13 +140,21 @@ static void settle(struct shep_peers *p, struct entry *e, int code)
 {
 	struct dvmi_idset locals = e->locals, nodes = e->nodes;
 
+	struct asker *askers = e->askers;
+	size_t n_askers = e->n_askers;
+
 	e->locals = e->nodes = (struct dvmi_idset){ 0 };
+	e->askers = NULL;
+	e->n_askers = 0;
 	for (size_t i = 0; i < locals.n; i++)
 		for (uint32_t id = locals.r[i].lo; id <= locals.r[i].hi; id++)
 			p->c.answer(id, e->rank, code, e->addr, code ? 0 : e->len, p->c.arg);
 	for (size_t i = 0; i < nodes.n; i++)
 		for (uint32_t id = nodes.r[i].lo; id <= nodes.r[i].hi; id++)
-			send_address(p, id, e, code);
+			send_address(p, p->c.job, p->c.node_ids[id], e, code);
+	for (size_t i = 0; i < n_askers; i++)
+		send_address(p, askers[i].job, askers[i].node, e, code);
+	free(askers);
 	dvmi_idset_free(&locals);
 	dvmi_idset_free(&nodes);
 }
@@ -171,13 +200,42 @@ void shep_peers_publish(struct shep_peers *p, uint32_t rank, const uint8_t *addr
 	settle(p, e, 0);
 }
 
-/* Index of a node of the job other than ours, or -EINVAL. */
+/* Index of a node of the job, other than ours within our own, or -EINVAL. */
 static int64_t index_of(const struct shep_peers *p, uint32_t node_id)
 {
 	for (uint32_t i = 0; i < p->c.map->nnodes; i++)
-		if (p->c.node_ids[i] == node_id && i != p->c.map->node)
+		if (p->c.node_ids[i] == node_id && (is_linked(p) || i != p->c.map->node))
 			return i;
 	return -EINVAL;
+}
+
+static int add_asker(struct entry *e, const struct asker *who)
+{
+	for (size_t i = 0; i < e->n_askers; i++)
+		if (e->askers[i].job == who->job && e->askers[i].node == who->node)
+			return 0;
+	if (e->n_askers >= ASKERS_MAX)
+		return -ENOSPC;
+	struct asker *v = reallocarray(e->askers, e->n_askers + 1, sizeof *v);
+	if (!v)
+		return -ENOMEM;
+	e->askers = v;
+	v[e->n_askers++] = *who;
+	return 0;
+}
+
+/* From the shepherd of another job. */
+static void take_foreign_lookup(struct shep_peers *p, uint32_t rank, const struct asker *who)
+{
+	struct entry *e = is_local(p, rank) ? find_or_add(p, rank) : NULL;
+
+	if (!e)
+		return;
+	int code = why_never(p, rank);
+	if (code || e->len)
+		send_address(p, who->job, who->node, e, code);
+	else if (add_asker(e, who) == 0)
+		p->c.wanted(local_rank_of(p, rank), p->c.arg);
 }
 
 static void take_lookup(struct shep_peers *p, uint32_t rank, uint32_t from)
@@ -188,7 +246,7 @@ static void take_lookup(struct shep_peers *p, uint32_t rank, uint32_t from)
 		return;
 	int code = why_never(p, rank);
 	if (code || e->len)
-		send_address(p, from, e, code);
+		send_address(p, p->c.job, p->c.node_ids[from], e, code);
 	else if (dvmi_idset_add(&e->nodes, from, from) == 0)
 		p->c.wanted(local_rank_of(p, rank), p->c.arg);
 }
@@ -210,8 +268,14 @@ static void take_address(struct shep_peers *p, const Pb__PeerMessage *msg, uint3
 
 void shep_peers_message(struct shep_peers *p, const Pb__PeerMessage *msg)
 {
+	const struct asker who = { msg->from_job, msg->from };
 	int64_t from = index_of(p, msg->from);
 
+	if (msg->from_job && !is_linked(p)) {
+		if (msg->kind == PB__PEER_MESSAGE__KIND__LOOKUP)
+			take_foreign_lookup(p, msg->rank, &who);
+		return;
+	}
 	if (from < 0)
 		return;
 	if (msg->kind == PB__PEER_MESSAGE__KIND__LOOKUP)
@@ -224,7 +288,7 @@ bool shep_peers_is_wanted(const struct shep_peers *p, uint32_t rank)
 {
 	const struct entry *e = find(p, rank);
 
-	return e && e->len == 0 && (e->locals.n || e->nodes.n);
+	return e && e->len == 0 && (e->locals.n || e->nodes.n || e->n_askers);
 }
 
 void shep_peers_changed(struct shep_peers *p, uint32_t rank)

@@ -7,6 +7,9 @@
  * that it is WANTED and answers when that has published. A question or an answer may be lost with
  * a daemon on the way, so questions that wait are asked again: on a new connection and now and
  * then; answering twice does no harm.
+ *
+ * For the ranks of a linked job there is an object of their own, which only asks; the one of the own
+ * job answers what shepherds of other jobs ask.
  */
 #ifndef SHEP_PEERS_H
 #define SHEP_PEERS_H
@@ -20,7 +23,9 @@
 struct shep_peers; /* incomplete */
 
 struct shep_peers_config {
-	uint64_t job;
+	uint64_t job;		       /* whose ranks these are */
+	uint64_t own;		       /* our job, where that is another one; else 0 */
+	uint32_t node;		       /* our node's id */
 	const struct dvmi_jobmap *map; /* states and nodes of ranks are read from it */
 	const uint32_t *node_ids;      /* by node index; must outlive */
 	/* ADDR packet for a local rank: CODE 0 and the address, or -E…. */
@@ -41,7 +46,10 @@ void shep_peers_lookup(struct shep_peers *p, uint32_t local, uint32_t rank);
 /* A local rank (given by its rank) has published; LEN is 1 … DVMI_RANK_ADDR_MAX. */
 void shep_peers_publish(struct shep_peers *p, uint32_t rank, const uint8_t *addr, size_t len);
 
-/* LOOKUP or ADDRESS from the shepherd of node id msg->from; what makes no sense is dropped. */
+/*
+ * LOOKUP or ADDRESS from the shepherd of node id msg->from, of the job msg->from_job where that is
+ * not 0; what makes no sense is dropped.
+ */
 void shep_peers_message(struct shep_peers *p, const Pb__PeerMessage *msg);
 
 /* Does somebody wait for this rank's address? */

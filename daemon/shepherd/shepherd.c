@@ -212,9 +212,10 @@ static int make_memory(struct shep *s)
 		return rc < 0 ? rc : -ENOMEM;
 	for (size_t i = 0; i < p->n_nodes; i++)
 		s->node_ids[i] = p->nodes[i]->node;
-	return shep_jobmem_create(
+	rc = shep_jobmem_create(
 		&s->mem, s->c->launch, s->c->self,
 		shep_affinity_count(&s->affinity, s->share->cpus, s->share->n_cpus));
+	return rc < 0 ? rc : shep_events_init(s);
 }
 
 static int make_server(struct shep *s)
@@ -295,6 +296,7 @@ static void unmake(struct shep *s)
 	shep_server_destroy(s->server);
 	shep_input_destroy(s->input);
 	shep_output_destroy(s->output);
+	shep_asks_free(s);
 	shep_link_destroy(s->link);
 	uv_close((uv_handle_t *)&s->turn, NULL);
 	uv_close((uv_handle_t *)&s->timer, NULL);
@@ -303,6 +305,8 @@ static void unmake(struct shep *s)
 	uv_close((uv_handle_t *)&s->sigint, NULL);
 	uv_run(&s->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&s->loop);
+	shep_links_free(s);
+	shep_events_free(s);
 	shep_peers_destroy(s->peers);
 	shep_environ_destroy(s->environ);
 	shep_jobmem_destroy(&s->mem);

@@ -9,12 +9,15 @@
 #include <uv.h>
 
 #include "daemon/shepherd/affinity.h"
+#include "daemon/shepherd/asks.h"
 #include "daemon/shepherd/ending.h"
 #include "daemon/shepherd/environ.h"
+#include "daemon/shepherd/events.h"
 #include "daemon/shepherd/input.h"
 #include "daemon/shepherd/jobmem.h"
 #include "daemon/shepherd/launch.h"
 #include "daemon/shepherd/link.h"
+#include "daemon/shepherd/links.h"
 #include "daemon/shepherd/output.h"
 #include "daemon/shepherd/peers.h"
 #include "daemon/shepherd/ranks.h"
@@ -37,6 +40,7 @@ struct shep_news {
 	uint64_t greeting;    /* serial number of the report in the last hello */
 	bool marked;	      /* states in the map have changed */
 	uint64_t tell;	      /* tell ranks and other shepherds by then; 0: nothing to tell */
+	bool linked;	      /* the same of a linked job: tell ranks */
 };
 
 struct shep {
@@ -69,6 +73,10 @@ struct shep {
 	struct shep_launch *launch;
 	struct shep_output *output;
 	struct shep_input *input;
+	struct shep_asks asks;
+	struct shep_links links;
+	struct shep_events events;
+	uint8_t *exit_told; /* [size]: events of ranks that have ended */
 	struct shep_server *server;
 	struct shep_peers *peers;
 };
@@ -102,6 +110,11 @@ void shep_wire_peer_message(struct shep *s, const Pb__PeerMessage *msg);
 void shep_wire_ranks_lost(struct shep *s, const Pb__RanksState *lost);
 /* The connection is new: states and questions may have been lost. */
 void shep_wire_link_up(struct shep *s);
+/* ADDR for a local rank; JOB is 0 for our own. */
+void shep_wire_send_address(struct shep *s, uint32_t local, uint64_t job, uint32_t rank, int code,
+			    const uint8_t *addr, size_t len);
+/* STATES of our ranks, with their process numbers if PIDS; the caller frees. NULL: no memory. */
+Pb__PeerMessage *shep_wire_states(struct shep *s, bool pids);
 /* Says what is due. */
 void shep_wire_turn(struct shep *s, uint64_t now);
 

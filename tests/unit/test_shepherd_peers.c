@@ -83,6 +83,7 @@ static int setup(void **state)
 	struct job *j = calloc(1, sizeof *j);
 	j->map = make_map();
 	const struct shep_peers_config config = { .job = 5,
+						  .node = 11,
 						  .map = j->map,
 						  .node_ids = ids,
 						  .answer = on_answer,
@@ -273,6 +274,88 @@ static void a_storm_is_weathered(void **state)
 	expect(j, "answer 0: 2 0 final; ");
 }
 
+/* ---- between jobs ---- */
+
+static void on_send_linked(const Pb__PeerMessage *m, void *arg)
+{
+	say(arg, "%s %llu.%u from %llu.%u: %u %d %.*s; ",
+	    m->kind == PB__PEER_MESSAGE__KIND__LOOKUP ? "ask" : "tell", (unsigned long long)m->job,
+	    m->to, (unsigned long long)m->from_job, m->from, m->rank, m->code, (int)m->address.len,
+	    (const char *)m->address.data);
+}
+
+/* Job 5, seen from node 12 by job 8; or by itself from node 11. */
+static void make_linked(struct job *j, uint64_t own)
+{
+	const struct shep_peers_config config = { .job = 5,
+						  .own = own,
+						  .node = own ? 12 : 11,
+						  .map = j->map,
+						  .node_ids = ids,
+						  .answer = on_answer,
+						  .wanted = on_wanted,
+						  .send = on_send_linked,
+						  .arg = j };
+
+	shep_peers_destroy(j->peers);
+	assert_int_equal(shep_peers_create(&j->peers, &config), 0);
+}
+
+static void foreign(struct job *j, uint64_t job, uint32_t from, Pb__PeerMessage__Kind kind,
+		    uint32_t rank, const char *addr)
+{
+	Pb__PeerMessage m = PB__PEER_MESSAGE__INIT;
+
+	m.from_job = job;
+	m.from = from;
+	m.kind = kind;
+	m.rank = rank;
+	m.address = (ProtobufCBinaryData){ .len = strlen(addr), .data = (uint8_t *)addr };
+	shep_peers_message(j->peers, &m);
+}
+
+static void ranks_of_a_linked_job_are_asked_for_wherever_they_are(void **state)
+{
+	struct job *j = *state;
+
+	make_linked(j, 8);
+	shep_peers_lookup(j->peers, 0, 0);
+	expect(j, "ask 5.11 from 8.12: 0 0 ; ");
+	shep_peers_lookup(j->peers, 1, 1); /* on this very node, and not ours */
+	expect(j, "ask 5.12 from 8.12: 1 0 ; ");
+	assert_int_equal(shep_peers_ask_again(j->peers), 2);
+	j->said[0] = 0;
+	foreign(j, 5, 13, ADDRESS, 0, "liar"); /* that node speaks for rank 4 alone */
+	expect(j, "");
+	foreign(j, 5, 11, ADDRESS, 0, "there");
+	foreign(j, 5, 12, ADDRESS, 1, "near");
+	expect(j, "answer 0: 0 0 there; answer 1: 1 0 near; ");
+	foreign(j, 5, 11, LOOKUP, 1, ""); /* nobody asks us for their ranks */
+	expect(j, "");
+	assert_int_equal(shep_peers_ask_again(j->peers), 0);
+}
+
+static void shepherds_of_other_jobs_are_answered(void **state)
+{
+	struct job *j = *state;
+
+	make_linked(j, 0);
+	foreign(j, 8, 12, LOOKUP, 2, "");
+	expect(j, "wanted 1; ");
+	foreign(j, 9, 12, LOOKUP, 2, "");
+	foreign(j, 9, 12, LOOKUP, 2, "");
+	foreign(j, 9, 12, LOOKUP, 1, ""); /* not on this node */
+	foreign(j, 9, 12, LOOKUP, 99, "");
+	foreign(j, 9, 12, ADDRESS, 2, "liar");
+	assert_true(shep_peers_is_wanted(j->peers, 2));
+	j->said[0] = 0;
+	shep_peers_publish(j->peers, 2, (const uint8_t *)"here", 4);
+	expect(j, "tell 8.12 from 5.11: 2 0 here; tell 9.12 from 5.11: 2 0 here; ");
+	assert_false(shep_peers_is_wanted(j->peers, 2));
+	foreign(j, 9, 13, LOOKUP, 2, "");
+	expect(j, "tell 9.13 from 5.11: 2 0 here; ");
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -284,6 +367,8 @@ int main(void)
 		T(who_has_left_is_not_answered),
 		T(what_makes_no_sense_is_dropped),
 		T(a_storm_is_weathered),
+		T(ranks_of_a_linked_job_are_asked_for_wherever_they_are),
+		T(shepherds_of_other_jobs_are_answered),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

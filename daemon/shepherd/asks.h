@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Questions of ranks (libdvm/proto/rank.h): who asked what, until when, and the call to the daemon
+ * that shall tell. A question has one call under way at most; what it means is in ask_*.c.
+ *
+ * While there is no daemon a call waits for it, and one that may be made twice is made again when a
+ * daemon is lost over it. All of it ends at the question's deadline.
+ */
+#ifndef SHEP_ASKS_H
+#define SHEP_ASKS_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "libdvm/base/buf.h"
+#include "libdvm/proto/rank.h"
+
+struct shep;
+struct shep_ask;
+
+/* What came of a call: CODE 0 and a body, or -E… and TEXT. */
+struct shep_said {
+	int code;
+	const char *text;
+	const uint8_t *body;
+	size_t len;
+};
+
+typedef void shep_ask_fn(struct shep *s, struct shep_ask *a, const struct shep_said *said);
+
+struct shep_ask {
+	struct shep_ask *prev, *next;
+	uint32_t local; /* who asks; DVMI_RANK_NOBODY: we, or a rank that is gone or has its answer */
+	uint32_t id;
+	uint16_t type;
+	uint64_t deadline; /* monotonic ns */
+	uint64_t again_at; /* the call is made again then; 0: no */
+
+	uint32_t request; /* of the call under way; 0: none */
+	bool sent;
+	bool repeat; /* it may be made twice */
+	uint16_t call_type;
+	struct dvmi_buf call;
+	shep_ask_fn *then;
+
+	/* for the handlers */
+	bool late; /* its rank has been told so */
+	uint32_t timeout_ms, mask;
+	uint64_t job;
+	char service[DVMI_RANK_SERVICE_MAX + 1];
+};
+
+struct shep_asks {
+	struct shep_ask *list;
+	uint32_t last; /* request number */
+};
+
+struct shep_reply {
+	uint64_t job;
+	uint32_t rank, count;
+	const void *bytes;
+	size_t len;
+	int fd; /* passed where it is > 0; stays the caller's */
+};
+
+/* A question of a local rank: it is answered, now or later. */
+void shep_asks_take(struct shep *s, uint32_t local, uint16_t type, const uint8_t *body, size_t len,
+		    int fd);
+/* One of our own, which ends after MS without further ado; NULL without memory. */
+struct shep_ask *shep_asks_own(struct shep *s, uint32_t ms);
+
+/* Calls the daemon with a protobuf message or NULL; THEN is called unless the question ends. */
+void shep_ask_call(struct shep *s, struct shep_ask *a, uint16_t type, const void *msg, bool repeat,
+		   shep_ask_fn *then);
+/* The same call once more, now. */
+void shep_ask_repeat(struct shep *s, struct shep_ask *a);
+
+/* Each ends the question; A is gone. */
+void shep_ask_answer(struct shep *s, struct shep_ask *a, const struct shep_reply *reply);
+void shep_ask_fail(struct shep *s, struct shep_ask *a, int code, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+void shep_ask_drop(struct shep *s, struct shep_ask *a);
+/* As fail, but it goes on without its rank. */
+void shep_ask_tell(struct shep *s, struct shep_ask *a, int code, const char *text);
+/* A shep_ask_fn for whose outcome nobody waits. */
+shep_ask_fn shep_ask_over;
+/* Fails it as SAID; true if that is a failure. */
+bool shep_ask_failed(struct shep *s, struct shep_ask *a, const struct shep_said *said);
+
+/* What the link brings. */
+void shep_asks_replied(struct shep *s, uint32_t request, uint16_t type, const uint8_t *body,
+		       size_t len);
+void shep_asks_up(struct shep *s);
+void shep_asks_down(struct shep *s);
+
+/* LOCAL is gone. */
+void shep_asks_forget(struct shep *s, uint32_t local);
+void shep_asks_turn(struct shep *s, uint64_t now);
+/* When a turn is due; 0: never. */
+uint64_t shep_asks_next(const struct shep *s);
+void shep_asks_free(struct shep *s);
+
+/* Handlers, by type: they answer, or call and answer later. BODY is what follows struct ask. */
+typedef void shep_ask_handler(struct shep *s, struct shep_ask *a, const uint8_t *body, size_t len,
+			      int fd);
+shep_ask_handler shep_ask_link, shep_ask_unlink, shep_ask_spawn, shep_ask_cancel;
+shep_ask_handler shep_ask_name_put, shep_ask_name_get, shep_ask_name_drop;
+shep_ask_handler shep_ask_watch, shep_ask_hosts, shep_ask_host_add, shep_ask_host_drop;
+
+/* Somebody has published something: who waits for a name looks again. */
+void shep_ask_names_news(struct shep *s);
+/* A job has changed: is it one that a spawn waits for? */
+void shep_ask_spawn_news(struct shep *s, uint64_t job);
+/* The time of a spawn is over. */
+void shep_ask_spawn_late(struct shep *s, struct shep_ask *a);
+
+#endif
