@@ -9,7 +9,7 @@
 #include "libdvm/net/fab.h"
 #include "libdvm/net/fab_lib.h"
 
-#define PACKET_MAX (64u * 1024)
+#define PACKET_MAX DVMI_TPORT_PACKET_MIN
 #define HDR	   sizeof(struct dvmi_wire_hdr)
 #define SLOTS	   64 /* packets under way, each direction */
 #define WINDOW	   64 /* packets to one peer it has not acknowledged */

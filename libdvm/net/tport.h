@@ -14,6 +14,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Every transport takes packets with that much payload: an active message with its head. */
+#define DVMI_TPORT_PACKET_MIN (66u * 1024)
+
 /* What a packet says beside its payload. Kinds, context and tag belong to the sink. */
 struct dvmi_pkt {
 	uint8_t kind; /* 1 … 255 */

@@ -43,6 +43,18 @@ int dvmi_wire_get_cts(const void *p, size_t n, uint64_t *sender, uint64_t *recei
 	return 0;
 }
 
+int dvmi_wire_am_get(const struct dvmi_pkt *pkt, uint32_t *id, uint32_t *head_len, bool *exempt)
+{
+	uint32_t tag = (uint32_t)pkt->tag, n = tag >> 10 & 0x1ff;
+
+	if (tag >> 20 || n > DVMI_WIRE_AM_HEAD_MAX || n > pkt->len)
+		return -DVM_EPROTO;
+	*id = tag & 0x3ff;
+	*head_len = n;
+	*exempt = tag >> 19 & 1;
+	return 0;
+}
+
 void dvmi_wire_encode(struct dvmi_wire_hdr *h, const struct dvmi_wire_end *end,
 		      const struct dvmi_wire_place *at, const struct dvmi_pkt *pkt)
 {

@@ -7,6 +7,7 @@
 #ifndef DVMI_NET_WIRE_H
 #define DVMI_NET_WIRE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,7 +23,11 @@ enum dvmi_pkt_kind {
 	DVMI_PKT_BYE = 7,    /* fabric only: nothing more will come from this rank */
 	DVMI_PKT_ACK = 8,    /* fabric only: see ack below; has no number of its own */
 	DVMI_PKT_SYNC = 9,   /* struct dvmi_wire_rts and the whole message: matching is answered */
+	DVMI_PKT_ACTIVE = 16, /* an active message; its tag: dvmi_wire_am_tag() */
+	DVMI_PKT_ACTIVE_CREDIT = 17, /* bytes of active messages handled, in context and tag */
 };
+
+#define DVMI_WIRE_AM_HEAD_MAX 256u
 
 struct dvmi_wire_rts {
 	uint64_t len; /* of the message */
@@ -81,6 +86,16 @@ static inline uint64_t dvmi_pkt_get64(const struct dvmi_pkt *pkt)
 {
 	return (uint64_t)(uint32_t)pkt->tag << 32 | pkt->ctx;
 }
+
+/* The tag of an active message: its number, the length of its head, which comes first in the
+ * payload, and whether it is exempt from credit. Small, since small tags travel in less. */
+static inline int32_t dvmi_wire_am_tag(uint32_t id, uint32_t head_len, int exempt)
+{
+	return (int32_t)(id | head_len << 10 | (uint32_t)!!exempt << 19);
+}
+
+/* The reverse. 0 or -DVM_EPROTO. */
+int dvmi_wire_am_get(const struct dvmi_pkt *pkt, uint32_t *id, uint32_t *head_len, bool *exempt);
 
 /* A packet's place among those between two ranks. */
 struct dvmi_wire_place {

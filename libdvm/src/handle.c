@@ -38,7 +38,7 @@ static int check_config(const dvm_config_t *c, dvm_error_t *err)
 	if (c->size < sizeof *c)
 		return dvmi_error_set(err, -EINVAL, "config.size is %zu, not %zu", c->size,
 				      sizeof *c);
-	if (c->flags & ~(uint32_t)DVM_OPEN_THREADS)
+	if (c->flags & ~(uint32_t)(DVM_OPEN_THREADS | DVM_OPEN_PROGRESS))
 		return dvmi_error_set(err, -EINVAL, "config.flags has unknown bits: %#x", c->flags);
 	if (c->log_level < 0 || c->log_level > LOG_DEBUG)
 		return dvmi_error_set(err, -EINVAL, "config.log_level is %d", c->log_level);
@@ -63,7 +63,8 @@ static int configure(dvm_t *d, const dvm_config_t *c, dvm_error_t *err)
 		d->log_arg = c->log_arg;
 		d->log = (struct dvmi_log){ .level = c->log_level, .sink = log_to_hook, .arg = d };
 	}
-	int rc = c && c->flags & DVM_OPEN_THREADS ? start_threads(&d->threads) : 0;
+	bool threads = c && c->flags & (DVM_OPEN_THREADS | DVM_OPEN_PROGRESS);
+	int rc = threads ? start_threads(&d->threads) : 0;
 	return rc < 0 ? dvmi_error_code(err, rc, "cannot prepare for threads") : 0;
 }
 
@@ -174,10 +175,24 @@ static int open_fab(dvm_t *d)
 	return dvmi_fab_create(&d->fab, &cfg);
 }
 
+static int take_packet(void *arg, uint32_t src, const struct dvmi_pkt *pkt, const void *payload)
+{
+	return dvmi_am_packet(arg, src, pkt, payload);
+}
+
+static void peer_down(void *arg, uint32_t peer)
+{
+	dvm_t *d = arg;
+
+	dvmi_am_down(d, peer, d->p2p.peers[peer].down);
+}
+
 static int open_transports(dvm_t *d, dvm_error_t *err)
 {
 	int rc = dvmi_p2p_init(&d->p2p, d->env.rank, d->env.size, route, d);
 
+	d->p2p.owner.packet = take_packet;
+	d->p2p.owner.down = peer_down;
 	if (rc == 0)
 		rc = dvmi_heap_create(&d->heap, d->rings_fd, d->env.local_rank, d->env.local_size);
 	if (rc == 0)
@@ -212,6 +227,8 @@ static void destroy(dvm_t *d)
 	dvmi_tport_destroy(d->fab);
 	dvmi_tport_destroy(d->shm);
 	dvmi_tport_destroy(d->self);
+	dvmi_am_fini(d);
+	dvmi_watch_fini(&d->watch);
 	dvmi_p2p_fini(&d->p2p);
 	dvmi_heap_destroy(d->heap);
 	dvmi_jobmap_close(&d->map);
@@ -241,11 +258,15 @@ int dvm_open(dvm_t **out, const dvm_config_t *config, dvm_error_t *err)
 	if (!d)
 		return dvmi_error_code(err, -ENOMEM, "cannot open");
 	d->ctl.fd = d->rings_fd = -1;
+	dvmi_am_init(&d->am);
+	dvmi_watch_init(&d->watch);
 	rc = configure(d, config, err);
 	if (rc == 0)
 		rc = find_place(d, err);
 	if (rc == 0)
 		rc = open_transports(d, err);
+	if (rc == 0 && config && config->flags & DVM_OPEN_PROGRESS)
+		rc = dvmi_helper_start(d, err);
 	if (rc < 0) {
 		destroy(d);
 		return rc;
@@ -256,7 +277,7 @@ int dvm_open(dvm_t **out, const dvm_config_t *config, dvm_error_t *err)
 
 static bool all_sent(dvm_t *d)
 {
-	return !d->p2p.busy && (!d->shm || d->shm->ops->flush(d->shm) == 0) &&
+	return !d->p2p.busy && !d->am.busy && (!d->shm || d->shm->ops->flush(d->shm) == 0) &&
 	       (!d->fab || d->fab->ops->flush(d->fab) == 0);
 }
 
@@ -289,6 +310,7 @@ int dvm_close(dvm_t *d)
 {
 	if (!d)
 		return 0;
+	dvmi_helper_stop(d);
 	dvmi_enter(d);
 	abandon(d);
 	int rc = d->broken ? d->broken : send_rest(d);

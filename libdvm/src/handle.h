@@ -16,6 +16,7 @@
 #include "dvm/msg.h"
 #include "libdvm/base/log.h"
 #include "libdvm/net/heap.h"
+#include "libdvm/src/am.h"
 #include "libdvm/src/ctl.h"
 #include "libdvm/src/env.h"
 #include "libdvm/src/jobmap.h"
@@ -23,6 +24,7 @@
 #include "libdvm/src/p2p.h"
 #include "libdvm/src/rankmap.h"
 #include "libdvm/src/task.h"
+#include "libdvm/src/watch.h"
 
 /* What a context of a group is for: added to the group's first one. */
 enum dvmi_ctx {
@@ -60,6 +62,10 @@ struct dvmi_threads {
 	unsigned waiting;
 	bool sleeper;
 	int kick; /* eventfd: gets the sleeper up */
+	uint32_t rounds;	/* of waiting, by whom ever */
+	uint32_t events;	/* times that something came */
+	bool has_helper, stop;	/* a progress thread is there; it shall end */
+	pthread_t helper;
 };
 
 struct dvm {
@@ -77,6 +83,7 @@ struct dvm {
 	void *log_arg;
 	struct dvmi_log log;
 	struct dvmi_p2p p2p;
+	struct dvmi_am am;
 	struct dvmi_tport *self, *shm, *fab; /* NULL where not needed */
 	struct dvm_group world;
 	int broken;	 /* 0, or what everything ends with */
@@ -90,6 +97,7 @@ struct dvm {
 	struct dvm_req *reqs, *spare;
 	uint32_t nspare;
 	struct dvmi_threads threads;
+	struct dvmi_watch watch;
 };
 
 /* Takes and releases the handle's lock, if it has one. */

@@ -132,5 +132,7 @@ int dvmi_progress(dvm_t *d)
 		n += dvmi_tasks_advance(d);
 	if (d->p2p.busy)
 		n += dvmi_p2p_flush(&d->p2p);
+	if (d->am.busy)
+		n += dvmi_am_flush(d);
 	return n;
 }

@@ -570,6 +570,8 @@ static int on_packet(void *arg, uint32_t src, const struct dvmi_pkt *pkt, const 
 		dvmi_p2p_revoke_here(p, pkt->ctx, pkt->tag < 0 ? pkt->tag : -DVM_EPROTO);
 		return 0;
 	default:
+		if (p->owner.packet)
+			return p->owner.packet(p->arg, src, pkt, payload);
 		p->stats.dropped++;
 		return 0;
 	}

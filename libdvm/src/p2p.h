@@ -85,6 +85,17 @@ struct dvmi_p2p_stats {
 	uint64_t unexpected, rendezvous;
 };
 
+/*
+ * What the owner adds. Each may be NULL. They are called from within packets and must not wait;
+ * their first argument is that of route.
+ */
+struct dvmi_p2p_owner {
+	/* All with PEER has ended. */
+	void (*down)(void *arg, uint32_t peer);
+	/* A packet of a kind that is not of this protocol; as the packet of a sink. */
+	int (*packet)(void *arg, uint32_t src, const struct dvmi_pkt *pkt, const void *payload);
+};
+
 struct dvmi_p2p {
 	struct dvmi_match match;
 	struct dvmi_optab ops; /* those with an id */
@@ -103,6 +114,7 @@ struct dvmi_p2p {
 		uint32_t ctx;
 		int code;
 	} * revoked;
+	struct dvmi_p2p_owner owner;
 	/* The transport that reaches PEER, not NULL. */
 	struct dvmi_tport *(*route)(void *arg, uint32_t peer);
 	void *arg;

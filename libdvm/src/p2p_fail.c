@@ -116,6 +116,8 @@ void dvmi_p2p_down(struct dvmi_p2p *p, uint32_t rank, int code)
 	/* What it had announced will never come. */
 	dvmi_p2p_each_message(p, drop_announced, &f);
 	fail_ops(&f);
+	if (p->owner.down)
+		p->owner.down(p->arg, rank);
 	if (p->others)
 		return;
 	f.hit = hit_by_solitude;

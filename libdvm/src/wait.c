@@ -43,7 +43,7 @@ static bool crowded(dvm_t *d, uint64_t now)
 	return short_of_cores(d);
 }
 
-static int arm_all(dvm_t *d, struct pollfd *fds, int max, int *timeout)
+int dvmi_wait_arm(dvm_t *d, struct pollfd *fds, int max, int *timeout)
 {
 	struct dvmi_tport *const ts[] = { d->shm, d->fab };
 	int n = 0;
@@ -67,7 +67,7 @@ static int arm_all(dvm_t *d, struct pollfd *fds, int max, int *timeout)
 	return n;
 }
 
-static void disarm_all(dvm_t *d)
+void dvmi_wait_disarm(dvm_t *d)
 {
 	uint64_t count;
 
@@ -75,6 +75,7 @@ static void disarm_all(dvm_t *d)
 		d->shm->ops->disarm(d->shm);
 	if (d->fab)
 		d->fab->ops->disarm(d->fab);
+	dvmi_watch_taken(&d->watch);
 	if (d->threads.on && read(d->threads.kick, &count, sizeof count) < 0)
 		return; /* nobody kicked */
 }
@@ -91,29 +92,40 @@ static void give_way(dvm_t *d, uint64_t now)
 }
 
 /* The first naps are short where the fabric's descriptor cannot be relied on to the last event. */
-static int cap(dvm_t *d, struct dvmi_wait *w, int timeout)
+int dvmi_wait_cap(dvm_t *d, uint32_t *naps, int timeout)
 {
 	if (!d->fab || !dvmi_fab_active(d->fab))
 		return timeout;
-	int nap = NAP_MS << (w->naps < 6 ? w->naps++ : 6);
+	int nap = NAP_MS << (*naps < 6 ? (*naps)++ : 6);
 	return nap < timeout ? nap : timeout;
+}
+
+/* No longer than the caller wants to wait. */
+static int until(const struct dvmi_wait *w, int timeout)
+{
+	uint64_t now = w->until ? dvmi_clock_mono() : 0;
+
+	if (!w->until)
+		return timeout;
+	uint64_t left = w->until > now ? (w->until - now + DVMI_MSEC - 1) / DVMI_MSEC : 0;
+	return left < (uint64_t)timeout ? (int)left : timeout;
 }
 
 static void sleep_on_fds(dvm_t *d, struct dvmi_wait *w)
 {
 	struct pollfd fds[8];
-	int timeout, n = arm_all(d, fds, 6, &timeout);
+	int timeout, n = dvmi_wait_arm(d, fds, 6, &timeout);
 
 	if (n >= 0) {
 		d->threads.sleeper = true;
 		dvmi_leave(d);
-		poll(fds, (nfds_t)n, cap(d, w, timeout));
+		poll(fds, (nfds_t)n, until(w, dvmi_wait_cap(d, &w->naps, timeout)));
 		dvmi_enter(d);
 		d->threads.sleeper = false;
 	} else {
 		give_way(d, dvmi_clock_mono());
 	}
-	disarm_all(d);
+	dvmi_wait_disarm(d);
 	if (d->threads.waiting)
 		pthread_cond_broadcast(&d->threads.news);
 	if (n >= 0 && d->ctl.fd >= 0)
@@ -121,12 +133,12 @@ static void sleep_on_fds(dvm_t *d, struct dvmi_wait *w)
 }
 
 /* Another thread sleeps on the descriptors already and will tell. */
-static void sleep_on_news(dvm_t *d)
+static void sleep_on_news(dvm_t *d, const struct dvmi_wait *w)
 {
 	struct timespec ts;
 
 	clock_gettime(CLOCK_REALTIME, &ts);
-	ts.tv_nsec += SLEEP_MS * 1000000L;
+	ts.tv_nsec += until(w, SLEEP_MS) * 1000000L;
 	ts.tv_sec += ts.tv_nsec / 1000000000L;
 	ts.tv_nsec %= 1000000000L;
 	d->threads.waiting++;
@@ -137,7 +149,7 @@ static void sleep_on_news(dvm_t *d)
 static void doze(dvm_t *d, struct dvmi_wait *w)
 {
 	if (d->threads.sleeper)
-		sleep_on_news(d);
+		sleep_on_news(d, w);
 	else
 		sleep_on_fds(d, w);
 }
@@ -167,17 +179,18 @@ static void back_off(dvm_t *d, struct dvmi_wait *w)
 	uint64_t waited = now - w->since;
 	w->yielding = crowd || waited >= SPIN_ALONE || d->threads.on;
 	ask(d, w, now);
-	if (waited >= (crowd ? YIELD_CROWDED : YIELD_ALONE))
+	if (waited >= (crowd || w->helper ? YIELD_CROWDED : YIELD_ALONE))
 		doze(d, w);
 	else if (w->yielding)
 		give_way(d, now);
 }
 
 /* Whoever else waits may be waiting for what has just come. */
-static void tell_others(dvm_t *d)
+void dvmi_wait_tell(dvm_t *d)
 {
 	static const uint64_t one = 1;
 
+	d->threads.events++;
 	if (d->threads.waiting)
 		pthread_cond_broadcast(&d->threads.news);
 	if (d->threads.sleeper && write(d->threads.kick, &one, sizeof one) < 0)
@@ -188,10 +201,11 @@ int dvmi_wait_round(dvm_t *d, struct dvmi_wait *w)
 {
 	int n = dvmi_progress(d);
 
+	d->threads.rounds += !w->helper;
 	if (n > 0) {
 		if (__builtin_expect(d->threads.on, 0))
-			tell_others(d);
-		*w = (struct dvmi_wait){ 0 };
+			dvmi_wait_tell(d);
+		*w = (struct dvmi_wait){ .until = w->until, .helper = w->helper };
 		return n;
 	}
 	back_off(d, w);
@@ -224,9 +238,10 @@ int dvmi_wait_op(dvm_t *d, struct dvmi_op *op)
 
 void dvmi_poll(dvm_t *d)
 {
+	d->threads.rounds++;
 	if (dvmi_progress(d) > 0) {
 		if (d->threads.on)
-			tell_others(d);
+			dvmi_wait_tell(d);
 		d->idle = 0;
 		return;
 	}

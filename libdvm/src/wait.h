@@ -16,6 +16,8 @@ struct dvmi_wait {
 	uint64_t asked; /* when the shepherd's socket was looked at */
 	bool yielding;	/* done with pure spinning */
 	uint32_t naps;
+	bool helper;	/* the progress thread: sleeps early */
+	uint64_t until; /* sleep no longer than that, ns; 0 no limit */
 };
 
 /* One round: progress, and backing off when there was none. Returns the number of events. */
@@ -30,6 +32,22 @@ bool dvmi_wait_direct(dvm_t *d, struct dvmi_op *op, const struct dvmi_match_key 
 
 /* Waits until OP is done and returns its code. */
 int dvmi_wait_op(dvm_t *d, struct dvmi_op *op);
+
+/*
+ * Before sleeping: arms the transports, fills FDS (room for MAX + 2) and *TIMEOUT (ms). Their
+ * number, or -EAGAIN when there is something to do. Undone by disarm in both cases.
+ */
+int dvmi_wait_arm(dvm_t *d, struct pollfd *fds, int max, int *timeout);
+void dvmi_wait_disarm(dvm_t *d);
+/* TIMEOUT, or less where a descriptor may not tell; *NAPS counts the sleeps without news. */
+int dvmi_wait_cap(dvm_t *d, uint32_t *naps, int timeout);
+/* There is news for other threads that wait. */
+void dvmi_wait_tell(dvm_t *d);
+
+/* The progress thread of DVM_OPEN_PROGRESS. */
+int dvmi_helper_start(dvm_t *d, dvm_error_t *err);
+/* Nothing where there is none. Not under the lock. */
+void dvmi_helper_stop(dvm_t *d);
 
 /* Progress for a call that does not wait, kind to others when it is called in a loop. */
 void dvmi_poll(dvm_t *d);

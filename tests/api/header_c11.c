@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The installed headers as strict C11, each usable without the others' help. */
+#include <dvm/am.h>
 #include <dvm/msg.h>
 #include <dvm/coll.h>
 #include <dvm/layout.h>

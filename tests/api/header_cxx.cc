@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The installed headers as C++, linked against the C library.
 #include <dvm/coll.h>
+#include <dvm/am.h>
 #include <dvm/msg.h>
 #include <dvm/dvm.h>
 #include <dvm/layout.h>

@@ -35,6 +35,13 @@ static const struct {
 	{ "shepherd_vanishes", shepherd_vanishes, 0 },
 	{ "lacks_fabric", lacks_fabric, 0 },
 	{ "wanted_without_fabric", wanted_without_fabric, 0 },
+	{ "am_echo", am_echo, 0 },
+	{ "am_answers", am_answers, 0 },
+	{ "am_late", am_late, 0 },
+	{ "am_loop", am_loop, 0 },
+	{ "am_helper", am_helper, DVM_OPEN_PROGRESS },
+	{ "am_echo_helped", am_echo, DVM_OPEN_PROGRESS },
+	{ "dies_active", dies_active, 0 },
 	{ "random", random_program, 0 },
 };
 

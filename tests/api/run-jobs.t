@@ -46,6 +46,13 @@ for nodes in 1 2 3; do
 	check 8 $nodes random $((200 + nodes)) 30
 done
 for nodes in 1 2; do
+	check 3 $nodes am_echo
+	check 3 $nodes am_answers
+	check 2 $nodes am_late
+	check 2 $nodes am_loop
+	check 2 $nodes am_helper
+	check 3 $nodes am_echo_helped
+	check 3 $nodes dies_active
 	check 2 $nodes truncation
 	check 2 $nodes flood
 	check 4 $nodes threads

@@ -128,6 +128,33 @@ static void bodies(void **state)
 	assert_true(a == 1 && b == 2 && c == 3);
 }
 
+/* Every tag that is possible: what the encoder makes comes back, all else is refused. */
+static void tags_of_active_messages(void **state)
+{
+	struct dvmi_pkt pkt = { .kind = DVMI_PKT_ACTIVE, .len = 300 };
+	uint32_t id, head;
+	bool exempt;
+
+	(void)state;
+	for (uint32_t i = 0; i < 1024; i += 31)
+		for (uint32_t h = 0; h <= 256; h += 16)
+			for (int e = 0; e < 2; e++) {
+				pkt.tag = dvmi_wire_am_tag(i, h, e);
+				assert_true(pkt.tag >= 0 && pkt.tag < 1 << 24);
+				assert_int_equal(dvmi_wire_am_get(&pkt, &id, &head, &exempt), 0);
+				assert_true(id == i && head == h && exempt == (e == 1));
+			}
+	pkt.tag = dvmi_wire_am_tag(1, 257, 0);
+	assert_int_equal(dvmi_wire_am_get(&pkt, &id, &head, &exempt), -DVM_EPROTO);
+	pkt.tag = -1;
+	assert_int_equal(dvmi_wire_am_get(&pkt, &id, &head, &exempt), -DVM_EPROTO);
+	pkt.tag = 1 << 20;
+	assert_int_equal(dvmi_wire_am_get(&pkt, &id, &head, &exempt), -DVM_EPROTO);
+	pkt.tag = dvmi_wire_am_tag(1, 200, 0);
+	pkt.len = 199;
+	assert_int_equal(dvmi_wire_am_get(&pkt, &id, &head, &exempt), -DVM_EPROTO);
+}
+
 static void random_bytes_never_pass(void **state)
 {
 	struct dvmi_rng rng;
@@ -153,6 +180,7 @@ int main(void)
 		cmocka_unit_test(foreign_packets_are_refused),
 		cmocka_unit_test(ranks_are_checked),
 		cmocka_unit_test(bodies),
+		cmocka_unit_test(tags_of_active_messages),
 		cmocka_unit_test(random_bytes_never_pass),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

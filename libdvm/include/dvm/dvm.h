@@ -11,7 +11,9 @@
  * not call. A handle does not survive fork(): the child must not use it.
  *
  * Progress: messages move while some thread is inside a call of the library. There is no thread
- * behind the program's back.
+ * behind the program's back, unless it asks for one (DVM_OPEN_PROGRESS): that one sleeps while
+ * nothing comes, blocks all signals, and takes over about a millisecond after the last call of the
+ * program that waited.
  */
 #ifndef DVM_DVM_H
 #define DVM_DVM_H
@@ -38,7 +40,9 @@ typedef struct dvm_group dvm_group_t;
 
 /* dvm_config.flags */
 enum {
-	DVM_OPEN_THREADS = 1, /* several threads will call with this handle */
+	DVM_OPEN_THREADS = 1,  /* several threads will call with this handle */
+	DVM_OPEN_PROGRESS = 2, /* a thread of the library makes progress while none of the program's
+				* is inside; implies DVM_OPEN_THREADS */
 };
 
 /*
