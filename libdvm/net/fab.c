@@ -28,7 +28,7 @@ static void *load(void *arg)
 	const struct dvmi_fab_where where = { .interface = f->cfg.interface,
 					      .port_low = f->cfg.port_low,
 					      .port_high = f->cfg.port_high };
-	f->load_rc = dvmi_fab_ep_open(&f->ep, &where, getenv("DVM_FABRIC"));
+	f->load_rc = dvmi_fab_ep_open(&f->ep, &where, f->provider);
 	set_state(f, LOADED);
 	if (write(f->loaded_fd, &one, sizeof one) < 0)
 		return arg; /* nobody sleeps */
@@ -121,7 +121,7 @@ static int take_over(struct fab *f)
 	return f->cfg.publish(f->cfg.arg, f->ep.addr, f->ep.addr_len);
 }
 
-void dvmi_fab_wanted(struct dvmi_tport *t)
+static void fab_wanted(struct dvmi_tport *t)
 {
 	struct fab *f = fab_of(t);
 
@@ -134,7 +134,7 @@ void dvmi_fab_wanted(struct dvmi_tport *t)
 		dvmi_fab_start(f);
 }
 
-bool dvmi_fab_active(const struct dvmi_tport *t)
+static bool fab_active(const struct dvmi_tport *t)
 {
 	enum state s = state_of((const struct fab *)t);
 
@@ -262,19 +262,26 @@ static void fab_destroy(struct dvmi_tport *t)
 	free(f);
 }
 
-static const struct dvmi_tport_ops fab_ops = {
-	.size = sizeof fab_ops,
-	.name = "fab",
-	.send = dvmi_fab_tx_send,
-	.progress = fab_progress,
-	.drain = fab_drain,
-	.arm = fab_arm,
-	.disarm = fab_disarm,
-	.flush = fab_flush,
-	.destroy = fab_destroy,
+static const struct dvmi_remote_ops fab_ops = {
+	.tport = {
+		.size = sizeof fab_ops.tport,
+		.name = "fab",
+		.send = dvmi_fab_tx_send,
+		.progress = fab_progress,
+		.drain = fab_drain,
+		.arm = fab_arm,
+		.disarm = fab_disarm,
+		.flush = fab_flush,
+		.destroy = fab_destroy,
+	},
+	.likely = dvmi_fab_likely,
+	.wanted = fab_wanted,
+	.address = dvmi_fab_address,
+	.active = fab_active,
 };
 
-int dvmi_fab_create(struct dvmi_tport **out, const struct dvmi_fab_config *cfg)
+int dvmi_fab_create(struct dvmi_tport **out, const struct dvmi_remote_config *cfg,
+		    const char *provider)
 {
 	struct fab *f = calloc(1, sizeof *f);
 
@@ -286,13 +293,15 @@ int dvmi_fab_create(struct dvmi_tport **out, const struct dvmi_fab_config *cfg)
 		return -ENOMEM;
 	}
 	f->t = (struct dvmi_tport){
-		.ops = &fab_ops,
+		.ops = &fab_ops.tport,
 		.packet_max = PACKET_MAX,
 		.eager_max = EAGER_MAX,
 		.chunk = PACKET_MAX,
 		.sink = cfg->sink,
+		.naps = true,
 	};
 	f->cfg = *cfg;
+	f->provider = provider;
 	f->end = (struct dvmi_wire_end){
 		.key = cfg->key, .self = cfg->self, .size = cfg->size, .len_max = PACKET_MAX
 	};

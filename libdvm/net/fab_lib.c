@@ -14,12 +14,6 @@
 #define LIBRARY "libfabric.so.1"
 #define CQ_SIZE 4096
 
-/*
- * In the order in which they are tried. "net" has the better bandwidth, but in 1.17 its wait
- * descriptor misses events, so a rank that sleeps would oversleep.
- */
-static const char *const providers[] = { "tcp;ofi_rxm", "tcp", "net", NULL };
-
 static int find(struct dvmi_fab_lib *lib, const char *name, void *fn)
 {
 	void *sym = dlsym(lib->dl, name);
@@ -89,18 +83,6 @@ static int ask_for(struct dvmi_fab_ep *e, const char *interface, const char *ser
 					       : -ENOMEM;
 	e->lib.freeinfo(hints);
 	return code_of(rc);
-}
-
-static int choose(struct dvmi_fab_ep *e, const char *interface, const char *service,
-		  const char *provider)
-{
-	int rc = -ENODATA;
-
-	if (provider)
-		return ask_for(e, interface, service, provider);
-	for (int i = 0; providers[i] && rc < 0; i++)
-		rc = ask_for(e, interface, service, providers[i]);
-	return rc;
 }
 
 static int open_cq(struct dvmi_fab_ep *e)
@@ -180,7 +162,7 @@ static int open_at(struct dvmi_fab_ep *e, const char *interface, const char *ser
 		   const char *provider)
 {
 	e->failed = "finding a provider";
-	int rc = choose(e, interface, service, provider);
+	int rc = ask_for(e, interface, service, provider);
 	if (rc < 0)
 		return rc;
 	e->failed = "opening a domain";

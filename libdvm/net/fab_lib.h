@@ -49,7 +49,7 @@ struct dvmi_fab_where {
 };
 
 /*
- * Loads the library and opens an endpoint of PROVIDER (NULL: our choice) at WHERE, on the first
+ * Loads the library and opens an endpoint of PROVIDER at WHERE, on the first
  * port of the range that is free. 0 or -E… (-EADDRINUSE: none is), then e->failed says at what;
  * close it in both cases.
  */

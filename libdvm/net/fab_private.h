@@ -8,6 +8,7 @@
 
 #include "libdvm/net/fab.h"
 #include "libdvm/net/fab_lib.h"
+#include "libdvm/net/wire.h"
 
 #define PACKET_MAX DVMI_TPORT_PACKET_MIN
 #define HDR	   sizeof(struct dvmi_wire_hdr)
@@ -44,7 +45,8 @@ struct fpeer {
 
 struct fab {
 	struct dvmi_tport t;
-	struct dvmi_fab_config cfg;
+	struct dvmi_remote_config cfg;
+	const char *provider;
 	struct dvmi_wire_end end;
 	_Atomic int state; /* enum state; LOADED is set by the loader, the rest by the owner */
 	pthread_t loader;
@@ -112,6 +114,10 @@ void dvmi_fab_peer_judge(struct fab *f);
 void dvmi_fab_peer_ask(struct fab *f, uint32_t peer);
 /* Gives the endpoint the addresses that have come. */
 void dvmi_fab_peer_learn(struct fab *f);
+
+/* What a remote transport does with peers and their addresses. */
+void dvmi_fab_likely(struct dvmi_tport *t, uint32_t peer);
+void dvmi_fab_address(struct dvmi_tport *t, uint32_t peer, int code, const void *addr, size_t len);
 
 /* The transport's send. */
 int dvmi_fab_tx_send(struct dvmi_tport *t, uint32_t peer, const struct dvmi_pkt *pkt,

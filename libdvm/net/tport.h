@@ -30,9 +30,15 @@ struct dvmi_sink {
 	/*
 	 * Takes a packet; PAYLOAD is valid during the call. Returns 0, or -EAGAIN when it cannot
 	 * now: then the transport keeps the packet and whatever follows from SRC, and offers it
-	 * again.
+	 * again. A DATA packet is always taken, and may come in several pieces.
 	 */
 	int (*packet)(void *arg, uint32_t src, const struct dvmi_pkt *pkt, const void *payload);
+	/*
+	 * Where the next bytes of the DATA packet PKT of SRC go: room for *N of them (1 …
+	 * pkt->len), which the caller fills at once and then hands over as a DATA packet of that
+	 * length whose payload is the place itself. NULL: they have to be brought. May be NULL.
+	 */
+	void *(*place)(void *arg, uint32_t src, const struct dvmi_pkt *pkt, size_t *n);
 	/* PEER cannot be reached any more; CODE is negative. Called at most once per peer. */
 	void (*down)(void *arg, uint32_t peer, int code);
 	void *arg;
@@ -85,6 +91,7 @@ struct dvmi_tport {
 	uint32_t eager_max;  /* largest message worth sending before it is asked for, bytes */
 	uint32_t chunk;	     /* good payload of a packet within a long message, bytes */
 	struct dvmi_sink sink;
+	bool naps; /* the descriptors of arm do not tell of everything: the first sleeps are short */
 };
 
 static inline void dvmi_tport_destroy(struct dvmi_tport *t)

@@ -99,3 +99,58 @@ int dvmi_wire_decode(const struct dvmi_wire_end *end, const void *p, size_t n, s
 		return -DVM_EPROTO;
 	return 0;
 }
+
+void dvmi_wire_put_hello(struct dvmi_wire_hello *h, const struct dvmi_wire_end *end,
+			 enum dvmi_hello_kind kind, uint32_t dst)
+{
+	*h = (struct dvmi_wire_hello){
+		.magic = htole32(DVMI_WIRE_TCP_MAGIC),
+		.version = DVMI_WIRE_TCP_VERSION,
+		.kind = (uint8_t)kind,
+		.key = htole64(end->key),
+		.src = htole32(end->self),
+		.dst = htole32(dst),
+	};
+}
+
+int dvmi_wire_get_hello(const struct dvmi_wire_end *end, const struct dvmi_wire_hello *h,
+			enum dvmi_hello_kind kind, uint32_t *src)
+{
+	uint32_t from = le32toh(h->src);
+
+	if (le32toh(h->magic) != DVMI_WIRE_TCP_MAGIC || le64toh(h->key) != end->key)
+		return -DVM_EAUTH;
+	if (h->version != DVMI_WIRE_TCP_VERSION)
+		return -DVM_EVERSION;
+	if (h->kind != kind || h->reserved || h->reserved2 || le32toh(h->dst) != end->self ||
+	    from >= end->size || from == end->self)
+		return -DVM_EPROTO;
+	*src = from;
+	return 0;
+}
+
+void dvmi_wire_put_frame(struct dvmi_wire_frame *f, const struct dvmi_pkt *pkt)
+{
+	*f = (struct dvmi_wire_frame){
+		.kind = pkt->kind,
+		.ctx = htole32(pkt->ctx),
+		.tag = (int32_t)htole32((uint32_t)pkt->tag),
+		.len = htole32(pkt->len),
+	};
+}
+
+int dvmi_wire_get_frame(const struct dvmi_wire_limits *max, const void *p, struct dvmi_pkt *pkt)
+{
+	struct dvmi_wire_frame f;
+
+	memcpy(&f, p, sizeof f);
+	*pkt = (struct dvmi_pkt){
+		.kind = f.kind,
+		.ctx = le32toh(f.ctx),
+		.tag = (int32_t)le32toh((uint32_t)f.tag),
+		.len = le32toh(f.len),
+	};
+	if (!f.kind || f.reserved[0] || f.reserved[1] || f.reserved[2])
+		return -DVM_EPROTO;
+	return pkt->len > (f.kind == DVMI_PKT_DATA ? max->data : max->other) ? -DVM_EPROTO : 0;
+}

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What travels between ranks: kinds of packets, their bodies, and the header of a packet on a
- * fabric. Packed, little-endian; every decoder checks. Inside a node the same packets go without
- * the fabric header.
+ * What travels between ranks: kinds of packets, their bodies, and what goes before them: the
+ * header of a packet on a fabric, where each stands for itself; a hello per connection and a frame
+ * per packet on TCP. Packed, little-endian; every decoder checks. Inside a node the same packets
+ * go without either.
  */
 #ifndef DVMI_NET_WIRE_H
 #define DVMI_NET_WIRE_H
@@ -20,7 +21,7 @@ enum dvmi_pkt_kind {
 	DVMI_PKT_DATA = 4,   /* the next bytes; context and tag hold the receiver's id */
 	DVMI_PKT_CREDIT = 5, /* matched bytes, 64 bits in context and tag */
 	DVMI_PKT_REVOKE = 6, /* the context is dead; tag holds the negative code */
-	DVMI_PKT_BYE = 7,    /* fabric only: nothing more will come from this rank */
+	DVMI_PKT_BYE = 7,    /* between nodes: nothing more will come from this rank */
 	DVMI_PKT_ACK = 8,    /* fabric only: see ack below; has no number of its own */
 	DVMI_PKT_SYNC = 9,   /* struct dvmi_wire_rts and the whole message: matching is answered */
 	DVMI_PKT_ACTIVE = 16, /* an active message; its tag: dvmi_wire_am_tag() */
@@ -112,5 +113,51 @@ void dvmi_wire_encode(struct dvmi_wire_hdr *h, const struct dvmi_wire_end *end,
  */
 int dvmi_wire_decode(const struct dvmi_wire_end *end, const void *p, size_t n, struct dvmi_pkt *pkt,
 		     struct dvmi_wire_place *at);
+
+/* On TCP. Both ends say hello, then frames follow. */
+#define DVMI_WIRE_TCP_MAGIC   UINT32_C(0x746d7664) /* "dvmt" */
+#define DVMI_WIRE_TCP_VERSION 1
+
+enum dvmi_hello_kind {
+	DVMI_HELLO_CALL = 1,	/* of the end that has connected */
+	DVMI_HELLO_WELCOME = 2, /* the answer; none comes where the call is not taken */
+};
+
+struct dvmi_wire_hello {
+	uint32_t magic;
+	uint8_t version, kind;
+	uint16_t reserved; /* 0 */
+	uint64_t key;	   /* of the job */
+	uint32_t src, dst; /* ranks */
+	uint64_t reserved2; /* 0 */
+} __attribute__((packed));
+
+struct dvmi_wire_frame {
+	uint8_t kind;
+	uint8_t reserved[3]; /* 0 */
+	uint32_t ctx;
+	int32_t tag;
+	uint32_t len; /* of the payload behind */
+} __attribute__((packed));
+
+_Static_assert(sizeof(struct dvmi_wire_hello) == 32, "wire format");
+_Static_assert(sizeof(struct dvmi_wire_frame) == 16, "wire format");
+
+/* The largest payload of each kind of frame. */
+struct dvmi_wire_limits {
+	uint32_t data, other;
+};
+
+void dvmi_wire_put_hello(struct dvmi_wire_hello *h, const struct dvmi_wire_end *end,
+			 enum dvmi_hello_kind kind, uint32_t dst);
+/*
+ * The rank that says this hello of KIND to END: 0; -DVM_EAUTH (wrong key, none of ours),
+ * -DVM_EVERSION, -DVM_EPROTO.
+ */
+int dvmi_wire_get_hello(const struct dvmi_wire_end *end, const struct dvmi_wire_hello *h,
+			enum dvmi_hello_kind kind, uint32_t *src);
+void dvmi_wire_put_frame(struct dvmi_wire_frame *f, const struct dvmi_pkt *pkt);
+/* P holds a frame at least. 0 or -DVM_EPROTO. */
+int dvmi_wire_get_frame(const struct dvmi_wire_limits *max, const void *p, struct dvmi_pkt *pkt);
 
 #endif

@@ -10,7 +10,7 @@
 #include "config.h"
 #include "libdvm/base/clock.h"
 #include "libdvm/base/err.h"
-#include "libdvm/net/fab.h"
+#include "libdvm/net/remote.h"
 #include "libdvm/net/self.h"
 #include "libdvm/net/shm.h"
 #include "libdvm/src/handle.h"
@@ -122,7 +122,7 @@ static struct dvmi_tport *route(void *arg, uint32_t peer)
 		return d->self;
 	if (d->map.node_of[peer] == d->env.node)
 		return d->shm;
-	dvmi_fab_likely(d->fab, peer);
+	dvmi_remote_likely(d->fab, peer);
 	return d->fab;
 }
 
@@ -158,7 +158,7 @@ static int lookup(void *arg, uint32_t peer)
 
 static int open_fab(dvm_t *d)
 {
-	struct dvmi_fab_config cfg = {
+	struct dvmi_remote_config cfg = {
 		.interface = d->map.map->interface,
 		.port_low = d->map.map->port_low,
 		.port_high = d->map.map->port_high,
@@ -172,7 +172,7 @@ static int open_fab(dvm_t *d)
 		.arg = d,
 	};
 
-	return dvmi_fab_create(&d->fab, &cfg);
+	return dvmi_remote_create(&d->fab, &cfg);
 }
 
 static int take_packet(void *arg, uint32_t src, const struct dvmi_pkt *pkt, const void *payload)

@@ -2,7 +2,7 @@
 /* What the shepherd tells, and what follows from it; and progress, which looks for it. */
 #include <errno.h>
 
-#include "libdvm/net/fab.h"
+#include "libdvm/net/remote.h"
 #include "libdvm/src/handle.h"
 
 /* A round with the fabric costs a system call or more: not after every look into the rings. */
@@ -60,7 +60,7 @@ static void take_address(dvm_t *d, const struct dvmi_ctl_packet *p)
 		return;
 	__builtin_memcpy(&peer, p->body, sizeof peer);
 	if (peer.job == 0 && peer.rank < d->env.size)
-		dvmi_fab_address(d->fab, peer.rank, peer.code, p->body + sizeof peer,
+		dvmi_remote_address(d->fab, peer.rank, peer.code, p->body + sizeof peer,
 				 p->len - sizeof peer);
 }
 
@@ -69,7 +69,7 @@ static void take_packet(dvm_t *d, const struct dvmi_ctl_packet *p)
 	switch (p->type) {
 	case DVMI_RANK_WANTED:
 		if (d->fab)
-			dvmi_fab_wanted(d->fab);
+			dvmi_remote_wanted(d->fab);
 		break;
 	case DVMI_RANK_ADDR:
 		take_address(d, p);
@@ -106,7 +106,7 @@ int dvmi_news(dvm_t *d)
 
 static bool fab_turn(dvm_t *d, int events)
 {
-	if (!d->fab || !dvmi_fab_active(d->fab))
+	if (!d->fab || !dvmi_remote_active(d->fab))
 		return false;
 	if (!d->shm)
 		return true;

@@ -523,21 +523,40 @@ static int on_cts(struct dvmi_p2p *p, uint32_t src, const struct dvmi_pkt *pkt, 
 	return 0;
 }
 
-static int on_data(struct dvmi_p2p *p, uint32_t src, const struct dvmi_pkt *pkt,
-		   const void *payload)
+/* The receive that PKT of SRC is for, if it is one. */
+static struct dvmi_op *receives(struct dvmi_p2p *p, uint32_t src, const struct dvmi_pkt *pkt)
 {
 	struct dvmi_op *op = dvmi_optab_get(&p->ops, dvmi_pkt_get64(pkt));
 
-	if (!op || op->stage != DVMI_OP_INCOMING || op->peer != src || !pkt->len ||
-	    pkt->len > op->want - op->moved) {
+	return op && op->stage == DVMI_OP_INCOMING && op->peer == src ? op : NULL;
+}
+
+static int on_data(struct dvmi_p2p *p, uint32_t src, const struct dvmi_pkt *pkt,
+		   const void *payload)
+{
+	struct dvmi_op *op = receives(p, src, pkt);
+
+	if (!op || !pkt->len || pkt->len > op->want - op->moved) {
 		p->stats.dropped++;
 		return 0;
 	}
-	dvmi_op_put(op, op->moved, payload, pkt->len);
+	/* A transport that asked for the place has brought them there itself. */
+	if (op->cur || payload != op->buf + op->moved)
+		dvmi_op_put(op, op->moved, payload, pkt->len);
 	op->moved += pkt->len;
 	if (op->moved == op->want)
 		dvmi_p2p_finish(p, op, received(op));
 	return 0;
+}
+
+static void *on_place(void *arg, uint32_t src, const struct dvmi_pkt *pkt, size_t *n)
+{
+	struct dvmi_op *op = receives(arg, src, pkt);
+
+	if (!op || op->cur || pkt->len > op->want - op->moved)
+		return NULL;
+	*n = pkt->len;
+	return op->buf + op->moved;
 }
 
 static int on_credit(struct dvmi_p2p *p, uint32_t src, const struct dvmi_pkt *pkt)
@@ -584,5 +603,7 @@ static void on_down(void *arg, uint32_t peer, int code)
 
 struct dvmi_sink dvmi_p2p_sink(struct dvmi_p2p *p)
 {
-	return (struct dvmi_sink){ .packet = on_packet, .down = on_down, .arg = p };
+	return (struct dvmi_sink){
+		.packet = on_packet, .place = on_place, .down = on_down, .arg = p
+	};
 }

@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include "libdvm/base/clock.h"
-#include "libdvm/net/fab.h"
 #include "libdvm/src/wait.h"
 
 #define SPIN_ROUNDS   64u		/* before the clock is looked at */
@@ -91,10 +90,10 @@ static void give_way(dvm_t *d, uint64_t now)
 		d->crowded_until = after + CROWD_MEMORY;
 }
 
-/* The first naps are short where the fabric's descriptor cannot be relied on to the last event. */
+/* The first naps are short where descriptors cannot be relied on to the last event. */
 int dvmi_wait_cap(dvm_t *d, uint32_t *naps, int timeout)
 {
-	if (!d->fab || !dvmi_fab_active(d->fab))
+	if (!d->fab || !d->fab->naps)
 		return timeout;
 	int nap = NAP_MS << (*naps < 6 ? (*naps)++ : 6);
 	return nap < timeout ? nap : timeout;

@@ -8,7 +8,8 @@
 
 static int usage(void)
 {
-	fputs("usage: mini-run [-n RANKS] [-N NODES] [-c CORES] [-t SECONDS] [-k] PROG [ARG]...\n"
+	fputs("usage: mini-run [-n RANKS] [-N NODES] [-c CORES] [-t SECONDS] [-i ADDR,…] [-k] PROG [ARG]...\n"
+	      "  -i  the address of each node's interface\n"
 	      "  -k  a rank killed by SIGKILL is no failure\n",
 	      stderr);
 	return 2;
@@ -32,7 +33,7 @@ int main(int argc, char **argv)
 	struct mini_options o = { .ranks = 1, .nodes = 1, .seconds = 60 };
 	int c;
 
-	while ((c = getopt(argc, argv, "+n:N:c:t:k")) != -1)
+	while ((c = getopt(argc, argv, "+n:N:c:t:i:k")) != -1)
 		switch (c) {
 		case 'n':
 			o.ranks = number(optarg);
@@ -45,6 +46,9 @@ int main(int argc, char **argv)
 			break;
 		case 't':
 			o.seconds = number(optarg);
+			break;
+		case 'i':
+			o.interfaces = optarg;
 			break;
 		case 'k':
 			o.kills_are_good = true;

@@ -77,6 +77,16 @@ static _Atomic uint8_t *states(struct node *n)
 	return (_Atomic uint8_t *)(void *)((char *)n->map + n->map->state_off);
 }
 
+/* The INDEX-th of those named, or the last. */
+static void set_interface(struct mini *m, uint32_t index, char *out, size_t size)
+{
+	const char *s = m->opt->interfaces ? m->opt->interfaces : "127.0.0.1", *comma;
+
+	for (; index && (comma = strchr(s, ',')); index--)
+		s = comma + 1;
+	snprintf(out, size, "%.*s", (int)strcspn(s, ","), s);
+}
+
 static void fill_map(struct mini *m, uint32_t index)
 {
 	struct node *n = &m->nodes[index];
@@ -98,8 +108,8 @@ static void fill_map(struct mini *m, uint32_t index)
 		.node_id_of_off = 256 + 12 * (uint64_t)size + 4 * (uint64_t)n->local_size,
 		.state_off = 256 + 12 * (uint64_t)size + 4 * (uint64_t)n->local_size +
 			     4 * (uint64_t)m->opt->nodes,
-		.interface = "127.0.0.1",
 	};
+	set_interface(m, index, n->map->interface, sizeof n->map->interface);
 	snprintf(n->map->node_name, sizeof n->map->node_name, "mini%u", index);
 	for (uint32_t i = 0; i < m->opt->nodes; i++)
 		u32_array(n, n->map->node_id_of_off)[i] = i + 1;

@@ -12,6 +12,7 @@
 struct mini_options {
 	uint32_t ranks, nodes; /* rank r lives on node r * nodes / ranks */
 	uint32_t cores;	       /* what the job map says, per node */
+	const char *interfaces; /* of the nodes, separated by commas; NULL: 127.0.0.1 */
 	unsigned seconds;      /* then everything is killed and the result is 124 */
 	bool kills_are_good;   /* a rank that died of SIGKILL is no failure */
 	char **argv;	       /* the program */

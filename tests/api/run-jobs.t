@@ -13,7 +13,8 @@ check() { # RANKS NODES VERB [ARG]...
 	n=$((n + 1))
 	ranks=$1 nodes=$2
 	shift 2
-	if out=$("$run" -k -t 60 -n "$ranks" -N "$nodes" "$job" "$@" 2>&1); then
+	# shellcheck disable=SC2086
+	if out=$("$run" $options -k -t 60 -n "$ranks" -N "$nodes" "$job" "$@" 2>&1); then
 		echo "ok $n - $line"
 	else
 		failed=1
@@ -23,6 +24,7 @@ check() { # RANKS NODES VERB [ARG]...
 }
 
 pattern=$1
+options=
 check 1 1 random 1 60
 for nodes in 1 2 3; do
 	check 5 $nodes place
@@ -75,9 +77,25 @@ case "$out" in
 	echo "$out" | sed 's/^/# /'
 	;;
 esac
+options="-i 203.0.113.1"
+check 4 2 lacks_fabric
+options=
+# libfabric, where it is installed: not loaded otherwise.
 DVM_FABRIC=nonsense
 export DVM_FABRIC
 check 4 2 lacks_fabric
+if ldconfig -p 2> /dev/null | grep -q 'libfabric\.so\.1 '; then
+	DVM_FABRIC="tcp;ofi_rxm"
+	check 4 2 order
+	check 3 3 longer
+	check 4 2 threads
+	check 2 2 flood
+	check 4 2 survives_close
+	check 3 3 dies_while_received
+	check 3 3 dies_sending
+	check 5 2 closes_in_collective
+	check 8 3 random 203 30
+fi
 unset DVM_FABRIC
 check 4 2 wanted_without_fabric
 # Nine GiB of memory: only when asked for.
