@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * tests/bench/msg: what the machine itself allows. Messages go through one shared mailbox per
- * direction, without matching, order or flow control: copied in, a flag, copied out. Beside that,
- * how fast one megabyte is copied from one private buffer to another: within a process, by the
- * receiver out of the sender (process_vm_readv), and by both, half each.
+ * tests/bench/msg: what the machine itself allows. Words go through a ring, four to a cache line,
+ * longer messages through one mailbox per direction: copied in, a flag, copied out. There is no
+ * matching, and flow control is the loop's own: it never has more than a window under way. Beside
+ * that, how fast one megabyte is copied from one private buffer to another: within a process, by
+ * the receiver out of the sender (process_vm_readv), and by both, half each.
  */
 #include <errno.h>
 #include <stdatomic.h>
@@ -14,14 +15,26 @@
 
 #include "tests/bench/msg.h"
 
-const unsigned msg_sys_caps = MSG_P2P;
+const unsigned msg_sys_caps = MSG_P2P | MSG_COLL | MSG_RMA;
 
 #define COPY ((size_t)1 << 20)
 
-/* A line with a flag and the beginning of the message, as an inline ring has it. */
-struct box {
+#define SLOTS (2 * MSG_WINDOW)
+
+struct slot {
+	_Atomic uint64_t number; /* of the message that is there, from 1 */
+	uint64_t word;
+};
+
+/* Both directions in one line: it goes to and fro once each way, where two lines go twice. */
+struct pair {
+	_Alignas(64) struct slot of[2];
+};
+
+struct box { /* of one sender */
+	_Alignas(64) struct slot ring[SLOTS];
 	_Alignas(64) _Atomic uint64_t full;
-	char start[48];
+	_Alignas(64) _Atomic uint64_t window;
 	_Alignas(64) char rest[MSG_ROOM];
 };
 
@@ -32,6 +45,9 @@ struct note { /* in the shared page */
 
 static struct {
 	struct box *boxes; /* [0] of rank 0, [1] of rank 1 */
+	struct pair *pair;
+	uint64_t sent, received; /* words */
+	uint64_t turns;		 /* of the pair */
 	int rank, size;
 } l;
 
@@ -43,7 +59,8 @@ void sys_open(int *argc, char ***argv)
 		msg_die("the limit", "is measured with two ranks");
 	meet_open(l.rank, l.size);
 	prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0);
-	l.boxes = meet_room(2 * sizeof *l.boxes);
+	l.boxes = meet_room(2 * sizeof *l.boxes + sizeof *l.pair);
+	l.pair = (struct pair *)(l.boxes + 2);
 }
 
 int sys_rank(void)
@@ -62,13 +79,36 @@ void sys_close(void)
 
 /* ---- messages ---- */
 
+static void send_word(uint64_t word)
+{
+	struct slot *slot = &l.boxes[l.rank].ring[l.sent++ % SLOTS];
+
+	slot->word = word;
+	atomic_store_explicit(&slot->number, l.sent, memory_order_release);
+}
+
+static uint64_t recv_word(int from)
+{
+	struct slot *slot = &l.boxes[from].ring[l.received++ % SLOTS];
+
+	while (atomic_load_explicit(&slot->number, memory_order_acquire) != l.received)
+		;
+	return slot->word;
+}
+
 void sys_send(const void *buf, size_t len, int to)
 {
 	struct box *box = &l.boxes[l.rank];
+	uint64_t word = 0;
 
+	if (len <= sizeof word) {
+		memcpy(&word, buf, len);
+		send_word(word);
+		return;
+	}
 	while (atomic_load_explicit(&box->full, memory_order_acquire))
 		;
-	memcpy(len <= sizeof box->start ? box->start : box->rest, buf, len);
+	memcpy(box->rest, buf, len);
 	atomic_store_explicit(&box->full, 1, memory_order_release);
 }
 
@@ -76,13 +116,19 @@ void sys_recv(void *buf, size_t len, int from)
 {
 	struct box *box = &l.boxes[from];
 
+	if (len <= sizeof(uint64_t)) {
+		uint64_t word = recv_word(from);
+
+		memcpy(buf, &word, len);
+		return;
+	}
 	while (!atomic_load_explicit(&box->full, memory_order_acquire))
 		;
-	memcpy(buf, len <= sizeof box->start ? box->start : box->rest, len);
+	memcpy(buf, box->rest, len);
 	atomic_store_explicit(&box->full, 0, memory_order_release);
 }
 
-/* There is only one box: nothing is ever under way. */
+/* Whoever waits for something does so here. */
 void sys_isend(int slot, const void *buf, size_t len, int to)
 {
 	sys_send(buf, len, to);
@@ -94,6 +140,92 @@ void sys_irecv(int slot, void *buf, size_t len, int from)
 }
 
 void sys_waitall(int n)
+{
+}
+
+/* ---- a word to and fro ---- */
+
+static inline void relax(void)
+{
+#ifdef __x86_64__
+	__builtin_ia32_pause();
+#endif
+}
+
+static void write_pair(uint64_t word)
+{
+	struct slot *slot = &l.pair->of[l.rank];
+
+	slot->word = word;
+	atomic_store_explicit(&slot->number, l.turns, memory_order_release);
+}
+
+static uint64_t read_pair(void)
+{
+	struct slot *slot = &l.pair->of[1 - l.rank];
+
+	while (atomic_load_explicit(&slot->number, memory_order_acquire) != l.turns)
+		relax();
+	return slot->word;
+}
+
+static void pair_ping_pong(const struct msg_case *c, uint64_t rounds)
+{
+	for (uint64_t i = 0; i < rounds; i++) {
+		l.turns++;
+		if (l.rank == 0) {
+			write_pair(i);
+			read_pair();
+		} else {
+			write_pair(read_pair());
+		}
+	}
+}
+
+/* ---- together, and windows ---- */
+
+void sys_barrier(void)
+{
+	send_word(0);
+	recv_word(1 - l.rank);
+}
+
+void sys_allreduce(const double *in, double *out, size_t count)
+{
+	double theirs;
+	uint64_t word;
+
+	memcpy(&word, in, sizeof word);
+	send_word(word);
+	word = recv_word(1 - l.rank);
+	memcpy(&theirs, &word, sizeof theirs);
+	*out = *in + theirs;
+}
+
+void sys_win_open(size_t len)
+{
+}
+
+void sys_win_close(void)
+{
+}
+
+void sys_put8(uint64_t value, int to)
+{
+	atomic_store_explicit(&l.boxes[to].window, value, memory_order_release);
+}
+
+uint64_t sys_add8(uint64_t value, int to)
+{
+	return atomic_fetch_add(&l.boxes[to].window, value);
+}
+
+/* Never asked for. */
+void sys_bcast(void *buf, size_t len, int root)
+{
+}
+
+void sys_alltoall(const void *in, size_t len, void *out)
 {
 }
 
@@ -130,12 +262,10 @@ static void push(size_t from, size_t len)
 /* Rank 1 has had its part, rank 0 knows. */
 static void agree(void)
 {
-	char word[8] = { 0 };
-
 	if (l.rank == 0)
-		sys_recv(word, sizeof word, 1);
+		recv_word(1);
 	else
-		sys_send(word, sizeof word, 0);
+		send_word(0);
 }
 
 static void by_memcpy(const struct msg_case *c, uint64_t rounds)
@@ -166,8 +296,32 @@ static void by_both(const struct msg_case *c, uint64_t rounds)
 	}
 }
 
+/* One message: announced, copied by both, and known by both to be there. */
+static void hand_over(size_t len, int from)
+{
+	if (l.rank == from) {
+		send_word(0);
+		push(len / 2, len / 2);
+	} else {
+		recv_word(from);
+		pull(0, len / 2);
+	}
+	send_word(0);
+	recv_word(1 - l.rank);
+}
+
+static void ping_pong_by_both(const struct msg_case *c, uint64_t rounds)
+{
+	for (uint64_t i = 0; i < rounds; i++) {
+		hand_over(c->len, 0);
+		hand_over(c->len, 1);
+	}
+}
+
 /* clang-format off */
 const struct msg_case msg_sys_cases[] = {
+	{ "lat8", pair_ping_pong, 8, MSG_P2P, 2, false, false, NULL, NULL },
+	{ "lat64k", ping_pong_by_both, 64 << 10, MSG_P2P, 2, false, false, swap_addresses, NULL },
 	{ "memcpy1m", by_memcpy, COPY, MSG_P2P, (double)COPY, true, false, NULL, NULL },
 	{ "readv1m", by_reading, COPY, MSG_P2P, (double)COPY, true, false, swap_addresses, NULL },
 	{ "split1m", by_both, COPY, MSG_P2P, (double)COPY, true, false, swap_addresses, NULL },

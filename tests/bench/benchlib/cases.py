@@ -53,10 +53,14 @@ CASES = [
     Case("mem-64", "private memory after open, 64 ranks", "many", "MiB", call="mem", most=0.5),
 ]
 
-# What only the machine itself is asked for, and which rows it stands beside as a limit.
+# What only the machine itself is asked for.
 MACHINE_ONLY = ("memcpy1m", "readv1m", "split1m")
-LIMITS = {"limit": ("lat8", "lat1k", "lat8k", "lat64k", *MACHINE_ONLY),
+# The columns that are no system, and their cases.
+LIMITS = {"limit": ("lat8", "lat1k", "lat64k", "rate8", "barrier", "allreduce8", "put8",
+                    "fop8", *MACHINE_ONLY),
           "socket": ("net-lat8", "net-bw1m", "net-rate8")}
+# Where the limit of a case is that of another one.
+LIMIT_OF = {"bw1m": "split1m", "bw4m": "split1m", "bi1m": "split1m"}
 
 
 def wanted_by(system, case):

@@ -2,6 +2,8 @@
 """From samples to tables: buckets by the cache-line probe, medians, spread, ratios, verdicts."""
 import statistics
 
+from benchlib.cases import LIMITS, LIMIT_OF
+
 NEAR = 90.0      # ns, one way: the cores share a cache
 AGREE = 1.5      # two probes of one sample may differ by that factor
 BUCKETS = ("near", "far")
@@ -60,10 +62,10 @@ def sort(samples):
 
 
 class Row:
-    """What is said of a case in a bucket."""
+    """What is said of a case in a bucket. LIMIT: what the machine allows, a Figure or None."""
 
-    def __init__(self, case, where, figures, peers):
-        self.case, self.where, self.figures = case, where, figures
+    def __init__(self, case, where, figures, peers, limit):
+        self.case, self.where, self.figures, self.limit = case, where, figures, limit
         self.dvm = figures.get("dvm")
         self.best = None
         for name in peers:
@@ -106,22 +108,29 @@ def value(case, figure):
 
 
 def rows_of(figures, where, cases, systems):
-    peers = [s.name for s in systems if s.peer]
-    return [Row(c, where, figures[where][c.name], peers) for c in cases if c.name in figures[where]]
+    peers, here = [s.name for s in systems if s.peer], figures[where]
+    return [Row(c, where, here[c.name], peers, limit_of(here, c)) for c in cases if c.name in here]
+
+
+def limit_of(here, case):
+    """The machine's own figure for a case: the best of what it was asked."""
+    found = here.get(LIMIT_OF.get(case.name, case.name), {})
+    return next((found[name] for name in LIMITS if name in found), None)
 
 
 def print_rows(rows, out):
     """The answer: libdvm, the best of the others, how they compare and what is wanted."""
-    lines = [("case", "unit", "libdvm", "best peer", "", "ratio", "wanted", "got", "")]
+    lines = [("case", "unit", "limit", "libdvm", "best peer", "", "ratio", "wanted", "got", "")]
     for r in rows:
         if not r.dvm:
             continue
         best = value(r.case, r.figures[r.best]) if r.best else "–"
         ratio = f"{r.ratio:.2f}" if r.ratio is not None else "–"
-        head = (r.case.what, r.case.unit, value(r.case, r.dvm), best, r.best or "", ratio)
+        limit = number(r.limit.median / r.case.scale) if r.limit else "–"
+        head = (r.case.what, r.case.unit, limit, value(r.case, r.dvm), best, r.best or "", ratio)
         verdicts = r.verdicts or [("", "", None)]
         for i, (want, got, ok) in enumerate(verdicts):
-            lines.append((head if i == 0 else ("",) * 6) + (
+            lines.append((head if i == 0 else ("",) * 7) + (
                 want, got, "" if ok is None else "met" if ok else "NOT MET"))
     print_table(lines, out)
 
@@ -172,7 +181,7 @@ def as_json(samples, cases, systems):
         for r in rows_of(figures, where, cases, systems):
             out["rows"].append({
                 "case": r.case.name, "unit": r.case.unit, "bucket": where, "best_peer": r.best,
-                "ratio": r.ratio,
+                "ratio": r.ratio, "limit": r.limit.median / r.case.scale if r.limit else None,
                 "wanted": [{"wanted": w, "got": g, "met": ok} for w, g, ok in r.verdicts],
                 "systems": {n: {"median": f.median / r.case.scale, "spread": f.spread,
                                 "samples": len(f.values), "probe_ns": f.probe if f.probe == f.probe
