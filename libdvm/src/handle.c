@@ -13,7 +13,7 @@
 #include "libdvm/net/remote.h"
 #include "libdvm/net/self.h"
 #include "libdvm/net/shm.h"
-#include "libdvm/src/handle.h"
+#include "libdvm/src/request.h"
 #include "libdvm/src/wait.h"
 
 #define ANSWER_MS    30000
@@ -214,14 +214,6 @@ static int open_transports(dvm_t *d, dvm_error_t *err)
 	return 0;
 }
 
-static void free_requests(struct dvm_req *r)
-{
-	for (struct dvm_req *next; r; r = next) {
-		next = r->next;
-		free(r);
-	}
-}
-
 static void destroy(dvm_t *d)
 {
 	dvmi_tport_destroy(d->fab);
@@ -241,8 +233,7 @@ static void destroy(dvm_t *d)
 		pthread_mutex_destroy(&d->threads.lock);
 	}
 	free(d->world.nodes);
-	free_requests(d->reqs);
-	free_requests(d->spare);
+	dvmi_reqs_destroy(d);
 	free(d->dir);
 	free(d);
 }
@@ -277,7 +268,8 @@ int dvm_open(dvm_t **out, const dvm_config_t *config, dvm_error_t *err)
 
 static bool all_sent(dvm_t *d)
 {
-	return !d->p2p.busy && !d->am.busy && (!d->shm || d->shm->ops->flush(d->shm) == 0) &&
+	return !d->p2p.busy && !d->am.busy && !d->ndetached &&
+	       (!d->shm || d->shm->ops->flush(d->shm) == 0) &&
 	       (!d->fab || d->fab->ops->flush(d->fab) == 0);
 }
 
@@ -285,6 +277,8 @@ static bool all_sent(dvm_t *d)
 static void abandon(dvm_t *d)
 {
 	for (struct dvm_req *r = d->reqs; r; r = r->next) {
+		if (r->op.detached)
+			continue;
 		dvmi_task_destroy(r->task);
 		r->task = NULL;
 		dvmi_p2p_abandon(&d->p2p, &r->op);

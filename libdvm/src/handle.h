@@ -47,9 +47,19 @@ struct dvm_group {
 	struct dvmi_nodes *nodes; /* NULL until asked for */
 };
 
+/* What a persistent request does when it is started. */
+struct dvmi_plan {
+	struct dvmi_mem mem;
+	enum dvmi_op_kind kind;
+	int rank, tag, mode;
+	bool active; /* started and not waited for */
+};
+
 struct dvm_req {
-	struct dvmi_op op;
-	struct dvmi_task *task; /* ours; NULL: the request is op alone */
+	struct dvmi_op op; /* first */
+	struct dvmi_task *task;	 /* ours; NULL: the request is op alone */
+	struct dvmi_cursor *cur; /* ours; that of op */
+	struct dvmi_plan *plan;	 /* ours; NULL: not persistent */
 	dvm_group_t *g;
 	struct dvm_req *prev, *next; /* all of a handle, so that closing frees them */
 };
@@ -96,6 +106,7 @@ struct dvm {
 	struct dvmi_task *next_task; /* while they are gone through */
 	struct dvm_req *reqs, *spare;
 	uint32_t nspare;
+	uint32_t ndetached; /* requests nobody will wait for */
 	struct dvmi_threads threads;
 	struct dvmi_watch watch;
 };

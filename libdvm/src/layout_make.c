@@ -132,11 +132,11 @@ int dvm_layout_hindexed(dvm_layout_t **out, size_t n, const size_t *blocklens,
 }
 
 int dvm_layout_struct(dvm_layout_t **out, size_t n, const size_t *blocklens, const int64_t *displs,
-		      const dvm_layout_t *const *of)
+		      const dvm_layout_t *const *ofs)
 {
-	if (bad_lists(out, n, blocklens, displs) || (n && !of))
+	if (bad_lists(out, n, blocklens, displs) || (n && !ofs))
 		return -EINVAL;
-	return blocks(out, n, blocklens, displs, of, NULL, 1);
+	return blocks(out, n, blocklens, displs, ofs, NULL, 1);
 }
 
 struct array {

@@ -2,24 +2,31 @@
 /* Sending and receiving: checks, the short way, and the way through an operation. */
 #include <errno.h>
 
-#include "libdvm/src/request.h"
+#include "libdvm/src/sendrecv.h"
 #include "libdvm/src/wait.h"
 
-static bool bad_buffer(const void *buf, size_t len)
+int dvmi_check_buffer(const void *buf, size_t len)
 {
-	return !buf && len;
+	return !buf && len ? -EINVAL : 0;
 }
 
-static int check_send(const dvm_group_t *g, const void *buf, size_t len, int dest, int tag)
+int dvmi_check_send(const dvm_group_t *g, int dest, int tag, int mode)
 {
-	if (!g || bad_buffer(buf, len) || tag < 0)
+	if (!g || tag < 0 || mode < DVM_SEND_STANDARD || mode > DVM_SEND_READY)
 		return -EINVAL;
 	if (dest != DVM_NOBODY && (dest < 0 || (uint32_t)dest >= g->dests.size))
 		return -EINVAL;
 	return 0;
 }
 
-static int check_source(const dvm_group_t *g, int source, int tag)
+static int check_send(const dvm_group_t *g, const void *buf, size_t len, int dest, int tag)
+{
+	return dvmi_check_buffer(buf, len) < 0 ?
+		       -EINVAL :
+		       dvmi_check_send(g, dest, tag, DVM_SEND_STANDARD);
+}
+
+int dvmi_check_source(const dvm_group_t *g, int source, int tag)
 {
 	if (!g || tag < DVM_ANY_TAG || source < DVM_NOBODY ||
 	    (source >= 0 && (uint32_t)source >= g->dests.size))
@@ -27,7 +34,12 @@ static int check_source(const dvm_group_t *g, int source, int tag)
 	return 0;
 }
 
-static struct dvmi_match_key key_of(const dvm_group_t *g, int source, int tag)
+static int check_recv(const dvm_group_t *g, const void *buf, size_t len, int source, int tag)
+{
+	return dvmi_check_buffer(buf, len) < 0 ? -EINVAL : dvmi_check_source(g, source, tag);
+}
+
+struct dvmi_match_key dvmi_key_of(const dvm_group_t *g, int source, int tag)
 {
 	int32_t rank = source < 0 ? DVMI_MATCH_ANY : (int32_t)dvmi_group_peer(g, source);
 
@@ -66,7 +78,7 @@ int dvm_send(dvm_group_t *g, const void *buf, size_t len, int dest, int tag)
 
 int dvm_recv(dvm_group_t *g, void *buf, size_t len, int source, int tag, dvm_status_t *status)
 {
-	int rc = bad_buffer(buf, len) ? -EINVAL : check_source(g, source, tag);
+	int rc = check_recv(g, buf, len, source, tag);
 
 	if (rc < 0)
 		return rc;
@@ -74,7 +86,7 @@ int dvm_recv(dvm_group_t *g, void *buf, size_t len, int source, int tag, dvm_sta
 		dvmi_status_empty(status, 0);
 		return 0;
 	}
-	struct dvmi_match_key key = key_of(g, source, tag);
+	struct dvmi_match_key key = dvmi_key_of(g, source, tag);
 	struct dvmi_op op;
 	dvm_t *d = g->d;
 	dvmi_enter(d);
@@ -91,112 +103,22 @@ int dvm_recv(dvm_group_t *g, void *buf, size_t len, int source, int tag, dvm_sta
 
 int dvm_isend(dvm_group_t *g, const void *buf, size_t len, int dest, int tag, dvm_req_t **req)
 {
-	int rc = req ? check_send(g, buf, len, dest, tag) : -EINVAL;
+	int rc = !req ? -EINVAL : check_send(g, buf, len, dest, tag);
 
 	if (rc < 0)
 		return rc;
-	dvm_t *d = g->d;
-	dvmi_enter(d);
-	struct dvm_req *r = dvmi_req_get(g);
-	if (r && dest == DVM_NOBODY)
-		dvmi_p2p_nothing(&r->op, DVMI_OP_SEND);
-	else if (r)
-		dvmi_p2p_send(&d->p2p, &r->op, dvmi_group_peer(g, dest), g->ctx, tag, buf, len);
-	dvmi_leave(d);
-	if (!r)
-		return -ENOMEM;
-	*req = r;
-	return 0;
+	struct dvmi_mem mem = dvmi_mem_flat(buf, len);
+	return dvmi_isend(g, &mem, dest, tag, DVM_SEND_STANDARD, req);
 }
 
 int dvm_irecv(dvm_group_t *g, void *buf, size_t len, int source, int tag, dvm_req_t **req)
 {
-	int rc = !req || bad_buffer(buf, len) ? -EINVAL : check_source(g, source, tag);
+	int rc = !req ? -EINVAL : check_recv(g, buf, len, source, tag);
 
 	if (rc < 0)
 		return rc;
-	struct dvmi_match_key key = key_of(g, source, tag);
-	dvm_t *d = g->d;
-	dvmi_enter(d);
-	struct dvm_req *r = dvmi_req_get(g);
-	if (r && source == DVM_NOBODY)
-		dvmi_p2p_nothing(&r->op, DVMI_OP_RECV);
-	else if (r)
-		dvmi_p2p_recv(&d->p2p, &r->op, &key, buf, len);
-	dvmi_leave(d);
-	if (!r)
-		return -ENOMEM;
-	*req = r;
-	return 0;
-}
-
-/* One look; the status of what is there. As dvm_iprobe(). */
-static int look(dvm_group_t *g, const struct dvmi_match_key *key, dvm_status_t *status)
-{
-	dvm_status_t st;
-	uint32_t source;
-	int rc = dvmi_p2p_probe(&g->d->p2p, key, &source, &st.tag, &st.len);
-
-	if (rc <= 0)
-		return rc;
-	st.source = (int32_t)dvmi_rankmap_rank(&g->dests, source);
-	st.error = st.reserved = 0;
-	if (status)
-		*status = st;
-	return 1;
-}
-
-int dvm_iprobe(dvm_group_t *g, int source, int tag, dvm_status_t *status)
-{
-	int rc = check_source(g, source, tag);
-
-	if (rc < 0)
-		return rc;
-	if (source == DVM_NOBODY) {
-		dvmi_status_empty(status, 0);
-		return 1;
-	}
-	struct dvmi_match_key key = key_of(g, source, tag);
-	dvmi_enter(g->d);
-	rc = look(g, &key, status);
-	if (rc == 0) {
-		dvmi_poll(g->d);
-		rc = look(g, &key, status);
-	}
-	dvmi_leave(g->d);
-	if (rc < 0)
-		dvmi_status_empty(status, rc);
-	return rc;
-}
-
-/* Nothing but this very thread could send what is asked for. */
-static bool hopeless(const dvm_t *d, const struct dvmi_match_key *key)
-{
-	return !d->threads.on && dvmi_p2p_no_sender(&d->p2p, key);
-}
-
-int dvm_probe(dvm_group_t *g, int source, int tag, dvm_status_t *status)
-{
-	int rc = check_source(g, source, tag);
-
-	if (rc < 0)
-		return rc;
-	if (source == DVM_NOBODY) {
-		dvmi_status_empty(status, 0);
-		return 0;
-	}
-	struct dvmi_match_key key = key_of(g, source, tag);
-	struct dvmi_wait w = { 0 };
-	dvmi_enter(g->d);
-	while ((rc = look(g, &key, status)) == 0)
-		if (dvmi_wait_round(g->d, &w) == 0 && hopeless(g->d, &key)) {
-			rc = -EDEADLK;
-			break;
-		}
-	dvmi_leave(g->d);
-	if (rc < 0)
-		dvmi_status_empty(status, rc);
-	return rc < 0 ? rc : 0;
+	struct dvmi_mem mem = dvmi_mem_flat(buf, len);
+	return dvmi_irecv(g, &mem, source, tag, req);
 }
 
 int dvm_sendrecv(dvm_group_t *g, const void *sbuf, size_t slen, int dest, int stag, void *rbuf,
@@ -205,11 +127,11 @@ int dvm_sendrecv(dvm_group_t *g, const void *sbuf, size_t slen, int dest, int st
 	int rc = check_send(g, sbuf, slen, dest, stag);
 
 	if (rc == 0)
-		rc = bad_buffer(rbuf, rlen) ? -EINVAL : check_source(g, source, rtag);
+		rc = check_recv(g, rbuf, rlen, source, rtag);
 	if (rc < 0)
 		return rc;
 	struct dvmi_op send, recv;
-	struct dvmi_match_key key = key_of(g, source, rtag);
+	struct dvmi_match_key key = dvmi_key_of(g, source, rtag);
 	dvm_t *d = g->d;
 	dvmi_enter(d);
 	dvmi_p2p_nothing(&recv, DVMI_OP_RECV);

@@ -3,7 +3,7 @@
 #include <errno.h>
 
 #include "libdvm/net/remote.h"
-#include "libdvm/src/handle.h"
+#include "libdvm/src/request.h"
 
 /* A round with the fabric costs a system call or more: not after every look into the rings. */
 #define FAB_EVERY 8
@@ -134,5 +134,7 @@ int dvmi_progress(dvm_t *d)
 		n += dvmi_p2p_flush(&d->p2p);
 	if (d->am.busy)
 		n += dvmi_am_flush(d);
+	if (__builtin_expect(d->p2p.finished != NULL, 0))
+		dvmi_reqs_reap(d);
 	return n;
 }

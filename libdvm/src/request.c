@@ -23,6 +23,8 @@ struct dvm_req *dvmi_req_get(dvm_group_t *g)
 	}
 	r->g = g;
 	r->task = NULL;
+	r->cur = NULL;
+	r->plan = NULL;
 	r->prev = NULL;
 	r->next = d->reqs;
 	if (d->reqs)
@@ -31,10 +33,21 @@ struct dvm_req *dvmi_req_get(dvm_group_t *g)
 	return r;
 }
 
+/* What R has beside itself. */
+static void free_parts(struct dvm_req *r)
+{
+	if (r->cur)
+		dvmi_cursor_fini(r->cur);
+	free(r->cur);
+	free(r->plan);
+}
+
 void dvmi_req_put(struct dvm_req *r)
 {
 	dvm_t *d = r->g->d;
 
+	if (__builtin_expect(r->cur || r->plan, 0))
+		free_parts(r);
 	if (r->prev)
 		r->prev->next = r->next;
 	else
@@ -79,16 +92,50 @@ void dvmi_status_set(dvm_status_t *st, const dvm_group_t *g, const struct dvmi_o
 	st->len = op->total;
 }
 
-/* Ends a request that is done and returns its code. */
-static int end(dvm_req_t **req, dvm_status_t *st)
+void dvmi_reqs_reap(dvm_t *d)
 {
-	struct dvm_req *r = *req;
+	struct dvmi_op *op;
+
+	while ((op = d->p2p.finished)) {
+		d->p2p.finished = op->next;
+		d->ndetached--;
+		dvmi_req_put((struct dvm_req *)op); /* its first member */
+	}
+}
+
+void dvmi_reqs_destroy(dvm_t *d)
+{
+	for (struct dvm_req *r = d->reqs, *next; r; r = next) {
+		next = r->next;
+		free_parts(r);
+		free(r);
+	}
+	for (struct dvm_req *r = d->spare, *next; r; r = next) {
+		next = r->next;
+		free(r);
+	}
+}
+
+int dvmi_req_result(const struct dvm_req *r, dvm_status_t *st)
+{
 	int code = r->task ? r->task->code : r->op.code;
 
 	if (r->task)
 		dvmi_status_empty(st, code);
 	else
 		dvmi_status_set(st, r->g, &r->op);
+	return code;
+}
+
+int dvmi_req_end(dvm_req_t **req, dvm_status_t *st)
+{
+	struct dvm_req *r = *req;
+	int code = dvmi_req_result(r, st);
+
+	if (r->plan) {
+		r->plan->active = false;
+		return code;
+	}
 	dvmi_task_destroy(r->task);
 	dvmi_req_put(r);
 	*req = NULL;
@@ -99,7 +146,7 @@ int dvm_wait(dvm_req_t **req, dvm_status_t *status)
 {
 	if (!req)
 		return -EINVAL;
-	if (!*req) {
+	if (dvmi_req_idle(*req)) {
 		dvmi_status_empty(status, 0);
 		return 0;
 	}
@@ -109,7 +156,7 @@ int dvm_wait(dvm_req_t **req, dvm_status_t *status)
 		dvmi_wait_task((*req)->task);
 	else
 		dvmi_wait_op(d, &(*req)->op);
-	int rc = end(req, status);
+	int rc = dvmi_req_end(req, status);
 	dvmi_leave(d);
 	return rc;
 }
@@ -118,7 +165,7 @@ int dvm_test(dvm_req_t **req, dvm_status_t *status)
 {
 	if (!req)
 		return -EINVAL;
-	if (!*req) {
+	if (dvmi_req_idle(*req)) {
 		dvmi_status_empty(status, 0);
 		return 1;
 	}
@@ -128,7 +175,7 @@ int dvm_test(dvm_req_t **req, dvm_status_t *status)
 	if (!dvmi_req_done(*req))
 		dvmi_poll(d);
 	if (dvmi_req_done(*req)) {
-		rc = end(req, status);
+		rc = dvmi_req_end(req, status);
 		rc = rc < 0 ? rc : 1;
 	}
 	dvmi_leave(d);
@@ -149,59 +196,6 @@ int dvm_waitall(dvm_req_t **reqs, size_t n, dvm_status_t *statuses)
 	return first;
 }
 
-enum { NONE_DONE = -1, ALL_NULL = -2 };
-
-static ssize_t find_done(dvm_req_t **reqs, size_t n)
-{
-	ssize_t found = ALL_NULL;
-
-	for (size_t i = 0; i < n; i++) {
-		if (reqs[i] && dvmi_req_done(reqs[i]))
-			return (ssize_t)i;
-		if (reqs[i])
-			found = NONE_DONE;
-	}
-	return found;
-}
-
-/* Ends all that cannot end by themselves, if that is all of them. */
-static void give_up_hopeless(dvm_t *d, dvm_req_t **reqs, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (reqs[i] && (reqs[i]->task || !dvmi_p2p_is_hopeless(&d->p2p, &reqs[i]->op)))
-			return;
-	for (size_t i = 0; i < n; i++)
-		if (reqs[i])
-			dvmi_p2p_hopeless(&d->p2p, &reqs[i]->op);
-}
-
-static dvm_t *handle_of(dvm_req_t **reqs, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (reqs[i])
-			return reqs[i]->g->d;
-	return NULL;
-}
-
-int dvm_waitany(dvm_req_t **reqs, size_t n, size_t *index, dvm_status_t *status)
-{
-	if (!reqs || !index)
-		return -EINVAL;
-	dvm_t *d = handle_of(reqs, n);
-	if (!d)
-		return -ENOENT;
-	struct dvmi_wait w = { 0 };
-	ssize_t i;
-	dvmi_enter(d);
-	while ((i = find_done(reqs, n)) < 0)
-		if (dvmi_wait_round(d, &w) == 0 && !d->threads.on && find_done(reqs, n) < 0)
-			give_up_hopeless(d, reqs, n);
-	*index = (size_t)i;
-	int rc = end(&reqs[i], status);
-	dvmi_leave(d);
-	return rc;
-}
-
 int dvm_cancel(dvm_req_t *req)
 {
 	if (!req || req->task || req->op.kind != DVMI_OP_RECV)
@@ -211,4 +205,35 @@ int dvm_cancel(dvm_req_t *req)
 	bool done = dvmi_p2p_cancel(&d->p2p, &req->op, -ECANCELED);
 	dvmi_leave(d);
 	return done ? 0 : -EALREADY;
+}
+
+/* Nobody waits for a send that is under way any more. */
+static void detach(struct dvm_req *r)
+{
+	r->op.detached = true;
+	r->g->d->ndetached++;
+}
+
+int dvm_req_free(dvm_req_t **req)
+{
+	if (!req)
+		return -EINVAL;
+	struct dvm_req *r = *req;
+	if (!r)
+		return 0;
+	dvm_t *d = r->g->d;
+	int rc = 0;
+	dvmi_enter(d);
+	if (dvmi_req_idle(r) || dvmi_req_done(r)) {
+		dvmi_task_destroy(r->task);
+		dvmi_req_put(r);
+	} else if (!r->task && r->op.kind == DVMI_OP_SEND) {
+		detach(r);
+	} else {
+		rc = -EBUSY;
+	}
+	dvmi_leave(d);
+	if (rc == 0)
+		*req = NULL;
+	return rc;
 }

@@ -17,6 +17,22 @@ static inline bool dvmi_req_done(const struct dvm_req *r)
 	return r->task ? r->task->done : dvmi_op_done(&r->op);
 }
 
+/* In waits and tests it counts as none: it is NULL, or persistent and not started. */
+static inline bool dvmi_req_idle(const struct dvm_req *r)
+{
+	return !r || (r->plan && !r->plan->active);
+}
+
+/* Ends *REQ, which is done, for the one who waited: its code. A persistent one stays. */
+int dvmi_req_end(dvm_req_t **req, dvm_status_t *st);
+/* The status and the code of R, which is done. */
+int dvmi_req_result(const struct dvm_req *r, dvm_status_t *st);
+
+/* Frees the detached requests that are done. */
+void dvmi_reqs_reap(dvm_t *d);
+/* Frees all requests of a handle that ends; none of them is under way any more. */
+void dvmi_reqs_destroy(dvm_t *d);
+
 /* The status of a finished operation of G; ST may be NULL. */
 void dvmi_status_set(dvm_status_t *st, const dvm_group_t *g, const struct dvmi_op *op);
 /* That of nothing: no message moved. */

@@ -2,9 +2,13 @@
 /*
  * dvm: messages from and into memory that is not in one piece.
  *
- * A layout describes one element, as a column of a matrix or some fields of a structure, and is
- * used with any buffer and any number of elements. Layouts are built from others to any shape, at
- * most 32 levels deep. Displacements and strides may be negative. All counts are 64
+ * Two ways to say where the bytes are: a list of pieces (dvm_iov_t), or a layout, which describes
+ * one element, as a column of a matrix or some fields of a structure, and is used with any buffer
+ * and any number of elements. Layouts are built from others to any shape, at most 32 levels deep.
+ * Long messages are never packed as a whole: their bytes go from and to their places part by part.
+ *
+ * Only bytes travel: the receiver may use another layout, or none. A receive into pieces that
+ * overlap leaves any mixture there. Displacements and strides may be negative. All counts are 64
  * bits; whatever does not fit into 62 bits of bytes is -EOVERFLOW.
  *
  * Bounds: a layout reaches from its lower to its upper bound, and its extent, the difference, is
@@ -23,6 +27,7 @@
 #define DVM_LAYOUT_H
 
 #include "dvm/coll.h"
+#include "dvm/msg.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -30,6 +35,12 @@ extern "C" {
 
 /* How the bytes of an element lie in memory. */
 typedef struct dvm_layout dvm_layout_t;
+
+/* A piece of memory; BASE may be NULL where LEN is 0. */
+typedef struct dvm_iov {
+	void *base;
+	size_t len; /* bytes */
+} dvm_iov_t;
 
 /* The layout of one TYPE, a constant that need not be freed; NULL where TYPE is unknown. */
 DVM_PUBLIC const dvm_layout_t *dvm_layout_of(dvm_type_t type);
@@ -56,9 +67,9 @@ DVM_PUBLIC int dvm_layout_indexed(dvm_layout_t **out, size_t n, const size_t *bl
 DVM_PUBLIC int dvm_layout_hindexed(dvm_layout_t **out, size_t n, const size_t *blocklens,
 				   const int64_t *displs, const dvm_layout_t *of);
 
-/* The same with a layout of its own, OF[i], for each block. */
+/* The same with a layout of its own, OFS[i], for each block. */
 DVM_PUBLIC int dvm_layout_struct(dvm_layout_t **out, size_t n, const size_t *blocklens,
-				 const int64_t *displs, const dvm_layout_t *const *of);
+				 const int64_t *displs, const dvm_layout_t *const *ofs);
 
 /* dvm_layout_subarray(): which index runs fastest in memory. */
 enum {
@@ -104,6 +115,43 @@ DVM_PUBLIC int dvm_layout_pack(const void *buf, size_t count, const dvm_layout_t
  */
 DVM_PUBLIC int dvm_layout_unpack(const void *in, size_t len, void *buf, size_t count,
 				 const dvm_layout_t *l);
+
+/*
+ * Messages of COUNT elements L at BUF. They are as those of dvm/msg.h in everything else; MODE is
+ * a DVM_SEND_… of dvm/msg.h. -EINVAL also where L is NULL, MODE unknown, or BUF NULL and there
+ * are bytes to move; -EOVERFLOW. status.len is in bytes.
+ */
+DVM_PUBLIC int dvm_sendl(dvm_group_t *g, const void *buf, size_t count, const dvm_layout_t *l,
+			 int dest, int tag, int mode);
+DVM_PUBLIC int dvm_recvl(dvm_group_t *g, void *buf, size_t count, const dvm_layout_t *l, int source,
+			 int tag, dvm_status_t *status);
+DVM_PUBLIC int dvm_isendl(dvm_group_t *g, const void *buf, size_t count, const dvm_layout_t *l,
+			  int dest, int tag, int mode, dvm_req_t **req);
+DVM_PUBLIC int dvm_irecvl(dvm_group_t *g, void *buf, size_t count, const dvm_layout_t *l,
+			  int source, int tag, dvm_req_t **req);
+DVM_PUBLIC int dvm_sendrecvl(dvm_group_t *g, const void *sbuf, size_t scount,
+			     const dvm_layout_t *sl, int dest, int stag, void *rbuf, size_t rcount,
+			     const dvm_layout_t *rl, int source, int rtag, dvm_status_t *status);
+DVM_PUBLIC int dvm_sendl_init(dvm_group_t *g, const void *buf, size_t count, const dvm_layout_t *l,
+			      int dest, int tag, int mode, dvm_req_t **req);
+DVM_PUBLIC int dvm_recvl_init(dvm_group_t *g, void *buf, size_t count, const dvm_layout_t *l,
+			      int source, int tag, dvm_req_t **req);
+DVM_PUBLIC int dvm_mrecvl(dvm_message_t **msg, void *buf, size_t count, const dvm_layout_t *l,
+			  dvm_status_t *status);
+DVM_PUBLIC int dvm_imrecvl(dvm_message_t **msg, void *buf, size_t count, const dvm_layout_t *l,
+			   dvm_req_t **req);
+
+/*
+ * A message of N pieces, one behind the other; IOV itself is free on return, the memory it names
+ * as usual. -EINVAL also where IOV is NULL and N is not 0, or a BASE is NULL and its LEN is not 0.
+ */
+DVM_PUBLIC int dvm_sendv(dvm_group_t *g, const dvm_iov_t *iov, size_t n, int dest, int tag);
+DVM_PUBLIC int dvm_recvv(dvm_group_t *g, const dvm_iov_t *iov, size_t n, int source, int tag,
+			 dvm_status_t *status);
+DVM_PUBLIC int dvm_isendv(dvm_group_t *g, const dvm_iov_t *iov, size_t n, int dest, int tag,
+			  dvm_req_t **req);
+DVM_PUBLIC int dvm_irecvv(dvm_group_t *g, const dvm_iov_t *iov, size_t n, int source, int tag,
+			  dvm_req_t **req);
 
 #ifdef __cplusplus
 }
