@@ -154,7 +154,7 @@ class Reader:
             self.api.enums.add(name)
 
     def struct(self, tag, body, name):
-        fields = [self.variable(f) for f in body.split(";") if f.strip()]
+        fields = [v for f in body.split(";") if f.strip() for v in self.variables(f)]
         if "{" in body or ":" in body:
             self.fail(body)
         name = name or self.api.tags.get(tag) or f"struct {tag}"
@@ -182,6 +182,14 @@ class Reader:
         if text.strip() in ("", "void"):
             return []
         return [self.variable(p) for p in text.split(",")]
+
+    def variables(self, text):
+        """TYPE NAME, NAME...: of a plain type."""
+        first, *others = text.split(",")
+        name, t = self.variable(first)
+        if others and (t.pointers or t.array is not None):
+            self.fail(text)
+        return [(name, t)] + [self.variable(f"{t.base} {other}") for other in others]
 
     def variable(self, text):
         """TYPE NAME or TYPE NAME[N]."""
@@ -246,12 +254,20 @@ def read(paths):
     return api
 
 
+# Arrays that is_list() would not know.
+LISTS = {("dvm_cart_get", "periodic")}
+
+
 def is_list(function, index):
     """Whether a pointer parameter is that of an array: by its name, or the count behind it."""
     name, t = function.params[index]
+    if (function.name, name) in LISTS:
+        return True
     if t.array is not None or (t.base == "char" and t.pointers == 1):
         return True
-    if re.search(r"[^us]s$", name) or name.endswith("indices"):
+    if re.search(r"[^us]s$", name):
+        return True
+    if name == "out" and any(p == "n" for p, _ in function.params[:index]):
         return True
     after = function.params[index + 1] if index + 1 < len(function.params) else None
     return bool(after and after[0] == "n" and after[1].base == "size_t")

@@ -29,7 +29,7 @@ ROOT = os.environ.get("DVM_SRC") or os.path.dirname(os.path.dirname(os.path.absp
 HEADERS = "libdvm/include"
 PAGES = "doc/man/*.3.rst"
 # Headers whose functions have no page yet, to be emptied; one that has a page must not be here.
-MISSING = ("dvm/am.h", "dvm/dynamic.h", "dvm/pack.h", "dvm/rma.h")
+MISSING = ("dvm/cart.h", "dvm/dynamic.h", "dvm/ft.h", "dvm/pack.h", "dvm/rma.h")
 TOPICS = ("Failures:", "Threads:")
 
 
@@ -106,7 +106,9 @@ class Header:
 
     @staticmethod
     def item(block):
-        m = re.match(r"\s*(/\*.*?\*/)\s*\n(.*)", block, flags=re.S)
+        m = re.match(r"\s*(/\*.*?\*/)\s*?(?:\n(.*)|$)", block, flags=re.S)
+        if m and not m.group(2):
+            return Item("" if re.match(r"/\* -+ ", m.group(1)) else text_of(m.group(1)), "")
         return Item(text_of(m.group(1)), m.group(2)) if m else Item("", block)
 
     @property
@@ -293,6 +295,8 @@ def functions(args):
     pending = []
     for item in header.items:
         mine = [f for f in item.functions if f in wanted]
+        if out and item.comment and not item.code: # about several of them
+            out += prose(item.comment, ())
         if not mine:
             continue
         pending += mine
@@ -317,7 +321,7 @@ def types(args):
     name, *names = args.split()
     out = []
     for code in Header(name).types(names):
-        out += ["    " + line.replace("\t", "        ") if line else "" for line in code.split("\n")]
+        out += ["    " + line.expandtabs(8) if line else "" for line in code.split("\n")]
         out.append("")
     if not out:
         fail(f"{name} has no such types: {args}")
@@ -326,7 +330,7 @@ def types(args):
 
 def example(args):
     text = re.sub(r"\A/\* SPDX[^\n]*\n", "", read(args.strip()))
-    return ["::", ""] + ["    " + line.replace("\t", "        ").rstrip() if line else ""
+    return ["::", ""] + ["    " + line.expandtabs(8).rstrip() if line else ""
                          for line in text.rstrip().split("\n")] + [""]
 
 
@@ -339,9 +343,9 @@ def overview():
     """All pages and their functions."""
     out = []
     for path in pages():
-        title, *others = title_first(path, names_of(path))
+        title = title_first(path, [])[0]
         out += [f"**{title}**\\ (3)", f"    {subtitle(path)}: "
-                + ", ".join(f"**{n}**\\ ()" for n in [title, *others]), ""]
+                + ", ".join(f"**{n}**\\ ()" for n in names_of(path)), ""]
     return out
 
 
@@ -395,8 +399,6 @@ def check():
     tap.none("headers said to be without a page are", [
         h for h in MISSING if h in headers() and any(n in where for n in Header(h).functions)])
     tap.none("the headers were understood", [] if len(public) >= 40 else [f"{len(public)} found"])
-    tap.none("a page is named after one of its functions", [
-        p for p in pages() if os.path.basename(p).split(".")[0] not in where])
     tap.none("a page has its sections", [
         f"{p}: {s}" for p in pages() for s in
         ("SYNOPSIS", "DESCRIPTION", "FUNCTIONS", "ERRORS", "THREADS", "EXAMPLE", "SEE ALSO")

@@ -30,6 +30,7 @@ refused "a callback without a name" 'DVM_PUBLIC int dvm_f(int (*f)(int))'
 refused "a union" 'typedef union dvm_u { int a; float b; } dvm_u_t'
 refused "a field of bits" 'typedef struct dvm_s { int a : 3; } dvm_s_t'
 refused "a value that is no constant" 'enum { DVM_A = sizeof(int) }'
+refused "pointers side by side" 'typedef struct dvm_s { int *a, *b; } dvm_s_t'
 refused "a macro with arguments" '#define DVM_F(x) (x)
 DVM_PUBLIC int dvm_f(int n)'
 like "names that Fortran takes for one" "$(made fortran <<< '
@@ -42,10 +43,11 @@ typedef struct dvm_h dvm_h_t;
 typedef enum dvm_e { DVM_A, DVM_B = 4, DVM_C } dvm_e_t;
 enum { DVM_BIG = 1 << 3 | DVM_C };
 #define DVM_MINUS (-1)
-typedef struct dvm_s { uint64_t a[2]; void *p; dvm_e_t e; } dvm_s_t;
+typedef struct dvm_s { uint64_t a[2]; void *p; dvm_e_t e; int b, c; } dvm_s_t;
 typedef int dvm_cb_t(const dvm_s_t *s, void *arg);
 DVM_PUBLIC int dvm_f(dvm_h_t **out, const dvm_h_t *const *of, const void *buf, size_t len,
 		     const size_t *lens, int64_t *one, dvm_s_t *ss, size_t n, dvm_cb_t *cb, void *arg);
+DVM_PUBLIC int dvm_h(const dvm_h_t *h, size_t n, int *out);
 DVM_PUBLIC void dvm_g(bool b, double x, const char *text);')
 has() # TEXT
 {
@@ -55,7 +57,9 @@ has 'parameter :: DVM_C = 5_c_int'
 has 'parameter :: DVM_BIG = 13_c_int'
 has 'parameter :: DVM_MINUS = -1_c_int'
 has 'integer(c_int64_t) :: a(2)'
+has 'integer(c_int) :: c'
 has 'type(c_ptr), optional, intent(inout) :: out'
+has 'integer(c_int), optional, intent(inout) :: out(\*)'
 has 'type(c_ptr), optional, intent(in) :: of(\*)'
 has 'type(\*), optional, asynchronous, intent(in) :: buf(\*)'
 has 'integer(c_size_t), value :: len'
