@@ -4,121 +4,221 @@
 #include <string.h>
 
 #include "libdvm/src/coll.h"
+#include "libdvm/src/request.h"
 #include "libdvm/src/wait.h"
 
-void dvmi_coll_begin(struct dvmi_coll *c, dvm_group_t *g)
+static struct dvmi_coll *coll_of(struct dvmi_task *t)
 {
-	*c = (struct dvmi_coll){
-		.g = g, .d = g->d, .rank = g->rank, .size = g->size, .ctx = g->ctx + 1
-	};
-	dvmi_enter(c->d);
-	c->tag = (int32_t)(g->coll_seq++ & DVM_TAG_MAX);
-	c->rc = dvmi_p2p_revoked(&c->d->p2p, c->ctx);
+	return (struct dvmi_coll *)t;
 }
 
-int dvmi_coll_end(struct dvmi_coll *c)
+void dvmi_coll_revoke(dvm_group_t *g, int code)
 {
-	dvmi_leave(c->d);
-	return c->rc;
+	dvmi_p2p_revoke(&g->d->p2p, g->ctx + DVMI_CTX_COLL, code);
 }
 
-void dvmi_coll_fail(struct dvmi_coll *c, int code)
-{
-	if (c->rc < 0)
-		return;
-	c->rc = code;
-	dvmi_p2p_revoke(&c->d->p2p, c->ctx, code);
-}
-
-static bool nothing_to_do(const struct dvmi_coll *c)
-{
-	return c->rc < 0;
-}
-
-void dvmi_coll_isend(struct dvmi_coll *c, struct dvmi_op *op, const void *buf, size_t len,
-		     uint32_t dest)
-{
-	if (nothing_to_do(c))
-		dvmi_p2p_nothing(op, DVMI_OP_SEND);
-	else
-		dvmi_p2p_send(&c->d->p2p, op, dvmi_rankmap_peer(&c->g->map, dest), c->ctx, c->tag, buf, len);
-}
-
-void dvmi_coll_irecv(struct dvmi_coll *c, struct dvmi_op *op, void *buf, size_t len,
-		     uint32_t source)
+static void post_recv(struct dvmi_coll *c, struct dvmi_op *op, const struct dvmi_step *step)
 {
 	struct dvmi_match_key key = {
 		.ctx = c->ctx,
-		.source = (int32_t)dvmi_rankmap_peer(&c->g->map, source),
+		.source = (int32_t)dvmi_rankmap_peer(&c->g->map, step->peer),
 		.tag = c->tag,
 	};
 
-	if (nothing_to_do(c))
-		dvmi_p2p_nothing(op, DVMI_OP_RECV);
+	dvmi_p2p_recv(&c->d->p2p, op, &key, step->out, step->len);
+}
+
+static void post_send(struct dvmi_coll *c, struct dvmi_op *op, const struct dvmi_step *step)
+{
+	uint32_t peer = dvmi_rankmap_peer(&c->g->map, step->peer);
+
+	if (dvmi_p2p_send_now(&c->d->p2p, peer, c->ctx, c->tag, step->a, step->len) == 0)
+		dvmi_p2p_nothing(op, DVMI_OP_SEND);
 	else
-		dvmi_p2p_recv(&c->d->p2p, op, &key, buf, len);
+		dvmi_p2p_send(&c->d->p2p, op, peer, c->ctx, c->tag, step->a, step->len);
 }
 
-static void wait_one(struct dvmi_coll *c, struct dvmi_op *op)
+/* Starts the messages of the round that begins at NEXT. */
+static void post_round(struct dvmi_coll *c)
 {
-	int rc = dvmi_wait_op(c->d, op);
+	const struct dvmi_step *step;
 
-	if (op->kind == DVMI_OP_RECV && op->tag >= 0 && (rc == -DVM_ETRUNC || op->total != op->len))
-		rc = rc == 0 || rc == -DVM_ETRUNC ? -DVM_EPROTO : rc;
-	if (rc < 0)
-		dvmi_coll_fail(c, rc);
+	c->round = c->next;
+	c->nops = c->ndone = 0;
+	do {
+		step = &c->s.steps[c->next++];
+		if (step->kind == DVMI_STEP_RECV)
+			post_recv(c, &c->ops[c->nops++], step);
+		else if (step->kind == DVMI_STEP_SEND)
+			post_send(c, &c->ops[c->nops++], step);
+	} while (!step->last && c->next < c->s.nsteps);
 }
 
-/* A failure revokes the context, which ends the operations that are still under way. */
-void dvmi_coll_wait(struct dvmi_coll *c, struct dvmi_op *ops, size_t n)
+/* What a message ends with: one of another length than was agreed is a mistake. */
+static int code_of(const struct dvmi_op *op)
 {
-	for (size_t i = 0; i < n; i++)
-		wait_one(c, &ops[i]);
+	if (op->kind == DVMI_OP_RECV && op->tag >= 0 && op->total != op->len &&
+	    (op->code == 0 || op->code == -DVM_ETRUNC))
+		return -DVM_EPROTO;
+	return op->code;
 }
 
-void dvmi_coll_send(struct dvmi_coll *c, const void *buf, size_t len, uint32_t dest)
+/* Looks at the messages of this round: 1 all done, 0 not yet, or the first error. */
+static int look(struct dvmi_coll *c)
 {
-	struct dvmi_op op;
+	while (c->ndone < c->nops) {
+		if (!dvmi_op_done(&c->ops[c->ndone]))
+			return 0;
+		int code = code_of(&c->ops[c->ndone]);
+		if (code < 0)
+			return code;
+		c->ndone++;
+	}
+	return 1;
+}
 
-	if (nothing_to_do(c))
-		return;
-	uint32_t peer = dvmi_rankmap_peer(&c->g->map, dest);
-	int rc = dvmi_p2p_send_now(&c->d->p2p, peer, c->ctx, c->tag, buf, len);
+static void local_steps(struct dvmi_coll *c)
+{
+	for (uint32_t i = c->round; i < c->next; i++) {
+		const struct dvmi_step *step = &c->s.steps[i];
+		if (step->kind == DVMI_STEP_COPY)
+			memcpy(step->out, step->a, step->len);
+		else if (step->kind == DVMI_STEP_REDUCE)
+			dvmi_combine(&c->op, step->out, step->a, step->b, step->len);
+	}
+}
+
+static int advance(struct dvmi_task *t)
+{
+	struct dvmi_coll *c = coll_of(t);
+	int rc, rounds = 0;
+
+	while ((rc = look(c)) > 0) {
+		local_steps(c);
+		rounds++;
+		if (c->next == c->s.nsteps) {
+			dvmi_task_end(t, 0);
+			return rounds;
+		}
+		post_round(c);
+	}
+	if (rc < 0) {
+		/* Which also ends what is still under way. */
+		dvmi_coll_revoke(c->g, rc);
+		dvmi_task_end(t, rc);
+		return rounds + 1;
+	}
+	return rounds;
+}
+
+/* Frees what belongs to the operation; messages that are under way are forgotten. */
+static void release(struct dvmi_coll *c)
+{
+	for (uint32_t i = c->ndone; i < c->nops; i++)
+		dvmi_p2p_abandon(&c->d->p2p, &c->ops[i]);
+	if (c->ops != c->own_ops)
+		free(c->ops);
+	dvmi_sched_fini(&c->s);
+}
+
+static void destroy(struct dvmi_task *t)
+{
+	struct dvmi_coll *c = coll_of(t);
+
+	release(c);
+	if (c->allocated)
+		free(c);
+}
+
+static void init(struct dvmi_coll *c, dvm_group_t *g, const struct dvmi_coll_args *a,
+		 bool allocated)
+{
+	c->task = (struct dvmi_task){ .advance = advance, .destroy = destroy };
+	c->g = g;
+	c->d = g->d;
+	c->ctx = g->ctx + DVMI_CTX_COLL;
+	c->tag = (int32_t)(g->coll_seq++ & DVM_TAG_MAX);
+	c->round = c->next = c->nops = c->ndone = 0;
+	c->allocated = allocated;
+	c->ops = c->own_ops;
+	c->op = a->op;
+	dvmi_sched_init(&c->s);
+}
+
+static int plan(struct dvmi_coll *c, const struct dvmi_coll_args *a)
+{
+	struct dvmi_coll_state *st = dvmi_coll_state(c->g);
+
+	if (!st)
+		return -ENOMEM;
+	dvmi_coll_plan(&c->s, &st->layout, a);
+	if (c->s.rc < 0)
+		return c->s.rc;
+	if (c->s.nmsgs_max <= DVMI_COLL_OPS)
+		return 0;
+	struct dvmi_op *ops = malloc(c->s.nmsgs_max * sizeof *ops);
+	if (!ops)
+		return -ENOMEM;
+	c->ops = ops;
+	return 0;
+}
+
+/* Plans and takes the first steps. An error has been told to the others. */
+static int begin(struct dvmi_coll *c, dvm_group_t *g, const struct dvmi_coll_args *a,
+		 bool allocated)
+{
+	init(c, g, a, allocated);
+	int rc = dvmi_p2p_revoked(&c->d->p2p, c->ctx);
 	if (rc == 0)
-		return;
-	dvmi_coll_isend(c, &op, buf, len, dest);
-	dvmi_coll_wait(c, &op, 1);
+		rc = plan(c, a);
+	if (rc == 0) {
+		dvmi_task_start(c->d, &c->task);
+		return 0;
+	}
+	dvmi_coll_revoke(g, rc);
+	release(c);
+	return rc;
 }
 
-void dvmi_coll_recv(struct dvmi_coll *c, void *buf, size_t len, uint32_t source)
+int dvmi_coll_run(dvm_group_t *g, const struct dvmi_coll_args *a)
 {
-	struct dvmi_op op;
+	struct dvmi_coll c;
 
-	dvmi_coll_irecv(c, &op, buf, len, source);
-	dvmi_coll_wait(c, &op, 1);
+	dvmi_enter(g->d);
+	int rc = begin(&c, g, a, false);
+	if (rc == 0) {
+		rc = dvmi_wait_task(&c.task);
+		release(&c);
+	}
+	dvmi_leave(g->d);
+	return rc;
 }
 
-void dvmi_coll_sendrecv(struct dvmi_coll *c, const void *sbuf, size_t slen, uint32_t dest,
-			void *rbuf, size_t rlen, uint32_t source)
+/* The request is found before anything is sent. */
+static int start(dvm_group_t *g, const struct dvmi_coll_args *a, dvm_req_t **req)
 {
-	struct dvmi_op ops[2];
+	struct dvmi_coll *c = malloc(sizeof *c);
+	struct dvm_req *r = c ? dvmi_req_of_task(g, &c->task) : NULL;
 
-	dvmi_coll_irecv(c, &ops[0], rbuf, rlen, source);
-	dvmi_coll_isend(c, &ops[1], sbuf, slen, dest);
-	dvmi_coll_wait(c, ops, 2);
+	if (!r) {
+		free(c);
+		dvmi_coll_revoke(g, -ENOMEM);
+		return -ENOMEM;
+	}
+	int rc = begin(c, g, a, true);
+	if (rc == 0) {
+		*req = r;
+		return 0;
+	}
+	dvmi_req_put(r);
+	free(c);
+	return rc;
 }
 
-void *dvmi_coll_alloc(struct dvmi_coll *c, size_t bytes)
+int dvmi_coll_start(dvm_group_t *g, const struct dvmi_coll_args *a, dvm_req_t **req)
 {
-	void *p = malloc(bytes ? bytes : 1);
-
-	if (!p)
-		dvmi_coll_fail(c, -ENOMEM);
-	return p;
-}
-
-void dvmi_coll_copy(void *out, const void *in, size_t len)
-{
-	if (out != in && len)
-		memcpy(out, in, len);
+	dvmi_enter(g->d);
+	int rc = start(g, a, req);
+	dvmi_leave(g->d);
+	return rc;
 }

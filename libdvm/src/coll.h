@@ -1,62 +1,58 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What collectives are made of: messages in the group's second context, tagged with the number of
- * the collective. The first error ends the whole operation: the context is revoked, so that no
- * rank waits for one that has given up, and every later step of this call does nothing.
+ * Collectives under way. One is a schedule (coll_sched.h) that a task executes with messages in
+ * the group's second context, tagged with the number of the collective. The first error ends the
+ * whole operation: the context is revoked at all members, so that no rank waits for one that has
+ * given up.
  *
- * Used as: begin, steps, `return dvmi_coll_end(&c)`.
+ * Blocking calls of ranks on one node go through their shared memory where they can: coll_shm.h.
  */
 #ifndef DVMI_SRC_COLL_H
 #define DVMI_SRC_COLL_H
 
+#include "libdvm/src/coll_choose.h"
 #include "libdvm/src/handle.h"
-#include "libdvm/src/reduce_op.h"
+
+#define DVMI_COLL_OPS 6 /* messages at a time without an allocation */
 
 struct dvmi_coll {
+	struct dvmi_task task;
 	dvm_group_t *g;
 	dvm_t *d;
-	uint32_t rank, size, ctx;
+	uint32_t ctx;
 	int32_t tag;
-	int rc; /* 0 or the first error */
+	uint32_t round; /* its first step */
+	uint32_t next;	/* the step behind it */
+	uint32_t nops;	/* messages of this round */
+	uint32_t ndone; /* the first so many are done */
+	bool allocated; /* freed with the task */
+	struct dvmi_op *ops;
+	struct dvmi_combine op;
+	struct dvmi_sched s;
+	struct dvmi_op own_ops[DVMI_COLL_OPS];
 };
 
-/* Takes the handle's lock; end releases it. */
-void dvmi_coll_begin(struct dvmi_coll *c, dvm_group_t *g);
-int dvmi_coll_end(struct dvmi_coll *c);
+/*
+ * What a group keeps for its collectives, made by the first one. Under the handle's lock; freed by
+ * dvmi_coll_forget().
+ */
+struct dvmi_coll_state {
+	struct dvmi_layout layout;
+};
 
-void dvmi_coll_fail(struct dvmi_coll *c, int code);
+/* The group's state, or NULL without memory. */
+struct dvmi_coll_state *dvmi_coll_state(dvm_group_t *g);
+void dvmi_coll_forget(dvm_group_t *g);
 
-/* Blocking steps. A message of another length than LEN fails with -DVM_EPROTO. */
-void dvmi_coll_send(struct dvmi_coll *c, const void *buf, size_t len, uint32_t dest);
-void dvmi_coll_recv(struct dvmi_coll *c, void *buf, size_t len, uint32_t source);
-void dvmi_coll_sendrecv(struct dvmi_coll *c, const void *sbuf, size_t slen, uint32_t dest,
-			void *rbuf, size_t rlen, uint32_t source);
+/* Executes a collective whose arguments are good. Takes the handle's lock. Returns its result. */
+int dvmi_coll_run(dvm_group_t *g, const struct dvmi_coll_args *a);
+/* The same, done when *REQ is. */
+int dvmi_coll_start(dvm_group_t *g, const struct dvmi_coll_args *a, dvm_req_t **req);
 
-/* Steps that are waited for later; every started one must be, also after a failure. */
-void dvmi_coll_isend(struct dvmi_coll *c, struct dvmi_op *op, const void *buf, size_t len,
-		     uint32_t dest);
-void dvmi_coll_irecv(struct dvmi_coll *c, struct dvmi_op *op, void *buf, size_t len,
-		     uint32_t source);
-void dvmi_coll_wait(struct dvmi_coll *c, struct dvmi_op *ops, size_t n);
+/* Under the lock: all collectives of G end with CODE, here and at all its members. */
+void dvmi_coll_revoke(dvm_group_t *g, int code);
 
-/* Scratch memory of this call; NULL (and failed) without memory. The caller frees. */
-void *dvmi_coll_alloc(struct dvmi_coll *c, size_t bytes);
-
-/* Copies unless both are the same place. */
-void dvmi_coll_copy(void *out, const void *in, size_t len);
-
-/* Algorithms that serve several calls. */
-void dvmi_coll_binomial_bcast(struct dvmi_coll *c, void *buf, size_t len, uint32_t root);
-/* Rank i has LENS[i] bytes in place at BUF + OFFSETS[i] and gets all others. */
-void dvmi_coll_ring_allgather(struct dvmi_coll *c, uint8_t *buf, const size_t *lens,
-			      const size_t *offsets);
-
-/* COUNT elements split over the group: where the part of rank I begins. */
-static inline size_t dvmi_coll_part(const struct dvmi_coll *c, size_t count, uint32_t i)
-{
-	size_t each = count / c->size, more = count % c->size;
-
-	return each * i + (i < more ? i : more);
-}
+/* TYPE and OP as one thing: 0 or -EINVAL. */
+int dvmi_coll_combine(const dvm_group_t *g, dvm_type_t type, dvm_op_t op, struct dvmi_combine *out);
 
 #endif

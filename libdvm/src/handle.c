@@ -13,6 +13,7 @@
 #include "libdvm/net/remote.h"
 #include "libdvm/net/self.h"
 #include "libdvm/net/shm.h"
+#include "libdvm/src/coll.h"
 #include "libdvm/src/request.h"
 #include "libdvm/src/wait.h"
 
@@ -234,6 +235,8 @@ static void destroy(dvm_t *d)
 	}
 	free(d->world.nodes);
 	dvmi_reqs_destroy(d);
+	dvmi_coll_forget(&d->world);
+	free(d->user_ops);
 	free(d->dir);
 	free(d);
 }

@@ -45,6 +45,7 @@ struct dvm_group {
 	struct dvmi_rankmap dests;
 	uint32_t coll_seq; /* collectives so far, part of their tags */
 	struct dvmi_nodes *nodes; /* NULL until asked for */
+	struct dvmi_coll_state *coll; /* NULL before the first; ends by dvmi_coll_forget() */
 };
 
 /* What a persistent request does when it is started. */
@@ -107,6 +108,8 @@ struct dvm {
 	struct dvm_req *reqs, *spare;
 	uint32_t nspare;
 	uint32_t ndetached; /* requests nobody will wait for */
+	struct dvmi_user_op *user_ops; /* [nuser_ops] */
+	uint32_t nuser_ops;
 	struct dvmi_threads threads;
 	struct dvmi_watch watch;
 };

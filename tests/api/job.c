@@ -43,6 +43,11 @@ static const struct {
 	{ "am_echo_helped", am_echo, DVM_OPEN_PROGRESS },
 	{ "dies_active", dies_active, 0 },
 	{ "random", random_program, 0 },
+	{ "collectives", collectives, 0 },
+	{ "collectives_threads", collectives, DVM_OPEN_THREADS },
+	{ "minloc", minloc, 0 },
+	{ "barriers", barriers, 0 },
+	{ "disagree", disagree, 0 },
 };
 
 uint64_t mix(uint64_t a, uint64_t b)

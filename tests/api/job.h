@@ -55,6 +55,6 @@ verb_fn dies_while_received, dies_while_any, dies_announced, dies_flooded, dies_
 	dies_in_collective, dies_at_once, lacks_fabric, wanted_without_fabric, shepherd_vanishes,
 	closes_in_collective, refuses_closed;
 verb_fn am_echo, am_answers, am_late, am_loop, am_helper, dies_active;
-verb_fn random_program;
+verb_fn random_program, collectives, minloc, barriers, disagree;
 
 #endif

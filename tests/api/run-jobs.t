@@ -46,7 +46,20 @@ for nodes in 1 2 3; do
 	check 3 $nodes shepherd_vanishes
 	check 3 $nodes random $((100 + nodes)) 60
 	check 8 $nodes random $((200 + nodes)) 30
+	check 5 $nodes minloc
+	check 4 $nodes barriers
+	check 3 $nodes disagree
+	check 4 $nodes collectives_threads $((10 + nodes)) 10
 done
+for ranks in 1 2 3 4 5 6 7 8 9; do
+	check $ranks 1 collectives $ranks 25
+done
+for ranks in 2 3 5 8; do
+	check $ranks 2 collectives $((20 + ranks)) 15
+done
+check 7 3 collectives 37 15
+check 9 3 collectives 39 10
+check 20 1 collectives 40 4
 for nodes in 1 2; do
 	check 3 $nodes am_echo
 	check 3 $nodes am_answers
