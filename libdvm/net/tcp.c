@@ -289,7 +289,7 @@ static void set_up(struct tcp *t, const struct dvmi_remote_config *cfg)
 	};
 	t->cfg = *cfg;
 	t->end = (struct dvmi_wire_end){ .key = cfg->key, .self = cfg->self, .size = cfg->size };
-	t->limits = (struct dvmi_wire_limits){ .data = CHUNK, .other = EAGER_MAX };
+	t->limits = (struct dvmi_wire_limits){ .data = CHUNK, .other = CHUNK };
 	t->inner = (struct dvmi_sink){ .packet = on_packet, .place = place, .arg = t };
 	t->epoll = t->listener = -1;
 	for (uint32_t i = 0; i < cfg->size; i++) {

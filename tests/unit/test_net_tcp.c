@@ -405,7 +405,7 @@ static void a_rank_that_talks_nonsense_is_lost(void **state)
 {
 	struct scene s = { 0 };
 	struct dvmi_wire_hello h = hello_of(2, 1, KEY), answer;
-	struct dvmi_wire_frame f = { .kind = DVMI_PKT_EAGER, .len = htole32(EAGER_MAX + 1) };
+	struct dvmi_wire_frame f = { .kind = DVMI_PKT_EAGER, .len = htole32(CHUNK + 1) };
 
 	open_all(&s);
 	dvmi_remote_wanted(s.r[1].t);
