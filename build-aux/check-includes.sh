@@ -25,6 +25,7 @@ rules()
 	kvm-node/: dvm/ libdvm/base/ shm/dsm.h kvm-node/ <uv.h>
 	examples/: <dvm/ examples/ <png.h>
 	tests/api/: dvm/ tests/api/ <cmocka.h>
+	tests/api/job_way.c: dvm/ libdvm/src/ tests/api/
 	tests/api/launch.c: tests/api/
 	tests/api/minishep: dvm/error.h libdvm/base/ libdvm/proto/rank.h tests/api/
 	tests/: dvm/ libdvm/ sched/ shm/ daemon/ kvm-node/ tests/ <

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "libdvm/net/fab_loop.h"
+#include "libdvm/net/split.h"
 
 struct item {
 	struct item *next;
@@ -14,6 +15,7 @@ struct item {
 
 struct lane {
 	struct item *head, **tail;
+	struct dvmi_split split[DVMI_TPORT_SPLITS];
 };
 
 struct end {
@@ -131,6 +133,46 @@ static void loop_free_end(struct dvmi_tport *t)
 	free(end_of(t));
 }
 
+static bool loop_reaches(struct dvmi_tport *t, uint32_t peer)
+{
+	struct end *e = end_of(t);
+
+	return e->l->cfg.copies && peer != e->self;
+}
+
+static int copy(struct dvmi_loop *l, void *to, const void *from, size_t len, uint32_t fail_pct)
+{
+	bool fails = chance(l, fail_pct);
+
+	memcpy(to, from, fails ? len / 2 : len);
+	return fails ? -EFAULT : 0;
+}
+
+static int loop_pull(struct dvmi_tport *t, uint32_t peer, void *to, uint64_t addr, size_t len)
+{
+	struct dvmi_loop *l = end_of(t)->l;
+
+	return l->cut[peer] ? -ESRCH
+			    : copy(l, to, (void *)(uintptr_t)addr, len, l->cfg.pull_fail_pct);
+}
+
+static int loop_push(struct dvmi_tport *t, uint32_t peer, uint64_t addr, const void *from,
+		     size_t len)
+{
+	struct dvmi_loop *l = end_of(t)->l;
+
+	return l->cut[peer] ? -ESRCH
+			    : copy(l, (void *)(uintptr_t)addr, from, len, l->cfg.push_fail_pct);
+}
+
+static struct dvmi_split *loop_split(struct dvmi_tport *t, uint32_t peer, bool out, uint32_t slot)
+{
+	struct end *e = end_of(t);
+	struct lane *lane = out ? lane_of(e->l, e->self, peer) : lane_of(e->l, peer, e->self);
+
+	return slot < DVMI_TPORT_SPLITS ? &lane->split[slot] : NULL;
+}
+
 static const struct dvmi_tport_ops loop_ops = {
 	.size = sizeof loop_ops,
 	.name = "loop",
@@ -141,6 +183,10 @@ static const struct dvmi_tport_ops loop_ops = {
 	.disarm = loop_disarm,
 	.flush = loop_flush,
 	.destroy = loop_free_end,
+	.reaches = loop_reaches,
+	.pull = loop_pull,
+	.push = loop_push,
+	.split = loop_split,
 };
 
 struct dvmi_loop *dvmi_loop_create(const struct dvmi_loop_config *cfg)

@@ -18,6 +18,8 @@ struct dvmi_loop_config {
 	uint32_t eager_max, chunk;
 	uint32_t refuse_pct; /* of sends answered with -EAGAIN */
 	uint32_t hold_pct;   /* of progress calls that deliver nothing from an end */
+	bool copies;	     /* memory to memory is possible */
+	uint32_t pull_fail_pct, push_fail_pct; /* of those copies, with half of it done */
 };
 
 /* NULL without memory. */

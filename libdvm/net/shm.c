@@ -49,6 +49,7 @@ static void shm_destroy(struct dvmi_tport *t)
 	dvmi_bell_fini(&s->bell);
 	free(s->in);
 	free(s->in_of);
+	free(s->reach);
 	free(s->out);
 	free(s);
 }
@@ -65,6 +66,10 @@ static const struct dvmi_tport_ops shm_ops = {
 	.destroy = shm_destroy,
 	.peek = dvmi_shm_peek,
 	.took = dvmi_shm_took,
+	.reaches = dvmi_shm_reaches,
+	.pull = dvmi_shm_pull,
+	.push = dvmi_shm_push,
+	.split = dvmi_shm_split,
 };
 
 static int map_blocks(struct dvmi_shm *s)
@@ -82,7 +87,8 @@ static int map_blocks(struct dvmi_shm *s)
 	s->in = calloc(s->n, sizeof *s->in);
 	s->in_of = calloc(s->n, sizeof *s->in_of);
 	s->out = calloc(s->n, sizeof *s->out);
-	return s->in && s->in_of && s->out ? 0 : -ENOMEM;
+	s->reach = calloc(s->n, sizeof *s->reach);
+	return s->in && s->in_of && s->out && s->reach ? 0 : -ENOMEM;
 }
 
 int dvmi_shm_create(struct dvmi_tport **out, const struct dvmi_shm_config *cfg)
@@ -111,6 +117,7 @@ int dvmi_shm_create(struct dvmi_tport **out, const struct dvmi_shm_config *cfg)
 		return rc;
 	}
 	s->fence = dvmi_shm_sleep_init() < 0;
+	dvmi_shm_vm_init(s);
 	*out = &s->t;
 	return 0;
 }

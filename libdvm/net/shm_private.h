@@ -9,10 +9,15 @@
 #include "libdvm/net/bell.h"
 #include "libdvm/net/ring.h"
 #include "libdvm/net/shm.h"
+#include "libdvm/net/split.h"
 
-#define DVMI_SHM_RING_BYTES (32u * 1024)
-#define DVMI_SHM_BULK_BYTES (2u * 1024 * 1024)
-#define DVMI_SHM_PAIR_BYTES ((size_t)DVMI_SHM_RING_BYTES + DVMI_SHM_BULK_BYTES)
+#define DVMI_SHM_RING_BYTES  (32u * 1024)
+#define DVMI_SHM_BULK_BYTES  (2u * 1024 * 1024)
+#define DVMI_SHM_SPLIT_BYTES (DVMI_TPORT_SPLITS * (uint32_t)sizeof(struct dvmi_split))
+/* Ring, slots of divided copies, bulk area. */
+#define DVMI_SHM_SPLIT_AT   DVMI_SHM_RING_BYTES
+#define DVMI_SHM_BULK_AT    (DVMI_SHM_SPLIT_AT + DVMI_SHM_SPLIT_BYTES)
+#define DVMI_SHM_PAIR_BYTES ((size_t)DVMI_SHM_BULK_AT + DVMI_SHM_BULK_BYTES)
 #define DVMI_SHM_PACKET_MAX (256u * 1024)
 
 /*
@@ -20,21 +25,26 @@
  * contexts and tags are in the word itself, then the body is the payload; else they are in front
  * of it. A bulk body says where in the bulk area the payload is.
  */
-#define DVMI_SHM_KIND	   0x1fu
-#define DVMI_SHM_BULK	   0x20u
-#define DVMI_SHM_SHORT	   0x40u
-#define DVMI_SHM_CTX_SHIFT 8
+#define DVMI_SHM_KIND	   0xffu
+#define DVMI_SHM_BULK	   0x100u
+#define DVMI_SHM_SHORT	   0x200u
+#define DVMI_SHM_CTX_SHIFT 10
 #define DVMI_SHM_CTX_BITS  16
-#define DVMI_SHM_TAG_SHIFT 24
-#define DVMI_SHM_TAG_BITS  24
+#define DVMI_SHM_TAG_SHIFT 26
+#define DVMI_SHM_TAG_BITS  22
 #define DVMI_SHM_HEAD	   8u /* context and tag in front of a payload */
 
-/* A local rank as the others see it. */
+/*
+ * A local rank as the others see it. Its process number may be that of somebody else in another
+ * namespace: who reads eight bytes at cookie_at and finds the cookie has found the rank.
+ */
 struct dvmi_shm_block {
 	_Atomic uint32_t asleep;
 	uint8_t pad[60];
 	_Atomic uint64_t senders[DVMI_SHM_RANKS_MAX / 64]; /* who has a ring to this rank */
-	uint8_t pad2[64];
+	uint64_t cookie, cookie_at;
+	_Atomic int32_t pid; /* 0: the two before are not there yet */
+	uint8_t pad2[44];
 };
 
 _Static_assert(sizeof(struct dvmi_shm_block) == 256, "whole cache lines");
@@ -50,6 +60,8 @@ struct dvmi_shm_out {
 	uint8_t *map, *bulk;
 	bool blocked; /* the last send found no room */
 };
+
+#define DVMI_SHM_OUT_OF_REACH (-1)
 
 struct dvmi_shm_in {
 	struct dvmi_ring_rx rx;
@@ -75,6 +87,8 @@ struct dvmi_shm {
 	struct dvmi_shm_out **out;  /* [n] by local rank */
 	uint64_t seen[DVMI_SHM_RANKS_MAX / 64];
 	struct dvmi_bell bell;
+	int32_t *reach;	 /* [n] by local rank: its process, 0 unknown, or OUT_OF_REACH */
+	uint64_t cookie; /* what others look for to know us */
 };
 
 static inline struct dvmi_shm *dvmi_shm_of(struct dvmi_tport *t)
@@ -85,6 +99,8 @@ static inline struct dvmi_shm *dvmi_shm_of(struct dvmi_tport *t)
 /* The memory of an ordered pair, by local ranks; NULL without memory. */
 void *dvmi_shm_map_pair(struct dvmi_shm *s, uint32_t src, uint32_t dst);
 
+/* The way to local rank LOCAL, which has not been used yet; NULL without memory. */
+struct dvmi_shm_out *dvmi_shm_open_out(struct dvmi_shm *s, uint32_t local);
 int dvmi_shm_send(struct dvmi_tport *t, uint32_t peer, const struct dvmi_pkt *pkt,
 		  const void *payload);
 
@@ -92,6 +108,13 @@ int dvmi_shm_progress(struct dvmi_tport *t);
 int dvmi_shm_drain(struct dvmi_tport *t, uint32_t peer, bool dead);
 int dvmi_shm_peek(struct dvmi_tport *t, uint32_t peer, struct dvmi_pkt *pkt, const void **payload);
 void dvmi_shm_took(struct dvmi_tport *t, uint32_t peer);
+
+/* Tells others how to reach our memory. */
+void dvmi_shm_vm_init(struct dvmi_shm *s);
+bool dvmi_shm_reaches(struct dvmi_tport *t, uint32_t peer);
+int dvmi_shm_pull(struct dvmi_tport *t, uint32_t peer, void *to, uint64_t addr, size_t len);
+int dvmi_shm_push(struct dvmi_tport *t, uint32_t peer, uint64_t addr, const void *from, size_t len);
+struct dvmi_split *dvmi_shm_split(struct dvmi_tport *t, uint32_t peer, bool out, uint32_t slot);
 
 int dvmi_shm_arm(struct dvmi_tport *t, struct pollfd *fds, int n);
 void dvmi_shm_disarm(struct dvmi_tport *t);

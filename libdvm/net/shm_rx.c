@@ -26,7 +26,7 @@ static int open_in(struct dvmi_shm *s, uint32_t local)
 		free(in);
 		return -ENOMEM;
 	}
-	in->bulk = in->map + DVMI_SHM_RING_BYTES;
+	in->bulk = in->map + DVMI_SHM_BULK_AT;
 	in->local = local;
 	in->rank = s->rank_of[local];
 	dvmi_ring_rx_init(&in->rx, in->map, DVMI_SHM_RING_BYTES);

@@ -8,7 +8,7 @@
 
 #define INLINE_MAX 1024u /* longer payloads go through the bulk area */
 
-static __attribute__((noinline)) struct dvmi_shm_out *open_out(struct dvmi_shm *s, uint32_t local)
+struct dvmi_shm_out *dvmi_shm_open_out(struct dvmi_shm *s, uint32_t local)
 {
 	struct dvmi_shm_out *o = calloc(1, sizeof *o);
 
@@ -19,7 +19,7 @@ static __attribute__((noinline)) struct dvmi_shm_out *open_out(struct dvmi_shm *
 		free(o);
 		return NULL;
 	}
-	o->bulk = o->map + DVMI_SHM_RING_BYTES;
+	o->bulk = o->map + DVMI_SHM_BULK_AT;
 	dvmi_ring_tx_init(&o->tx, o->map, DVMI_SHM_RING_BYTES, DVMI_SHM_BULK_BYTES);
 	atomic_fetch_or(&s->blocks[local].senders[s->self / 64], UINT64_C(1) << s->self % 64);
 	return s->out[local] = o;
@@ -88,7 +88,7 @@ int dvmi_shm_send(struct dvmi_tport *t, uint32_t peer, const struct dvmi_pkt *pk
 	struct dvmi_shm_out *o = s->out[local];
 	int rc;
 
-	if (__builtin_expect(!o, 0) && !(o = open_out(s, local)))
+	if (__builtin_expect(!o, 0) && !(o = dvmi_shm_open_out(s, local)))
 		return -EAGAIN;
 	if (__builtin_expect(pkt->len > INLINE_MAX, 0))
 		rc = send_bulk(o, pkt, payload);

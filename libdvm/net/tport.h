@@ -44,6 +44,7 @@ struct dvmi_sink {
 	void *arg;
 };
 
+struct dvmi_split;
 struct dvmi_tport;
 
 struct dvmi_tport_ops {
@@ -83,7 +84,25 @@ struct dvmi_tport_ops {
 	int (*peek)(struct dvmi_tport *t, uint32_t peer, struct dvmi_pkt *pkt,
 		    const void **payload);
 	void (*took)(struct dvmi_tport *t, uint32_t peer);
+	/*
+	 * Copies between the memories of two processes, see split.h. All NULL: not possible.
+	 * Addresses of the other side come from the other side; only its own memory is at stake.
+	 *
+	 * May we read and write the memory of PEER?
+	 */
+	bool (*reaches)(struct dvmi_tport *t, uint32_t peer);
+	/* Copies LEN bytes from or to ADDR of PEER. 0, or -E… with any part of it copied. */
+	int (*pull)(struct dvmi_tport *t, uint32_t peer, void *to, uint64_t addr, size_t len);
+	int (*push)(struct dvmi_tport *t, uint32_t peer, uint64_t addr, const void *from,
+		    size_t len);
+	/*
+	 * Slot number SLOT (below DVMI_TPORT_SPLITS) of messages from us to PEER (OUT), else of
+	 * those from PEER to us. NULL: there is none.
+	 */
+	struct dvmi_split *(*split)(struct dvmi_tport *t, uint32_t peer, bool out, uint32_t slot);
 };
+
+#define DVMI_TPORT_SPLITS 64
 
 struct dvmi_tport {
 	const struct dvmi_tport_ops *ops;

@@ -55,6 +55,57 @@ int dvmi_wire_am_get(const struct dvmi_pkt *pkt, uint32_t *id, uint32_t *head_le
 	return 0;
 }
 
+void dvmi_wire_put_offer(struct dvmi_wire_offer *w, const struct dvmi_wire_offer *host)
+{
+	*w = (struct dvmi_wire_offer){
+		.len = htole64(host->len),
+		.id = htole64(host->id),
+		.addr = htole64(host->addr),
+		.slot = htole32(host->slot),
+	};
+}
+
+int dvmi_wire_get_offer(const void *p, size_t n, struct dvmi_wire_offer *host)
+{
+	struct dvmi_wire_offer w;
+
+	if (n != sizeof w)
+		return -DVM_EPROTO;
+	memcpy(&w, p, sizeof w);
+	if (!w.id)
+		return -DVM_EPROTO;
+	host->len = le64toh(w.len);
+	host->id = le64toh(w.id);
+	host->addr = le64toh(w.addr);
+	host->slot = le32toh(w.slot);
+	host->reserved = 0;
+	return 0;
+}
+
+void dvmi_wire_put_join(struct dvmi_wire_join *w, const struct dvmi_wire_join *host)
+{
+	*w = (struct dvmi_wire_join){
+		.sender = htole64(host->sender),
+		.receiver = htole64(host->receiver),
+		.want = htole64(host->want),
+		.addr = htole64(host->addr),
+	};
+}
+
+int dvmi_wire_get_join(const void *p, size_t n, struct dvmi_wire_join *host)
+{
+	struct dvmi_wire_join w;
+
+	if (n != sizeof w)
+		return -DVM_EPROTO;
+	memcpy(&w, p, sizeof w);
+	host->sender = le64toh(w.sender);
+	host->receiver = le64toh(w.receiver);
+	host->want = le64toh(w.want);
+	host->addr = le64toh(w.addr);
+	return 0;
+}
+
 void dvmi_wire_encode(struct dvmi_wire_hdr *h, const struct dvmi_wire_end *end,
 		      const struct dvmi_wire_place *at, const struct dvmi_pkt *pkt)
 {

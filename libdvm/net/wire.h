@@ -26,6 +26,10 @@ enum dvmi_pkt_kind {
 	DVMI_PKT_SYNC = 9,   /* struct dvmi_wire_rts and the whole message: matching is answered */
 	DVMI_PKT_ACTIVE = 16, /* an active message; its tag: dvmi_wire_am_tag() */
 	DVMI_PKT_ACTIVE_CREDIT = 17, /* bytes of active messages handled, in context and tag */
+	/* Inside a node only: memory to memory, see p2p_copy.c. */
+	DVMI_PKT_OFFER = 24, /* an RTS with an address: struct dvmi_wire_offer */
+	DVMI_PKT_JOIN = 25,  /* the receiver lets the sender help: struct dvmi_wire_join */
+	DVMI_PKT_DONE = 26,  /* it has all; context and tag hold the sender's id */
 };
 
 #define DVMI_WIRE_AM_HEAD_MAX 256u
@@ -38,6 +42,18 @@ struct dvmi_wire_rts {
 struct dvmi_wire_cts {
 	uint64_t sender, receiver; /* ids of the two operations */
 	uint64_t want;		   /* bytes to send, at most the length announced */
+} __attribute__((packed));
+
+struct dvmi_wire_offer {
+	uint64_t len, id; /* as in an RTS */
+	uint64_t addr;	  /* of the bytes, in the sender's memory */
+	uint32_t slot;	  /* number 16 bits, generation 16 bits */
+	uint32_t reserved;
+} __attribute__((packed));
+
+struct dvmi_wire_join {
+	uint64_t sender, receiver, want; /* as in a CTS */
+	uint64_t addr;			 /* where they go, in the receiver's memory */
 } __attribute__((packed));
 
 #define DVMI_WIRE_MAGIC	  UINT32_C(0x316d7664) /* "dvm1" */
@@ -59,6 +75,8 @@ struct dvmi_wire_hdr {
 
 _Static_assert(sizeof(struct dvmi_wire_rts) == 16, "wire format");
 _Static_assert(sizeof(struct dvmi_wire_cts) == 24, "wire format");
+_Static_assert(sizeof(struct dvmi_wire_offer) == 32, "wire format");
+_Static_assert(sizeof(struct dvmi_wire_join) == 32, "wire format");
 _Static_assert(sizeof(struct dvmi_wire_hdr) == 48, "wire format");
 _Static_assert(offsetof(struct dvmi_wire_hdr, key) == 8, "wire format");
 
@@ -75,6 +93,12 @@ void dvmi_wire_put_cts(struct dvmi_wire_cts *w, uint64_t sender, uint64_t receiv
 int dvmi_wire_get_rts(const void *p, size_t n, uint64_t *len, uint64_t *id);
 int dvmi_wire_get_cts(const void *p, size_t n, uint64_t *sender, uint64_t *receiver,
 		      uint64_t *want);
+
+/* From and to the byte order of the wire; get: 0 or -DVM_EPROTO. */
+void dvmi_wire_put_offer(struct dvmi_wire_offer *w, const struct dvmi_wire_offer *host);
+int dvmi_wire_get_offer(const void *p, size_t n, struct dvmi_wire_offer *host);
+void dvmi_wire_put_join(struct dvmi_wire_join *w, const struct dvmi_wire_join *host);
+int dvmi_wire_get_join(const void *p, size_t n, struct dvmi_wire_join *host);
 
 /* 64 bits in a packet's context and tag. */
 static inline void dvmi_pkt_set64(struct dvmi_pkt *pkt, uint64_t v)

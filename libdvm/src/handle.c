@@ -196,6 +196,7 @@ static int open_transports(dvm_t *d, dvm_error_t *err)
 	d->p2p.owner.down = peer_down;
 	if (rc == 0)
 		rc = dvmi_heap_create(&d->heap, d->rings_fd, d->env.local_rank, d->env.local_size);
+	d->p2p.clock = dvmi_clock_mono;
 	if (rc == 0)
 		rc = dvmi_self_create(&d->self, dvmi_p2p_sink(&d->p2p));
 	if (rc == 0 && d->env.local_size > 1)

@@ -66,6 +66,8 @@ void dvmi_p2p_fini(struct dvmi_p2p *p)
 		free_control(&peer->packets);
 	dvmi_match_fini(&p->match);
 	dvmi_optab_fini(&p->ops);
+	for (uint32_t i = 0; i < p->size; i++)
+		free(p->peers[i].copier);
 	free(p->peers);
 	free(p->revoked);
 	free(p->stage);
@@ -92,6 +94,8 @@ struct dvmi_peer *dvmi_p2p_peer(struct dvmi_p2p *p, uint32_t rank)
 void dvmi_p2p_finish(struct dvmi_p2p *p, struct dvmi_op *op, int code)
 {
 	if (op->id) {
+		if (op->offered)
+			dvmi_copy_withdraw(p, op);
 		dvmi_optab_remove(&p->ops, op->id);
 		op->id = 0;
 	}
@@ -145,8 +149,8 @@ static enum dvmi_op_stage first_stage(const struct dvmi_p2p *p, const struct dvm
 	if (!has_credit(p, peer, op->peer, cost))
 		return DVMI_OP_RTS;
 	if (sync)
-		return op->len + sizeof(struct dvmi_wire_rts) <= sync_max(peer) ? DVMI_OP_SYNC :
-										 DVMI_OP_RTS;
+		return op->len + sizeof(struct dvmi_wire_rts) <= sync_max(peer) ? DVMI_OP_SYNC
+										: DVMI_OP_RTS;
 	return op->len <= peer->tport->eager_max ? DVMI_OP_EAGER : DVMI_OP_RTS;
 }
 
@@ -177,10 +181,12 @@ void dvmi_p2p_send_from(struct dvmi_p2p *p, struct dvmi_op *op, uint32_t rank, u
 		dvmi_p2p_finish(p, op, code);
 		return;
 	}
-	if (op->stage == DVMI_OP_RTS)
+	if (op->stage == DVMI_OP_RTS) {
 		p->stats.rendezvous++;
-	else
+		dvmi_copy_offer(p, op);
+	} else {
 		peer->unread += op->len + DVMI_P2P_OVERHEAD;
+	}
 	dvmi_p2p_submit(p, peer, op);
 }
 
@@ -192,20 +198,24 @@ void dvmi_p2p_send(struct dvmi_p2p *p, struct dvmi_op *op, uint32_t rank, uint32
 	dvmi_p2p_send_from(p, op, rank, ctx, tag, &mem, false);
 }
 
-/* OP has met an announced message: asks for as much of it as there is room for. */
-static void ask(struct dvmi_p2p *p, struct dvmi_op *op, uint64_t sender)
+/* OP has met the announced message A: asks for as much of it as there is room for. */
+static void ask(struct dvmi_p2p *p, struct dvmi_op *op, const struct dvmi_arrival *a)
 {
 	struct dvmi_peer *peer = dvmi_p2p_peer(p, op->peer);
 
 	op->want = op->total < op->len ? op->total : op->len;
-	op->peer_id = sender;
+	op->peer_id = a->rts;
 	int rc = peer->down ? peer->down : dvmi_optab_add(&p->ops, op, &op->id);
 	if (rc < 0) {
 		dvmi_p2p_finish(p, op, rc);
 		return;
 	}
 	op->stage = DVMI_OP_CTS;
-	dvmi_p2p_submit(p, peer, op);
+	dvmi_copy_choose(p, op, a->remote, a->slot);
+	if (op->way == DVMI_WAY_COPY && !dvmi_copy_needs_join(op))
+		dvmi_copy_start(p, op, DVMI_OP_PULL);
+	else
+		dvmi_p2p_submit(p, peer, op);
 }
 
 static void meet(struct dvmi_op *op, uint32_t src, int32_t tag, uint64_t total)
@@ -256,9 +266,10 @@ void dvmi_p2p_release(struct dvmi_p2p *p, const struct dvmi_unexpected *u)
 void dvmi_p2p_take_unexpected(struct dvmi_p2p *p, struct dvmi_op *op, struct dvmi_unexpected *u)
 {
 	meet(op, (uint32_t)u->msg.key.source, u->msg.key.tag, u->len);
-	if (!u->here)
-		ask(p, op, u->rts);
-	else if (u->rts)
+	if (!u->here) {
+		struct dvmi_arrival a = { .rts = u->rts, .remote = u->remote, .slot = u->slot };
+		ask(p, op, &a);
+	} else if (u->rts)
 		take_sync(p, op, u->bytes, u->rts);
 	else
 		take_eager(p, op, u->bytes);
@@ -292,6 +303,9 @@ void dvmi_p2p_recv_init(struct dvmi_op *op, const struct dvmi_match_key *key,
 	op->total = op->want = op->moved = 0;
 	op->id = op->peer_id = 0;
 	op->next = NULL;
+	op->offered = false;
+	op->way = DVMI_WAY_STREAM;
+	op->since = 0;
 }
 
 void dvmi_p2p_recv_into(struct dvmi_p2p *p, struct dvmi_op *op, const struct dvmi_match_key *key,
@@ -389,6 +403,7 @@ void dvmi_p2p_abandon(struct dvmi_p2p *p, struct dvmi_op *op)
 	if (dvmi_op_done(op) || dvmi_p2p_cancel(p, op, -ECANCELED))
 		return;
 	/* Not POSTED, so it has a peer that is connected. */
+	dvmi_copy_stop(p, op);
 	if (!dvmi_opq_remove(&peer->packets, op))
 		dvmi_opq_remove(&peer->streams, op);
 	dvmi_p2p_finish(p, op, -ECANCELED);
@@ -407,6 +422,8 @@ static int keep(struct dvmi_p2p *p, const struct dvmi_arrival *a)
 	u->len = a->len;
 	u->rts = a->rts;
 	u->here = a->bytes;
+	u->remote = a->remote;
+	u->slot = a->slot;
 	u->lost = 0;
 	if (n)
 		memcpy(u->bytes, a->bytes, n);
@@ -461,9 +478,9 @@ static int on_eager(struct dvmi_p2p *p, uint32_t src, const struct dvmi_pkt *pkt
 		    const void *payload)
 {
 	static const uint8_t none[1];
-	struct dvmi_arrival a = {
-		.key = key_of(src, pkt), .len = pkt->len, .bytes = pkt->len ? payload : none
-	};
+	struct dvmi_arrival a = { .key = key_of(src, pkt),
+				  .len = pkt->len,
+				  .bytes = pkt->len ? payload : none };
 
 	return on_bytes(p, &a);
 }
@@ -472,7 +489,8 @@ static int on_sync(struct dvmi_p2p *p, uint32_t src, const struct dvmi_pkt *pkt,
 		   const void *payload)
 {
 	const uint32_t head = sizeof(struct dvmi_wire_rts);
-	struct dvmi_arrival a = { .key = key_of(src, pkt), .bytes = (const uint8_t *)payload + head };
+	struct dvmi_arrival a = { .key = key_of(src, pkt),
+				  .bytes = (const uint8_t *)payload + head };
 
 	if (pkt->len < head || dvmi_wire_get_rts(payload, head, &a.len, &a.rts) < 0 ||
 	    a.len != pkt->len - head) {
@@ -480,6 +498,18 @@ static int on_sync(struct dvmi_p2p *p, uint32_t src, const struct dvmi_pkt *pkt,
 		return 0;
 	}
 	return on_bytes(p, &a);
+}
+
+static int announced(struct dvmi_p2p *p, const struct dvmi_arrival *a)
+{
+	struct dvmi_match_recv *r = dvmi_match_arrive(&p->match, &a->key);
+
+	if (r) {
+		meet(dvmi_op_of(r), (uint32_t)a->key.source, a->key.tag, a->len);
+		ask(p, dvmi_op_of(r), a);
+		return 0;
+	}
+	return dvmi_p2p_revoked(p, a->key.ctx) ? 0 : keep(p, a);
 }
 
 static int on_rts(struct dvmi_p2p *p, uint32_t src, const struct dvmi_pkt *pkt, const void *payload)
@@ -490,13 +520,30 @@ static int on_rts(struct dvmi_p2p *p, uint32_t src, const struct dvmi_pkt *pkt, 
 		p->stats.dropped++;
 		return 0;
 	}
-	struct dvmi_match_recv *r = dvmi_match_arrive(&p->match, &a.key);
-	if (r) {
-		meet(dvmi_op_of(r), src, pkt->tag, a.len);
-		ask(p, dvmi_op_of(r), a.rts);
+	return announced(p, &a);
+}
+
+static int on_offer(struct dvmi_p2p *p, uint32_t src, const struct dvmi_pkt *pkt,
+		    const void *payload)
+{
+	struct dvmi_wire_offer w;
+
+	if (dvmi_wire_get_offer(payload, pkt->len, &w) < 0) {
+		p->stats.dropped++;
 		return 0;
 	}
-	return dvmi_p2p_revoked(p, pkt->ctx) ? 0 : keep(p, &a);
+	struct dvmi_arrival a = {
+		.key = key_of(src, pkt), .len = w.len, .rts = w.id, .remote = w.addr, .slot = w.slot
+	};
+	return announced(p, &a);
+}
+
+/* What was offered may turn out to be needed as a stream after all. */
+static bool can_stream(const struct dvmi_op *op)
+{
+	return op->kind == DVMI_OP_SEND &&
+	       (op->stage == DVMI_OP_ANNOUNCED || op->stage == DVMI_OP_PUSH ||
+		op->stage == DVMI_OP_PUSHED);
 }
 
 static int on_cts(struct dvmi_p2p *p, uint32_t src, const struct dvmi_pkt *pkt, const void *payload)
@@ -506,10 +553,13 @@ static int on_cts(struct dvmi_p2p *p, uint32_t src, const struct dvmi_pkt *pkt, 
 
 	if (dvmi_wire_get_cts(payload, pkt->len, &sender, &receiver, &want) == 0)
 		op = dvmi_optab_get(&p->ops, sender);
-	if (!op || op->stage != DVMI_OP_ANNOUNCED || op->peer != src || want > op->len) {
+	if (!op || !can_stream(op) || op->peer != src || want > op->len) {
 		p->stats.dropped++;
 		return 0;
 	}
+	dvmi_copy_stop(p, op);
+	if (op->offered)
+		dvmi_copy_withdraw(p, op);
 	op->peer_id = receiver;
 	op->want = want;
 	if (!want) {
@@ -544,8 +594,10 @@ static int on_data(struct dvmi_p2p *p, uint32_t src, const struct dvmi_pkt *pkt,
 	if (op->cur || payload != op->buf + op->moved)
 		dvmi_op_put(op, op->moved, payload, pkt->len);
 	op->moved += pkt->len;
-	if (op->moved == op->want)
+	if (op->moved == op->want) {
+		dvmi_copy_measure(p, op);
 		dvmi_p2p_finish(p, op, received(op));
+	}
 	return 0;
 }
 
@@ -583,6 +635,14 @@ static int on_packet(void *arg, uint32_t src, const struct dvmi_pkt *pkt, const 
 		return on_cts(p, src, pkt, payload);
 	case DVMI_PKT_DATA:
 		return on_data(p, src, pkt, payload);
+	case DVMI_PKT_OFFER:
+		return on_offer(p, src, pkt, payload);
+	case DVMI_PKT_JOIN:
+		dvmi_copy_on_join(p, src, pkt, payload);
+		return 0;
+	case DVMI_PKT_DONE:
+		dvmi_copy_on_done(p, src, pkt);
+		return 0;
 	case DVMI_PKT_CREDIT:
 		return on_credit(p, src, pkt);
 	case DVMI_PKT_REVOKE:

@@ -20,6 +20,7 @@
 #include "libdvm/src/cursor.h"
 #include "libdvm/src/match.h"
 #include "libdvm/src/optab.h"
+#include "libdvm/src/pace.h"
 
 enum dvmi_op_stage {
 	DVMI_OP_DONE = 0,
@@ -31,6 +32,10 @@ enum dvmi_op_stage {
 	DVMI_OP_RTS,	   /* send: the announcement waits for room */
 	DVMI_OP_ANNOUNCED, /* send: waits for the receiver to ask */
 	DVMI_OP_STREAM,	   /* send: bytes are going */
+	DVMI_OP_PULL,	   /* receive: is copied from memory to memory */
+	DVMI_OP_ACK,	   /* receive: that all is there wants to be said */
+	DVMI_OP_PUSH,	   /* send: helps with the copy */
+	DVMI_OP_PUSHED,	   /* send: has helped, waits for the receiver */
 	DVMI_OP_CONTROL,   /* a packet of our own, freed when sent */
 };
 
@@ -44,17 +49,23 @@ struct dvmi_op {
 	struct dvmi_match_recv recv; /* its key is the operation's, also of a send */
 	enum dvmi_op_kind kind;
 	enum dvmi_op_stage stage;
-	int code;	/* result, once done */
-	uint32_t peer;	/* rank at the other end; of a receive, once matched */
-	int32_t tag;	/* of the message; of a receive, once matched, before -1 */
-	bool detached;	/* goes to the finished ones when done */
-	uint8_t *buf;	/* a send only reads it */
-	uint64_t len;	/* of buf */
+	int code;		 /* result, once done */
+	uint32_t peer;		 /* rank at the other end; of a receive, once matched */
+	int32_t tag;		 /* of the message; of a receive, once matched, before -1 */
+	bool detached;		 /* goes to the finished ones when done */
+	uint8_t *buf;		 /* a send only reads it */
+	uint64_t len;		 /* of buf */
 	struct dvmi_cursor *cur; /* where the bytes are, the owner's; NULL: at buf */
-	uint64_t total; /* of the message */
+	uint64_t total;		 /* of the message */
 	uint64_t want, moved;
 	uint64_t id, peer_id;
 	struct dvmi_op *next; /* in a queue of its peer, or among the finished */
+	/* Of a copy from memory to memory: the buffer at the other end, slot and generation. */
+	uint64_t remote;
+	uint32_t slot;
+	bool offered;	/* send: the slot is ours */
+	uint8_t way;	/* receive: enum dvmi_way */
+	uint64_t since; /* receive: when it was asked for */
 };
 
 /* Where the bytes of a message come from or go to. */
@@ -76,13 +87,33 @@ struct dvmi_peer {
 	uint64_t held;		  /* its eager bytes we keep unmatched; at most the credit */
 	struct dvmi_opq packets;  /* EAGER, RTS, CTS, CONTROL: in order */
 	struct dvmi_opq streams;
-	bool busy; /* in the busy list */
+	struct dvmi_copier *copier; /* NULL until a long message could be copied */
+	bool busy;		    /* in the busy list */
 	struct dvmi_peer *next_busy;
+};
+
+/* Copies from memory to memory with one peer. */
+#define DVMI_COPIER_CLASSES 3
+struct dvmi_copier {
+	struct dvmi_opq queue;
+	uint64_t used; /* slots of ours */
+	uint16_t gen[DVMI_TPORT_SPLITS];
+	uint32_t failures;
+	uint64_t last;				    /* when a long message was last complete */
+	struct dvmi_pace pace[DVMI_COPIER_CLASSES]; /* by length */
+};
+
+/* How long messages go where more than one way is open. */
+enum dvmi_p2p_way {
+	DVMI_P2P_FASTEST, /* as measured */
+	DVMI_P2P_STREAM,
+	DVMI_P2P_COPY,
 };
 
 struct dvmi_p2p_stats {
 	uint64_t dropped; /* packets that made no sense */
 	uint64_t unexpected, rendezvous;
+	uint64_t copied; /* messages received from memory to memory */
 };
 
 /*
@@ -104,9 +135,9 @@ struct dvmi_p2p {
 	uint64_t credit; /* eager bytes per ordered pair */
 	struct dvmi_peer *peers;
 	struct dvmi_peer *busy;
-	struct dvmi_op *finished;      /* detached operations that are done; the user takes them */
-	struct dvmi_match_link taken;  /* messages taken by a probe, in order of that */
-	uint8_t *stage;		       /* bytes of a packet that were not in one piece */
+	struct dvmi_op *finished;     /* detached operations that are done; the user takes them */
+	struct dvmi_match_link taken; /* messages taken by a probe, in order of that */
+	uint8_t *stage;		      /* bytes of a packet that were not in one piece */
 	size_t stage_room;
 	int last_down; /* -DVM_EPEERLOST if any peer was lost, else -DVM_ECLOSED or 0 */
 	uint32_t nrevoked, cap_revoked;
@@ -118,6 +149,9 @@ struct dvmi_p2p {
 	/* The transport that reaches PEER, not NULL. */
 	struct dvmi_tport *(*route)(void *arg, uint32_t peer);
 	void *arg;
+	uint64_t (*clock)(void); /* ns; NULL: nothing is measured, what can be copied is */
+	enum dvmi_p2p_way way;
+	uint32_t pulling; /* receives that are being copied: soon done, not worth a sleep */
 	struct dvmi_p2p_stats stats;
 };
 

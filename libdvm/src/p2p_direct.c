@@ -14,7 +14,7 @@
 bool dvmi_p2p_direct(const struct dvmi_p2p *p, const struct dvmi_match_key *key)
 {
 	if (key->source < 0 || p->match.nmsgs || p->match.nexact || p->match.nwild || p->busy ||
-	    p->nrevoked)
+	    dvmi_p2p_revoked(p, key->ctx))
 		return false;
 	const struct dvmi_peer *peer = &p->peers[key->source];
 	return peer->tport && peer->tport->ops->peek && !peer->down;

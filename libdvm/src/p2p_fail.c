@@ -14,9 +14,13 @@ struct failure {
 
 static void fail(const struct failure *f, struct dvmi_op *op)
 {
-	if (op->stage == DVMI_OP_CONTROL)
+	if (op->stage == DVMI_OP_CONTROL) {
 		free(op);
-	else if (op->stage == DVMI_OP_CTS && !op->want) /* has all its bytes; only the answer fails */
+		return;
+	}
+	dvmi_copy_stop(f->p, op);
+	if ((op->stage == DVMI_OP_CTS && !op->want) || op->stage == DVMI_OP_ACK)
+		/* It has all its bytes; only the answer fails. */
 		dvmi_p2p_finish(f->p, op, op->total > op->len ? -DVM_ETRUNC : 0);
 	else
 		dvmi_p2p_finish(f->p, op, f->code);

@@ -152,19 +152,49 @@ static int send_sync(struct dvmi_p2p *p, struct dvmi_peer *peer, struct dvmi_op 
 	return rc;
 }
 
+static int put_announcement(struct dvmi_p2p *p, struct dvmi_peer *peer, const struct dvmi_op *op)
+{
+	struct dvmi_pkt pkt = { .ctx = op->recv.key.ctx, .tag = op->tag };
+
+	if (op->offered) {
+		struct dvmi_wire_offer w, a = { .len = op->len,
+						.id = op->id,
+						.addr = (uint64_t)(uintptr_t)op->buf,
+						.slot = op->slot };
+		pkt.kind = DVMI_PKT_OFFER;
+		pkt.len = sizeof w;
+		dvmi_wire_put_offer(&w, &a);
+		return send_to(p, peer, &pkt, &w);
+	}
+	struct dvmi_wire_rts w;
+	pkt.kind = DVMI_PKT_RTS;
+	pkt.len = sizeof w;
+	dvmi_wire_put_rts(&w, op->len, op->id);
+	return send_to(p, peer, &pkt, &w);
+}
+
 /* To ourselves the answer may come before send returns, hence the new stage before it. */
 static int send_rts(struct dvmi_p2p *p, struct dvmi_peer *peer, struct dvmi_op *op)
 {
-	struct dvmi_wire_rts w;
-	struct dvmi_pkt pkt = {
-		.kind = DVMI_PKT_RTS, .ctx = op->recv.key.ctx, .tag = op->tag, .len = sizeof w
-	};
-
-	dvmi_wire_put_rts(&w, op->len, op->id);
 	op->stage = DVMI_OP_ANNOUNCED;
-	int rc = send_to(p, peer, &pkt, &w);
+	int rc = put_announcement(p, peer, op);
 	if (rc < 0)
 		op->stage = DVMI_OP_RTS;
+	return rc;
+}
+
+static int send_join(struct dvmi_p2p *p, struct dvmi_peer *peer, struct dvmi_op *op)
+{
+	struct dvmi_wire_join w, host = { .sender = op->peer_id,
+					  .receiver = op->id,
+					  .want = op->want,
+					  .addr = (uint64_t)(uintptr_t)op->buf };
+	struct dvmi_pkt pkt = { .kind = DVMI_PKT_JOIN, .len = sizeof w };
+
+	dvmi_wire_put_join(&w, &host);
+	int rc = send_to(p, peer, &pkt, &w);
+	if (rc == 0)
+		dvmi_copy_start(p, op, DVMI_OP_PULL);
 	return rc;
 }
 
@@ -173,6 +203,8 @@ static int send_cts(struct dvmi_p2p *p, struct dvmi_peer *peer, struct dvmi_op *
 	struct dvmi_wire_cts w;
 	struct dvmi_pkt pkt = { .kind = DVMI_PKT_CTS, .len = sizeof w };
 
+	if (op->way == DVMI_WAY_COPY)
+		return send_join(p, peer, op);
 	dvmi_wire_put_cts(&w, op->peer_id, op->id, op->want);
 	op->stage = DVMI_OP_INCOMING;
 	int rc = send_to(p, peer, &pkt, &w);
@@ -204,6 +236,8 @@ static int send_packet(struct dvmi_p2p *p, struct dvmi_peer *peer, struct dvmi_o
 		return send_rts(p, peer, op);
 	case DVMI_OP_CTS:
 		return send_cts(p, peer, op);
+	case DVMI_OP_ACK:
+		return dvmi_copy_send_done(p, op);
 	default:
 		return send_control(p, peer, op);
 	}
@@ -299,8 +333,8 @@ static int send_chunk(struct dvmi_p2p *p, struct dvmi_peer *peer, struct dvmi_op
 	};
 
 	dvmi_pkt_set64(&pkt, op->peer_id);
-	int rc = op->cur ? send_gathered(p, peer, op, &pkt) :
-			   send_to(p, peer, &pkt, op->buf + op->moved);
+	int rc = op->cur ? send_gathered(p, peer, op, &pkt)
+			 : send_to(p, peer, &pkt, op->buf + op->moved);
 	if (rc < 0)
 		return rc;
 	op->moved += pkt.len;
@@ -330,6 +364,7 @@ static int flush_streams(struct dvmi_p2p *p, struct dvmi_peer *peer)
 static bool still_busy(const struct dvmi_p2p *p, const struct dvmi_peer *peer)
 {
 	return peer->packets.head || peer->streams.head ||
+	       (peer->copier && peer->copier->queue.head) ||
 	       (peer->due >= p->credit / 2 && !peer->down);
 }
 
@@ -346,6 +381,8 @@ int dvmi_p2p_flush(struct dvmi_p2p *p)
 		n += flush_packets(p, peer);
 		if (!peer->packets.head)
 			n += flush_streams(p, peer);
+		if (peer->copier && peer->copier->queue.head)
+			n += dvmi_copy_turn(p, peer);
 		if (still_busy(p, peer))
 			dvmi_p2p_set_busy(p, peer);
 	}

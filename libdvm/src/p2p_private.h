@@ -15,10 +15,12 @@
 struct dvmi_unexpected {
 	struct dvmi_match_msg msg; /* its order links the taken ones */
 	uint64_t len;
-	uint64_t rts; /* id of the sender's operation, which wants an answer; 0: it does not */
-	bool here;    /* the bytes are */
-	int lost;     /* taken, but can only end with this code */
-	void *owner;  /* of a taken one */
+	uint64_t rts;	 /* id of the sender's operation, which wants an answer; 0: it does not */
+	bool here;	 /* the bytes are */
+	int lost;	 /* taken, but can only end with this code */
+	uint64_t remote; /* of an announcement: as in an offer, or 0 */
+	uint32_t slot;
+	void *owner; /* of a taken one */
 	uint8_t bytes[];
 };
 
@@ -27,6 +29,8 @@ struct dvmi_arrival {
 	struct dvmi_match_key key;
 	uint64_t len, rts;
 	const void *bytes; /* NULL: not here */
+	uint64_t remote;   /* of an offer, or 0 */
+	uint32_t slot;
 };
 
 struct dvmi_peer *dvmi_p2p_peer(struct dvmi_p2p *p, uint32_t rank);
@@ -71,6 +75,28 @@ static inline void dvmi_op_put(struct dvmi_op *op, uint64_t moved, const void *b
 	else if (n)
 		memcpy(op->buf + moved, bytes, n);
 }
+
+/* p2p_copy.c */
+
+/* Takes a slot for a send that will be announced, if its bytes could be copied. */
+void dvmi_copy_offer(struct dvmi_p2p *p, struct dvmi_op *op);
+/* The slot is free again, its copy is over. */
+void dvmi_copy_withdraw(struct dvmi_p2p *p, struct dvmi_op *op);
+/* The way of a receive that has met an announcement. REMOTE is 0 where nothing was offered. */
+void dvmi_copy_choose(struct dvmi_p2p *p, struct dvmi_op *op, uint64_t remote, uint32_t slot);
+void dvmi_copy_measure(struct dvmi_p2p *p, struct dvmi_op *op);
+/* The sender shall write a part of it. */
+bool dvmi_copy_needs_join(const struct dvmi_op *op);
+/* Queues OP, which becomes STAGE. */
+void dvmi_copy_start(struct dvmi_p2p *p, struct dvmi_op *op, enum dvmi_op_stage stage);
+/* OP is copied no more, by neither side; for any operation that is not done. */
+void dvmi_copy_stop(struct dvmi_p2p *p, struct dvmi_op *op);
+/* Copies a piece. The number of operations that got on. */
+int dvmi_copy_turn(struct dvmi_p2p *p, struct dvmi_peer *peer);
+int dvmi_copy_send_done(struct dvmi_p2p *p, struct dvmi_op *op);
+void dvmi_copy_on_join(struct dvmi_p2p *p, uint32_t src, const struct dvmi_pkt *pkt,
+		       const void *payload);
+void dvmi_copy_on_done(struct dvmi_p2p *p, uint32_t src, const struct dvmi_pkt *pkt);
 
 static inline struct dvmi_op *dvmi_op_of(struct dvmi_match_recv *r)
 {

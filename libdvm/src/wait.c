@@ -178,7 +178,7 @@ static void back_off(dvm_t *d, struct dvmi_wait *w)
 	uint64_t waited = now - w->since;
 	w->yielding = crowd || waited >= SPIN_ALONE || d->threads.on;
 	ask(d, w, now);
-	if (waited >= (crowd || w->helper ? YIELD_CROWDED : YIELD_ALONE))
+	if (waited >= (crowd || w->helper ? YIELD_CROWDED : YIELD_ALONE) && !d->p2p.pulling)
 		doze(d, w);
 	else if (w->yielding)
 		give_way(d, now);

@@ -48,6 +48,8 @@ static const struct {
 	{ "minloc", minloc, 0 },
 	{ "barriers", barriers, 0 },
 	{ "disagree", disagree, 0 },
+	{ "dies_copying", dies_copying, 0 },
+	{ "closes_copying", closes_copying, 0 },
 };
 
 uint64_t mix(uint64_t a, uint64_t b)
@@ -115,6 +117,7 @@ static int run(verb_fn *fn, uint32_t flags, char **args)
 		fprintf(stderr, "open: %s\n", err.text);
 		return 1;
 	}
+	choose_way(j->d);
 	j->w = dvm_world(j->d);
 	j->rank = dvm_rank(j->d);
 	j->size = dvm_size(j->d);

@@ -56,5 +56,8 @@ verb_fn dies_while_received, dies_while_any, dies_announced, dies_flooded, dies_
 	closes_in_collective, refuses_closed;
 verb_fn am_echo, am_answers, am_late, am_loop, am_helper, dies_active;
 verb_fn random_program, collectives, minloc, barriers, disagree;
+verb_fn dies_copying, closes_copying;
+
+void choose_way(dvm_t *d);
 
 #endif

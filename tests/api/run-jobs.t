@@ -79,6 +79,27 @@ for nodes in 1 2; do
 	check 2 $nodes random $((300 + nodes)) 80
 	check 5 $nodes random $((400 + nodes)) 50
 done
+# Long messages, each way; what is copied from memory to memory, half-way.
+export DVM_TEST_WAY
+for DVM_TEST_WAY in 1 2; do
+	check 2 1 random $((500 + DVM_TEST_WAY)) 60
+	check 4 1 random $((600 + DVM_TEST_WAY)) 60
+	check 3 1 longer
+	check 3 1 crossing
+	check 4 1 threads
+	check 3 1 dies_announced
+	check 3 1 dies_sending
+	check 6 1 dies_in_collective 2 40000
+done
+for us in 300 1000 3000 7000; do
+	check 2 1 dies_copying 300000 $us
+	check 2 1 dies_copying 4000000 $us
+done
+for looks in 0 1 2 5 20; do
+	check 2 1 closes_copying 30000 $looks
+	check 2 1 closes_copying 8000000 $looks
+done
+unset DVM_TEST_WAY
 # The shared memory counts as a file: a limit below its size is an error, not a signal.
 n=$((n + 1))
 out=$( (ulimit -f 64; "$run" -k -t 60 -n 2 "$job" place) 2>&1)

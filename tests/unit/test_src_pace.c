@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "libdvm/src/pace.h"
+#include "tests/unit/cm.h"
+
+enum { LEN = 1 << 20 };
+
+/* N messages where a way takes ns[way]; how many went by copy. */
+static int run(struct dvmi_pace *p, int n, uint64_t stream_ns, uint64_t copy_ns)
+{
+	int copies = 0;
+
+	for (int i = 0; i < n; i++) {
+		enum dvmi_way w = dvmi_pace_choose(p);
+		copies += w == DVMI_WAY_COPY;
+		dvmi_pace_sample(p, w, LEN, w == DVMI_WAY_COPY ? copy_ns : stream_ns);
+	}
+	return copies;
+}
+
+static void the_faster_one_is_taken(void **state)
+{
+	struct dvmi_pace copy = { 0 }, stream = { 0 };
+
+	run(&copy, 20, 90000, 30000);
+	assert_true(run(&copy, 1000, 90000, 30000) > 980);
+	run(&stream, 20, 30000, 90000);
+	assert_true(run(&stream, 1000, 30000, 90000) < 20);
+}
+
+static void the_loser_is_tried_less_and_less(void **state)
+{
+	struct dvmi_pace p = { 0 };
+
+	run(&p, 5000, 90000, 30000);
+	assert_true(run(&p, 10000, 90000, 30000) >= 10000 - 12);
+	assert_true(run(&p, 10000, 90000, 30000) < 10000); /* but never never */
+}
+
+/* Near turns into far, and back. */
+static void a_change_is_noticed(void **state)
+{
+	struct dvmi_pace p = { 0 };
+
+	run(&p, 5000, 30000, 40000);
+	run(&p, 100, 400000, 40000);
+	assert_true(run(&p, 1000, 400000, 40000) > 950);
+	run(&p, 1100, 20000, 40000); /* nothing to be seen from the winner: the next try tells */
+	assert_true(run(&p, 1000, 20000, 40000) < 60);
+}
+
+/* Both outcomes of noise are about as good; it must settle nothing wrong for long. */
+static void noise_does_no_harm(void **state)
+{
+	struct dvmi_pace p = { 0 };
+	uint32_t x = 1;
+	int copies = 0;
+
+	for (int i = 0; i < 20000; i++) {
+		enum dvmi_way w = dvmi_pace_choose(&p);
+		x = x * 1664525 + 1013904223;
+		uint64_t ns = (w == DVMI_WAY_COPY ? 30000 : 60000) + x % 20000;
+		copies += w == DVMI_WAY_COPY;
+		dvmi_pace_sample(&p, w, LEN, ns);
+	}
+	assert_true(copies > 18000);
+}
+
+/* Samples that say nothing, and the largest there are. */
+static void extremes(void **state)
+{
+	struct dvmi_pace p = { 0 };
+
+	dvmi_pace_sample(&p, DVMI_WAY_COPY, LEN, 0);
+	assert_int_equal(p.rate[DVMI_WAY_COPY], 0);
+	for (int i = 0; i < 10; i++) {
+		dvmi_pace_sample(&p, DVMI_WAY_COPY, UINT64_MAX / 1000, 1);
+		dvmi_pace_sample(&p, DVMI_WAY_STREAM, 1, UINT64_MAX);
+	}
+	assert_true(p.rate[DVMI_WAY_COPY] > p.rate[DVMI_WAY_STREAM]);
+	assert_true(p.rate[DVMI_WAY_STREAM] > 0);
+	/* Unanswered choices do not repeat one way for ever. */
+	struct dvmi_pace q = { 0 };
+	int streams = 0;
+	for (int i = 0; i < 6; i++)
+		streams += dvmi_pace_choose(&q) == DVMI_WAY_STREAM;
+	assert_int_equal(streams, 3);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_faster_one_is_taken),
+		cmocka_unit_test(the_loser_is_tried_less_and_less),
+		cmocka_unit_test(a_change_is_noticed),
+		cmocka_unit_test(noise_does_no_harm),
+		cmocka_unit_test(extremes),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
