@@ -128,20 +128,13 @@ int dvmd_child_spawn(struct dvmd_child **out, struct dvmd *d, const uint8_t *lau
 	return 0;
 }
 
-/* A job's directory is flat; the files in it are its user's, so nothing is followed. */
-static void remove_job_dir(int jobs, const char *name)
+/* The files in a job's directory are its user's, so nothing is followed. */
+static void remove_job_dir(const char *jobs, const char *name)
 {
-	cleanup_fd int fd = openat(jobs, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	cleanup_dir DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *e;
+	char path[1024];
 
-	if (!dir)
-		return;
-	fd = -1; /* the stream's now */
-	while ((e = readdir(dir)))
-		if (strcmp(e->d_name, ".") && strcmp(e->d_name, ".."))
-			unlinkat(dirfd(dir), e->d_name, 0);
-	unlinkat(jobs, name, AT_REMOVEDIR);
+	if (snprintf(path, sizeof path, "%s/%s", jobs, name) < (int)sizeof path)
+		dvmd_paths_remove(path, NULL);
 }
 
 void dvmd_child_remove_strays(struct dvmd *d, bool (*in_use)(uint64_t job, void *arg), void *arg)
@@ -158,6 +151,6 @@ void dvmd_child_remove_strays(struct dvmd *d, bool (*in_use)(uint64_t job, void 
 		/* A job's directory may be there before the log's news of it. */
 		if (!*end && job && job < next && !dvmd_cstate_job(dvmd_state(d), job) &&
 		    !in_use(job, arg))
-			remove_job_dir(dirfd(dir), e->d_name);
+			remove_job_dir(path, e->d_name);
 	}
 }

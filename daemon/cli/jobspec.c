@@ -38,6 +38,7 @@ enum id {
 	TIMEOUT,
 	LAUNCH_TIMEOUT,
 	KEEP_GOING,
+	MPI,
 	DETACH,
 	NAME,
 	DRY_RUN,
@@ -74,6 +75,9 @@ enum id {
 	  "raw, lines (whole lines), tag (lines behind \"[RANK] \"), json (an object a line) or " \
 	  "dir=D (files D/rank.N.out and .err); default: raw to a terminal, else lines", \
 	  OUTPUT_WORDS }, \
+	{ MPI, 0, "mpi", NULL, "auto|pmix|pmi|none", NULL, \
+	  "how ranks of MPI find each other (default: auto, as the program's libraries tell)", \
+	  "auto pmix pmi none" }, \
 	{ TIMEOUT, 0, "timeout", NULL, "TIME", "How it runs", \
 	  "end the job after TIME (90, 10m, 1h30m); exit code 124", NULL }, \
 	{ LAUNCH_TIMEOUT, 0, "launch-timeout", NULL, "TIME", NULL, \
@@ -364,6 +368,18 @@ static int stdin_to(Pb__JobSpec *spec, struct dvmi_opt_parser *p, dvm_error_t *e
 	return i;
 }
 
+static int mpi_kind(Pb__JobSpec *spec, struct dvmi_opt_parser *p, dvm_error_t *err)
+{
+	static const char *const words[] = { "auto", "pmix", "pmi", "none", NULL };
+	static const Pb__MpiKind values[] = { PB__MPI_KIND__MPI_AUTO, PB__MPI_KIND__MPI_PMIX,
+					      PB__MPI_KIND__MPI_PMI1, PB__MPI_KIND__MPI_NONE };
+	int i = dvmi_opt_choice(p, words, err);
+
+	if (i >= 0)
+		spec->mpi = values[i];
+	return i;
+}
+
 int cli_output_parse(const char *text, enum cli_output *output, const char **dir, dvm_error_t *err)
 {
 	static const char *const words[] = { "raw", "lines", "tag", "json", "dir=D", NULL };
@@ -497,6 +513,8 @@ static int set_world(Pb__JobSpec *spec, struct dvmi_opt_parser *p, int id, dvm_e
 		return set_wdir(spec, p->arg);
 	case STDIN:
 		return stdin_to(spec, p, err);
+	case MPI:
+		return mpi_kind(spec, p, err);
 	case TIMEOUT:
 		return dvmi_opt_duration(p, &spec->timeout_ns, err);
 	case KEEP_GOING:

@@ -9,13 +9,19 @@
 #include "daemon/shepherd/environ.h"
 #include "libdvm/proto/rank.h"
 
-enum { SHARED = 10, OWN = 2 };
+enum { OWN_MAX = 16 };
+
+struct own {
+	const char *name;
+	enum shep_own what;
+	char text[64];
+};
 
 struct shep_environ {
-	char *shared[SHARED]; /* allocated: same for all ranks */
-	char own[OWN][40];    /* rank, local rank */
-	size_t n, n_shared;
-	char *list[];
+	struct own own[OWN_MAX];
+	size_t nown;
+	char **list, **added; /* [n], [nadded]: strings of the list that are ours to free */
+	size_t n, cap, nadded;
 };
 
 static const char *const ours[] = {
@@ -39,79 +45,162 @@ static bool is_ours(const char *entry)
 	return false;
 }
 
-static void add(struct shep_environ *e, size_t slot, const char *name, const char *fmt, ...)
-	__attribute__((format(printf, 4, 5)));
-
-static void add(struct shep_environ *e, size_t slot, const char *name, const char *fmt, ...)
+/* Room for one more in both lists. */
+static int make_room(struct shep_environ *e)
 {
-	struct dvmi_buf b = { 0 };
-	char value[4300]; /* a path and some */
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(value, sizeof value, fmt, ap);
-	va_end(ap);
-	dvmi_buf_printf(&b, "%s=%s", name, value);
-	dvmi_buf_put_u8(&b, 0);
-	if (b.err)
-		dvmi_buf_free(&b);
-	e->shared[slot] = (char *)b.data;
-	e->n_shared = slot + 1;
-	e->list[e->n++] = e->shared[slot];
+	if (e->n + 1 < e->cap)
+		return 0;
+	size_t cap = e->cap ? 2 * e->cap : 64;
+	char **list = realloc(e->list, cap * sizeof *list);
+	if (list)
+		e->list = list;
+	char **added = list ? realloc(e->added, cap * sizeof *added) : NULL;
+	if (!added)
+		return -ENOMEM;
+	e->added = added;
+	e->cap = cap;
+	return 0;
 }
 
-static void add_shared(struct shep_environ *e, const Pb__Launch *l, size_t self, const char *path)
+/* What getenv() finds first wins. */
+static void append(struct shep_environ *e, char *entry)
+{
+	e->list[e->n++] = entry;
+	e->list[e->n] = NULL;
+}
+
+static void drop(struct shep_environ *e, const char *entry)
+{
+	size_t n = 0, name = strcspn(entry, "=") + 1;
+
+	for (size_t i = 0; i < e->n; i++)
+		if (strncmp(e->list[i], entry, name) != 0)
+			e->list[n++] = e->list[i];
+	e->n = n;
+	e->list[n] = NULL;
+}
+
+int shep_environ_add(struct shep_environ *e, const char *fmt, ...)
+{
+	char *entry;
+	va_list ap;
+	int rc = make_room(e);
+
+	if (rc < 0)
+		return rc;
+	va_start(ap, fmt);
+	rc = vasprintf(&entry, fmt, ap);
+	va_end(ap);
+	if (rc < 0)
+		return -ENOMEM;
+	drop(e, entry);
+	e->added[e->nadded++] = entry;
+	append(e, entry);
+	return 0;
+}
+
+int shep_environ_add_own(struct shep_environ *e, const char *name, enum shep_own what)
+{
+	int rc = e->nown == OWN_MAX ? -ENOSPC : make_room(e);
+
+	if (rc < 0)
+		return rc;
+	struct own *own = &e->own[e->nown++];
+	*own = (struct own){ .name = name, .what = what };
+	snprintf(own->text, sizeof own->text, "%s=0", name);
+	drop(e, own->text);
+	append(e, own->text);
+	return 0;
+}
+
+static bool is_launchers(const char *entry)
+{
+	static const char *const prefixes[] = { "PMI_", "PMIX_", "OMPI_COMM_WORLD_", "PALS_",
+						"MPI_LOCAL" };
+
+	if (!strncmp(entry, "PMIX_MCA_", 9))
+		return false; /* a setting of the user's */
+	for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++)
+		if (!strncmp(entry, prefixes[i], strlen(prefixes[i])))
+			return true;
+	return false;
+}
+
+int shep_environ_drop_launcher(struct shep_environ *e)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < e->n; i++)
+		if (!is_launchers(e->list[i]))
+			e->list[n++] = e->list[i];
+	e->n = n;
+	e->list[n] = NULL;
+	return 0;
+}
+
+static int add_ours(struct shep_environ *e, const Pb__Launch *l, size_t self, const char *path)
 {
 	const Pb__NodeShare *share = l->placement->nodes[self];
+	int rc = shep_environ_add(e, DVMI_ENV_JOBID "=%llu", (unsigned long long)l->job);
 
-	add(e, 0, DVMI_ENV_JOBID, "%llu", (unsigned long long)l->job);
-	add(e, 1, DVMI_ENV_SIZE, "%u", l->placement->ranks);
-	add(e, 2, DVMI_ENV_NODE, "%zu", self);
-	add(e, 3, DVMI_ENV_NNODES, "%zu", l->placement->n_nodes);
-	add(e, 4, DVMI_ENV_LOCAL_SIZE, "%zu", share->n_ranks);
-	add(e, 5, DVMI_ENV_NODENAME, "%s", share->name);
-	add(e, 6, DVMI_ENV_SHEPHERD, "%s", path);
-	add(e, 7, DVMI_ENV_MACHINE, "%s", l->machine);
-	if (!l->spec->parent_job)
-		return;
-	add(e, 8, DVMI_ENV_PARENT_JOB, "%llu", (unsigned long long)l->spec->parent_job);
-	add(e, 9, DVMI_ENV_PARENT_RANK, "%u", l->spec->parent_rank);
+	rc = rc < 0 ? rc : shep_environ_add(e, DVMI_ENV_SIZE "=%u", l->placement->ranks);
+	rc = rc < 0 ? rc : shep_environ_add(e, DVMI_ENV_NODE "=%zu", self);
+	rc = rc < 0 ? rc : shep_environ_add(e, DVMI_ENV_NNODES "=%zu", l->placement->n_nodes);
+	rc = rc < 0 ? rc : shep_environ_add(e, DVMI_ENV_LOCAL_SIZE "=%zu", share->n_ranks);
+	rc = rc < 0 ? rc : shep_environ_add(e, DVMI_ENV_NODENAME "=%s", share->name);
+	rc = rc < 0 ? rc : shep_environ_add(e, DVMI_ENV_SHEPHERD "=%s", path);
+	rc = rc < 0 ? rc : shep_environ_add(e, DVMI_ENV_MACHINE "=%s", l->machine);
+	if (l->spec->parent_job) {
+		rc = rc < 0 ? rc :
+			      shep_environ_add(e, DVMI_ENV_PARENT_JOB "=%llu",
+					       (unsigned long long)l->spec->parent_job);
+		rc = rc < 0 ? rc : shep_environ_add(e, DVMI_ENV_PARENT_RANK "=%u",
+						    l->spec->parent_rank);
+	}
+	rc = rc < 0 ? rc : shep_environ_add_own(e, DVMI_ENV_RANK, SHEP_OWN_RANK);
+	return rc < 0 ? rc : shep_environ_add_own(e, DVMI_ENV_LOCAL_RANK, SHEP_OWN_LOCAL_RANK);
 }
 
 int shep_environ_create(struct shep_environ **out, const Pb__Launch *launch, size_t self,
 			const char *socket_path)
 {
-	size_t user = launch->spec->n_env;
-	struct shep_environ *e = calloc(1, sizeof *e + (user + SHARED + OWN + 1) * sizeof(char *));
+	struct shep_environ *e = calloc(1, sizeof *e);
+	int rc = e ? 0 : -ENOMEM;
 
-	if (!e)
-		return -ENOMEM;
-	add_shared(e, launch, self, socket_path);
-	for (size_t i = 0; i < e->n_shared; i++)
-		if (!e->shared[i]) {
-			shep_environ_destroy(e);
-			return -ENOMEM;
-		}
-	e->list[e->n++] = e->own[0];
-	e->list[e->n++] = e->own[1];
-	for (size_t i = 0; i < user; i++)
-		if (!is_ours(launch->spec->env[i]))
-			e->list[e->n++] = launch->spec->env[i];
-	*out = e;
-	return 0;
+	for (size_t i = 0; rc == 0 && i < launch->spec->n_env; i++) {
+		rc = make_room(e);
+		if (rc == 0 && !is_ours(launch->spec->env[i]))
+			append(e, launch->spec->env[i]);
+	}
+	if (rc == 0)
+		rc = add_ours(e, launch, self, socket_path);
+	if (rc < 0)
+		shep_environ_destroy(e);
+	else
+		*out = e;
+	return rc;
 }
 
 void shep_environ_destroy(struct shep_environ *e)
 {
-	for (size_t i = 0; e && i < SHARED; i++)
-		free(e->shared[i]);
+	if (!e)
+		return;
+	for (size_t i = 0; i < e->nadded; i++)
+		free(e->added[i]);
+	free(e->added);
+	free(e->list);
 	free(e);
 }
 
-char **shep_environ_of(struct shep_environ *e, uint32_t rank, uint32_t local_rank)
+char **shep_environ_of(struct shep_environ *e, uint32_t rank, uint32_t local_rank, int fd)
 {
-	snprintf(e->own[0], sizeof e->own[0], DVMI_ENV_RANK "=%u", rank);
-	snprintf(e->own[1], sizeof e->own[1], DVMI_ENV_LOCAL_RANK "=%u", local_rank);
+	const int64_t values[] = {
+		[SHEP_OWN_RANK] = rank, [SHEP_OWN_LOCAL_RANK] = local_rank, [SHEP_OWN_FD] = fd
+	};
+
+	for (size_t i = 0; i < e->nown; i++)
+		snprintf(e->own[i].text, sizeof e->own[i].text, "%s=%lld", e->own[i].name,
+			 (long long)values[e->own[i].what]);
 	return e->list;
 }
 

@@ -2,8 +2,8 @@
 /*
  * The environment of the ranks: what the user asked for, and what tells a rank who it is. Pure.
  *
- * One array serves all ranks of a node, since they differ in two strings only; a rank's own
- * environment is made by writing those two just before its fork.
+ * One array serves all ranks of a node, since they differ in a few strings only; a rank's own
+ * environment is made by writing those just before its fork.
  */
 #ifndef SHEP_ENVIRON_H
 #define SHEP_ENVIRON_H
@@ -23,8 +23,24 @@ int shep_environ_create(struct shep_environ **out, const Pb__Launch *launch, siz
 			const char *socket_path);
 void shep_environ_destroy(struct shep_environ *e);
 
-/* NULL-terminated, for execve; the next call writes over it. */
-char **shep_environ_of(struct shep_environ *e, uint32_t rank, uint32_t local_rank);
+/* Takes out what another launcher has left for its own ranks: PMI_…, PMIX_…, OMPI_COMM_WORLD_…. */
+int shep_environ_drop_launcher(struct shep_environ *e);
+
+/* Adds one "NAME=value" for all ranks; it wins over one of that name. -ENOMEM. */
+int shep_environ_add(struct shep_environ *e, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+enum shep_own {
+	SHEP_OWN_RANK,
+	SHEP_OWN_LOCAL_RANK,
+	SHEP_OWN_FD, /* the descriptor that the rank inherits */
+};
+
+/* Adds NAME, which lives on, with a number of each rank's own. -ENOMEM, -ENOSPC. */
+int shep_environ_add_own(struct shep_environ *e, const char *name, enum shep_own own);
+
+/* NULL-terminated, for execve; the next call writes over it. FD is what SHEP_OWN_FD says. */
+char **shep_environ_of(struct shep_environ *e, uint32_t rank, uint32_t local_rank, int fd);
 
 /* Value of NAME in the job's environment, or NULL. */
 const char *shep_environ_get(const struct shep_environ *e, const char *name);

@@ -126,7 +126,10 @@ static bool name_late_rank(const struct shep_launch *l, const struct shep_rank *
 /* What the launch waits for, in words. */
 static void describe(const struct shep_launch *l, char *text)
 {
-	snprintf(text, TEXT, "%zu of %zu ranks forked", l->next, l->c.ranks->n);
+	if (l->c.hold)
+		snprintf(text, TEXT, "waiting for the PMIx server");
+	else
+		snprintf(text, TEXT, "%zu of %zu ranks forked", l->next, l->c.ranks->n);
 	for (size_t i = 0; i < l->next; i++)
 		if (!l->c.ranks->r[i].exited && name_late_rank(l, &l->c.ranks->r[i], text))
 			return;
@@ -194,7 +197,7 @@ static int start_with(struct shep_launch *l, struct shep_rank *r, struct shep_sp
 	cpu_set_t *cpus = cpus_of(l, sr->local);
 	sr->cpus = cpus;
 	sr->cpus_bytes = l->c.affinity->bytes;
-	sr->envp = shep_environ_of(l->c.environ, r->rank, sr->local);
+	sr->envp = shep_environ_of(l->c.environ, r->rank, sr->local, sr->keep_fd);
 	pid_t pid = shep_spawn(&l->plan, sr);
 	if (cpus)
 		CPU_FREE(cpus);
@@ -215,9 +218,12 @@ static int start_one(struct shep_launch *l)
 		fail_now(l, rc, "no descriptors for it");
 		return rc;
 	}
+	sr.keep_fd = l->c.extra_fd(sr.local, l->c.arg);
 	rc = start_with(l, &l->c.ranks->r[l->next], &sr);
 	for (int i = 0; i < 3; i++)
 		close(sr.stdio[i]);
+	if (sr.keep_fd >= 0)
+		close(sr.keep_fd);
 	if (rc < 0)
 		fail_now(l, rc, "could not be forked");
 	else
@@ -302,7 +308,8 @@ static void start_handles(struct shep_launch *l)
 	uv_timer_init(l->c.loop, &l->clock);
 	l->idle.data = l->reports.data = l->clock.data = l;
 	l->handles = 3;
-	uv_idle_start(&l->idle, on_idle);
+	if (!l->c.hold)
+		uv_idle_start(&l->idle, on_idle);
 	uv_poll_start(&l->reports, UV_READABLE, on_reports);
 	uv_timer_start(&l->clock, on_clock, deadline && deadline < LATE_MS ? deadline : LATE_MS, 0);
 }
@@ -334,6 +341,18 @@ int shep_launch_create(struct shep_launch **out, const struct shep_launch_config
 	start_handles(l);
 	*out = l;
 	return 0;
+}
+
+void shep_launch_go(struct shep_launch *l, int code, const char *why)
+{
+	if (!l->c.hold || l->done)
+		return;
+	l->c.hold = false;
+	snprintf(l->text, TEXT, "%s", code < 0 ? why : "");
+	if (code < 0)
+		finish(l, code);
+	else
+		uv_idle_start(&l->idle, on_idle);
 }
 
 void shep_launch_cancel(struct shep_launch *l)

@@ -30,6 +30,9 @@ struct shep_launch_config {
 	bool no_new_privs;
 	/* Opens the descriptors the local rank gets as 0, 1, 2; they are closed after its fork. */
 	int (*stdio)(uint32_t local, int fds[3], void *arg);
+	/* One more descriptor that the local rank inherits, closed after its fork; -1: none. */
+	int (*extra_fd)(uint32_t local, void *arg);
+	bool hold; /* nothing is started before shep_launch_go() */
 	/* Something the user should hear; the launch goes on. */
 	void (*note)(const char *text, void *arg);
 	/* Once, when ranks are still missing after two seconds: what it waits for. */
@@ -41,6 +44,9 @@ struct shep_launch_config {
 
 /* Everything pointed to must outlive the launch. Nothing is started before the loop runs. */
 int shep_launch_create(struct shep_launch **out, const struct shep_launch_config *config);
+
+/* Begins to start ranks; WHY not is told by a negative CODE. */
+void shep_launch_go(struct shep_launch *l, int code, const char *why);
 
 /* Starts no further ranks; `done` comes with -ECANCELED, unless it has come. */
 void shep_launch_cancel(struct shep_launch *l);

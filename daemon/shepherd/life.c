@@ -138,6 +138,8 @@ static void reaped(struct shep *s, pid_t pid, int wait, const struct rusage *usa
 	if (!r)
 		return; /* one that a rank had left behind */
 	shep_ranks_ended(&s->ranks, r, wait, usage);
+	if (s->mpi && s->ending.step == SHEP_ENDING_NOT)
+		shep_mpi_rank_ended(s->mpi, (uint32_t)(r - s->ranks.r), r->status == 0);
 	shep_wire_rank_ended(s, (uint32_t)(r - s->ranks.r));
 	s->news.report = true;
 }
@@ -185,6 +187,8 @@ static void wind_up(struct shep *s, uint64_t now)
 	struct shep_after *a = &s->after;
 	bool forced = s->ending.step != SHEP_ENDING_NOT;
 
+	if (s->mpi)
+		shep_mpi_over(s->mpi);
 	shep_life_reap(s);
 	bool children = shep_procs_children();
 	if (forced)

@@ -239,7 +239,14 @@ static int make_server(struct shep *s)
 	return shep_server_create(&s->server, &config);
 }
 
-static int make_launch(struct shep *s)
+static int on_extra_fd(uint32_t local, void *arg)
+{
+	struct shep *s = arg;
+
+	return shep_mpi_rank_fd(s->mpi, local);
+}
+
+static int make_launch(struct shep *s, bool hold)
 {
 	const struct shep_launch_config config = {
 		.loop = &s->loop,
@@ -252,6 +259,8 @@ static int make_launch(struct shep *s)
 		.nofile = s->c->setup->nofile,
 		.no_new_privs = s->c->setup->other_user,
 		.stdio = on_stdio,
+		.extra_fd = on_extra_fd,
+		.hold = hold,
 		.note = on_note,
 		.late = on_late,
 		.done = on_launched,
@@ -286,13 +295,16 @@ static int make_job(struct shep *s, dvm_error_t *err)
 	if (rc == 0)
 		rc = shep_input_create(&s->input, &s->loop, count_readers(s), ack_input, s);
 	if (rc == 0)
-		rc = make_launch(s);
+		rc = shep_wire_create_mpi(s);
+	if (rc >= 0)
+		rc = make_launch(s, rc == 1);
 	return rc < 0 ? dvmi_error_code(err, rc, "starting the ranks") : 0;
 }
 
 static void unmake(struct shep *s)
 {
 	shep_launch_destroy(s->launch);
+	shep_mpi_destroy(s->mpi);
 	shep_server_destroy(s->server);
 	shep_input_destroy(s->input);
 	shep_output_destroy(s->output);

@@ -18,6 +18,7 @@
 #include "daemon/shepherd/launch.h"
 #include "daemon/shepherd/link.h"
 #include "daemon/shepherd/links.h"
+#include "daemon/shepherd/mpi.h"
 #include "daemon/shepherd/output.h"
 #include "daemon/shepherd/peers.h"
 #include "daemon/shepherd/ranks.h"
@@ -79,6 +80,7 @@ struct shep {
 	uint8_t *exit_told; /* [size]: events of ranks that have ended */
 	struct shep_server *server;
 	struct shep_peers *peers;
+	struct shep_mpi *mpi; /* NULL: nothing of MPI is wanted */
 };
 
 /* ---- life.c ---- */
@@ -103,6 +105,8 @@ extern const struct shep_link_ops shep_orders_ops;
 extern const struct shep_server_ops shep_wire_server_ops;
 
 int shep_wire_create_peers(struct shep *s);
+/* After the environment: what MPI needs. 1: ranks must wait. 0, -E…. */
+int shep_wire_create_mpi(struct shep *s);
 /* A rank of ours has ended. */
 void shep_wire_rank_ended(struct shep *s, uint32_t local);
 /* From another shepherd, or (RANKS_LOST) from the daemon. */

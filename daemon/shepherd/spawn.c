@@ -129,6 +129,8 @@ static _Noreturn void become_rank(const struct shep_spawn_plan *plan,
 	reset_signals();
 	if (set_stdio(rank->stdio) < 0)
 		fail(plan, rank, SHEP_STAGE_STDIO, errno);
+	if (rank->keep_fd >= 0)
+		fcntl(rank->keep_fd, F_SETFD, 0);
 	umask(plan->umask);
 	set_limits(plan, rank);
 	if (rank->cpus && sched_setaffinity(0, rank->cpus_bytes, rank->cpus) < 0)

@@ -51,6 +51,7 @@ struct shep_spawn_rank {
 	const cpu_set_t *cpus; /* NULL: not bound */
 	size_t cpus_bytes;
 	int cgroup_fd; /* directory, or -1 */
+	int keep_fd;   /* inherited under its number, or -1; stays the caller's */
 };
 
 /* The new process, in a process group of its own, or -E…. The caller has all signals blocked. */

@@ -18,6 +18,13 @@ static uint32_t rank_of(const struct shep *s, uint32_t local)
 	return s->share->ranks[local];
 }
 
+/* Some question may wait: look again in a while. */
+static void ask_later(struct shep *s)
+{
+	if (!s->ask_again)
+		s->ask_again = dvmi_clock_mono() + ASK_AGAIN;
+}
+
 static void report_late(struct shep *s)
 {
 	if (!s->news.report_late)
@@ -166,6 +173,14 @@ static void take_states(struct shep *s, const Pb__PeerMessage *msg)
 	}
 }
 
+static void take_mpi(struct shep *s, const Pb__PeerMessage *msg)
+{
+	if (!s->mpi)
+		return;
+	shep_mpi_message(s->mpi, msg);
+	ask_later(s);
+}
+
 void shep_wire_peer_message(struct shep *s, const Pb__PeerMessage *msg)
 {
 	if (!s->peers)
@@ -174,6 +189,8 @@ void shep_wire_peer_message(struct shep *s, const Pb__PeerMessage *msg)
 		shep_links_message(s, msg);
 	else if (msg->kind == PB__PEER_MESSAGE__KIND__STATES)
 		take_states(s, msg);
+	else if (msg->kind >= PB__PEER_MESSAGE__KIND__EXCHANGE)
+		take_mpi(s, msg);
 	else
 		shep_peers_message(s->peers, msg);
 }
@@ -189,6 +206,8 @@ static void lose_node(struct shep *s, uint32_t node)
 		mark_remote(s, share->ranks, share->n_ranks, DVMI_RANK_GONE);
 		for (size_t k = 0; k < share->n_ranks; k++)
 			shep_event_exit(s, share->ranks[k], node, -1, 0);
+		if (s->mpi)
+			shep_mpi_lost(s->mpi, (uint32_t)i);
 	}
 }
 
@@ -232,8 +251,7 @@ static void on_lookup(uint32_t local, uint64_t job, uint32_t rank, void *arg)
 		return;
 	}
 	shep_peers_lookup(s->peers, local, rank);
-	if (!s->ask_again)
-		s->ask_again = dvmi_clock_mono() + ASK_AGAIN;
+	ask_later(s);
 }
 
 static void on_goodbye(uint32_t local, void *arg)
@@ -335,7 +353,58 @@ int shep_wire_create_peers(struct shep *s)
 	return shep_peers_create(&s->peers, &config);
 }
 
+/* ---- MPI ---- */
+
+static void on_mpi_ready(int code, const char *text, void *arg)
+{
+	struct shep *s = arg;
+
+	shep_launch_go(s->launch, code, text);
+}
+
+static void send_mpi(const Pb__PeerMessage *msg, void *arg)
+{
+	struct shep *s = arg;
+
+	send_peer(msg, s);
+	ask_later(s); /* it may be lost */
+}
+
+static void on_note(const char *text, void *arg)
+{
+	shep_life_note(arg, text);
+}
+
+int shep_wire_create_mpi(struct shep *s)
+{
+	const struct shep_mpi_config config = {
+		.loop = &s->loop,
+		.launch = s->c->launch,
+		.self = s->c->self,
+		.dir = s->c->setup->dir,
+		.map = s->mem.map,
+		.node_ids = s->node_ids,
+		.cores = s->mem.map->local_cores,
+		.environ = s->environ,
+		.log = s->c->log,
+		.ready = on_mpi_ready,
+		.send = send_mpi,
+		.abort = on_abort,
+		.note = on_note,
+		.arg = s,
+	};
+
+	return shep_mpi_create(&s->mpi, &config);
+}
+
 /* ---- turns ---- */
+
+static bool ask_again(struct shep *s)
+{
+	bool peers = shep_peers_ask_again(s->peers);
+
+	return (s->mpi && shep_mpi_ask_again(s->mpi)) || peers;
+}
 
 void shep_wire_link_up(struct shep *s)
 {
@@ -343,7 +412,7 @@ void shep_wire_link_up(struct shep *s)
 		return;
 	if (s->share->n_ranks < s->mem.map->size)
 		tell_nodes(s);
-	shep_peers_ask_again(s->peers);
+	ask_again(s);
 }
 
 void shep_wire_turn(struct shep *s, uint64_t now)
@@ -361,5 +430,5 @@ void shep_wire_turn(struct shep *s, uint64_t now)
 	shep_links_turn(s, now);
 	shep_events_turn(s);
 	if (s->ask_again && now >= s->ask_again)
-		s->ask_again = shep_peers_ask_again(s->peers) ? now + ASK_AGAIN : 0;
+		s->ask_again = ask_again(s) ? now + ASK_AGAIN : 0;
 }

@@ -44,6 +44,13 @@ enum dvmi_msg_type {
 	DVMI_MSG_STDIN_ACK = 0x133,  /* StdinAck: back */
 	DVMI_MSG_PEER = 0x134,	     /* PeerMessage: shepherd ↔ shepherd, opaque to dvmd */
 
+	/* shepherd ↔ the PMIx server it has started, on a stream of their own */
+	DVMI_MSG_PMIX_SETUP = 0x150,  /* PmixSetup: shepherd →, first */
+	DVMI_MSG_PMIX_READY = 0x151,  /* PmixReady: → shepherd */
+	DVMI_MSG_PMIX_FENCE = 0x152,  /* PmixFence: both ways */
+	DVMI_MSG_PMIX_MODEX = 0x153,  /* PmixModex: both ways */
+	DVMI_MSG_PMIX_CLIENT = 0x154, /* PmixClient: → shepherd */
+
 	/* shepherd → dvmd on the local socket, beside JOB_STATUS, OUTPUT, PEER, … */
 	DVMI_MSG_SHEPHERD_HELLO = 0x140, /* ShepherdHello → OK or ERROR; first message */
 	DVMI_MSG_NEWS = 0x141,		 /* News: dvmd → shepherd */

@@ -19,6 +19,7 @@
 #include "dvm_client.pb-c.h"
 #include "dvm_common.pb-c.h"
 #include "dvm_job.pb-c.h"
+#include "dvm_pmix.pb-c.h"
 #include "dvm_state.pb-c.h"
 
 #define DVMI_PB_STRING_MAX (128u << 10) /* the kernel's own limit for one argument */

@@ -81,6 +81,8 @@ lib_program() # NAME
 	skip_all "$1 is not built"
 }
 for lib_name in dvm dvmrun dvmd dvm-shepherd; do lib_program $lib_name; done
+# Where there is no libpmix, there is none.
+[ ! -x "$DVM_BUILD/daemon/dvm-pmix" ] || lib_program dvm-pmix
 unset lib_name
 export PATH=$lib_temp/bin:$PATH DVM_LIBEXECDIR=$lib_temp/bin
 

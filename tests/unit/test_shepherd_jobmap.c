@@ -138,7 +138,7 @@ static void ranks_get_the_users_environment_and_ours(void **state)
 	assert_string_equal(shep_environ_get(e, "PATH"), "/bin");
 	assert_null(shep_environ_get(e, "PAT"));
 	for (uint32_t i = 0; i < 2; i++) {
-		char **env = shep_environ_of(e, j.ranks[1][i], i);
+		char **env = shep_environ_of(e, j.ranks[1][i], i, -1);
 		assert_string_equal(value(env, "PATH"), "/bin");
 		assert_string_equal(value(env, "DVM_RANKS"), "mine");
 		assert_string_equal(value(env, "DVM_RANK"), i ? "3" : "1");

@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the two protocols share: what a program wants, exchanges among nodes, ranks that vanish. */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "daemon/shepherd/jobmap.h"
+#include "daemon/shepherd/mpi_private.h"
+#include "daemon/shepherd/mpikind.h"
+#include "daemon/shepherd/program.h"
+#include "libdvm/base/cleanup.h"
+#include "libdvm/base/err.h"
+
+/* ---- what is wanted ---- */
+
+/* The file that will be run, as a path of ours: ranks look from the job's directory. */
+static int find_program(const struct shep_mpi_config *c, char *out, size_t size)
+{
+	const Pb__JobSpec *spec = c->launch->spec;
+	cleanup_free char **list =
+		shep_program_candidates(spec->argv[0], shep_environ_get(c->environ, "PATH"));
+	struct stat st;
+
+	for (char **p = list; p && *p; p++) {
+		const char *dir = **p == '/' ? "" : spec->wdir;
+		if (snprintf(out, size, "%s%s%s", dir, *dir ? "/" : "", *p) >= (int)size)
+			continue;
+		if (stat(out, &st) == 0 && S_ISREG(st.st_mode) && access(out, X_OK) == 0)
+			return 0;
+	}
+	return -ENOENT;
+}
+
+static unsigned find_kind(const struct shep_mpi_config *c)
+{
+	const Pb__JobSpec *spec = c->launch->spec;
+	char program[PATH_MAX];
+
+	switch (spec->mpi) {
+	case PB__MPI_KIND__MPI_NONE:
+		return SHEP_MPI_NONE;
+	case PB__MPI_KIND__MPI_PMIX:
+		return SHEP_MPI_PMIX;
+	case PB__MPI_KIND__MPI_PMI1:
+		return SHEP_MPI_PMI1;
+	default:
+		break;
+	}
+	if (find_program(c, program, sizeof program) < 0)
+		return SHEP_MPI_NONE; /* it cannot be started, which others will explain */
+	return shep_mpikind(program, spec->argv, spec->n_argv,
+			    shep_environ_get(c->environ, "LD_LIBRARY_PATH"),
+			    shep_environ_get(c->environ, "PATH"));
+}
+
+/* ---- exchanges ---- */
+
+void shep_mpi_send(struct shep_mpi *m, uint32_t node, Pb__PeerMessage *msg)
+{
+	msg->job = m->c.launch->job;
+	msg->from = shep_mpi_share(m)->node;
+	msg->to = m->c.node_ids[node];
+	m->c.send(msg, m->c.arg);
+}
+
+static void send_exchange(uint32_t node, const struct shep_exchange_msg *x, void *arg)
+{
+	Pb__PeerMessage msg = PB__PEER_MESSAGE__INIT;
+	Pb__Exchange body = PB__EXCHANGE__INIT;
+
+	body.key = x->key;
+	body.seq = x->seq;
+	body.down = x->down;
+	body.code = x->code;
+	body.data = (ProtobufCBinaryData){ .len = x->len, .data = (uint8_t *)(uintptr_t)x->data };
+	msg.kind = PB__PEER_MESSAGE__KIND__EXCHANGE;
+	msg.exchange = &body;
+	shep_mpi_send(arg, node, &msg);
+}
+
+static void exchanged(uint64_t key, int code, const uint8_t *data, size_t len, void *arg)
+{
+	struct shep_mpi *m = arg;
+
+	if (key == SHEP_MPI_KEY_PMI1)
+		shep_pmi1_exchanged(m->pmi1, code, data, len);
+	else
+		shep_mpi_pmix_fenced(m, key, code, data, len);
+}
+
+static int make_exchange(struct shep_mpi *m)
+{
+	const struct shep_exchange_config c = {
+		.self = (uint32_t)m->c.self,
+		.nnodes = (uint32_t)m->c.launch->placement->n_nodes,
+		.send = send_exchange,
+		.done = exchanged,
+		.arg = m,
+	};
+
+	return shep_exchange_create(&m->exchange, &c);
+}
+
+/* Node indexes that host any of the N RANKS (none: all of the job), ascending. */
+static uint32_t hosts_of(const struct shep_mpi *m, const uint32_t *ranks, size_t n, uint32_t *nodes)
+{
+	uint32_t nnodes = (uint32_t)m->c.launch->placement->n_nodes, found = 0;
+	cleanup_free bool *is = calloc(nnodes, sizeof *is);
+
+	for (size_t i = 0; is && i < n; i++) {
+		int64_t node = shep_jobmap_node_of(m->c.map, ranks[i]);
+		if (node >= 0)
+			is[node] = true;
+	}
+	for (uint32_t i = 0; is && i < nnodes; i++)
+		if (!n || is[i])
+			nodes[found++] = i;
+	return found;
+}
+
+int shep_mpi_enter(struct shep_mpi *m, uint64_t key, const uint32_t *ranks, size_t n,
+		   const uint8_t *data, size_t len)
+{
+	cleanup_free uint32_t *nodes = calloc(m->c.launch->placement->n_nodes, sizeof *nodes);
+
+	if (!nodes)
+		return -ENOMEM;
+	uint32_t nn = hosts_of(m, ranks, n, nodes);
+	return shep_exchange_enter(m->exchange, key, nodes, nn, data, len);
+}
+
+/* ---- ranks that end ---- */
+
+/* Whoever has begun and not finished leaves the others waiting for ever. */
+static bool has_vanished(const struct shep_mpi *m, uint32_t local)
+{
+	const struct shep_mpi_rank *r = &m->ranks[local];
+
+	if (!r->ended || !r->good)
+		return false;
+	if (m->pmi1 && shep_pmi1_state(m->pmi1, local) == SHEP_PMI1_INIT)
+		return true;
+	return r->connected && !r->finalized;
+}
+
+void shep_mpi_judge(struct shep_mpi *m)
+{
+	for (uint32_t i = 0; i < m->n; i++)
+		if (has_vanished(m, i)) {
+			m->ranks[i].good = false;
+			m->c.abort(i, 1, "exited without MPI_Finalize", m->c.arg);
+		}
+}
+
+void shep_mpi_rank_ended(struct shep_mpi *m, uint32_t local, bool good)
+{
+	m->ranks[local].ended = true;
+	m->ranks[local].good = good && m->c.launch->placement->ranks > 1;
+	if (m->ranks[local].connected && !m->ranks[local].finalized)
+		shep_mpi_pmix_ping(m); /* its last words may be on their way */
+	else
+		shep_mpi_judge(m);
+}
+
+void shep_mpi_over(struct shep_mpi *m)
+{
+	if (m->over)
+		return;
+	m->over = true;
+	shep_mpi_pmix_stop(m);
+}
+
+/* ---- other shepherds ---- */
+
+static int64_t index_of(const struct shep_mpi *m, uint32_t node_id)
+{
+	for (size_t i = 0; i < m->c.launch->placement->n_nodes; i++)
+		if (m->c.node_ids[i] == node_id)
+			return (int64_t)i;
+	return -1;
+}
+
+void shep_mpi_message(struct shep_mpi *m, const Pb__PeerMessage *msg)
+{
+	int64_t from = index_of(m, msg->from);
+	const Pb__Exchange *x = msg->exchange;
+
+	if (from < 0)
+		return;
+	if (msg->kind != PB__PEER_MESSAGE__KIND__EXCHANGE) {
+		shep_mpi_pmix_message(m, (uint32_t)from, msg);
+		return;
+	}
+	if (!x)
+		return;
+	const struct shep_exchange_msg e = { .key = x->key,
+					     .seq = x->seq,
+					     .down = x->down,
+					     .code = x->code < 0 ? x->code : 0,
+					     .data = x->data.data,
+					     .len = x->data.len };
+	shep_exchange_message(m->exchange, (uint32_t)from, &e);
+}
+
+void shep_mpi_lost(struct shep_mpi *m, uint32_t node)
+{
+	shep_exchange_lost(m->exchange, node);
+}
+
+bool shep_mpi_ask_again(struct shep_mpi *m)
+{
+	bool fences = shep_exchange_ask_again(m->exchange);
+
+	return shep_mpi_pmix_ask_again(m) || fences;
+}
+
+/* ---- making ---- */
+
+void shep_mpi_handle_closed(struct shep_mpi *m)
+{
+	if (--m->handles || !m->destroyed)
+		return;
+	free(m->conns);
+	free(m->ranks);
+	free(m);
+}
+
+void shep_mpi_destroy(struct shep_mpi *m)
+{
+	if (!m)
+		return;
+	m->handles++; /* us */
+	m->destroyed = true;
+	shep_mpi_pmix_stop(m);
+	shep_mpi_pmi1_destroy(m);
+	shep_exchange_destroy(m->exchange);
+	m->exchange = NULL;
+	shep_mpi_handle_closed(m);
+}
+
+/* What every launcher of MPI says of a rank, for scripts that ask. */
+static int set_common_env(struct shep_mpi *m)
+{
+	int rc = shep_environ_add(m->c.environ, "OMPI_COMM_WORLD_SIZE=%u",
+				  m->c.launch->placement->ranks);
+
+	if (rc == 0)
+		rc = shep_environ_add(m->c.environ, "OMPI_COMM_WORLD_LOCAL_SIZE=%u", m->n);
+	if (rc == 0)
+		rc = shep_environ_add_own(m->c.environ, "OMPI_COMM_WORLD_RANK", SHEP_OWN_RANK);
+	if (rc == 0)
+		rc = shep_environ_add_own(m->c.environ, "OMPI_COMM_WORLD_LOCAL_RANK",
+					  SHEP_OWN_LOCAL_RANK);
+	return rc;
+}
+
+static int start_pmix(struct shep_mpi *m, unsigned kind)
+{
+	dvm_error_t err = { 0 };
+	char text[DVM_ERROR_TEXT_MAX + 64];
+
+	m->must = kind == SHEP_MPI_PMIX;
+	int rc = shep_mpi_pmix_start(m, &err);
+	if (rc == 0)
+		return 1;
+	if (m->must)
+		return rc;
+	snprintf(text, sizeof text, "programs of Open MPI will not find each other: %s", err.text);
+	dvmi_log(m->c.log, "mpi", LOG_INFO, "%s", text);
+	return 0;
+}
+
+static int make(struct shep_mpi *m, unsigned kind)
+{
+	m->n = (uint32_t)shep_mpi_share(m)->n_ranks;
+	m->ranks = calloc(m->n, sizeof *m->ranks);
+	int rc = m->ranks ? make_exchange(m) : -ENOMEM;
+	if (rc == 0)
+		rc = shep_environ_drop_launcher(m->c.environ);
+	if (rc == 0)
+		rc = set_common_env(m);
+	if (rc == 0 && kind & SHEP_MPI_PMI1)
+		rc = shep_mpi_pmi1_create(m);
+	if (rc == 0 && kind & SHEP_MPI_PMIX)
+		rc = start_pmix(m, kind);
+	return rc;
+}
+
+int shep_mpi_create(struct shep_mpi **out, const struct shep_mpi_config *config)
+{
+	unsigned kind = find_kind(config);
+
+	*out = NULL;
+	if (kind == SHEP_MPI_NONE)
+		return 0;
+	struct shep_mpi *m = calloc(1, sizeof *m);
+	if (!m)
+		return -ENOMEM;
+	m->c = *config;
+	int rc = make(m, kind);
+	if (rc < 0) {
+		shep_mpi_destroy(m);
+		return rc;
+	}
+	*out = m;
+	return rc;
+}

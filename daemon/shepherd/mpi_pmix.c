@@ -1,0 +1,474 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The PMIx server of this node: a child of ours and what it asks for. */
+#include <errno.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "daemon/paths.h"
+#include "daemon/shepherd/jobmap.h"
+#include "daemon/shepherd/mpi_private.h"
+#include "libdvm/base/cleanup.h"
+#include "libdvm/base/err.h"
+#include "libdvm/proto/msgtype.h"
+
+enum { SOCKET = 3 };
+
+extern char **environ;
+
+/* ---- the process ---- */
+
+static int start_process(struct shep_mpi *m, int fd, dvm_error_t *err)
+{
+	char program[512];
+	char *argv[] = { program, NULL };
+	posix_spawn_file_actions_t files;
+	posix_spawnattr_t attr;
+	int rc = dvmd_paths_program(program, sizeof program, "dvm-pmix", err);
+
+	if (rc < 0)
+		return rc;
+	posix_spawn_file_actions_init(&files);
+	posix_spawn_file_actions_adddup2(&files, fd, SOCKET);
+	posix_spawnattr_init(&attr);
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETPGROUP);
+	rc = posix_spawn(&m->server, program, &files, &attr, argv, environ);
+	posix_spawnattr_destroy(&attr);
+	posix_spawn_file_actions_destroy(&files);
+	if (rc)
+		m->server = 0;
+	return rc ? dvmi_error_code(err, -rc, "starting %s", program) : 0;
+}
+
+void shep_mpi_pmix_stop(struct shep_mpi *m)
+{
+	struct shep_mpi_question *q;
+	struct shep_mpi_errand *e;
+
+	if (m->server > 0)
+		kill(m->server, SIGKILL); /* it holds nothing that anybody will miss */
+	m->server = 0;
+	dvmi_stream_destroy(m->stream);
+	m->stream = NULL;
+	while ((q = m->fences)) {
+		m->fences = q->next;
+		free(q);
+	}
+	while ((q = m->lookups)) {
+		m->lookups = q->next;
+		free(q);
+	}
+	while ((e = m->errands)) {
+		m->errands = e->next;
+		free(e);
+	}
+}
+
+static void say(struct shep_mpi *m, uint16_t type, const void *msg)
+{
+	struct dvmi_envelope env = { .type = type };
+
+	if (!m->stream)
+		return;
+	if (msg)
+		dvmi_stream_send_pb(m->stream, env, msg);
+	else
+		dvmi_stream_send(m->stream, env, NULL, 0);
+}
+
+void shep_mpi_pmix_ping(struct shep_mpi *m)
+{
+	say(m, DVMI_MSG_OK, NULL);
+}
+
+/* ---- the ranks' environment ---- */
+
+/* A preference that the user has not stated. */
+static int prefer(struct shep_mpi *m, const char *name, const char *value)
+{
+	if (shep_environ_get(m->c.environ, name))
+		return 0;
+	return shep_environ_add(m->c.environ, "%s=%s", name, value);
+}
+
+static bool has_rdma(void)
+{
+	return access("/sys/class/infiniband", F_OK) == 0 || access("/sys/class/cxi", F_OK) == 0;
+}
+
+/*
+ * Open MPI looks for a transport by loading all there are; one of libfabric's libraries sleeps 200
+ * ms on that occasion. Where there is no card that could need it, its own two are named.
+ */
+static int prefer_transports(struct shep_mpi *m)
+{
+	bool alone = m->c.launch->placement->n_nodes == 1;
+
+	if (has_rdma() || shep_environ_get(m->c.environ, "OMPI_MCA_mtl"))
+		return 0;
+	int rc = prefer(m, "OMPI_MCA_pml", "ob1");
+	return rc < 0 ? rc : prefer(m, "OMPI_MCA_btl", alone ? "self,vader" : "self,vader,tcp");
+}
+
+/*
+ * Where Open MPI keeps its segments: it names them by host and local rank, so nodes on one host must
+ * not share a directory; and this one goes with the job.
+ */
+static int prefer_directory(struct shep_mpi *m)
+{
+	struct statvfs st;
+	uint64_t need = (uint64_t)m->n * (16u << 20);
+
+	if (statvfs(m->c.dir, &st) < 0 || (uint64_t)st.f_bavail * st.f_frsize < need)
+		return 0;
+	return prefer(m, "OMPI_MCA_btl_vader_backing_directory", m->c.dir);
+}
+
+/* Traffic among nodes keeps to the node's own interface. */
+static int prefer_interface(struct shep_mpi *m)
+{
+	const char *address = shep_mpi_share(m)->address;
+	char net[80];
+
+	if (m->c.launch->placement->n_nodes == 1 || strchr(address, ':'))
+		return 0;
+	if (strncmp(address, "127.", 4) == 0)
+		return prefer(m, "OMPI_MCA_btl_tcp_if_include", "127.0.0.0/8");
+	snprintf(net, sizeof net, "%.64s/32", address);
+	return prefer(m, "OMPI_MCA_btl_tcp_if_include", net);
+}
+
+static int prefer_all(struct shep_mpi *m)
+{
+	int rc = prefer_transports(m);
+
+	if (rc == 0)
+		rc = prefer_directory(m);
+	if (rc == 0)
+		rc = prefer_interface(m);
+	/* Cores are short: give way while waiting. */
+	if (rc == 0 && m->n > m->c.cores)
+		rc = prefer(m, "OMPI_MCA_mpi_yield_when_idle", "1");
+	return rc;
+}
+
+/* Without the first two, Open MPI 4 takes each rank for a job of its own. */
+static int set_env(struct shep_mpi *m, const Pb__PmixReady *ready)
+{
+	int rc = shep_environ_add(m->c.environ, "OMPI_MCA_schizo=^orte");
+
+	if (rc == 0)
+		rc = shep_environ_add(m->c.environ, "OMPI_MCA_ess=pmi");
+	if (rc == 0)
+		rc = shep_environ_add_own(m->c.environ, "PMIX_RANK", SHEP_OWN_RANK);
+	for (size_t i = 0; rc == 0 && i < ready->n_env; i++)
+		rc = shep_environ_add(m->c.environ, "%s", ready->env[i]);
+	return rc < 0 ? rc : prefer_all(m);
+}
+
+/* ---- what the server says ---- */
+
+static void be_ready(struct shep_mpi *m, int code, const char *text)
+{
+	if (m->ready)
+		return;
+	m->ready = true;
+	if (code < 0 && !m->must) {
+		m->c.note(text, m->c.arg);
+		code = 0;
+	}
+	m->c.ready(code, text, m->c.arg);
+}
+
+static void on_ready(struct shep_mpi *m, const Pb__PmixReady *ready)
+{
+	int rc = ready->code < 0 ? ready->code : set_env(m, ready);
+
+	be_ready(m, rc, ready->code < 0 ? ready->text : "PMIx: the ranks' environment");
+}
+
+static uint64_t key_of(const Pb__PmixFence *f)
+{
+	uint64_t h = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
+
+	if (!f->n_ranks)
+		return SHEP_MPI_KEY_PMIX;
+	for (size_t i = 0; i < f->n_ranks; i++)
+		h = (h ^ f->ranks[i]) * UINT64_C(0x100000001b3);
+	return h | SHEP_MPI_KEY_SOME;
+}
+
+static void answer_fence(struct shep_mpi *m, uint64_t id, int code, const uint8_t *data, size_t len)
+{
+	Pb__PmixFence f = PB__PMIX_FENCE__INIT;
+
+	f.id = id;
+	f.code = code;
+	f.data = (ProtobufCBinaryData){ .len = len, .data = (uint8_t *)(uintptr_t)data };
+	say(m, DVMI_MSG_PMIX_FENCE, &f);
+}
+
+static void on_fence(struct shep_mpi *m, const Pb__PmixFence *f)
+{
+	struct shep_mpi_question *q = calloc(1, sizeof *q);
+	int rc = q ? 0 : -ENOMEM;
+
+	if (q) {
+		*q = (struct shep_mpi_question){ .next = m->fences, .id = f->id, .key = key_of(f) };
+		m->fences = q;
+		rc = shep_mpi_enter(m, q->key, f->ranks, f->n_ranks, f->data.data, f->data.len);
+	}
+	if (rc < 0 && q) {
+		m->fences = q->next;
+		free(q);
+	}
+	if (rc < 0)
+		answer_fence(m, f->id, rc, NULL, 0);
+}
+
+void shep_mpi_pmix_fenced(struct shep_mpi *m, uint64_t key, int code, const uint8_t *data,
+			  size_t len)
+{
+	struct shep_mpi_question **pp = &m->fences, *q;
+
+	while ((q = *pp) && q->key != key)
+		pp = &q->next;
+	if (!q)
+		return;
+	*pp = q->next;
+	answer_fence(m, q->id, code, data, len);
+	free(q);
+}
+
+/* ---- lookups ---- */
+
+static void ask_node(struct shep_mpi *m, const struct shep_mpi_question *q)
+{
+	Pb__PeerMessage msg = PB__PEER_MESSAGE__INIT;
+	int64_t node = shep_jobmap_node_of(m->c.map, q->rank);
+
+	msg.kind = PB__PEER_MESSAGE__KIND__MODEX;
+	msg.rank = q->rank;
+	msg.id = q->id;
+	if (node >= 0)
+		shep_mpi_send(m, (uint32_t)node, &msg);
+}
+
+/* Our server wants to know of a rank elsewhere. */
+static void on_lookup(struct shep_mpi *m, const Pb__PmixModex *msg)
+{
+	struct shep_mpi_question *q = calloc(1, sizeof *q);
+
+	if (!q)
+		return;
+	*q = (struct shep_mpi_question){ .next = m->lookups, .id = msg->id, .rank = msg->rank };
+	m->lookups = q;
+	ask_node(m, q);
+}
+
+/* Our server answers what a node has asked. */
+static void on_put(struct shep_mpi *m, const Pb__PmixModex *msg)
+{
+	struct shep_mpi_errand **pp = &m->errands, *e;
+	Pb__PeerMessage answer = PB__PEER_MESSAGE__INIT;
+
+	while ((e = *pp) && e->id != msg->id)
+		pp = &e->next;
+	if (!e)
+		return;
+	*pp = e->next;
+	answer.kind = PB__PEER_MESSAGE__KIND__MODEX_ANSWER;
+	answer.rank = msg->rank;
+	answer.id = e->their_id;
+	answer.code = msg->code;
+	answer.data = msg->data;
+	shep_mpi_send(m, e->node, &answer);
+	free(e);
+}
+
+static void on_modex(struct shep_mpi *m, const Pb__PmixModex *msg)
+{
+	if (msg->answer)
+		on_put(m, msg);
+	else
+		on_lookup(m, msg);
+}
+
+/* Another node asks of a rank of ours; a repeated question is not asked twice. */
+static void run_errand(struct shep_mpi *m, uint32_t from, const Pb__PeerMessage *msg)
+{
+	Pb__PmixModex ask = PB__PMIX_MODEX__INIT;
+	struct shep_mpi_errand *e;
+
+	if (shep_jobmap_node_of(m->c.map, msg->rank) != (int64_t)m->c.self)
+		return;
+	for (e = m->errands; e; e = e->next)
+		if (e->node == from && e->their_id == msg->id)
+			return;
+	e = calloc(1, sizeof *e);
+	if (!e)
+		return;
+	*e = (struct shep_mpi_errand){
+		.next = m->errands, .id = ++m->errand_ids, .node = from, .their_id = msg->id
+	};
+	m->errands = e;
+	ask.id = e->id;
+	ask.rank = msg->rank;
+	say(m, DVMI_MSG_PMIX_MODEX, &ask);
+}
+
+static void take_answer(struct shep_mpi *m, uint32_t from, const Pb__PeerMessage *msg)
+{
+	struct shep_mpi_question **pp = &m->lookups, *q;
+	Pb__PmixModex answer = PB__PMIX_MODEX__INIT;
+
+	while ((q = *pp) && q->id != msg->id)
+		pp = &q->next;
+	if (!q || shep_jobmap_node_of(m->c.map, q->rank) != (int64_t)from)
+		return;
+	*pp = q->next;
+	answer.id = q->id;
+	answer.rank = q->rank;
+	answer.answer = true;
+	answer.code = msg->code;
+	answer.data = msg->data;
+	say(m, DVMI_MSG_PMIX_MODEX, &answer);
+	free(q);
+}
+
+void shep_mpi_pmix_message(struct shep_mpi *m, uint32_t from, const Pb__PeerMessage *msg)
+{
+	if (msg->kind == PB__PEER_MESSAGE__KIND__MODEX)
+		run_errand(m, from, msg);
+	else
+		take_answer(m, from, msg);
+}
+
+bool shep_mpi_pmix_ask_again(struct shep_mpi *m)
+{
+	for (struct shep_mpi_question *q = m->lookups; q; q = q->next)
+		ask_node(m, q);
+	return m->lookups != NULL;
+}
+
+/* ---- the stream ---- */
+
+static void on_client(struct shep_mpi *m, const Pb__PmixClient *c)
+{
+	const Pb__NodeShare *share = shep_mpi_share(m);
+
+	for (uint32_t i = 0; i < m->n; i++) {
+		if (share->ranks[i] != c->rank)
+			continue;
+		if (c->kind == PB__PMIX_CLIENT__KIND__CONNECTED)
+			m->ranks[i].connected = true;
+		else if (c->kind == PB__PMIX_CLIENT__KIND__FINALIZED)
+			m->ranks[i].finalized = true;
+		else
+			m->c.abort(i, c->code, *c->text ? c->text : "MPI_Abort", m->c.arg);
+	}
+}
+
+#define TAKES(type, name, fn)                                                                      \
+	{                                                                                          \
+		type, &pb__##name##__descriptor, (void (*)(struct shep_mpi *, const void *))(fn)   \
+	}
+
+static const struct {
+	uint16_t type;
+	const ProtobufCMessageDescriptor *desc;
+	void (*take)(struct shep_mpi *m, const void *msg);
+} handlers[] = {
+	TAKES(DVMI_MSG_PMIX_READY, pmix_ready, on_ready),
+	TAKES(DVMI_MSG_PMIX_FENCE, pmix_fence, on_fence),
+	TAKES(DVMI_MSG_PMIX_MODEX, pmix_modex, on_modex),
+	TAKES(DVMI_MSG_PMIX_CLIENT, pmix_client, on_client),
+};
+
+static void on_message(struct dvmi_stream *s, const struct dvmi_envelope *env, const uint8_t *body,
+		       size_t len, void *arg)
+{
+	struct shep_mpi *m = arg;
+
+	if (env->type == DVMI_MSG_OK)
+		shep_mpi_judge(m);
+	for (size_t i = 0; i < sizeof handlers / sizeof handlers[0]; i++) {
+		void *msg = NULL;
+		if (handlers[i].type != env->type)
+			continue;
+		if (dvmi_pb_unpack(handlers[i].desc, body, len, &msg) == 0)
+			handlers[i].take(m, msg);
+		dvmi_pb_free(msg);
+	}
+}
+
+static void on_closed(struct dvmi_stream *s, int code, void *arg)
+{
+	struct shep_mpi *m = arg;
+
+	dvmi_stream_destroy(s);
+	m->stream = NULL;
+	if (!m->ready)
+		be_ready(m, -EIO, "the PMIx server did not start: see the daemon's log");
+	else if (!m->over)
+		m->c.note("the PMIx server has ended: ranks of Open MPI may hang", m->c.arg);
+}
+
+static const struct dvmi_stream_ops stream_ops = { .message = on_message, .closed = on_closed };
+
+/* ---- start ---- */
+
+static void send_setup(struct shep_mpi *m, const char *dir)
+{
+	const Pb__Placement *p = m->c.launch->placement;
+	Pb__PmixSetup setup = PB__PMIX_SETUP__INIT;
+	cleanup_free Pb__PmixNode *nodes = calloc(p->n_nodes, sizeof *nodes);
+	cleanup_free Pb__PmixNode **list = calloc(p->n_nodes, sizeof *list);
+
+	if (!nodes || !list)
+		return;
+	for (size_t i = 0; i < p->n_nodes; i++) {
+		pb__pmix_node__init(&nodes[i]);
+		nodes[i].name = p->nodes[i]->name;
+		nodes[i].n_ranks = p->nodes[i]->n_ranks;
+		nodes[i].ranks = p->nodes[i]->ranks;
+		list[i] = &nodes[i];
+	}
+	setup.job = m->c.launch->job;
+	setup.machine = m->c.launch->machine;
+	setup.size = p->ranks;
+	setup.node = (uint32_t)m->c.self;
+	setup.nodes = list;
+	setup.n_nodes = p->n_nodes;
+	setup.dir = (char *)(uintptr_t)dir;
+	setup.parent_job = m->c.launch->spec->parent_job;
+	say(m, DVMI_MSG_PMIX_SETUP, &setup);
+}
+
+int shep_mpi_pmix_start(struct shep_mpi *m, dvm_error_t *err)
+{
+	char dir[PATH_MAX];
+	int fds[2];
+
+	if (snprintf(dir, sizeof dir, "%s/pmix", m->c.dir) >= (int)sizeof dir)
+		return dvmi_error_code(err, -ENAMETOOLONG, "PMIx");
+	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
+		return dvmi_error_code(err, -errno, "%s", dir);
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
+		return dvmi_error_code(err, -errno, "PMIx");
+	int rc = start_process(m, fds[1], err);
+	close(fds[1]);
+	if (rc < 0)
+		close(fds[0]);
+	else
+		rc = dvmi_stream_open(&m->stream, m->c.loop, fds[0], &stream_ops, m);
+	if (rc == 0)
+		send_setup(m, dir);
+	return rc;
+}

@@ -1,0 +1,89 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Programs of Open MPI and MPICH, unchanged, under dvm run: one node and several, good ends and bad.
+# shellcheck disable=SC2016
+
+# shellcheck source=tests/multi/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+lib_program dvm-pmix
+machine_up 3 # of two slots each
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+
+lines() # PATTERN: how many lines of the input match
+{
+	grep -c -- "$1"
+}
+
+# The last rank ends badly; the job must end with it, and say why.
+ends_badly() # NAME CODE PATTERN ARGUMENT...
+{
+	local name=$1 code=$2 pattern=$3 out
+	shift 3
+	out=$(limit=40 dvm run -n 4 -N 2 "$prog" "$@" 2>&1)
+	is "$mpi: $name: the job's exit code" $? "$code"
+	like "$mpi: ... and the reason" "$out" "$pattern"
+}
+
+check() # MPI COMPILER
+{
+	mpi=$1
+	prog=$work/ranks.$mpi
+	if ! command -v "$2" > /dev/null; then
+		skip "$mpi is not installed"
+		return
+	fi
+	ok "$mpi: a program is compiled" "$2" -o "$prog" "$lib_dir/../mpi/ranks.c"
+	is "$mpi: one rank" "$(dvm run -n 1 "$prog" hello)" "hello 0 of 1"
+	is "$mpi: four on a node" "$(dvm run -q -n 4 -N 1 --oversubscribe "$prog" hello | sort | xargs)" \
+		"hello 0 of 4 hello 1 of 4 hello 2 of 4 hello 3 of 4"
+	is "$mpi: six on three nodes" "$(dvm run -n 6 -N 3 "$prog" sums | lines ok)" 6
+	is "$mpi: dealt out in turn" "$(dvm run -n 4 --map-by node "$prog" sums | lines ok)" 4
+	is "$mpi: long messages" "$(dvm run -n 3 -N 3 "$prog" ring 3000000 | lines ok)" 3
+	is "$mpi: who shares a node" "$(dvm run -n 4 -N 2 "$prog" nodes | sort | xargs)" \
+		"rank 0 node 0 shares with 1 rank 1 node 0 shares with 1 $(
+		)rank 2 node 1 shares with 1 rank 3 node 1 shares with 1"
+	is "$mpi: started by a script" "$(dvm run -n 2 sh -c '"$0" hello' "$prog" | lines 'of 2')" 2
+	is "$mpi: started by another program" \
+		"$(dvm run -n 2 env A=B "$prog" hello | lines 'of 2')" 2
+	is "$mpi: two jobs at once" "$({ dvm run -n 2 "$prog" ring 100000 &
+		dvm run -n 2 "$prog" ring 100000; wait; } | lines ok)" 4
+	ends_badly "MPI_Abort" 7 "*rank 3*" abort 7
+	ends_badly "an exit code" 3 "*rank 3*" exit 3
+	ends_badly "a crash" 139 "*rank 3*" crash
+	ends_badly "an end without MPI_Finalize" 1 "*rank 3*without MPI_Finalize*" vanish
+}
+
+check openmpi mpicc.openmpi
+check mpich mpicc.mpich
+
+# ---- who is served what ----
+
+is "a plain program has no server to wait for" \
+	"$(dvm run -n 1 printenv PMIX_RANK PMI_RANK; echo $?)" 1
+is "a script may be anything" "$(dvm run -n 2 sh -c 'echo $PMI_RANK $PMIX_RANK' | sort | xargs)" \
+	"0 0 1 1"
+is "unless told" "$(dvm run -n 1 --mpi none sh -c 'echo .$PMI_RANK$PMIX_RANK')" .
+is "one protocol alone" "$(dvm run -n 1 --mpi pmi sh -c 'echo $PMI_RANK.$PMIX_RANK')" 0.
+is "another launcher's ranks are not ours" \
+	"$(PMI_RANK=9 PMIX_RANK=9 dvm run -n 1 --mpi pmi sh -c 'echo $PMI_RANK.$PMIX_RANK')" 0.
+like "the user's own choice of a transport stays" \
+	"$(OMPI_MCA_btl=self,tcp dvm run -n 1 sh -c 'echo $OMPI_MCA_btl')" "self,tcp"
+
+# ---- nodes that die ----
+
+prog=$work/ranks.openmpi
+if [ -x "$prog" ]; then
+	begin dvm run -q -n 6 "$prog" wait
+	all_wait() { [ "$(processes "$prog wait*" | wc -l)" -eq 6 ]; }
+	ok "a job over three nodes" until_ok 20 all_wait
+	# shellcheck disable=SC2046
+	kill -KILL "$(dvmd_pid node3)" $(shepherds node3)
+	ends "ends when a node of it does" '[1-9]*' "$pid" 20
+	ok "... everywhere" until_ok 5 no_process "$prog wait*"
+fi
+
+ok "no PMIx server is left" until_ok 5 no_process '*dvm-pmix*'
+is "nothing is left in /dev/shm" "$(ls -A /dev/shm)" ""
+
+done_testing
