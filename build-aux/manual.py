@@ -123,7 +123,7 @@ class Header:
             mine = next((t for t in TOPICS if p.startswith(t)), None)
             if mine == topic:
                 p = p[len(topic or ""):].strip()
-                yield p[0].upper() + p[1:]
+                yield p[0].upper() + p[1:] if topic else p
 
     def types(self, names):
         """Source of what is no function: of all, or what contains one of NAMES."""

@@ -74,7 +74,7 @@ extern char *msg_out, *msg_in; /* MSG_ROOM bytes each, touched */
 /* Room in the page that the ranks share, for addresses. */
 #define MSG_NOTE 256
 
-/* Goes to this rank's core (rank modulo cores) before anything of the system has started. */
+/* Goes to this rank's core, one of two, before anything of the system has started. */
 void meet_pin(void);
 /* Maps the file $MSG_MEET. Ranks of a system without launcher have $MSG_RANK and $MSG_SIZE. */
 void meet_open(int rank, int size);

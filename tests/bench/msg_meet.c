@@ -22,6 +22,7 @@
 
 #include "tests/bench/msg.h"
 
+#define CORES	    2 /* all ranks share the first two that we may use */
 #define BATCHES	    7
 #define ROUND_TRIPS 150
 #define SPINS	    2000 /* where every rank has a core */
@@ -40,7 +41,7 @@ struct page {
 
 static struct {
 	struct page *page;
-	int rank, size;
+	int rank, size, cores;
 	bool crowded;
 } m;
 
@@ -65,21 +66,42 @@ int meet_env(const char *name)
 	return text ? atoi(text) : -1;
 }
 
-void meet_pin(void)
+/* This rank as its launcher calls it, before anything was opened, or -1. */
+static int rank_by_name(void)
 {
 	static const char *const names[] = { "MSG_RANK", "DVM_RANK", "OMPI_COMM_WORLD_RANK",
 					     "PMI_RANK" };
-	long cores = sysconf(_SC_NPROCESSORS_ONLN);
-	cpu_set_t set;
 
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-		int rank = meet_env(names[i]);
+		if (meet_env(names[i]) >= 0)
+			return meet_env(names[i]);
+	}
+	return -1;
+}
 
-		if (rank < 0)
+/* How many cores we measure on: two, where there are two. */
+static int cores(void)
+{
+	cpu_set_t set;
+
+	return sched_getaffinity(0, sizeof set, &set) < 0 || CPU_COUNT(&set) > 1 ? CORES : 1;
+}
+
+void meet_pin(void)
+{
+	int rank = rank_by_name();
+	cpu_set_t all, one;
+
+	m.cores = cores();
+	if (rank < 0 || sched_getaffinity(0, sizeof all, &all) < 0)
+		return;
+	int left = rank % m.cores;
+	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		if (!CPU_ISSET(cpu, &all) || left-- > 0)
 			continue;
-		CPU_ZERO(&set);
-		CPU_SET(rank % cores, &set);
-		sched_setaffinity(0, sizeof set, &set);
+		CPU_ZERO(&one);
+		CPU_SET(cpu, &one);
+		sched_setaffinity(0, sizeof one, &one);
 		return;
 	}
 }
@@ -106,7 +128,7 @@ void meet_open(int rank, int size)
 	close(fd);
 	m.rank = rank;
 	m.size = size;
-	m.crowded = size > sysconf(_SC_NPROCESSORS_ONLN);
+	m.crowded = size > m.cores;
 }
 
 void *meet_room(size_t len)
