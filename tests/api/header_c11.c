@@ -4,6 +4,7 @@
 #include <dvm/msg.h>
 #include <dvm/coll.h>
 #include <dvm/layout.h>
+#include <dvm/pack.h>
 #include <dvm/error.h>
 #include <dvm/dvm.h>
 

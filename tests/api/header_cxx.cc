@@ -5,6 +5,7 @@
 #include <dvm/msg.h>
 #include <dvm/dvm.h>
 #include <dvm/layout.h>
+#include <dvm/pack.h>
 #include <dvm/error.h>
 
 int main()

@@ -24,5 +24,7 @@ rank 2 is between 1 and 0"
 	is "dvm_bcast, $nodes nodes" "$(sorted "3 $nodes" dvm_bcast)" "pi is 3.141592654"
 	is "dvm_layout, $nodes nodes" "$(sorted "3 $nodes" dvm_layout)" "2 6 10 14
 2 6 10 14"
+	is "dvm_pack, $nodes nodes" "$(sorted "3 $nodes" dvm_pack)" "sample 10: 1 0.5 -1
+sample 20: 2 0.5 -1"
 done
 done_testing
