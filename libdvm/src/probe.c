@@ -91,11 +91,15 @@ static int await(dvm_group_t *g, int source, int tag, dvm_message_t **msg, dvm_s
 		return nobody(&p) < 0;
 	p.key = dvmi_key_of(g, source, tag);
 	dvmi_enter(g->d);
-	while ((rc = look(&p)) == 0)
-		if (dvmi_wait_round(g->d, &w) == 0 && hopeless(g->d, &p.key)) {
+	while ((rc = look(&p)) == 0) {
+		if (dvmi_wait_round(g->d, &w) != 0 || !hopeless(g->d, &p.key))
+			continue;
+		/* The news that the last one has left may have come with its last message. */
+		rc = look(&p);
+		if (rc == 0)
 			rc = -EDEADLK;
-			break;
-		}
+		break;
+	}
 	dvmi_leave(g->d);
 	if (rc < 0)
 		dvmi_status_empty(status, rc);

@@ -20,6 +20,7 @@ static const struct {
 	{ "crossing", crossing, 0 },
 	{ "gathered", gathered, 0 },
 	{ "probing", probing, 0 },
+	{ "probes_last", probes_last, 0 },
 	{ "threads", threads, DVM_OPEN_THREADS },
 	{ "huge", huge, 0 },
 	{ "survives_close", survives_close, 0 },

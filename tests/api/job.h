@@ -49,8 +49,8 @@ int filled(const void *buf, size_t n, uint64_t seed);
 /* Argument I as a number, or OTHER. */
 long arg(const struct job *j, int i, long other);
 
-verb_fn order, wildcards, truncation, longer, flood, crossing, gathered, probing, threads, huge,
-	survives_close, place;
+verb_fn order, wildcards, truncation, longer, flood, crossing, gathered, probing, probes_last,
+	threads, huge, survives_close, place;
 verb_fn dies_while_received, dies_while_any, dies_announced, dies_flooded, dies_sending,
 	dies_in_collective, dies_at_once, lacks_fabric, wanted_without_fabric, shepherd_vanishes,
 	closes_in_collective, refuses_closed;
