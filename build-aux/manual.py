@@ -87,7 +87,8 @@ class Header:
         comments = re.findall(r"/\*.*?\*/", text, flags=re.S)
         self.about = text_of(comments[1]) if len(comments) > 1 else ""
         body = text[text.index(comments[1]) + len(comments[1]):]
-        self.items = [self.item(block) for block in self.blocks(body)]
+        self.items = [self.item(part) for block in self.blocks(body)
+                      for part in re.split(r"^(?=/\*)", block, flags=re.M) if part.strip()]
 
     @staticmethod
     def blocks(body):
