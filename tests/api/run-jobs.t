@@ -2,26 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # The multi-rank tests: a verb of the program `job`, with ranks and nodes. One TAP line each.
 # run-jobs.t [PATTERN] runs the lines that match.
-run="$DVM_BUILD/tests/api/mini-run"
-job="$DVM_BUILD/tests/api/job"
-n=0
-failed=0
-
-check() { # RANKS NODES VERB [ARG]...
-	line="$*"
-	case "$line" in *$pattern*) ;; *) return ;; esac
-	n=$((n + 1))
-	ranks=$1 nodes=$2
-	shift 2
-	# shellcheck disable=SC2086
-	if out=$("$run" $options -k -t 60 -n "$ranks" -N "$nodes" "$job" "$@" 2>&1); then
-		echo "ok $n - $line"
-	else
-		failed=1
-		echo "not ok $n - $line"
-		echo "$out" | sed 's/^/# /'
-	fi
-}
+# shellcheck source=tests/api/jobs.sh
+. "${DVM_SRC:-.}/tests/api/jobs.sh"
 
 pattern=$1
 for _ in 1 2 3 4 5 6 7 8; do # a race
