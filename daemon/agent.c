@@ -498,7 +498,9 @@ static void to_other_job(struct dvmd_share *s, Pb__PeerMessage *m)
 	m->from = d->self;
 	m->uid = s->uid;
 	dvmi_pb_pack(&b, m);
-	if (!b.err)
+	if (!b.err && m->to == d->self)
+		dvmd_agent_from_origin(s->agent, DVMI_MSG_PEER, b.data, b.len);
+	else if (!b.err)
 		dvmd_transport_send(d->wire, m->to, DVMI_MSG_PEER, b.data, b.len);
 	dvmi_buf_free(&b);
 }

@@ -408,9 +408,9 @@ static int job_change(struct dvmd_cstate *s, const Pb__JobChange *c, uint64_t wa
 		return -ENOMEM;
 	j->msg->state = c->state;
 	j->msg->exit_code = c->exit_code;
-	if (c->state == PB__JOB_STATE__JOB_RUNNING)
+	if (c->state == PB__JOB_STATE__JOB_RUNNING || (c->ran && !j->msg->started))
 		j->msg->started = wall;
-	else if (c->state == PB__JOB_STATE__JOB_DONE)
+	if (c->state == PB__JOB_STATE__JOB_DONE)
 		finish_job(s, j, wall);
 	return 0;
 }

@@ -70,6 +70,20 @@ static const Pb__JobState transitions[][EVENTS] = {
 	[S(DONE)] = { S(DONE), S(DONE), S(DONE) },
 };
 
+static bool share_running(const struct share *s)
+{
+	return s->status && (s->status->phase == PB__SHARE_PHASE__SHARE_RUNNING ||
+			     s->status->phase == PB__SHARE_PHASE__SHARE_DONE);
+}
+
+static bool every_share(const struct job *j, bool (*is)(const struct share *))
+{
+	for (size_t i = 0; i < j->nshares; i++)
+		if (!is(&j->shares[i]))
+			return false;
+	return true;
+}
+
 /* ---- actions ---- */
 
 static char *reason_of(const struct job *j)
@@ -115,6 +129,7 @@ static void push_change(struct dvmd_jobctl *c, const struct job *j)
 	snprintf(reason, sizeof reason, "%s", reason_of(j));
 	change.exit_code = j->exit_code;
 	change.reason = reason;
+	change.ran = j->state == S(DONE) && every_share(j, share_running);
 	if (a)
 		a->change = dvmi_pb_dup(&change);
 }
@@ -279,20 +294,6 @@ static bool share_final(const struct share *s)
 	return s->dead || s->failed ||
 	       (s->status && (s->status->phase == PB__SHARE_PHASE__SHARE_DONE ||
 			      s->status->phase == PB__SHARE_PHASE__SHARE_FAILED));
-}
-
-static bool share_running(const struct share *s)
-{
-	return s->status && (s->status->phase == PB__SHARE_PHASE__SHARE_RUNNING ||
-			     s->status->phase == PB__SHARE_PHASE__SHARE_DONE);
-}
-
-static bool every_share(const struct job *j, bool (*is)(const struct share *))
-{
-	for (size_t i = 0; i < j->nshares; i++)
-		if (!is(&j->shares[i]))
-			return false;
-	return true;
 }
 
 /* The names of the shares that are not IS, folded: "node[1-3]". The caller frees. */

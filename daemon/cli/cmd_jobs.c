@@ -38,7 +38,16 @@ static void put_nodes(struct dvmi_buf *b, const Pb__JobInfo *j)
 	dvmi_buf_put_u8(b, 0);
 }
 
-static void add_row(struct cli_table *t, const Pb__JobInfo *j)
+/* The job it was spawned by. */
+static void add_parent(struct cli_table *t, const Pb__JobInfo *j)
+{
+	if (j->parent)
+		cli_table_add(t, "%" PRIu64, j->parent);
+	else
+		cli_table_add(t, "-");
+}
+
+static void add_row(struct cli_table *t, const Pb__JobInfo *j, bool parents)
 {
 	char ago[CLI_TIME_MAX], took[CLI_TIME_MAX], code[16] = "-";
 	struct dvmi_buf nodes = { 0 };
@@ -54,17 +63,23 @@ static void add_row(struct cli_table *t, const Pb__JobInfo *j)
 	cli_table_add(t, "%s", cli_time_ago(j->submitted, dvmi_clock_wall(), ago));
 	cli_table_add(t, "%s", run_time(j, took));
 	cli_table_add(t, "%s", code);
+	if (parents)
+		add_parent(t, j);
 	cli_table_add(t, "%s", j->name);
 	dvmi_buf_free(&nodes);
 }
 
 static int print_table(const Pb__JobsReply *r)
 {
-	struct cli_table t = { .columns = 9, .right = 0xe5 };
+	bool parents = false; /* a column for the few who need it */
 
-	cli_table_heading(&t, "ID STATE RANKS NODES USER AGE TIME EXIT NAME");
 	for (size_t i = 0; i < r->n_jobs; i++)
-		add_row(&t, r->jobs[i]);
+		parents |= r->jobs[i]->parent != 0;
+	struct cli_table t = { .columns = parents ? 10 : 9, .right = parents ? 0x1e5 : 0xe5 };
+	cli_table_heading(&t, parents ? "ID STATE RANKS NODES USER AGE TIME EXIT PARENT NAME" :
+					"ID STATE RANKS NODES USER AGE TIME EXIT NAME");
+	for (size_t i = 0; i < r->n_jobs; i++)
+		add_row(&t, r->jobs[i], parents);
 	int rc = cli_table_print(&t, stdout);
 	cli_table_free(&t);
 	return rc;
@@ -83,6 +98,8 @@ static void print_one(const Pb__JobInfo *j)
 	printf("state      %s%s\nranks      %u\nnodes      %s\n", j->state,
 	       j->detached ? " (detached)" : "", j->ranks, nodes.err ? "?" : (char *)nodes.data);
 	printf("from       %s\nsubmitted  %s\n", j->origin, cli_time_rfc3339(j->submitted, text));
+	if (j->parent)
+		printf("parent     %" PRIu64 ", rank %u\n", j->parent, j->parent_rank);
 	if (j->started)
 		printf("started    %s\n", cli_time_rfc3339(j->started, text));
 	if (j->ended)
@@ -109,6 +126,10 @@ static json_t *job_json(const Pb__JobInfo *j)
 			      "argv", cli_json_strings(j->argv, j->n_argv), "origin",
 			      cli_json_string(j->origin), "detached", j->detached);
 
+	json_object_set_new(o, "parent",
+			    j->parent ? json_integer((json_int_t)j->parent) : json_null());
+	if (j->parent)
+		json_object_set_new(o, "parent_rank", json_integer(j->parent_rank));
 	json_object_set_new(o, "submitted", cli_json_time(j->submitted));
 	json_object_set_new(o, "started", cli_json_time(j->started));
 	json_object_set_new(o, "ended", cli_json_time(j->ended));

@@ -68,6 +68,18 @@ static int copy_env(Pb__JobSpec *spec, const Pb__JobSpec *own)
 	return 0;
 }
 
+/* Longer than the kernel would take it. */
+static bool is_too_long(const Pb__JobSpec *spec)
+{
+	for (size_t i = 0; i < spec->n_argv; i++)
+		if (strlen(spec->argv[i]) > DVMI_PB_STRING_MAX)
+			return true;
+	for (size_t i = 0; i < spec->n_env; i++)
+		if (strlen(spec->env[i]) > DVMI_PB_STRING_MAX)
+			return true;
+	return false;
+}
+
 static int take_lists(Pb__JobSpec *spec, struct strings *t, uint32_t n_argv, uint32_t n_env,
 		      dvm_error_t *err)
 {
@@ -78,6 +90,9 @@ static int take_lists(Pb__JobSpec *spec, struct strings *t, uint32_t n_argv, uin
 		rc = dvmd_spec_add_string(&spec->argv, &spec->n_argv, s);
 	for (uint32_t i = 0; rc == 0 && i < n_env && (s = next(t)); i++)
 		rc = strchr(s, '=') ? dvmd_spec_set_env(spec, s) : -EINVAL;
+	if (rc == 0 && s && is_too_long(spec))
+		return dvmi_error_set(err, -E2BIG, "an argument or variable is longer than %u bytes",
+				      DVMI_PB_STRING_MAX);
 	if (rc == 0 && (spec->n_argv != n_argv || n_argv == 0 || !s))
 		rc = -EINVAL;
 	return rc < 0 ? dvmi_error_code(err, rc, "arguments or environment of a spawn") : 0;

@@ -41,9 +41,24 @@ static int check_peer(int fd, dvm_error_t *err)
 	return 0;
 }
 
-int dvmi_ctl_send(struct dvmi_ctl *c, uint16_t type, const void *head, size_t head_len,
-		  const void *tail, size_t tail_len)
+static void attach_fd(struct msghdr *m, void *control, size_t size, const int *fd)
 {
+	m->msg_control = control;
+	m->msg_controllen = size;
+	struct cmsghdr *c = CMSG_FIRSTHDR(m);
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof *fd);
+	memcpy(CMSG_DATA(c), fd, sizeof *fd);
+}
+
+int dvmi_ctl_send_fd(struct dvmi_ctl *c, uint16_t type, const void *head, size_t head_len,
+		     const void *tail, size_t tail_len, int fd)
+{
+	union {
+		char buf[CMSG_SPACE(sizeof(int))];
+		struct cmsghdr align;
+	} control = { { 0 } };
 	struct dvmi_rank_hdr h = { .version = DVMI_RANK_VERSION,
 				   .type = type,
 				   .len = (uint32_t)(head_len + tail_len) };
@@ -54,12 +69,20 @@ int dvmi_ctl_send(struct dvmi_ctl *c, uint16_t type, const void *head, size_t he
 	};
 	struct msghdr m = { .msg_iov = iov, .msg_iovlen = 3 };
 
+	if (fd > 0)
+		attach_fd(&m, control.buf, sizeof control.buf, &fd);
 	if (c->fd < 0)
 		return -DVM_EPEERLOST;
 	while (sendmsg(c->fd, &m, MSG_NOSIGNAL) < 0)
 		if (errno != EINTR)
 			return -DVM_EPEERLOST;
 	return 0;
+}
+
+int dvmi_ctl_send(struct dvmi_ctl *c, uint16_t type, const void *head, size_t head_len,
+		  const void *tail, size_t tail_len)
+{
+	return dvmi_ctl_send_fd(c, type, head, head_len, tail, tail_len, -1);
 }
 
 /* The descriptors a packet brought; those that are too many are closed. Returns how many. */
@@ -131,7 +154,11 @@ int dvmi_ctl_read(struct dvmi_ctl *c, struct dvmi_ctl_packet *p)
 	if (c->fd < 0)
 		return -DVM_EPEERLOST;
 	int rc = read_packet(c->fd, p, fds, &nfds);
-	close_fds(fds, nfds);
+	p->fd = -1;
+	if (rc > 0 && nfds == 1)
+		p->fd = fds[0];
+	else
+		close_fds(fds, nfds);
 	return rc;
 }
 

@@ -22,6 +22,7 @@ struct dvmi_ctl_welcome {
 struct dvmi_ctl_packet {
 	uint16_t type;
 	uint32_t len; /* of body */
+	int fd;	      /* that came along, -1: none; the reader's to close */
 	uint8_t body[DVMI_RANK_PACKET_MAX];
 };
 
@@ -33,6 +34,10 @@ void dvmi_ctl_close(struct dvmi_ctl *c);
 /* Sends one packet with a body of two parts (HEAD may be NULL). 0, or -DVM_EPEERLOST. */
 int dvmi_ctl_send(struct dvmi_ctl *c, uint16_t type, const void *head, size_t head_len,
 		  const void *tail, size_t tail_len);
+
+/* The same, passing FD along where that is > 0; it stays the caller's. */
+int dvmi_ctl_send_fd(struct dvmi_ctl *c, uint16_t type, const void *head, size_t head_len,
+		     const void *tail, size_t tail_len, int fd);
 
 /* The next packet if one is there: 1, 0 none, -DVM_EPEERLOST (gone), -DVM_EPROTO (nonsense). */
 int dvmi_ctl_read(struct dvmi_ctl *c, struct dvmi_ctl_packet *p);

@@ -90,6 +90,10 @@ static int join_job(dvm_t *d, dvm_error_t *err)
 		return rc;
 	d->rings_fd = in.rings_fd;
 	d->key = in.w.key;
+	d->dyn.job = in.w.job;
+	d->dyn.parent_job = in.w.parent_job;
+	d->dyn.parent_rank = in.w.parent_rank;
+	d->dyn.node_id = in.w.node_id;
 	rc = dvmi_jobmap_open(&d->map, in.map_fd, in.w.map_bytes, &d->env);
 	close(in.map_fd);
 	if (rc < 0)
@@ -238,6 +242,7 @@ static void destroy(dvm_t *d)
 	dvmi_reqs_destroy(d);
 	dvmi_coll_forget(&d->world);
 	free(d->user_ops);
+	dvmi_events_free(d);
 	free(d->dir);
 	free(d);
 }

@@ -18,6 +18,7 @@
 #include "libdvm/net/heap.h"
 #include "libdvm/src/am.h"
 #include "libdvm/src/ctl.h"
+#include "libdvm/src/dyn.h"
 #include "libdvm/src/env.h"
 #include "libdvm/src/jobmap.h"
 #include "libdvm/src/nodes.h"
@@ -88,6 +89,7 @@ struct dvm {
 	uint32_t cores;
 	uint64_t crowded_until; /* cores were seen to be short */
 	uint64_t key;
+	struct dvmi_dyn dyn;
 	const char *node_name;
 	char *dir; /* the job's directory on this node */
 	dvm_log_fn *log_fn;

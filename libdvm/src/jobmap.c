@@ -14,18 +14,34 @@ static bool array_fits(size_t bytes, uint64_t off, uint64_t n, uint64_t each)
 	       n <= (bytes - off) / each;
 }
 
-static bool header_good(const struct dvmi_jobmap *m, size_t bytes, const struct dvmi_env *env)
+static bool arrays_good(const struct dvmi_jobmap *m, size_t bytes)
 {
-	return m->magic == DVMI_JOBMAP_MAGIC && m->size == env->size && m->nnodes == env->nnodes &&
-	       m->node == env->node && m->local_size == env->local_size && m->local_cores >= 1 &&
+	return m->magic == DVMI_JOBMAP_MAGIC && m->local_cores >= 1 &&
 	       array_fits(bytes, m->node_of_off, m->size, 4) &&
 	       array_fits(bytes, m->local_rank_off, m->size, 4) &&
 	       array_fits(bytes, m->state_off, m->size, 1) &&
-	       array_fits(bytes, m->doorbell_off, m->local_size, 4) &&
 	       array_fits(bytes, m->node_id_of_off, m->nnodes, 4) &&
 	       array_fits(bytes, m->pid_off, m->size, 4) &&
 	       memchr(m->interface, 0, sizeof m->interface) &&
 	       memchr(m->node_name, 0, sizeof m->node_name);
+}
+
+static bool header_good(const struct dvmi_jobmap *m, size_t bytes, const struct dvmi_env *env)
+{
+	return m->size == env->size && m->nnodes == env->nnodes && m->node == env->node &&
+	       m->local_size == env->local_size && arrays_good(m, bytes) &&
+	       array_fits(bytes, m->doorbell_off, m->local_size, 4);
+}
+
+static void point_into(struct dvmi_jobmap_view *v)
+{
+	const char *base = (const char *)v->map;
+
+	v->node_of = (const uint32_t *)(const void *)(base + v->map->node_of_off);
+	v->local_of = (const uint32_t *)(const void *)(base + v->map->local_rank_off);
+	v->state = (const _Atomic uint8_t *)(const void *)(base + v->map->state_off);
+	v->node_id_of = (const uint32_t *)(const void *)(base + v->map->node_id_of_off);
+	v->pid = (const _Atomic uint32_t *)(const void *)(base + v->map->pid_off);
 }
 
 /* Every local rank must stand for exactly one rank of this node. */
@@ -53,21 +69,16 @@ static int index_local(struct dvmi_jobmap_view *v, const struct dvmi_env *env)
 
 static int look_into(struct dvmi_jobmap_view *v, const struct dvmi_env *env)
 {
-	const char *base = (const char *)v->map;
-
 	if (!header_good(v->map, v->bytes, env))
 		return -DVM_EPROTO;
-	v->node_of = (const uint32_t *)(const void *)(base + v->map->node_of_off);
-	v->local_of = (const uint32_t *)(const void *)(base + v->map->local_rank_off);
-	v->state = (const _Atomic uint8_t *)(const void *)(base + v->map->state_off);
-	v->node_id_of = (const uint32_t *)(const void *)(base + v->map->node_id_of_off);
-	v->pid = (const _Atomic uint32_t *)(const void *)(base + v->map->pid_off);
-	v->doorbell = (const _Atomic uint32_t *)(const void *)(base + v->map->doorbell_off) +
+	point_into(v);
+	v->doorbell = (const _Atomic uint32_t *)(const void *)((const char *)v->map +
+							       v->map->doorbell_off) +
 		      env->local_rank;
 	return index_local(v, env);
 }
 
-int dvmi_jobmap_open(struct dvmi_jobmap_view *v, int fd, size_t bytes, const struct dvmi_env *env)
+static int map_file(struct dvmi_jobmap_view *v, int fd, size_t bytes)
 {
 	struct stat st;
 
@@ -80,7 +91,40 @@ int dvmi_jobmap_open(struct dvmi_jobmap_view *v, int fd, size_t bytes, const str
 	if (p == MAP_FAILED)
 		return -errno;
 	v->map = p;
-	int rc = v->map->version == DVMI_RANK_VERSION ? look_into(v, env) : -DVM_EVERSION;
+	return v->map->version == DVMI_RANK_VERSION ? 0 : -DVM_EVERSION;
+}
+
+int dvmi_jobmap_open(struct dvmi_jobmap_view *v, int fd, size_t bytes, const struct dvmi_env *env)
+{
+	int rc = map_file(v, fd, bytes);
+
+	if (rc == 0)
+		rc = look_into(v, env);
+	if (rc < 0)
+		dvmi_jobmap_close(v);
+	return rc;
+}
+
+static int look_into_linked(struct dvmi_jobmap_view *v, uint64_t job)
+{
+	const struct dvmi_jobmap *m = v->map;
+
+	if (!arrays_good(m, v->bytes) || m->job != job || m->size == 0 ||
+	    (m->node >= m->nnodes && m->node != DVMI_RANK_NOBODY))
+		return -DVM_EPROTO;
+	point_into(v);
+	for (uint32_t r = 0; r < m->size; r++)
+		if (v->node_of[r] >= m->nnodes)
+			return -DVM_EPROTO;
+	return 0;
+}
+
+int dvmi_jobmap_open_linked(struct dvmi_jobmap_view *v, int fd, size_t bytes, uint64_t job)
+{
+	int rc = map_file(v, fd, bytes);
+
+	if (rc == 0)
+		rc = look_into_linked(v, job);
 	if (rc < 0)
 		dvmi_jobmap_close(v);
 	return rc;

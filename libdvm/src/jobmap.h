@@ -23,6 +23,11 @@ struct dvmi_jobmap_view {
 
 /* Maps FD, which stays the caller's, and checks it against ENV. 0, -DVM_EPROTO, -ENOMEM or -E…. */
 int dvmi_jobmap_open(struct dvmi_jobmap_view *v, int fd, size_t bytes, const struct dvmi_env *env);
+/*
+ * The same for the map of a linked job. Its doorbell, rank_of and local_of[] of other nodes are not
+ * for us: doorbell and rank_of stay NULL.
+ */
+int dvmi_jobmap_open_linked(struct dvmi_jobmap_view *v, int fd, size_t bytes, uint64_t job);
 void dvmi_jobmap_close(struct dvmi_jobmap_view *v);
 
 #endif

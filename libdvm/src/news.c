@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What the shepherd tells, and what follows from it; and progress, which looks for it. */
 #include <errno.h>
+#include <unistd.h>
 
 #include "libdvm/net/remote.h"
+#include "libdvm/src/ask.h"
 #include "libdvm/src/request.h"
 
 /* A round with the fabric costs a system call or more: not after every look into the rings. */
@@ -50,6 +52,7 @@ static void shepherd_gone(dvm_t *d, int code)
 	dvmi_ctl_close(&d->ctl);
 	d->broken = -DVM_EPEERLOST;
 	dvmi_p2p_all_down(&d->p2p, d->broken);
+	dvmi_asks_lost(d);
 }
 
 static void take_address(dvm_t *d, const struct dvmi_ctl_packet *p)
@@ -64,7 +67,7 @@ static void take_address(dvm_t *d, const struct dvmi_ctl_packet *p)
 				 p->len - sizeof peer);
 }
 
-static void take_packet(dvm_t *d, const struct dvmi_ctl_packet *p)
+static void take_packet(dvm_t *d, struct dvmi_ctl_packet *p)
 {
 	switch (p->type) {
 	case DVMI_RANK_WANTED:
@@ -76,6 +79,12 @@ static void take_packet(dvm_t *d, const struct dvmi_ctl_packet *p)
 		break;
 	case DVMI_RANK_CHANGED:
 		look_at_states(d);
+		break;
+	case DVMI_RANK_ANSWER:
+		dvmi_ask_answered(d, p);
+		break;
+	case DVMI_RANK_EVENT:
+		dvmi_event_take(d, p);
 		break;
 	default:
 		dvmi_log(&d->log, "ctl", LOG_DEBUG, "packet of type %u ignored", p->type);
@@ -93,6 +102,8 @@ int dvmi_news(dvm_t *d)
 	d->rung = atomic_load_explicit(d->map.doorbell, memory_order_acquire);
 	while (d->ctl.fd >= 0 && (rc = dvmi_ctl_read(&d->ctl, &p)) > 0) {
 		take_packet(d, &p);
+		if (p.fd >= 0)
+			close(p.fd);
 		n++;
 	}
 	if (rc < 0 && d->ctl.fd >= 0) {

@@ -7,6 +7,7 @@
 #include <dvm/pack.h>
 #include <dvm/error.h>
 #include <dvm/dvm.h>
+#include <dvm/dynamic.h>
 
 int main(void)
 {

@@ -4,6 +4,7 @@
 #include <dvm/am.h>
 #include <dvm/msg.h>
 #include <dvm/dvm.h>
+#include <dvm/dynamic.h>
 #include <dvm/layout.h>
 #include <dvm/pack.h>
 #include <dvm/error.h>
