@@ -29,4 +29,10 @@ struct dvmi_shm_config {
 /* Gives the memory its size and maps this rank's part. 0 or -E…; -EFBIG: RLIMIT_FSIZE is less. */
 int dvmi_shm_create(struct dvmi_tport **out, const struct dvmi_shm_config *cfg);
 
+/*
+ * Something that local rank LOCAL, not this one, may wait for has been written to memory both
+ * share: wakes it if it sleeps.
+ */
+void dvmi_shm_poke(struct dvmi_tport *t, uint32_t local);
+
 #endif

@@ -23,6 +23,11 @@ void dvmi_shm_wake(struct dvmi_shm *s, uint32_t local)
 		dvmi_bell_ring(&s->bell, local);
 }
 
+void dvmi_shm_poke(struct dvmi_tport *t, uint32_t local)
+{
+	dvmi_shm_notice(dvmi_shm_of(t), local);
+}
+
 static void want_room(struct dvmi_shm *s, uint32_t wants)
 {
 	for (uint32_t i = 0; i < s->n; i++)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "libdvm/src/coll.h"
+#include "libdvm/src/coll_shm.h"
 #include "libdvm/src/request.h"
 #include "libdvm/src/wait.h"
 
@@ -130,28 +131,29 @@ static void destroy(struct dvmi_task *t)
 		free(c);
 }
 
-static void init(struct dvmi_coll *c, dvm_group_t *g, const struct dvmi_coll_args *a,
+static void init(struct dvmi_coll *c, dvm_group_t *g, int32_t tag, const struct dvmi_combine *op,
 		 bool allocated)
 {
 	c->task = (struct dvmi_task){ .advance = advance, .destroy = destroy };
 	c->g = g;
 	c->d = g->d;
 	c->ctx = g->ctx + DVMI_CTX_COLL;
-	c->tag = (int32_t)(g->coll_seq++ & DVM_TAG_MAX);
+	c->tag = tag;
 	c->round = c->next = c->nops = c->ndone = 0;
 	c->allocated = allocated;
 	c->ops = c->own_ops;
-	c->op = a->op;
+	if (op)
+		c->op = *op;
 	dvmi_sched_init(&c->s);
 }
 
-static int plan(struct dvmi_coll *c, const struct dvmi_coll_args *a)
+static int plan(struct dvmi_coll *c, dvmi_coll_planner *planner, const void *arg)
 {
 	struct dvmi_coll_state *st = dvmi_coll_state(c->g);
 
 	if (!st)
 		return -ENOMEM;
-	dvmi_coll_plan(&c->s, &st->layout, a);
+	planner(&c->s, &st->layout, arg);
 	if (c->s.rc < 0)
 		return c->s.rc;
 	if (c->s.nmsgs_max <= DVMI_COLL_OPS)
@@ -164,32 +166,71 @@ static int plan(struct dvmi_coll *c, const struct dvmi_coll_args *a)
 }
 
 /* Plans and takes the first steps. An error has been told to the others. */
-static int begin(struct dvmi_coll *c, dvm_group_t *g, const struct dvmi_coll_args *a,
-		 bool allocated)
+static int begin(struct dvmi_coll *c, dvmi_coll_planner *planner, const void *arg)
 {
-	init(c, g, a, allocated);
 	int rc = dvmi_p2p_revoked(&c->d->p2p, c->ctx);
+
 	if (rc == 0)
-		rc = plan(c, a);
+		rc = plan(c, planner, arg);
 	if (rc == 0) {
 		dvmi_task_start(c->d, &c->task);
 		return 0;
 	}
-	dvmi_coll_revoke(g, rc);
+	dvmi_coll_revoke(c->g, rc);
 	release(c);
 	return rc;
 }
 
-int dvmi_coll_run(dvm_group_t *g, const struct dvmi_coll_args *a)
+int dvmi_coll_exec(dvm_group_t *g, int32_t tag, dvmi_coll_planner *planner, const void *arg,
+		   const struct dvmi_combine *op)
 {
 	struct dvmi_coll c;
 
-	dvmi_enter(g->d);
-	int rc = begin(&c, g, a, false);
+	init(&c, g, tag, op, false);
+	int rc = begin(&c, planner, arg);
 	if (rc == 0) {
 		rc = dvmi_wait_task(&c.task);
 		release(&c);
 	}
+	return rc;
+}
+
+int32_t dvmi_coll_number(dvm_group_t *g)
+{
+	return (int32_t)(g->coll_seq++ & DVM_TAG_MAX);
+}
+
+static void plan_args(struct dvmi_sched *s, const struct dvmi_layout *l, const void *arg)
+{
+	dvmi_coll_plan(s, l, arg);
+}
+
+/* In shared memory as far as that goes, else with messages. */
+static int run(dvm_group_t *g, struct dvmi_coll_state *st, const struct dvmi_coll_args *a)
+{
+	int rc = 0;
+
+	if (!st->asked)
+		rc = dvmi_coll_ask_area(g, st);
+	if (rc < 0)
+		return rc;
+	int32_t tag = dvmi_coll_number(g);
+	if (st->has_area && st->layout.nnodes == 1 && dvmi_shm_collective(&st->area, a, &rc))
+		return rc;
+	if (st->layout.nnodes > 1 && dvmi_coll_by_nodes(g, st, tag, a, &rc))
+		return rc;
+	return dvmi_coll_exec(g, tag, plan_args, a, &a->op);
+}
+
+int dvmi_coll_run(dvm_group_t *g, const struct dvmi_coll_args *a)
+{
+	dvmi_enter(g->d);
+	struct dvmi_coll_state *st = dvmi_coll_state(g);
+	int rc = dvmi_p2p_revoked(&g->d->p2p, g->ctx + DVMI_CTX_COLL);
+	if (rc == 0)
+		rc = st ? run(g, st, a) : -ENOMEM;
+	if (rc < 0)
+		dvmi_coll_revoke(g, rc);
 	dvmi_leave(g->d);
 	return rc;
 }
@@ -205,7 +246,8 @@ static int start(dvm_group_t *g, const struct dvmi_coll_args *a, dvm_req_t **req
 		dvmi_coll_revoke(g, -ENOMEM);
 		return -ENOMEM;
 	}
-	int rc = begin(c, g, a, true);
+	init(c, g, dvmi_coll_number(g), &a->op, true);
+	int rc = begin(c, plan_args, a);
 	if (rc == 0) {
 		*req = r;
 		return 0;

@@ -28,6 +28,31 @@
 /* Long parts are better sent right away than collected first. */
 #define NODES_ALLGATHER_BELOW (16u * 1024)
 
+/*
+ * Pieces in shared memory: small ones stay in the caches and let reader and writer overlap; where
+ * ranks share cores each piece costs turns of the scheduler.
+ */
+#define PIECE_FLOW    (32u * 1024)
+#define PIECE_ALL     (64u * 1024)
+#define PIECE_CROWDED (128u * 1024)
+/* Below, handing parts round costs more than combining everything. */
+#define ALONE_MAX (8u * 1024)  /* bytes of a vector, */
+#define ALONE_ALL (64u * 1024) /* times ranks */
+
+size_t dvmi_coll_piece(size_t slot, bool flow, bool crowded)
+{
+	size_t want = crowded ? PIECE_CROWDED : flow ? PIECE_FLOW : PIECE_ALL;
+
+	return want < slot ? want : slot;
+}
+
+bool dvmi_coll_alone(const struct dvmi_vector *v, uint32_t n)
+{
+	size_t len = v->count * v->each;
+
+	return (len <= ALONE_MAX && len * n <= ALONE_ALL) || v->count < n;
+}
+
 void dvmi_coll_plan_bcast(struct dvmi_sched *s, const struct dvmi_team *t, uint8_t *buf, size_t len,
 			  uint32_t root)
 {
@@ -59,14 +84,22 @@ void dvmi_coll_plan_allreduce(struct dvmi_sched *s, const struct dvmi_team *t,
 		dvmi_plan_allreduce_doubling(s, t, v);
 }
 
-static bool by_nodes(const struct dvmi_layout *l)
+bool dvmi_coll_in_levels(const struct dvmi_layout *l, const struct dvmi_coll_args *a)
 {
-	return l->nnodes > 1 && l->shared;
-}
-
-static bool by_nodes_in_order(const struct dvmi_layout *l, const struct dvmi_vector *v)
-{
-	return by_nodes(l) && (v->commutes || l->runs);
+	if (l->nnodes == 1 || !l->shared)
+		return false;
+	switch (a->kind) {
+	case DVMI_COLL_BARRIER:
+	case DVMI_COLL_BCAST:
+		return true;
+	case DVMI_COLL_REDUCE:
+	case DVMI_COLL_ALLREDUCE:
+		return a->v.commutes || l->runs;
+	case DVMI_COLL_ALLGATHER:
+		return !a->vary && a->out.len < NODES_ALLGATHER_BELOW;
+	default:
+		return false;
+	}
 }
 
 static void plan_reduction(struct dvmi_sched *s, const struct dvmi_layout *l,
@@ -74,11 +107,11 @@ static void plan_reduction(struct dvmi_sched *s, const struct dvmi_layout *l,
 {
 	struct dvmi_team t = dvmi_layout_all(l);
 
-	if (a->kind == DVMI_COLL_REDUCE && by_nodes_in_order(l, &a->v))
+	if (a->kind == DVMI_COLL_REDUCE && dvmi_coll_in_levels(l, a))
 		dvmi_plan_nodes_reduce(s, l, &a->v, a->root);
 	else if (a->kind == DVMI_COLL_REDUCE)
 		dvmi_coll_plan_reduce(s, &t, &a->v, a->root);
-	else if (by_nodes_in_order(l, &a->v))
+	else if (dvmi_coll_in_levels(l, a))
 		dvmi_plan_nodes_allreduce(s, l, &a->v);
 	else
 		dvmi_coll_plan_allreduce(s, &t, &a->v);
@@ -94,7 +127,7 @@ static void plan_allgather(struct dvmi_sched *s, const struct dvmi_layout *l,
 		all = 0;
 		for (uint32_t i = 0; i < l->size; i++)
 			all += a->out.lens[i];
-	} else if (by_nodes(l) && a->out.len < NODES_ALLGATHER_BELOW) {
+	} else if (dvmi_coll_in_levels(l, a)) {
 		dvmi_plan_nodes_allgather(s, l, a->in.buf, a->out.len, a->out.buf);
 		return;
 	} else if (all < ALLGATHER_BRUCK_BELOW) {
@@ -167,13 +200,13 @@ void dvmi_coll_plan(struct dvmi_sched *s, const struct dvmi_layout *l,
 
 	switch (a->kind) {
 	case DVMI_COLL_BARRIER:
-		if (by_nodes(l))
+		if (dvmi_coll_in_levels(l, a))
 			dvmi_plan_nodes_barrier(s, l);
 		else
 			dvmi_plan_barrier(s, &t);
 		break;
 	case DVMI_COLL_BCAST:
-		if (by_nodes(l))
+		if (dvmi_coll_in_levels(l, a))
 			dvmi_plan_nodes_bcast(s, l, a->out.buf, a->out.len, a->root);
 		else
 			dvmi_coll_plan_bcast(s, &t, a->out.buf, a->out.len, a->root);

@@ -38,6 +38,17 @@ struct dvmi_coll_args {
 void dvmi_coll_plan(struct dvmi_sched *s, const struct dvmi_layout *l,
 		    const struct dvmi_coll_args *a);
 
+/* Whether the plan goes within nodes first, and between one rank of each. */
+bool dvmi_coll_in_levels(const struct dvmi_layout *l, const struct dvmi_coll_args *a);
+
+/*
+ * In shared memory: bytes of a piece, at most SLOT, that FLOWs from some to others or for which
+ * all wait for all.
+ */
+size_t dvmi_coll_piece(size_t slot, bool flow, bool crowded);
+/* Every one of N ranks combines everything, instead of a part each that is then handed round. */
+bool dvmi_coll_alone(const struct dvmi_vector *v, uint32_t n);
+
 /* Allreduce within a team, for whoever has its own way inside nodes. */
 void dvmi_coll_plan_allreduce(struct dvmi_sched *s, const struct dvmi_team *t,
 			      const struct dvmi_vector *v);

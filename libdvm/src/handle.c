@@ -14,6 +14,7 @@
 #include "libdvm/net/self.h"
 #include "libdvm/net/shm.h"
 #include "libdvm/src/coll.h"
+#include "libdvm/src/coll_area.h"
 #include "libdvm/src/request.h"
 #include "libdvm/src/wait.h"
 
@@ -228,6 +229,8 @@ static void destroy(dvm_t *d)
 	dvmi_am_fini(d);
 	dvmi_watch_fini(&d->watch);
 	dvmi_p2p_fini(&d->p2p);
+	dvmi_coll_forget(&d->world);
+	dvmi_area_forget(d);
 	dvmi_heap_destroy(d->heap);
 	dvmi_jobmap_close(&d->map);
 	dvmi_ctl_close(&d->ctl);
@@ -240,7 +243,6 @@ static void destroy(dvm_t *d)
 	}
 	free(d->world.nodes);
 	dvmi_reqs_destroy(d);
-	dvmi_coll_forget(&d->world);
 	free(d->user_ops);
 	dvmi_events_free(d);
 	free(d->dir);

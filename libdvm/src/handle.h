@@ -107,9 +107,11 @@ struct dvm {
 	uint32_t fab_skip;
 	struct dvmi_task *tasks;     /* under way */
 	struct dvmi_task *next_task; /* while they are gone through */
+	struct dvmi_look *looks;     /* of those who wait, before they sleep */
 	struct dvm_req *reqs, *spare;
 	uint32_t nspare;
 	uint32_t ndetached; /* requests nobody will wait for */
+	struct dvmi_area *left_areas;  /* memory of collectives that others have not left yet */
 	struct dvmi_user_op *user_ops; /* [nuser_ops] */
 	uint32_t nuser_ops;
 	struct dvmi_threads threads;

@@ -30,16 +30,26 @@ static inline void cpu_pause(void)
 #endif
 }
 
-static bool short_of_cores(const dvm_t *d)
-{
-	return d->env.local_size > d->cores || d->crowded_until;
-}
-
 static bool crowded(dvm_t *d, uint64_t now)
 {
 	if (now >= d->crowded_until)
 		d->crowded_until = 0;
-	return short_of_cores(d);
+	return dvmi_wait_crowded(d);
+}
+
+void dvmi_look_add(dvm_t *d, struct dvmi_look *l)
+{
+	l->next = d->looks;
+	d->looks = l;
+}
+
+void dvmi_look_remove(dvm_t *d, struct dvmi_look *l)
+{
+	struct dvmi_look **p = &d->looks;
+
+	while (*p != l)
+		p = &(*p)->next;
+	*p = l->next;
 }
 
 int dvmi_wait_arm(dvm_t *d, struct pollfd *fds, int max, int *timeout)
@@ -57,6 +67,9 @@ int dvmi_wait_arm(dvm_t *d, struct pollfd *fds, int max, int *timeout)
 		else
 			n += rc;
 	}
+	for (const struct dvmi_look *l = d->looks; l; l = l->next)
+		if (l->ready(l->arg))
+			return -EAGAIN;
 	if (d->ctl.fd >= 0)
 		fds[n++] = (struct pollfd){ .fd = d->ctl.fd, .events = POLLIN };
 	if (d->threads.on)
@@ -88,6 +101,14 @@ static void give_way(dvm_t *d, uint64_t now)
 	uint64_t after = dvmi_clock_mono();
 	if (after - now > LOST_CORE)
 		d->crowded_until = after + CROWD_MEMORY;
+}
+
+void dvmi_wait_yield(dvm_t *d)
+{
+	uint64_t now = dvmi_clock_mono();
+
+	crowded(d, now);
+	give_way(d, now);
 }
 
 /* The first naps are short where descriptors cannot be relied on to the last event. */
@@ -217,7 +238,7 @@ bool dvmi_wait_direct(dvm_t *d, struct dvmi_op *op, const struct dvmi_match_key 
 	/* Everything else gets its turn now and then, however well this works. */
 	if (d->threads.on || ++d->direct % DIRECT_RUN == 0 || !dvmi_p2p_direct(&d->p2p, key))
 		return false;
-	uint32_t spins = short_of_cores(d) ? 1 : DIRECT_SPINS;
+	uint32_t spins = dvmi_wait_crowded(d) ? 1 : DIRECT_SPINS;
 	int rc = 0;
 	for (uint32_t i = 0; i < spins && rc == 0; i++)
 		rc = dvmi_p2p_recv_now(&d->p2p, op, key, buf, len);

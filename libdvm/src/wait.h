@@ -20,6 +20,28 @@ struct dvmi_wait {
 	uint64_t until; /* sleep no longer than that, ns; 0 no limit */
 };
 
+/*
+ * Something in shared memory that a caller of dvmi_wait_round() waits for: looked at after the
+ * transports were armed, so that whoever changes it and then calls dvmi_shm_poke() wakes us.
+ */
+struct dvmi_look {
+	bool (*ready)(void *arg);
+	void *arg;
+	struct dvmi_look *next;
+};
+
+void dvmi_look_add(dvm_t *d, struct dvmi_look *l);
+void dvmi_look_remove(dvm_t *d, struct dvmi_look *l);
+
+/* Cores are short: spinning keeps others from what is waited for. */
+static inline bool dvmi_wait_crowded(const dvm_t *d)
+{
+	return d->env.local_size > d->cores || d->crowded_until;
+}
+
+/* Gives the core to whoever needs it, and learns from that whether cores are short. */
+void dvmi_wait_yield(dvm_t *d);
+
 /* One round: progress, and backing off when there was none. Returns the number of events. */
 int dvmi_wait_round(dvm_t *d, struct dvmi_wait *w);
 
