@@ -57,10 +57,11 @@ CASES = [
 MACHINE_ONLY = ("memcpy1m", "readv1m", "split1m")
 # The columns that are no system, and their cases.
 LIMITS = {"limit": ("lat8", "lat1k", "lat64k", "rate8", "barrier", "allreduce8", "put8",
-                    "fop8", *MACHINE_ONLY),
+                    "fop8", "barrier-4", "barrier-8", *MACHINE_ONLY),
           "socket": ("net-lat8", "net-bw1m", "net-rate8")}
 # Where the limit of a case is that of another one.
-LIMIT_OF = {"bw1m": "split1m", "bw4m": "split1m", "bi1m": "split1m"}
+LIMIT_OF = {"bw1m": "split1m", "bw4m": "split1m", "bi1m": "split1m",
+            "allreduce8-4": "barrier-4", "allreduce8-8": "barrier-8"}
 
 
 def wanted_by(system, case):

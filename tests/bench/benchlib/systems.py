@@ -94,7 +94,7 @@ def alone(prog, provider=None):
         path = os.path.join(bench.build, "tests/bench", prog)
         env = {"MSG_PROVIDER": provider} if provider else {}
         if shape != "net":
-            return [[path] + args] * 2, env
+            return [[path] + args] * RANKS[shape], env
         return [bench.pair.into(n) + [f"MSG_ADDRESS={bench.pair.address(n)}", path] + args
                 for n in (1, 2)], env
     return command
@@ -116,7 +116,7 @@ SYSTEMS = [
            openmpi("--mca", "pml", "ob1", *YIELD)),
     System("mpich", "MPICH", ("node", "net"), mpich),
     System("fab-shm", "libfabric shm, tagged", ("node",), alone("msg-fab", "shm")),
-    System("limit", "the machine", ("node",), alone("msg-limit"), peer=False, lacks=("bi1m",)),
+    System("limit", "the machine", ("node", "crowd4", "crowd8"), alone("msg-limit"), peer=False, lacks=("bi1m",)),
     System("ompi-tcp", "Open MPI, ob1 and btl tcp", ("net",), openmpi(*OB1_TCP)),
     System("ompi-ucx-tcp", "Open MPI, pml ucx", ("net",), openmpi(*UCX, env=UCX_TCP)),
     System("fab-rxm", "libfabric tcp;ofi_rxm, tagged", ("net",), alone("msg-fab", "tcp;ofi_rxm")),
