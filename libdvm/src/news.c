@@ -30,6 +30,7 @@ static bool let_go(dvm_t *d, uint32_t rank, uint8_t state)
 	dvmi_log(&d->log, "ctl", LOG_INFO, "rank %u has %s", rank,
 		 state == DVMI_RANK_CLOSED ? "closed" : "gone");
 	dvmi_p2p_down(&d->p2p, rank, code_of(state));
+	d->threads.events++; /* what was drained, if nothing else */
 	return true;
 }
 
@@ -112,6 +113,7 @@ int dvmi_news(dvm_t *d)
 		shepherd_gone(d, rc);
 		n++;
 	}
+	d->threads.events += n > 0;
 	return n;
 }
 
