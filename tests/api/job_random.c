@@ -5,6 +5,7 @@
  * messages between random pairs or one collective.
  */
 #include "tests/api/job.h"
+#include "tests/api/ways.h"
 
 enum { MAX_MSGS = 40, TAGS = 3, ELEMS_MAX = 20000 };
 
@@ -61,7 +62,7 @@ struct batch {
 	struct message *m;
 	int n, tag0; /* tags of this round start at tag0 */
 	dvm_req_t *req[MAX_MSGS];
-	uint8_t *buf[MAX_MSGS];
+	struct way way[MAX_MSGS];
 	int nreq;
 };
 
@@ -105,44 +106,77 @@ static int post_some(struct job *j, struct batch *b, struct rnd *mine)
 		struct message *m = &b->m[i];
 		if (m->to != j->rank || draw(mine, 2))
 			continue;
-		b->buf[b->nreq] = malloc(most(b) + 1);
-		CHECK_INT(dvm_irecv(j->w, b->buf[b->nreq], most(b), m->from, b->tag0 + m->tag,
-				    &b->req[b->nreq]),
-			  0);
+		struct way *w = &b->way[b->nreq];
+		way_make(w, most(b), draw(mine, UINT64_MAX));
+		CHECK_INT(way_irecv(w, j->w, m->from, b->tag0 + m->tag, &b->req[b->nreq]), 0);
 		b->nreq++;
 	}
 	return 0;
 }
 
 static int send_all(struct job *j, struct batch *b, struct rnd *mine, dvm_req_t **req,
-		    uint8_t **buf)
+		    struct way *way)
 {
+	uint8_t *flat = malloc(most(b) + 1);
+
 	for (int i = 0; i < b->n; i++) {
 		struct message *m = &b->m[i];
 		if (m->from != j->rank)
 			continue;
-		buf[i] = malloc(m->len + 1);
-		fill(buf[i], m->len, m->seed);
+		fill(flat, m->len, m->seed);
+		way_make(&way[i], m->len, draw(mine, UINT64_MAX));
+		way_put(&way[i], flat);
 		if (m->len < 1000 && draw(mine, 2))
-			CHECK_INT(dvm_send(j->w, buf[i], m->len, m->to, b->tag0 + m->tag), 0);
+			CHECK_INT(dvm_send(j->w, flat, m->len, m->to, b->tag0 + m->tag), 0);
 		else
-			CHECK_INT(dvm_isend(j->w, buf[i], m->len, m->to, b->tag0 + m->tag, &req[i]),
-				  0);
+			CHECK_INT(way_isend(&way[i], j->w, m->to, b->tag0 + m->tag, &req[i]), 0);
 	}
+	free(flat);
 	return 0;
 }
 
 /* Posted ones complete in order per source and tag; so check them in the order of posting. */
 static int end_posted(struct job *j, struct batch *b)
 {
+	uint8_t *flat = malloc(most(b) + 1);
+
 	for (int i = 0; i < b->nreq; i++) {
 		dvm_status_t st;
 		CHECK_INT(dvm_wait(&b->req[i], &st), 0);
-		if (check_message(j, b, &st, b->buf[i]))
+		CHECK_INT(dvm_req_free(&b->req[i]), 0);
+		way_get(&b->way[i], flat);
+		if (check_message(j, b, &st, flat))
 			return 1;
-		free(b->buf[i]);
+		way_free(&b->way[i]);
 	}
+	free(flat);
 	return 0;
+}
+
+/* One message with TAG from anyone, looked at before it is received, taken, or neither. */
+static int take_one(struct job *j, struct batch *b, struct rnd *mine, int tag, uint8_t *flat,
+		    dvm_status_t *st)
+{
+	dvm_message_t *msg;
+	dvm_status_t seen;
+	struct way w;
+
+	switch (draw(mine, 3)) {
+	case 0:
+		CHECK_INT(dvm_recv(j->w, flat, most(b), DVM_ANY_SOURCE, tag, st), 0);
+		return 0;
+	case 1:
+		CHECK_INT(dvm_probe(j->w, DVM_ANY_SOURCE, tag, &seen), 0);
+		CHECK_INT(dvm_recv(j->w, flat, seen.len, seen.source, tag, st), 0);
+		return 0;
+	default:
+		CHECK_INT(dvm_mprobe(j->w, DVM_ANY_SOURCE, tag, &msg, &seen), 0);
+		way_make(&w, seen.len, draw(mine, UINT64_MAX));
+		CHECK_INT(way_mrecv(&w, &msg, st), 0);
+		way_get(&w, flat);
+		way_free(&w);
+		return 0;
+	}
 }
 
 static int take_rest(struct job *j, struct batch *b, struct rnd *mine)
@@ -150,17 +184,14 @@ static int take_rest(struct job *j, struct batch *b, struct rnd *mine)
 	uint8_t *buf = malloc(most(b) + 1);
 
 	for (int left = incoming(j, b) - b->nreq; left > 0; left--) {
-		dvm_status_t st, seen;
+		dvm_status_t st;
 		/* Only tags of this round: other ranks may be ahead. */
 		int tag = -1;
 		for (int i = 0; i < b->n && tag < 0; i++)
 			if (b->m[i].to == j->rank && !b->m[i].taken)
 				tag = b->tag0 + b->m[i].tag;
-		int probe = (int)draw(mine, 2);
-		if (probe)
-			CHECK_INT(dvm_probe(j->w, DVM_ANY_SOURCE, tag, &seen), 0);
-		int source = probe ? seen.source : DVM_ANY_SOURCE;
-		CHECK_INT(dvm_recv(j->w, buf, most(b), source, tag, &st), 0);
+		if (take_one(j, b, mine, tag, buf, &st))
+			return 1;
 		if (check_message(j, b, &st, buf))
 			return 1;
 	}
@@ -173,15 +204,17 @@ static int messages(struct job *j, struct rnd *common, struct rnd *mine, int rou
 	struct message m[MAX_MSGS];
 	struct batch b = { .m = m, .tag0 = round * TAGS };
 	dvm_req_t *req[MAX_MSGS] = { NULL };
-	uint8_t *buf[MAX_MSGS] = { NULL };
+	struct way way[MAX_MSGS] = { 0 };
 
 	b.n = draw_messages(common, j->size, m);
-	if (post_some(j, &b, mine) || send_all(j, &b, mine, req, buf) || end_posted(j, &b) ||
+	if (post_some(j, &b, mine) || send_all(j, &b, mine, req, way) || end_posted(j, &b) ||
 	    take_rest(j, &b, mine))
 		return 1;
 	CHECK_INT(dvm_waitall(req, MAX_MSGS, NULL), 0);
-	for (int i = 0; i < MAX_MSGS; i++)
-		free(buf[i]);
+	for (int i = 0; i < MAX_MSGS; i++) {
+		CHECK_INT(dvm_req_free(&req[i]), 0);
+		way_free(&way[i]);
+	}
 	return 0;
 }
 
