@@ -27,4 +27,6 @@ rank 2 is between 1 and 0"
 	is "dvm_pack, $nodes nodes" "$(sorted "3 $nodes" dvm_pack)" "sample 10: 1 0.5 -1
 sample 20: 2 0.5 -1"
 done
+# With a machine: tests/multi/m0070-dynamic.t.
+like "dvm_spawn, no machine" "$("$examples/man/dvm_spawn" 2>&1)" "*not connected*"
 done_testing

@@ -29,6 +29,12 @@ sys.exit(len(jobs) > 0)'
 # ---- spawn ----
 
 like "a rank knows its job" "$(dyn id)" "job +([0-9]) rank 0 of 1 on node1, parent 0.-1"
+if [ -x "$DVM_BUILD/examples/man/dvm_spawn" ]; then
+	is "the manual's example" "$(dvm run -q -n 1 "$DVM_BUILD/examples/man/dvm_spawn" 2>&1)" \
+		"a job of 3 ranks has run, exit code 0"
+else
+	skip "the manual's example" "not built"
+fi
 like "a child starts" "$(dyn spawn true)" "spawned +([0-9])"
 out=$(dyn spawn detached ranks=3 nodes=3 name=flock dyn id)
 job=${out#spawned }
