@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # shellcheck shell=sh
 # For the scripts that run verbs of the program `job`: one TAP line each.
+# shellcheck disable=SC2034,SC2154 # pattern, options: of those scripts; failed: for them
 run="$DVM_BUILD/tests/api/mini-run"
 job="$DVM_BUILD/tests/api/job"
 n=0
