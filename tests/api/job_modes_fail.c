@@ -184,6 +184,7 @@ int closes_probed(struct job *j)
 	if (j->rank == victim(j)) {
 		for (int r = 0; r < victim(j); r++)
 			CHECK_INT(dvm_mprobe(j->w, r, 1, &msg, NULL), 0);
+		free(buf);
 		return 0;
 	}
 	CHECK_INT(j->rank % 2 ? dvm_ssend(j->w, buf, 8, victim(j), 1) :
