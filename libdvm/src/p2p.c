@@ -69,7 +69,7 @@ void dvmi_p2p_fini(struct dvmi_p2p *p)
 	for (uint32_t i = 0; i < p->size; i++)
 		free(p->peers[i].copier);
 	free(p->peers);
-	free(p->revoked);
+	dvmi_revoked_fini(&p->revoked);
 	free(p->stage);
 	*p = (struct dvmi_p2p){ 0 };
 }
@@ -120,7 +120,7 @@ int dvmi_p2p_send_now(struct dvmi_p2p *p, uint32_t rank, uint32_t ctx, int32_t t
 
 	if (peer->down)
 		return peer->down;
-	if (p->nrevoked && dvmi_p2p_revoked(p, ctx))
+	if (dvmi_p2p_revoked(p, ctx))
 		return dvmi_p2p_revoked(p, ctx);
 	if (len > peer->tport->eager_max || peer->packets.head ||
 	    !has_credit(p, peer, rank, len + DVMI_P2P_OVERHEAD))
@@ -282,8 +282,8 @@ int dvmi_p2p_nobody_left(struct dvmi_p2p *p, const struct dvmi_match_key *key)
 	/* Whoever is received from has to be reached, too: a transport may begin with that. */
 	if (key->source >= 0 && dvmi_p2p_peer(p, (uint32_t)key->source)->down)
 		return p->peers[key->source].down;
-	if (key->source < 0 && !p->others && p->size > 1)
-		return p->last_down;
+	if (key->source < 0 && p->ndown && dvmi_p2p_anybody(p, key->ctx) < 0)
+		return dvmi_p2p_anybody(p, key->ctx);
 	return dvmi_p2p_revoked(p, key->ctx);
 }
 
@@ -370,7 +370,8 @@ static void drop_announcement(struct dvmi_p2p *p, struct dvmi_unexpected *u, boo
 
 bool dvmi_p2p_no_sender(const struct dvmi_p2p *p, const struct dvmi_match_key *key)
 {
-	return key->source == (int32_t)p->self || (key->source < 0 && !p->others);
+	return key->source < 0 ? dvmi_p2p_anybody(p, key->ctx) != 0 :
+				 key->source == (int32_t)p->self;
 }
 
 bool dvmi_p2p_is_hopeless(const struct dvmi_p2p *p, const struct dvmi_op *op)
@@ -646,7 +647,7 @@ static int on_packet(void *arg, uint32_t src, const struct dvmi_pkt *pkt, const 
 	case DVMI_PKT_CREDIT:
 		return on_credit(p, src, pkt);
 	case DVMI_PKT_REVOKE:
-		dvmi_p2p_revoke_here(p, pkt->ctx, pkt->tag < 0 ? pkt->tag : -DVM_EPROTO);
+		dvmi_p2p_spread(p, src, pkt->ctx, pkt->tag < 0 ? pkt->tag : -DVM_EPROTO);
 		return 0;
 	default:
 		if (p->owner.packet)

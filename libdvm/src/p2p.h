@@ -21,6 +21,7 @@
 #include "libdvm/src/match.h"
 #include "libdvm/src/optab.h"
 #include "libdvm/src/pace.h"
+#include "libdvm/src/revoked.h"
 
 enum dvmi_op_stage {
 	DVMI_OP_DONE = 0,
@@ -117,10 +118,14 @@ struct dvmi_p2p_stats {
 };
 
 /*
- * What the owner adds. Each may be NULL. They are called from within packets and must not wait;
- * their first argument is that of route.
+ * What the owner knows of groups. Each may be NULL: then there is one group, of all ranks. They
+ * are called from within packets and must not wait; their first argument is that of route.
  */
 struct dvmi_p2p_owner {
+	/* Who else may send in CTX: 0 somebody, 1 only we, or what receives from anyone end with. */
+	int (*anybody)(void *arg, uint32_t ctx);
+	/* SRC, maybe we, revokes CTX: the owner does it here and tells whom it concerns. */
+	void (*revoke)(void *arg, uint32_t src, uint32_t ctx, int code);
 	/* All with PEER has ended. */
 	void (*down)(void *arg, uint32_t peer);
 	/* A packet of a kind that is not of this protocol; as the packet of a sink. */
@@ -139,12 +144,9 @@ struct dvmi_p2p {
 	struct dvmi_match_link taken; /* messages taken by a probe, in order of that */
 	uint8_t *stage;		      /* bytes of a packet that were not in one piece */
 	size_t stage_room;
-	int last_down; /* -DVM_EPEERLOST if any peer was lost, else -DVM_ECLOSED or 0 */
-	uint32_t nrevoked, cap_revoked;
-	struct dvmi_revoked {
-		uint32_t ctx;
-		int code;
-	} * revoked;
+	int last_down;	/* -DVM_EPEERLOST if any peer was lost, else -DVM_ECLOSED or 0 */
+	uint32_t ndown; /* peers that are down */
+	struct dvmi_revoked revoked;
 	struct dvmi_p2p_owner owner;
 	/* The transport that reaches PEER, not NULL. */
 	struct dvmi_tport *(*route)(void *arg, uint32_t peer);
@@ -216,9 +218,27 @@ void dvmi_p2p_down(struct dvmi_p2p *p, uint32_t peer, int code);
 void dvmi_p2p_all_down(struct dvmi_p2p *p, int code);
 
 /* The code operations of CTX end with, or 0. */
-int dvmi_p2p_revoked(const struct dvmi_p2p *p, uint32_t ctx);
-/* All operations of context CTX end with CODE, now and later, here and at all other ranks. */
+static inline int dvmi_p2p_revoked(const struct dvmi_p2p *p, uint32_t ctx)
+{
+	return __builtin_expect(p->revoked.n, 0) ? dvmi_revoked_code(&p->revoked, ctx) : 0;
+}
+
+/* All operations of context CTX end with CODE, now and later, here and wherever it is used. */
 void dvmi_p2p_revoke(struct dvmi_p2p *p, uint32_t ctx, int code);
+/* The same here alone: 1 when that is news, 0 when it was so already, -ENOMEM. */
+int dvmi_p2p_revoke_here(struct dvmi_p2p *p, uint32_t ctx, int code);
+/* Tells PEER that CTX, as it is called there, is revoked. */
+void dvmi_p2p_tell_revoked(struct dvmi_p2p *p, uint32_t peer, uint32_t ctx, int code);
+
+/* Nobody receives in CTX any more: messages that are kept for it are dropped. */
+void dvmi_p2p_forget(struct dvmi_p2p *p, uint32_t ctx);
+
+/*
+ * Sends a packet that is no message to PEER; it is copied and goes, in order with what was sent
+ * before, when there is room. 0, what PEER is down with, -EMSGSIZE or -ENOMEM.
+ */
+int dvmi_p2p_post(struct dvmi_p2p *p, uint32_t peer, const struct dvmi_pkt *pkt,
+		  const void *payload);
 
 /* Makes OP a finished operation that moved nothing. */
 void dvmi_p2p_nothing(struct dvmi_op *op, enum dvmi_op_kind kind);

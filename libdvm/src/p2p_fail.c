@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "dvm/error.h"
+#include "libdvm/net/wire.h"
 #include "libdvm/src/p2p_private.h"
 
 struct failure {
@@ -81,9 +82,23 @@ static bool hit_by_down(const struct failure *f, const struct dvmi_op *op)
 	return op->recv.key.source == (int32_t)f->peer;
 }
 
-static bool hit_by_solitude(const struct failure *f, const struct dvmi_op *op)
+int dvmi_p2p_anybody(const struct dvmi_p2p *p, uint32_t ctx)
 {
-	return op->stage == DVMI_OP_POSTED && op->recv.key.source < 0;
+	if (p->owner.anybody)
+		return p->owner.anybody(p->arg, ctx);
+	if (p->others)
+		return 0;
+	return p->size > 1 ? p->last_down : 1;
+}
+
+/* Receives from anyone whom nobody is left to send to. */
+static void fail_lonely(struct dvmi_match_recv *r, void *arg)
+{
+	struct dvmi_p2p *p = arg;
+	int code = r->key.source < 0 ? dvmi_p2p_anybody(p, r->key.ctx) : 0;
+
+	if (code < 0)
+		dvmi_p2p_cancel(p, dvmi_op_of(r), code);
 }
 
 /* What was taken stays its owner's, who learns the code when he receives it. */
@@ -113,6 +128,7 @@ void dvmi_p2p_down(struct dvmi_p2p *p, uint32_t rank, int code)
 	if (p->peers[rank].down)
 		return;
 	p->peers[rank].down = code;
+	p->ndown++;
 	if (rank != p->self)
 		p->others--;
 	if (p->last_down != -DVM_EPEERLOST)
@@ -120,27 +136,15 @@ void dvmi_p2p_down(struct dvmi_p2p *p, uint32_t rank, int code)
 	/* What it had announced will never come. */
 	dvmi_p2p_each_message(p, drop_announced, &f);
 	fail_ops(&f);
+	dvmi_match_each_recv(&p->match, fail_lonely, p);
 	if (p->owner.down)
 		p->owner.down(p->arg, rank);
-	if (p->others)
-		return;
-	f.hit = hit_by_solitude;
-	f.code = p->last_down;
-	dvmi_match_each_recv(&p->match, fail_posted, &f);
 }
 
 void dvmi_p2p_all_down(struct dvmi_p2p *p, int code)
 {
 	for (uint32_t i = 0; i < p->size; i++)
 		dvmi_p2p_down(p, i, code);
-}
-
-int dvmi_p2p_revoked(const struct dvmi_p2p *p, uint32_t ctx)
-{
-	for (uint32_t i = 0; i < p->nrevoked; i++)
-		if (p->revoked[i].ctx == ctx)
-			return p->revoked[i].code;
-	return 0;
 }
 
 static bool hit_by_revoke(const struct failure *f, const struct dvmi_op *op)
@@ -156,50 +160,52 @@ static void drop_revoked(struct dvmi_p2p *p, struct dvmi_unexpected *u, bool tak
 		drop(p, u, taken, f->code);
 }
 
-static int remember(struct dvmi_p2p *p, uint32_t ctx, int code)
-{
-	if (p->nrevoked == p->cap_revoked) {
-		uint32_t cap = p->cap_revoked ? p->cap_revoked * 2 : 4;
-		struct dvmi_revoked *r = realloc(p->revoked, cap * sizeof *r);
-		if (!r)
-			return -ENOMEM;
-		p->revoked = r;
-		p->cap_revoked = cap;
-	}
-	p->revoked[p->nrevoked++] = (struct dvmi_revoked){ .ctx = ctx, .code = code };
-	return 0;
-}
-
-void dvmi_p2p_revoke_here(struct dvmi_p2p *p, uint32_t ctx, int code)
+int dvmi_p2p_revoke_here(struct dvmi_p2p *p, uint32_t ctx, int code)
 {
 	struct failure f = { .p = p, .hit = hit_by_revoke, .ctx = ctx, .code = code };
 
 	if (dvmi_p2p_revoked(p, ctx))
-		return;
-	remember(p, ctx, code);
+		return 0;
+	if (dvmi_revoked_add(&p->revoked, ctx, code) < 0)
+		return -ENOMEM;
 	dvmi_p2p_each_message(p, drop_revoked, &f);
 	fail_ops(&f);
+	return 1;
 }
 
-static void tell(struct dvmi_p2p *p, uint32_t rank, uint32_t ctx, int code)
+void dvmi_p2p_forget(struct dvmi_p2p *p, uint32_t ctx)
 {
-	struct dvmi_op *op = calloc(1, sizeof *op);
+	struct failure f = { .p = p, .ctx = ctx, .code = -ECANCELED };
 
-	if (!op)
+	dvmi_p2p_each_message(p, drop_revoked, &f);
+}
+
+void dvmi_p2p_tell_revoked(struct dvmi_p2p *p, uint32_t peer, uint32_t ctx, int code)
+{
+	struct dvmi_pkt pkt = { .kind = DVMI_PKT_REVOKE, .ctx = ctx, .tag = code };
+
+	dvmi_p2p_post(p, peer, &pkt, NULL);
+}
+
+/* Whoever hears it for the first time tells all others: the first one may die on its way. */
+static void flood(struct dvmi_p2p *p, uint32_t src, uint32_t ctx, int code)
+{
+	if (dvmi_p2p_revoke_here(p, ctx, code) <= 0)
 		return;
-	op->stage = DVMI_OP_CONTROL;
-	op->recv.key.ctx = ctx;
-	op->peer = rank;
-	op->code = code;
-	dvmi_p2p_submit(p, dvmi_p2p_peer(p, rank), op);
+	for (uint32_t i = 0; i < p->size; i++)
+		if (i != p->self && i != src && !p->peers[i].down)
+			dvmi_p2p_tell_revoked(p, i, ctx, code);
+}
+
+void dvmi_p2p_spread(struct dvmi_p2p *p, uint32_t src, uint32_t ctx, int code)
+{
+	if (p->owner.revoke)
+		p->owner.revoke(p->arg, src, ctx, code);
+	else
+		flood(p, src, ctx, code);
 }
 
 void dvmi_p2p_revoke(struct dvmi_p2p *p, uint32_t ctx, int code)
 {
-	if (dvmi_p2p_revoked(p, ctx))
-		return;
-	dvmi_p2p_revoke_here(p, ctx, code);
-	for (uint32_t i = 0; i < p->size; i++)
-		if (i != p->self && !p->peers[i].down)
-			tell(p, i, ctx, code);
+	dvmi_p2p_spread(p, p->self, ctx, code);
 }

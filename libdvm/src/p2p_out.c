@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What goes out: queues of packets that wait for room, streams of long messages, credit. */
 #include <errno.h>
+#include <string.h>
 
 #include "dvm/error.h"
 #include "libdvm/net/wire.h"
@@ -217,8 +218,8 @@ static int send_cts(struct dvmi_p2p *p, struct dvmi_peer *peer, struct dvmi_op *
 
 static int send_control(struct dvmi_p2p *p, struct dvmi_peer *peer, struct dvmi_op *op)
 {
-	struct dvmi_pkt pkt = { .kind = DVMI_PKT_REVOKE, .ctx = op->recv.key.ctx, .tag = op->code };
-	int rc = send_to(p, peer, &pkt, NULL);
+	struct dvmi_control *c = (struct dvmi_control *)op; /* its first member */
+	int rc = send_to(p, peer, &c->pkt, c->bytes);
 
 	if (rc == 0)
 		free(op);
@@ -261,6 +262,26 @@ void dvmi_p2p_submit(struct dvmi_p2p *p, struct dvmi_peer *peer, struct dvmi_op 
 	} else if (rc < 0) {
 		end(p, op, rc);
 	}
+}
+
+int dvmi_p2p_post(struct dvmi_p2p *p, uint32_t rank, const struct dvmi_pkt *pkt,
+		  const void *payload)
+{
+	struct dvmi_peer *peer = dvmi_p2p_peer(p, rank);
+
+	if (peer->down)
+		return peer->down;
+	if (pkt->len > peer->tport->packet_max)
+		return -EMSGSIZE;
+	struct dvmi_control *c = malloc(sizeof *c + pkt->len);
+	if (!c)
+		return -ENOMEM;
+	c->op = (struct dvmi_op){ .stage = DVMI_OP_CONTROL, .peer = rank };
+	c->pkt = *pkt;
+	if (pkt->len)
+		memcpy(c->bytes, payload, pkt->len);
+	dvmi_p2p_submit(p, peer, &c->op);
+	return 0;
 }
 
 void dvmi_p2p_acknowledge(struct dvmi_p2p *p, struct dvmi_peer *peer, uint64_t cost)

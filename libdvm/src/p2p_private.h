@@ -33,6 +33,13 @@ struct dvmi_arrival {
 	uint32_t slot;
 };
 
+/* A packet that is no message, while it waits for room. */
+struct dvmi_control {
+	struct dvmi_op op;
+	struct dvmi_pkt pkt;
+	uint8_t bytes[];
+};
+
 struct dvmi_peer *dvmi_p2p_peer(struct dvmi_p2p *p, uint32_t rank);
 
 void dvmi_opq_push(struct dvmi_opq *q, struct dvmi_op *op);
@@ -64,8 +71,10 @@ void dvmi_p2p_each_message(struct dvmi_p2p *p,
 			   void *arg);
 /* Room for N bytes of one packet, or NULL; until the next call. */
 uint8_t *dvmi_p2p_stage(struct dvmi_p2p *p, size_t n);
-/* The REVOKE of another rank. */
-void dvmi_p2p_revoke_here(struct dvmi_p2p *p, uint32_t ctx, int code);
+/* The owner's anybody(), or what it stands for. */
+int dvmi_p2p_anybody(const struct dvmi_p2p *p, uint32_t ctx);
+/* SRC, maybe we, says that CTX is revoked. */
+void dvmi_p2p_spread(struct dvmi_p2p *p, uint32_t src, uint32_t ctx, int code);
 
 /* The next N bytes of what OP receives; MOVED is their place. */
 static inline void dvmi_op_put(struct dvmi_op *op, uint64_t moved, const void *bytes, size_t n)
