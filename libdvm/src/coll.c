@@ -224,6 +224,8 @@ static int run(dvm_group_t *g, struct dvmi_coll_state *st, const struct dvmi_col
 
 int dvmi_coll_run(dvm_group_t *g, const struct dvmi_coll_args *a)
 {
+	if (g->local)
+		return -ENOTSUP; /* between two groups */
 	dvmi_enter(g->d);
 	struct dvmi_coll_state *st = dvmi_coll_state(g);
 	int rc = dvmi_p2p_revoked(&g->d->p2p, g->ctx + DVMI_CTX_COLL);
@@ -259,6 +261,8 @@ static int start(dvm_group_t *g, const struct dvmi_coll_args *a, dvm_req_t **req
 
 int dvmi_coll_start(dvm_group_t *g, const struct dvmi_coll_args *a, dvm_req_t **req)
 {
+	if (g->local)
+		return -ENOTSUP;
 	dvmi_enter(g->d);
 	int rc = start(g, a, req);
 	dvmi_leave(g->d);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "libdvm/src/coll.h"
+#include "libdvm/src/group.h"
 
 static struct dvmi_parts part(const void *buf, size_t len)
 {
@@ -44,6 +45,8 @@ int dvm_barrier(dvm_group_t *g)
 	struct dvmi_coll_args a;
 	int rc = barrier_args(&a, g);
 
+	if (rc == 0 && g->local)
+		return dvmi_intergroup_barrier(g);
 	return rc < 0 ? rc : dvmi_coll_run(g, &a);
 }
 

@@ -15,6 +15,7 @@
 #include "libdvm/net/shm.h"
 #include "libdvm/src/coll.h"
 #include "libdvm/src/coll_area.h"
+#include "libdvm/src/group.h"
 #include "libdvm/src/request.h"
 #include "libdvm/src/wait.h"
 
@@ -197,8 +198,12 @@ static int open_transports(dvm_t *d, dvm_error_t *err)
 {
 	int rc = dvmi_p2p_init(&d->p2p, d->env.rank, d->env.size, route, d);
 
-	d->p2p.owner.packet = take_packet;
-	d->p2p.owner.down = peer_down;
+	d->p2p.owner = (struct dvmi_p2p_owner){
+		.anybody = dvmi_group_anybody,
+		.revoke = dvmi_group_revoke,
+		.packet = take_packet,
+		.down = peer_down,
+	};
 	if (rc == 0)
 		rc = dvmi_heap_create(&d->heap, d->rings_fd, d->env.local_rank, d->env.local_size);
 	d->p2p.clock = dvmi_clock_mono;
@@ -216,6 +221,7 @@ static int open_transports(dvm_t *d, dvm_error_t *err)
 	d->world = (struct dvm_group){ .d = d, .rank = d->env.rank, .size = d->env.size };
 	dvmi_rankmap_init(&d->world.map, d->env.size);
 	d->world.dests = d->world.map;
+	snprintf(d->world.name, sizeof d->world.name, "world");
 	/* Who left before we came is in the map, but no packet will tell of it. */
 	d->leaving = d->map.map != NULL;
 	return 0;
@@ -223,13 +229,13 @@ static int open_transports(dvm_t *d, dvm_error_t *err)
 
 static void destroy(dvm_t *d)
 {
+	dvmi_groups_fini(d);
 	dvmi_tport_destroy(d->fab);
 	dvmi_tport_destroy(d->shm);
 	dvmi_tport_destroy(d->self);
 	dvmi_am_fini(d);
 	dvmi_watch_fini(&d->watch);
 	dvmi_p2p_fini(&d->p2p);
-	dvmi_coll_forget(&d->world);
 	dvmi_area_forget(d);
 	dvmi_heap_destroy(d->heap);
 	dvmi_jobmap_close(&d->map);
@@ -241,7 +247,6 @@ static void destroy(dvm_t *d)
 		pthread_cond_destroy(&d->threads.news);
 		pthread_mutex_destroy(&d->threads.lock);
 	}
-	free(d->world.nodes);
 	dvmi_reqs_destroy(d);
 	free(d->user_ops);
 	dvmi_events_free(d);

@@ -44,9 +44,29 @@ struct dvm_group {
 	struct dvmi_rankmap map;
 	/* Whom messages go to: the map, or the other side of an intergroup. Memory is not its own. */
 	struct dvmi_rankmap dests;
-	uint32_t coll_seq; /* collectives so far, part of their tags */
+	uint32_t coll_seq;	  /* collectives so far, part of their tags */
 	struct dvmi_nodes *nodes; /* NULL until asked for */
 	struct dvmi_coll_state *coll; /* NULL before the first; ends by dvmi_coll_forget() */
+
+	dvm_group_t *next;   /* in its bin */
+	uint32_t users;	     /* objects that need it, as windows: it cannot be freed before them */
+	dvm_group_t *local;  /* of an intergroup: this side, for collectives; else NULL */
+	struct dvmi_rankmap remote; /* of an intergroup: the other side */
+	struct dvmi_cart *cart;	    /* NULL: no topology */
+	struct dvmi_losses {
+		uint64_t *acked; /* bit per rank of dests: the program knows that it is gone */
+		uint32_t judged; /* 1 + peers that were down when verdict was found; 0: not yet */
+		int verdict;	 /* what receives from anyone end with; as of dvmi_p2p_owner */
+	} losses;
+	char name[DVM_GROUP_NAME_MAX];
+};
+
+#define DVMI_GROUP_BINS 64
+
+/* All groups of a handle but the world. */
+struct dvmi_groups {
+	dvm_group_t *bins[DVMI_GROUP_BINS]; /* by context */
+	uint32_t contexts;		    /* sets of contexts this rank has given away */
 };
 
 /* What a persistent request does when it is started. */
@@ -99,6 +119,7 @@ struct dvm {
 	struct dvmi_am am;
 	struct dvmi_tport *self, *shm, *fab; /* NULL where not needed */
 	struct dvm_group world;
+	struct dvmi_groups groups;
 	int broken;	 /* 0, or what everything ends with */
 	uint32_t rung;	 /* the doorbell as last seen */
 	bool leaving;	 /* some peer has left and is not drained yet */

@@ -57,6 +57,14 @@ int dvmi_rankmap_set(struct dvmi_rankmap *m, const uint32_t *peers, uint32_t n)
 	return 0;
 }
 
+int dvmi_rankmap_copy(struct dvmi_rankmap *m, const struct dvmi_rankmap *from)
+{
+	if (from->peers)
+		return dvmi_rankmap_set(m, from->peers, from->size);
+	dvmi_rankmap_init(m, from->size);
+	return 0;
+}
+
 int64_t dvmi_rankmap_rank(const struct dvmi_rankmap *m, uint32_t peer)
 {
 	if (!m->peers)

@@ -18,6 +18,8 @@ struct dvmi_rankmap {
 void dvmi_rankmap_init(struct dvmi_rankmap *m, uint32_t size);
 /* A map of N ranks to PEERS, which are copied. 0, -EINVAL (a peer twice, or none at all), -ENOMEM. */
 int dvmi_rankmap_set(struct dvmi_rankmap *m, const uint32_t *peers, uint32_t n);
+/* 0 or -ENOMEM. */
+int dvmi_rankmap_copy(struct dvmi_rankmap *m, const struct dvmi_rankmap *from);
 void dvmi_rankmap_fini(struct dvmi_rankmap *m);
 
 static inline uint32_t dvmi_rankmap_peer(const struct dvmi_rankmap *m, uint32_t rank)

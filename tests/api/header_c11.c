@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The installed headers as strict C11, each usable without the others' help. */
 #include <dvm/am.h>
+#include <dvm/cart.h>
+#include <dvm/group.h>
 #include <dvm/msg.h>
 #include <dvm/coll.h>
 #include <dvm/layout.h>

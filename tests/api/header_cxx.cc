@@ -2,6 +2,8 @@
 // The installed headers as C++, linked against the C library.
 #include <dvm/coll.h>
 #include <dvm/am.h>
+#include <dvm/cart.h>
+#include <dvm/group.h>
 #include <dvm/msg.h>
 #include <dvm/dvm.h>
 #include <dvm/dynamic.h>

@@ -70,6 +70,12 @@ static const struct {
 	{ "disagree", disagree, 0 },
 	{ "dies_copying", dies_copying, 0 },
 	{ "closes_copying", closes_copying, 0 },
+	{ "groups", groups, 0 },
+	{ "groups_disagree", groups_disagree, 0 },
+	{ "groups_many", groups_many, 0 },
+	{ "intergroups", intergroups, 0 },
+	{ "carts", carts, 0 },
+	{ "random_groups", random_groups, 0 },
 };
 
 uint64_t mix(uint64_t a, uint64_t b)

@@ -63,5 +63,6 @@ verb_fn random_program, collectives, minloc, barriers, disagree;
 verb_fn dies_copying, closes_copying;
 
 void choose_way(dvm_t *d);
+verb_fn groups, groups_disagree, groups_many, intergroups, carts, random_groups;
 
 #endif

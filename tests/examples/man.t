@@ -19,7 +19,9 @@ greetings from rank 2: 21 bytes from 2"
 	is "dvm_wait, $nodes nodes" "$(sorted "3 $nodes" dvm_wait)" "rank 0 is between 2 and 1
 rank 1 is between 0 and 2
 rank 2 is between 1 and 0"
-	is "dvm_group, $nodes nodes" "$(sorted "3 $nodes" dvm_group | head -n 1)" "rank 0 of a group of 3"
+	is "dvm_group, $nodes nodes" "$(sorted "3 $nodes" dvm_group | head -n 1)" "rank 0 of a group of $((3 / nodes))"
+	is "dvm_cart, $nodes nodes" "$(sorted "6 $nodes" dvm_cart | head -n 2)" "rank 0 at 0,0 of 3x2, left of it 1
+rank 1 at 0,1 of 3x2, left of it 0"
 	is "dvm_am, $nodes nodes" "$(sorted "3 $nodes" dvm_am)" 3000
 	is "dvm_bcast, $nodes nodes" "$(sorted "3 $nodes" dvm_bcast)" "pi is 3.141592654"
 	is "dvm_layout, $nodes nodes" "$(sorted "3 $nodes" dvm_layout)" "2 6 10 14

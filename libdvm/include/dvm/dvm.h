@@ -46,6 +46,11 @@ enum {
 };
 
 /*
+ * No rank. As source or destination of a message: nothing moves and the call is complete at once.
+ */
+#define DVM_NOBODY (-2)
+
+/*
  * What the library has to say beside its return values. LEVEL is a syslog level (3 error …
  * 7 debug), SUBSYS a short word ("ctl", "net", …), TEXT one line without newline, valid during
  * the call. Called by the thread that is inside the library; it must not call the library.

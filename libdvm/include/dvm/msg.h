@@ -16,8 +16,9 @@
  *
  * Failures: an operation with a rank that has crashed (-DVM_EPEERLOST) or called dvm_close()
  * (-DVM_ECLOSED) fails in bounded time; what the rank had sent before closing is still received.
- * A receive from DVM_ANY_SOURCE fails so when no other rank of the group is left. -DVM_EPEERLOST
- * is also returned by everything after the shepherd of this rank's node is gone. A rank that sends
+ * A receive from DVM_ANY_SOURCE fails with -DVM_EPEERLOST when any rank of the group is lost, since
+ * it may be the one that is waited for, until the program has said that it knows of it (dvm/ft.h);
+ * ranks that have closed do not matter as long as some other one is left. -DVM_EPEERLOST is also returned by everything after the shepherd of this rank's node is gone. A rank that sends
  * what no rank should is cut off: -DVM_EPROTO.
  *
  * Blocking calls that can never return, as waiting for a message of one's own that has not been
@@ -36,8 +37,6 @@ extern "C" {
 
 #define DVM_ANY_SOURCE (-1)
 #define DVM_ANY_TAG    (-1)
-/* As source or destination: no message moves and the call is complete at once. */
-#define DVM_NOBODY (-2)
 /* Tags are 0 … DVM_TAG_MAX. */
 #define DVM_TAG_MAX 2147483647
 
