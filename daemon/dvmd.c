@@ -189,6 +189,9 @@ static void act_on(struct dvmd *d, const Pb__Command *cmd)
 	case PB__COMMAND__WHAT_MEMBER_REMOVE:
 		forget_member(d, cmd->member_remove);
 		break;
+	case PB__COMMAND__WHAT_JOB_ADD:
+		dvmd_origin_job_added(d->origin, cmd->job_add->id);
+		break;
 	case PB__COMMAND__WHAT_TOKEN_ADD:
 		dvmd_transport_token_allow(d->wire, cmd->token_add->key.data);
 		if (dvmd_leads(d))

@@ -127,6 +127,76 @@ static void flush_early(struct dvmd_origin *o, struct held *h)
 	h->n_early = 0;
 }
 
+static void event_to(struct dvmd_origin *o, const struct held *h, const Pb__JobEvent *event)
+{
+	struct dvmi_buf b = { 0 };
+
+	dvmi_pb_pack(&b, event);
+	if (!b.err)
+		to_session(o, h->session, DVMI_MSG_JOB_EVENT, b.data, b.len);
+	dvmi_buf_free(&b);
+}
+
+/* The end of a child that ended while its client was away: all its output is in the spool. */
+static void tell_over(struct dvmd_origin *o, const struct held *h, const Pb__JobRecord *r)
+{
+	Pb__JobEvent event = PB__JOB_EVENT__INIT;
+
+	event.job = r->id;
+	event.kind = PB__JOB_EVENT__KIND__ENDED;
+	event.exit_code = r->exit_code;
+	event.text = r->reason;
+	event_to(o, h, &event);
+}
+
+static bool is_child_here(const struct dvmd_origin *o, const Pb__JobRecord *r)
+{
+	return r && r->spec->parent_job && r->origin == o->d->self && !r->spec->detached;
+}
+
+/* The child's client is its parent's; it is told of the child before anything of the child. */
+static void adopt(struct dvmd_origin *o, const Pb__JobRecord *r)
+{
+	const struct held *parent = find(o, r->spec->parent_job);
+	struct held *h = find_or_add(o, r->id);
+	Pb__JobEvent event = PB__JOB_EVENT__INIT;
+
+	if (!h)
+		return;
+	h->client_gone = !parent || parent->client_gone;
+	h->session = parent ? parent->session : 0;
+	if (!h->session)
+		return;
+	event.job = r->id;
+	event.kind = PB__JOB_EVENT__KIND__CHILD;
+	event.placement = r->placement;
+	event_to(o, h, &event);
+	if (r->state == PB__JOB_STATE__JOB_DONE)
+		tell_over(o, h, r);
+	else
+		flush_early(o, h);
+}
+
+/* Ids ascend, so that a parent is met before its children. */
+static int adopt_if_known(const Pb__JobRecord *r, void *arg)
+{
+	struct dvmd_origin *o = arg;
+	const struct held *parent = is_child_here(o, r) ? find(o, r->spec->parent_job) : NULL;
+	const struct held *h = parent ? find(o, r->id) : NULL;
+
+	if (parent && parent->session && (!h || h->session != parent->session))
+		adopt(o, r);
+	return 0;
+}
+
+void dvmd_origin_job_added(struct dvmd_origin *o, uint64_t job)
+{
+	const Pb__JobRecord *r = dvmd_cstate_job(dvmd_state(o->d), job);
+
+	if (is_child_here(o, r))
+		adopt(o, r);
+}
+
 static void bind_session(struct dvmd_origin *o, uint64_t job, uint64_t session)
 {
 	struct held *h = find_or_add(o, job);
@@ -135,8 +205,10 @@ static void bind_session(struct dvmd_origin *o, uint64_t job, uint64_t session)
 		return;
 	h->session = dvmd_client_alive(o->d->clients, session) ? session : 0;
 	h->client_gone = !h->session;
-	if (h->session)
-		flush_early(o, h);
+	if (!h->session)
+		return;
+	flush_early(o, h);
+	dvmd_cstate_each_job(dvmd_state(o->d), adopt_if_known, o);
 }
 
 static uint64_t answered_job(const struct dvmd_call *call, uint16_t type, const uint8_t *body,
@@ -262,6 +334,7 @@ static int sweep_record(const Pb__JobRecord *r, void *arg)
 		return 0;
 	if (r->state == PB__JOB_STATE__JOB_DONE || r->state == PB__JOB_STATE__JOB_ENDING)
 		return 0;
+	adopt_if_known(r, o);
 	struct held *h = find_or_add(o, r->id);
 	if (!h || h->session)
 		return 0;

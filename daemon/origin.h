@@ -6,6 +6,9 @@
  * client is dropped, since its shepherd keeps it until it is acknowledged. A job whose client is
  * gone is ended: at once when the client's socket closed, after a grace period when it was this
  * dvmd that restarted. A detached job goes on; its shepherds are told that nobody listens.
+ *
+ * A job that was spawned belongs to the client of its parent, and so on down: that is told of it, and
+ * gets its events and output. Both follow from the job's record, so neither can be missed.
  */
 #ifndef DVMD_ORIGIN_H
 #define DVMD_ORIGIN_H
@@ -23,6 +26,9 @@ void dvmd_origin_answered(const struct dvmd_call *call, uint16_t type, const uin
 
 /* Does a living client hold the job that this AttachRequest names? */
 bool dvmd_origin_is_held(struct dvmd_origin *o, const uint8_t *body, size_t len);
+
+/* The log has a new job: if it was spawned by one that was started here, its client is told. */
+void dvmd_origin_job_added(struct dvmd_origin *o, uint64_t job);
 
 void dvmd_origin_session_gone(struct dvmd_origin *o, uint64_t session);
 

@@ -67,14 +67,20 @@ static int set(struct dvmi_opt_parser *p, int id, void *arg, dvm_error_t *err)
 	}
 }
 
+struct printing {
+	struct cli_printer *printer;
+	uint64_t job;
+};
+
 static int print_output(const void *msg, void *arg)
 {
+	const struct printing *p = arg;
 	const Pb__Output *o = msg;
 	int rc = 0;
 
 	for (size_t i = 0; rc == 0 && i < o->n_chunks; i++)
-		rc = cli_printer_chunk(arg, o->chunks[i]);
-	return rc == 0 ? cli_printer_flush(arg) : rc;
+		rc = cli_printer_chunk(p->printer, p->job, o->chunks[i]);
+	return rc == 0 ? cli_printer_flush(p->printer) : rc;
 }
 
 /* Names of nodes for --output json, files for --output dir. */
@@ -92,19 +98,20 @@ static int tell_placement(struct cli *c, struct cli_printer *printer, uint64_t j
 	if (!r->n_jobs)
 		return dvmi_error_set(err, -ENOENT, "there is no job %" PRIu64, job);
 	if (r->jobs[0]->placement &&
-	    (rc = cli_printer_placement(printer, r->jobs[0]->placement)) < 0)
+	    (rc = cli_printer_placement(printer, job, r->jobs[0]->placement)) < 0)
 		return dvmi_error_code(err, rc, "writing the output");
 	return 0;
 }
 
 static int fetch(struct cli *c, struct cli_printer *printer, const Pb__LogsRequest *req)
 {
+	struct printing p = { printer, req->job };
 	dvm_error_t err = { 0 };
 	int rc = tell_placement(c, printer, req->job, &err);
 
 	if (rc == 0)
 		rc = cli_ask_stream(c, DVMI_MSG_LOGS, req, &pb__output__descriptor, print_output,
-				    printer, &err);
+				    &p, &err);
 	int last = cli_printer_finish(printer);
 	if (last == -EPIPE)
 		cli_relay_die(SIGPIPE);

@@ -28,6 +28,13 @@
 #define GRACE_MS    2000 /* after Ctrl-C: then the ranks are killed … */
 #define LEAVE_MS    1500 /* … and then the prompt comes back, whatever happens */
 
+/* A job that ours has spawned, or one of its children. */
+struct child {
+	struct child *next;
+	uint64_t job;
+	Pb__JobEvent *ended;
+};
+
 struct hold {
 	const struct cli_hold_config *config;
 	const struct cli *cli;
@@ -45,6 +52,7 @@ struct hold {
 	bool started;
 	char *phase; /* what the launch waits for, as the leader put it */
 	Pb__JobEvent *ended;
+	struct child *children;
 	Pb__JobSignal *wish; /* to be said again after a reconnect, or NULL */
 	int die_of;	     /* signal that ended the job through us */
 	int failed;	     /* exit status that outranks the job's, or 0 */
@@ -88,38 +96,61 @@ static void finish(struct hold *h)
 		leave(h, h->failed);
 }
 
-/* The first node some of whose output is still under way, or NULL. */
-static const Pb__OutputEnd *missing(const struct hold *h)
+/* The first node of an ended job some of whose output is still under way, or NULL. */
+static const Pb__OutputEnd *missing_of(const struct hold *h, const Pb__JobEvent *ended)
 {
-	for (size_t i = 0; i < h->ended->n_ends; i++) {
-		const Pb__OutputEnd *e = h->ended->ends[i];
+	for (size_t i = 0; i < ended->n_ends; i++) {
+		const Pb__OutputEnd *e = ended->ends[i];
 
-		if (!e->lost && cli_session_arrived(h->session, e->node) < e->seq)
+		if (!e->lost && cli_session_arrived(h->session, ended->job, e->node) < e->seq)
 			return e;
 	}
 	return NULL;
 }
 
+/* The same of our job and all its children; *JOB says of which. */
+static const Pb__OutputEnd *missing(const struct hold *h, uint64_t *job)
+{
+	const Pb__OutputEnd *e = missing_of(h, h->ended);
+
+	*job = h->job;
+	for (const struct child *c = h->children; !e && c; c = c->next) {
+		e = missing_of(h, c->ended);
+		*job = c->job;
+	}
+	return e;
+}
+
+static bool all_ended(const struct hold *h)
+{
+	for (const struct child *c = h->children; c; c = c->next)
+		if (!c->ended)
+			return false;
+	return h->ended != NULL;
+}
+
 static void on_drain_timer(uv_timer_t *t)
 {
 	struct hold *h = t->data;
-	const Pb__OutputEnd *e = missing(h);
+	uint64_t job;
+	const Pb__OutputEnd *e = missing(h, &job);
 
 	if (++h->drain_tries <= DRAIN_MAX) {
-		cli_session_ask_again(h->session, e->node);
+		cli_session_ask_again(h->session, job, e->node);
 		return;
 	}
-	cli_say(h->cli, "job %" PRIu64 ": the last output of node %u did not arrive", h->job,
-		e->node);
+	cli_say(h->cli, "job %" PRIu64 ": the last output of node %u did not arrive", job, e->node);
 	finish(h);
 }
 
 static void check_drained(struct hold *h)
 {
-	if (!h->ended || h->finishing)
+	uint64_t job;
+
+	if (!all_ended(h) || h->finishing)
 		return;
 	h->drain_tries = 0;
-	if (!missing(h))
+	if (!missing(h, &job))
 		finish(h);
 	else
 		uv_timer_start(&h->drain, on_drain_timer, DRAIN_MS, DRAIN_MS);
@@ -154,11 +185,11 @@ static void on_sink_finished(void *arg)
 	leave(h, h->failed ? h->failed : h->ended ? h->ended->exit_code & 0xff : CLI_FAILED);
 }
 
-static void on_printed(uint32_t node, uint64_t seq, void *arg)
+static void on_printed(uint64_t job, uint32_t node, uint64_t seq, void *arg)
 {
 	struct hold *h = arg;
 
-	cli_session_ack(h->session, node, seq); /* while away: told by ATTACH */
+	cli_session_ack(h->session, job, node, seq); /* while away: told by ATTACH */
 }
 
 /* ---- making the job end ---- */
@@ -339,7 +370,7 @@ static int open_output(struct hold *h, const Pb__Placement *placement)
 	if (rc == 0)
 		rc = cli_sink_open(&h->sink, &h->loop, h->printer, &sink_ops, h);
 	if (rc == 0)
-		cli_sink_placement(h->sink, copy);
+		cli_sink_placement(h->sink, h->job, copy);
 	else
 		dvmi_pb_free(copy);
 	return rc;
@@ -407,10 +438,43 @@ static void on_phase(struct hold *h, const char *text)
 	say(h, "%s", text);
 }
 
+static void add_child(struct hold *h, const Pb__JobEvent *e)
+{
+	struct child *c = calloc(1, sizeof *c);
+	Pb__Placement *p = e->placement ? dvmi_pb_dup(e->placement) : NULL;
+
+	if (p && h->sink)
+		cli_sink_placement(h->sink, e->job, p);
+	else
+		dvmi_pb_free(p);
+	if (!c)
+		return;
+	c->job = e->job;
+	c->next = h->children;
+	h->children = c;
+}
+
+/* Of children only their ends matter here: how they fare is their parent's affair. */
+static void child_event(struct hold *h, const Pb__JobEvent *e)
+{
+	if (e->kind == PB__JOB_EVENT__KIND__CHILD) {
+		add_child(h, e);
+		return;
+	}
+	for (struct child *c = h->children; c; c = c->next)
+		if (c->job == e->job && e->kind == PB__JOB_EVENT__KIND__ENDED && !c->ended)
+			c->ended = dvmi_pb_dup(e);
+	check_drained(h);
+}
+
 static void on_event(const Pb__JobEvent *e, void *arg)
 {
 	struct hold *h = arg;
 
+	if (e->job != h->job) {
+		child_event(h, e);
+		return;
+	}
 	switch (e->kind) {
 	case PB__JOB_EVENT__KIND__PHASE:
 		on_phase(h, e->text);
@@ -569,6 +633,11 @@ static void close_all(struct hold *h)
 	uv_run(&h->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&h->loop);
 	cli_printer_destroy(h->printer);
+	for (struct child *c; (c = h->children);) {
+		h->children = c->next;
+		dvmi_pb_free(c->ended);
+		free(c);
+	}
 	dvmi_pb_free(h->ended);
 	dvmi_pb_free(h->wish);
 	free(h->phase);

@@ -20,9 +20,23 @@
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
+/* A job whose ranks' nodes are known. */
+struct crew {
+	struct crew *next;
+	uint64_t job;
+	char **node_of; /* by rank, owned; NULL where unknown */
+	uint32_t ranks;
+};
+
+/* Whose output it is. */
+struct source {
+	uint64_t job;
+	uint32_t rank, stream;
+};
+
 /* What has come of a line whose end has not. */
 struct held {
-	uint64_t key; /* rank and stream */
+	struct source key;
 	struct dvmi_buf text;
 	uint64_t wall;
 	UT_hash_handle hh;
@@ -34,8 +48,7 @@ struct cli_printer {
 	struct dvmi_buf pending; /* formatted for `pending_fd` and not yet written */
 	int pending_fd;
 	struct held *held;
-	char **node_of; /* by rank, owned; NULL where unknown */
-	uint32_t ranks;
+	struct crew *crews;
 	int dirfd;
 	int err; /* latched */
 };
@@ -67,13 +80,23 @@ int cli_printer_create(struct cli_printer **out, const struct cli_printer_config
 	return 0;
 }
 
-static void drop_names(struct cli_printer *p)
+static void free_crew(struct crew *c)
 {
-	for (uint32_t i = 0; i < p->ranks; i++)
-		free(p->node_of[i]);
-	free(p->node_of);
-	p->node_of = NULL;
-	p->ranks = 0;
+	for (uint32_t i = 0; i < c->ranks; i++)
+		free(c->node_of[i]);
+	free(c->node_of);
+	free(c);
+}
+
+static void drop_crew(struct cli_printer *p, uint64_t job)
+{
+	for (struct crew **at = &p->crews; *at; at = &(*at)->next)
+		if ((*at)->job == job) {
+			struct crew *c = *at;
+			*at = c->next;
+			free_crew(c);
+			return;
+		}
 }
 
 void cli_printer_destroy(struct cli_printer *p)
@@ -87,7 +110,8 @@ void cli_printer_destroy(struct cli_printer *p)
 		dvmi_buf_free(&h->text);
 		free(h);
 	}
-	drop_names(p);
+	while (p->crews)
+		drop_crew(p, p->crews->job);
 	dvmi_buf_free(&p->pending);
 	if (p->dirfd >= 0)
 		close(p->dirfd);
@@ -130,20 +154,22 @@ static struct dvmi_buf *pending_for(struct cli_printer *p, int fd)
 	return &p->pending;
 }
 
-static int open_rank_file(struct cli_printer *p, uint32_t rank, uint32_t stream, int flags)
+static int open_rank_file(struct cli_printer *p, const struct source *from, int flags)
 {
-	char name[48];
+	char name[80], of[32] = "";
 
-	snprintf(name, sizeof name, "rank.%" PRIu32 ".%s", rank,
-		 stream == STDERR_STREAM ? "err" : "out");
+	if (from->job != p->config.job)
+		snprintf(of, sizeof of, "job.%" PRIu64 ".", from->job);
+	snprintf(name, sizeof name, "%srank.%" PRIu32 ".%s", of, from->rank,
+		 from->stream == STDERR_STREAM ? "err" : "out");
 	int fd = openat(p->dirfd, name, O_WRONLY | O_CREAT | O_CLOEXEC | flags, 0666);
 	return fd < 0 ? -errno : fd;
 }
 
 /* Opened for each write: a job may have more ranks than a process has descriptors. */
-static void put_file(struct cli_printer *p, const Pb__Chunk *c)
+static void put_file(struct cli_printer *p, const struct source *from, const Pb__Chunk *c)
 {
-	cleanup_fd int fd = open_rank_file(p, c->rank, c->stream, O_APPEND);
+	cleanup_fd int fd = open_rank_file(p, from, O_APPEND);
 	int rc = fd < 0 ? fd : write_all(fd, c->data.data, c->data.len);
 
 	if (rc < 0 && !p->err)
@@ -152,23 +178,26 @@ static void put_file(struct cli_printer *p, const Pb__Chunk *c)
 
 /* ---- formats ---- */
 
-static const char *node_name(const struct cli_printer *p, uint32_t rank)
+static const char *node_name(const struct cli_printer *p, const struct source *from)
 {
-	return rank < p->ranks ? p->node_of[rank] : NULL;
+	for (const struct crew *c = p->crews; c; c = c->next)
+		if (c->job == from->job)
+			return from->rank < c->ranks ? c->node_of[from->rank] : NULL;
+	return NULL;
 }
 
-static void put_json(struct cli_printer *p, uint32_t rank, uint32_t stream, uint64_t wall,
+static void put_json(struct cli_printer *p, const struct source *from, uint64_t wall,
 		     const uint8_t *text, size_t n, bool ended)
 {
 	struct dvmi_buf *b = pending_for(p, p->config.out);
-	const char *node = node_name(p, rank);
-	json_t *j =
-		json_pack("{s:I, s:I}", "job", (json_int_t)p->config.job, "rank", (json_int_t)rank);
+	const char *node = node_name(p, from);
+	json_t *j = json_pack("{s:I, s:I}", "job", (json_int_t)from->job, "rank",
+			      (json_int_t)from->rank);
 
 	if (node)
 		json_object_set_new(j, "node", cli_json_string(node));
 	json_object_set_new(j, "stream",
-			    json_string(stream == STDERR_STREAM ? "stderr" : "stdout"));
+			    json_string(from->stream == STDERR_STREAM ? "stderr" : "stdout"));
 	json_object_set_new(j, "time", cli_json_time(wall));
 	json_object_set_new(j, "text", cli_json_text((const char *)text, n));
 	if (!ended)
@@ -184,59 +213,62 @@ static void put_json(struct cli_printer *p, uint32_t rank, uint32_t stream, uint
 	free(line);
 }
 
-static void put_tagged(struct cli_printer *p, uint32_t rank, uint32_t stream, const uint8_t *text,
+static void put_tagged(struct cli_printer *p, const struct source *from, const uint8_t *text,
 		       size_t n)
 {
-	bool error = stream == STDERR_STREAM;
+	bool error = from->stream == STDERR_STREAM;
 	struct dvmi_buf *b = pending_for(p, error ? p->config.err : p->config.out);
 
-	dvmi_buf_printf(b, "[%" PRIu32 "%s] ", rank, error ? ":err" : "");
+	dvmi_buf_put_u8(b, '[');
+	if (from->job != p->config.job)
+		dvmi_buf_printf(b, "%" PRIu64 ".", from->job);
+	dvmi_buf_printf(b, "%" PRIu32 "%s] ", from->rank, error ? ":err" : "");
 	dvmi_buf_put(b, text, n);
 	dvmi_buf_put_u8(b, '\n');
 }
 
 /* N bytes of one line without its newline; ENDED tells whether it had one. */
-static void put_line(struct cli_printer *p, uint32_t rank, uint32_t stream, uint64_t wall,
+static void put_line(struct cli_printer *p, const struct source *from, uint64_t wall,
 		     const uint8_t *text, size_t n, bool ended)
 {
 	if (p->output == CLI_OUTPUT_JSON) {
-		put_json(p, rank, stream, wall, text, n, ended);
+		put_json(p, from, wall, text, n, ended);
 	} else if (p->output == CLI_OUTPUT_TAG) {
-		put_tagged(p, rank, stream, text, n);
+		put_tagged(p, from, text, n);
 	} else {
-		struct dvmi_buf *b =
-			pending_for(p, stream == STDERR_STREAM ? p->config.err : p->config.out);
+		struct dvmi_buf *b = pending_for(p, from->stream == STDERR_STREAM ? p->config.err :
+										    p->config.out);
 		dvmi_buf_put(b, text, n + ended);
 	}
 }
 
 /* Prints the whole lines of TEXT and returns how many bytes they are. */
-static size_t put_lines(struct cli_printer *p, const Pb__Chunk *c, const uint8_t *text, size_t n)
+static size_t put_lines(struct cli_printer *p, const struct source *from, uint64_t wall,
+			const uint8_t *text, size_t n)
 {
 	const uint8_t *at = text, *end = text + n, *nl;
 
 	if (p->output == CLI_OUTPUT_LINES) { /* nothing goes in front of a line: all at once */
 		nl = memrchr(text, '\n', n);
 		if (nl)
-			put_line(p, c->rank, c->stream, c->wall, text, (size_t)(nl - text), true);
+			put_line(p, from, wall, text, (size_t)(nl - text), true);
 		return nl ? (size_t)(nl + 1 - text) : 0;
 	}
 	for (; at < end && (nl = memchr(at, '\n', (size_t)(end - at))); at = nl + 1)
-		put_line(p, c->rank, c->stream, c->wall, at, (size_t)(nl - at), true);
+		put_line(p, from, wall, at, (size_t)(nl - at), true);
 	return (size_t)(at - text);
 }
 
-static struct held *held_for(struct cli_printer *p, const Pb__Chunk *c)
+static struct held *held_for(struct cli_printer *p, const struct source *from)
 {
-	uint64_t key = (uint64_t)c->rank << 2 | (c->stream & 3);
 	struct held *h;
 
-	HASH_FIND(hh, p->held, &key, sizeof key, h);
+	HASH_FIND(hh, p->held, from, sizeof *from, h);
 	if (h)
 		return h;
 	h = calloc(1, sizeof *h);
 	if (h) {
-		h->key = key;
+		h->key = *from;
 		HASH_ADD(hh, p->held, key, sizeof h->key, h);
 	}
 	if (!h)
@@ -247,27 +279,26 @@ static struct held *held_for(struct cli_printer *p, const Pb__Chunk *c)
 static void put_rest(struct cli_printer *p, struct held *h)
 {
 	if (h->text.len)
-		put_line(p, (uint32_t)(h->key >> 2), h->key & 3, h->wall, h->text.data, h->text.len,
-			 false);
+		put_line(p, &h->key, h->wall, h->text.data, h->text.len, false);
 	dvmi_buf_consume(&h->text, h->text.len);
 }
 
 /* Lines are printed when they are whole; what is not waits for its end. */
-static void put_by_line(struct cli_printer *p, const Pb__Chunk *c)
+static void put_by_line(struct cli_printer *p, const struct source *from, const Pb__Chunk *c)
 {
 	const uint8_t *text = c->data.data;
 	size_t n = c->data.len;
-	uint64_t key = (uint64_t)c->rank << 2 | (c->stream & 3);
 	struct held *h;
 
-	HASH_FIND(hh, p->held, &key, sizeof key, h);
+	HASH_FIND(hh, p->held, from, sizeof *from, h);
 	if (h && h->text.len) {
 		dvmi_buf_put(&h->text, text, n);
-		dvmi_buf_consume(&h->text, put_lines(p, c, h->text.data, h->text.len));
+		dvmi_buf_consume(&h->text,
+				 put_lines(p, from, c->wall, h->text.data, h->text.len));
 	} else {
-		size_t done = put_lines(p, c, text, n);
+		size_t done = put_lines(p, from, c->wall, text, n);
 
-		h = done < n ? held_for(p, c) : h;
+		h = done < n ? held_for(p, from) : h;
 		if (h && done < n)
 			dvmi_buf_put(&h->text, text + done, n - done);
 	}
@@ -280,8 +311,10 @@ static void put_by_line(struct cli_printer *p, const Pb__Chunk *c)
 		p->err = h->text.err;
 }
 
-int cli_printer_chunk(struct cli_printer *p, const Pb__Chunk *c)
+int cli_printer_chunk(struct cli_printer *p, uint64_t job, const Pb__Chunk *c)
 {
+	const struct source from = { job, c->rank, c->stream & 3 };
+
 	if (p->err)
 		return p->err;
 	if (p->output == CLI_OUTPUT_RAW)
@@ -289,9 +322,9 @@ int cli_printer_chunk(struct cli_printer *p, const Pb__Chunk *c)
 			pending_for(p, c->stream == STDERR_STREAM ? p->config.err : p->config.out),
 			c->data.data, c->data.len);
 	else if (p->output == CLI_OUTPUT_DIR)
-		put_file(p, c);
+		put_file(p, &from, c);
 	else
-		put_by_line(p, c);
+		put_by_line(p, &from, c);
 	return p->err;
 }
 
@@ -306,10 +339,11 @@ int cli_printer_finish(struct cli_printer *p)
 
 /* ---- placement ---- */
 
-static int empty_files(struct cli_printer *p, uint32_t rank)
+static int empty_files(struct cli_printer *p, uint64_t job, uint32_t rank)
 {
 	for (uint32_t stream = 1; stream <= STDERR_STREAM; stream++) {
-		int fd = open_rank_file(p, rank, stream, O_TRUNC);
+		const struct source from = { job, rank, stream };
+		int fd = open_rank_file(p, &from, O_TRUNC);
 
 		if (fd < 0)
 			return fd;
@@ -318,28 +352,34 @@ static int empty_files(struct cli_printer *p, uint32_t rank)
 	return 0;
 }
 
-static int add_share(struct cli_printer *p, const Pb__NodeShare *s)
+static int add_share(struct cli_printer *p, struct crew *c, const Pb__NodeShare *s)
 {
 	int rc = 0;
 
 	for (size_t i = 0; rc == 0 && i < s->n_ranks; i++) {
-		if (s->ranks[i] >= p->ranks || p->node_of[s->ranks[i]])
+		if (s->ranks[i] >= c->ranks || c->node_of[s->ranks[i]])
 			continue;
-		p->node_of[s->ranks[i]] = strdup(s->name);
+		c->node_of[s->ranks[i]] = strdup(s->name);
 		if (p->output == CLI_OUTPUT_DIR)
-			rc = empty_files(p, s->ranks[i]);
+			rc = empty_files(p, c->job, s->ranks[i]);
 	}
 	return rc;
 }
 
-int cli_printer_placement(struct cli_printer *p, const Pb__Placement *placement)
+int cli_printer_placement(struct cli_printer *p, uint64_t job, const Pb__Placement *placement)
 {
-	drop_names(p);
-	p->node_of = calloc(placement->ranks ? placement->ranks : 1, sizeof *p->node_of);
-	if (!p->node_of)
+	struct crew *c = calloc(1, sizeof *c);
+
+	if (!c || !(c->node_of = calloc((size_t)placement->ranks + 1, sizeof *c->node_of))) {
+		free(c);
 		return -ENOMEM;
-	p->ranks = placement->ranks;
+	}
+	drop_crew(p, job);
+	c->job = job;
+	c->ranks = placement->ranks;
+	c->next = p->crews;
+	p->crews = c;
 	for (size_t i = 0; p->err == 0 && i < placement->n_nodes; i++)
-		p->err = add_share(p, placement->nodes[i]);
+		p->err = add_share(p, c, placement->nodes[i]);
 	return p->err;
 }

@@ -23,7 +23,9 @@ enum state {
 	OVER,
 };
 
+/* A node of the job, or of one it has spawned. */
 struct node {
+	uint64_t job;
 	uint32_t id;
 	uint64_t arrived;
 	bool gap; /* something behind the next message has come: that one was lost on the way */
@@ -70,25 +72,33 @@ static void fail(struct cli_session *s, int code, const char *text)
 
 /* ---- what has arrived of each node's output ---- */
 
-static struct node *node_of(struct cli_session *s, uint32_t id)
+static struct node *find_node(const struct cli_session *s, uint64_t job, uint32_t id)
 {
 	for (size_t i = 0; i < s->n_nodes; i++)
-		if (s->nodes[i].id == id)
+		if (s->nodes[i].id == id && s->nodes[i].job == job)
 			return &s->nodes[i];
+	return NULL;
+}
+
+static struct node *node_of(struct cli_session *s, uint64_t job, uint32_t id)
+{
+	struct node *n = find_node(s, job, id);
+
+	if (n)
+		return n;
 	struct node *nodes = realloc(s->nodes, (s->n_nodes + 1) * sizeof *nodes);
 	if (!nodes)
 		return NULL;
 	s->nodes = nodes;
-	nodes[s->n_nodes] = (struct node){ .id = id };
+	nodes[s->n_nodes] = (struct node){ .job = job, .id = id };
 	return &nodes[s->n_nodes++];
 }
 
-uint64_t cli_session_arrived(const struct cli_session *s, uint32_t node)
+uint64_t cli_session_arrived(const struct cli_session *s, uint64_t job, uint32_t node)
 {
-	for (size_t i = 0; i < s->n_nodes; i++)
-		if (s->nodes[i].id == node)
-			return s->nodes[i].arrived;
-	return 0;
+	const struct node *n = find_node(s, job, node);
+
+	return n ? n->arrived : 0;
 }
 
 /* ---- losing and finding the connection ---- */
@@ -129,7 +139,7 @@ static int send_attach(struct cli_session *s)
 		req.job = s->job;
 		for (size_t i = 0; i < s->n_nodes; i++) {
 			pb__output_ack__init(&acks[i]);
-			acks[i].job = s->job;
+			acks[i].job = s->nodes[i].job;
 			acks[i].node = s->nodes[i].id;
 			acks[i].seq = s->nodes[i].arrived;
 			list[i] = &acks[i];
@@ -175,12 +185,12 @@ static int send_now(struct cli_session *s, uint16_t type, uint32_t request, cons
 				   (struct dvmi_envelope){ .type = type, .request = request }, msg);
 }
 
-static int send_ack(struct cli_session *s, uint32_t node, uint64_t seq, bool again)
+static int send_ack(struct cli_session *s, uint64_t job, uint32_t node, uint64_t seq, bool again)
 {
 	Pb__OutputAck ack;
 
 	pb__output_ack__init(&ack);
-	ack.job = s->job;
+	ack.job = job;
 	ack.node = node;
 	ack.seq = seq;
 	ack.again = again;
@@ -203,9 +213,9 @@ static void listen_to(struct cli_session *s, struct node *n)
 	start_gap_timer(s);
 }
 
-int cli_session_ack(struct cli_session *s, uint32_t node, uint64_t seq)
+int cli_session_ack(struct cli_session *s, uint64_t job, uint32_t node, uint64_t seq)
 {
-	return send_ack(s, node, seq, false);
+	return send_ack(s, job, node, seq, false);
 }
 
 /* ---- messages ---- */
@@ -220,14 +230,14 @@ static void on_reply(struct cli_session *s, const Pb__RunReply *r)
 	if (first) {
 		s->job = r->job;
 		for (size_t i = 0; r->placement && i < r->placement->n_nodes; i++)
-			node_of(s, r->placement->nodes[i]->node);
+			node_of(s, r->job, r->placement->nodes[i]->node);
 		s->ops->accepted(r, s->arg);
 		for (size_t i = 0; r->detached && i < s->n_nodes; i++)
 			listen_to(s, &s->nodes[i]);
 	} else {
 		/* What was under way when the connection broke is lost. */
 		for (size_t i = 0; i < s->n_nodes; i++)
-			cli_session_ask_again(s, s->nodes[i].id);
+			cli_session_ask_again(s, s->nodes[i].job, s->nodes[i].id);
 		s->ops->resumed(s->arg);
 	}
 }
@@ -252,9 +262,9 @@ static void on_error(struct cli_session *s, uint32_t request, const Pb__Error *e
 		over(s, &err);
 }
 
-void cli_session_ask_again(struct cli_session *s, uint32_t node)
+void cli_session_ask_again(struct cli_session *s, uint64_t job, uint32_t node)
 {
-	send_ack(s, node, cli_session_arrived(s, node), true);
+	send_ack(s, job, node, cli_session_arrived(s, job, node), true);
 }
 
 static void on_gap_timer(uv_timer_t *t)
@@ -264,7 +274,7 @@ static void on_gap_timer(uv_timer_t *t)
 
 	for (size_t i = 0; i < s->n_nodes; i++) {
 		if (s->nodes[i].gap)
-			cli_session_ask_again(s, s->nodes[i].id);
+			cli_session_ask_again(s, s->nodes[i].job, s->nodes[i].id);
 		any |= s->nodes[i].gap;
 	}
 	if (!any)
@@ -281,10 +291,10 @@ static void start_gap_timer(struct cli_session *s)
 static void on_wrong_output(struct cli_session *s, struct node *n, uint64_t seq)
 {
 	if (seq <= n->arrived) {
-		cli_session_ack(s, n->id, n->arrived); /* the first one did not get there */
+		cli_session_ack(s, n->job, n->id, n->arrived); /* the first one did not get there */
 	} else if (!n->gap) {
 		n->gap = true;
-		cli_session_ask_again(s, n->id);
+		cli_session_ask_again(s, n->job, n->id);
 		start_gap_timer(s);
 	}
 }
@@ -302,11 +312,13 @@ static void on_begin(struct cli_session *s, struct node *n, uint64_t seq)
 
 static void on_output(struct cli_session *s, Pb__Output *o)
 {
-	struct node *n = o->job == s->job ? node_of(s, o->node) : NULL;
+	/* Of a child it is known which nodes there are; it is sent again when it is. */
+	struct node *n = o->job == s->job ? node_of(s, o->job, o->node) :
+					    find_node(s, o->job, o->node);
 
 	if (n && o->begin && o->seq)
 		on_begin(s, n, o->seq);
-	if (n && s->adopt && n->arrived == 0 && o->seq)
+	if (n && s->adopt && n->arrived == 0 && o->seq && n->job == s->job)
 		n->arrived = o->seq - 1;
 	if (n && o->seq == n->arrived + 1) {
 		n->arrived = o->seq;
@@ -329,9 +341,29 @@ static void *decode(struct cli_session *s, const ProtobufCMessageDescriptor *des
 	return msg;
 }
 
+static bool is_known(const struct cli_session *s, uint64_t job)
+{
+	for (size_t i = 0; i < s->n_nodes; i++)
+		if (s->nodes[i].job == job)
+			return true;
+	return false;
+}
+
+/* What its nodes have sent until now went nowhere. */
+static void add_child(struct cli_session *s, const Pb__JobEvent *e)
+{
+	for (size_t i = 0; e->placement && i < e->placement->n_nodes; i++)
+		if (node_of(s, e->job, e->placement->nodes[i]->node))
+			cli_session_ask_again(s, e->job, e->placement->nodes[i]->node);
+}
+
 static void on_event(struct cli_session *s, const Pb__JobEvent *e)
 {
-	if (e->job == s->job)
+	bool known = e->job == s->job || is_known(s, e->job);
+
+	if (e->kind == PB__JOB_EVENT__KIND__CHILD)
+		add_child(s, e);
+	if (known != (e->kind == PB__JOB_EVENT__KIND__CHILD))
 		s->ops->event(e, s->arg);
 }
 

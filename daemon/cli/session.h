@@ -4,8 +4,9 @@
  *
  * When the connection is lost, it is tried again every 100 ms for 10 s and the job attached to
  * with what has arrived already, so that output goes on where it stopped, without loss and without
- * repeats. A detached job may drop what is taken too slowly, which is told. All on the loop's
- * thread; callbacks come from the loop.
+ * repeats. A detached job may drop what is taken too slowly, which is told. Jobs that the job has
+ * spawned come with it: their events and output, too. All on the loop's thread; callbacks come from
+ * the loop.
  */
 #ifndef DVMD_CLI_SESSION_H
 #define DVMD_CLI_SESSION_H
@@ -23,6 +24,7 @@ struct cli_session_ops {
 	void (*accepted)(const Pb__RunReply *reply, void *arg);
 	/* The connection is there again after it was lost. */
 	void (*resumed)(void *arg);
+	/* Of the job, or of one that it has spawned, whose first event is CHILD. */
 	void (*event)(const Pb__JobEvent *event, void *arg);
 	/* The next output of its node, in order, each once. The callee frees it. */
 	void (*output)(Pb__Output *output, void *arg);
@@ -49,17 +51,19 @@ int cli_session_attach(struct cli_session *s, uint64_t job);
 
 /* 0 until accepted. */
 uint64_t cli_session_job(const struct cli_session *s);
-/* Last message of NODE's output that has arrived. */
-uint64_t cli_session_arrived(const struct cli_session *s, uint32_t node);
+/* Last message of JOB's output on NODE that has arrived. */
+uint64_t cli_session_arrived(const struct cli_session *s, uint64_t job, uint32_t node);
 
 /* All these are dropped while the connection is down: -ENOTCONN. */
-int cli_session_ack(struct cli_session *s, uint32_t node, uint64_t seq);
+int cli_session_ack(struct cli_session *s, uint64_t job, uint32_t node, uint64_t seq);
 int cli_session_signal(struct cli_session *s, const Pb__JobSignal *sig);
 int cli_session_stdin(struct cli_session *s, const Pb__Stdin *in);
 
-/* Output of NODE is missing: have it send what has not arrived. Gaps are asked for by themselves.
+/*
+ * Output of JOB on NODE is missing: have it send what has not arrived. Gaps are asked for by
+ * themselves.
  */
-void cli_session_ask_again(struct cli_session *s, uint32_t node);
+void cli_session_ask_again(struct cli_session *s, uint64_t job, uint32_t node);
 
 /* Everything sent so far has left this process. */
 bool cli_session_flushed(const struct cli_session *s);

@@ -15,14 +15,15 @@ struct job {
 	Pb__Output *output;	  /* or */
 	Pb__Placement *placement; /* or */
 	bool finish;
-	uint32_t node;
-	uint64_t seq;
+	uint64_t job; /* of a placement */
 	struct job *prev, *next;
 };
 
 /* What of a node's output is out; told once for many messages. */
 struct out {
-	uint32_t node;
+	struct {
+		uint64_t job, node;
+	} key;
 	uint64_t seq, told;
 	UT_hash_handle hh;
 };
@@ -57,7 +58,7 @@ static int print_output(struct cli_printer *p, const Pb__Output *o)
 	int rc = 0;
 
 	for (size_t i = 0; rc == 0 && i < o->n_chunks; i++)
-		rc = cli_printer_chunk(p, o->chunks[i]);
+		rc = cli_printer_chunk(p, o->job, o->chunks[i]);
 	return rc;
 }
 
@@ -66,7 +67,7 @@ static int print(struct cli_printer *p, const struct job *j)
 	if (j->output)
 		return print_output(p, j->output);
 	if (j->placement)
-		return cli_printer_placement(p, j->placement);
+		return cli_printer_placement(p, j->job, j->placement);
 	return j->finish ? cli_printer_finish(p) : 0;
 }
 
@@ -110,18 +111,18 @@ static void *run(void *arg)
 
 static void note_out(struct cli_sink *s, const struct job *j)
 {
-	struct out *o;
+	struct out *o, new = { .key = { j->output->job, j->output->node } };
 
-	HASH_FIND(hh, s->outs, &j->node, sizeof j->node, o);
+	HASH_FIND(hh, s->outs, &new.key, sizeof new.key, o);
 	if (!o) {
 		o = calloc(1, sizeof *o);
 		if (!o)
 			return; /* not acknowledged now, but with the next one */
-		o->node = j->node;
-		HASH_ADD(hh, s->outs, node, sizeof o->node, o);
+		o->key = new.key;
+		HASH_ADD(hh, s->outs, key, sizeof o->key, o);
 	}
-	if (j->seq > o->seq)
-		o->seq = j->seq;
+	if (j->output->seq > o->seq)
+		o->seq = j->output->seq;
 }
 
 static void tell_outs(struct cli_sink *s)
@@ -130,7 +131,7 @@ static void tell_outs(struct cli_sink *s)
 
 	HASH_ITER (hh, s->outs, o, next) {
 		if (o->told < o->seq)
-			s->ops->printed(o->node, o->seq, s->arg);
+			s->ops->printed(o->key.job, (uint32_t)o->key.node, o->seq, s->arg);
 		o->told = o->seq;
 	}
 }
@@ -233,12 +234,12 @@ static void push(struct cli_sink *s, struct job job)
 
 void cli_sink_push(struct cli_sink *s, Pb__Output *output)
 {
-	push(s, (struct job){ .output = output, .node = output->node, .seq = output->seq });
+	push(s, (struct job){ .output = output });
 }
 
-void cli_sink_placement(struct cli_sink *s, Pb__Placement *placement)
+void cli_sink_placement(struct cli_sink *s, uint64_t job, Pb__Placement *placement)
 {
-	push(s, (struct job){ .placement = placement });
+	push(s, (struct job){ .job = job, .placement = placement });
 }
 
 void cli_sink_finish(struct cli_sink *s)

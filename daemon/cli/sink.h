@@ -17,8 +17,8 @@
 #include "daemon/cli/printer.h"
 
 struct cli_sink_ops {
-	/* Every message of NODE up to SEQ has been printed (or dropped, after a failure). */
-	void (*printed)(uint32_t node, uint64_t seq, void *arg);
+	/* Every message of JOB on NODE up to SEQ has been printed (or dropped, after a failure). */
+	void (*printed)(uint64_t job, uint32_t node, uint64_t seq, void *arg);
 	/* Once: printing failed (-EPIPE, -ENOSPC, …). Messages are taken and dropped from here on.
 	 */
 	void (*failed)(int code, void *arg);
@@ -34,7 +34,7 @@ int cli_sink_open(struct cli_sink **out, uv_loop_t *loop, struct cli_printer *pr
 
 /* Takes OUTPUT over. */
 void cli_sink_push(struct cli_sink *s, Pb__Output *output);
-void cli_sink_placement(struct cli_sink *s, Pb__Placement *placement);
+void cli_sink_placement(struct cli_sink *s, uint64_t job, Pb__Placement *placement);
 
 /* No more will come: `finished` follows. */
 void cli_sink_finish(struct cli_sink *s);

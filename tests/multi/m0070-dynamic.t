@@ -107,6 +107,35 @@ ok "... but not its parent" job_is "$parent" state running
 dvm cancel "$parent"
 ok "no process stays" until_ok 5 no_job_left
 
+# ---- what children print ----
+
+like "a child prints where its parent does" "$(dvm run -q --output tag -n 1 dyn spawn ranks=2 nodes=2 \
+	sh -c 'echo out; echo err >&2' 2> "$work/err" | sed 's/[0-9]*\.\([01]\)/J.\1/; s/spawned .*/spawned/' |
+	sort | xargs)" "[[]0[]] spawned [[]J.0[]] out [[]J.1[]] out"
+is "... on both streams" "$(sed 's/[0-9]*\.[01]/J/' "$work/err" | xargs)" "[J:err] err [J:err] err"
+like "... and a grandchild" "$(dvm run -q -n 1 dyn spawn dyn spawn hosts=node3 dyn id , until x 1)" \
+	"*job +([0-9]) rank 0 of 1 on node3, parent +([0-9]).0*"
+is "much output" "$(on node3 dvm run -q --output tag -n 1 dyn spawn ranks=3 nodes=3 \
+	sh -c 'yes | head -n 100000' , watch 2 , until ended | grep -c ' y$')" 300000
+like "the last words of a child that its parent leaves" "$(dvm run -q -n 1 dyn spawn \
+	sh -c 'sleep 0.5; echo late')" "*late*"
+out=$(dvm run -q --output json -n 1 dyn spawn hosts=node2 echo x)
+like "as JSON" "$out" '*"rank":0,"node":"node2",*"text":"x"*'
+dvm run -q --output "dir=$work/files" -n 1 dyn spawn echo y
+is "into a directory" "$(cat "$work"/files/job.*.rank.0.out)" y
+rm -f "$work/born" "$work/go"
+begin dvm run -q -n 1 -H node2 dyn spawn hosts=node2 sh -c 'cd '"$work"'; echo one; echo > born
+	while [ ! -e go ]; do sleep 0.05; done; echo two' , watch 2 , until ended 30000 > "$work/out"
+client=$pid
+ok "a child prints" until_ok 10 test -e "$work/born"
+kill -9 "$(dvmd_pid node1)"
+ok "... the daemon its client is on is killed and comes back" dvm up -q
+touch "$work/go"
+ends "... it ends" 0 "$client" 30
+is "... and nothing is missing" "$(grep -xE 'one|two' "$work/out" | xargs)" "one two"
+like "... nor what its parent hears" "$(cat "$work/out")" "*ended * status 0: *"
+ok "no process stays" until_ok 5 no_job_left
+
 # ---- events ----
 
 out=$(dyn watch , spawn ranks=2 nodes=2 sleep 0.2 , until ended)

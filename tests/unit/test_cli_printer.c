@@ -14,11 +14,14 @@
 struct fixture {
 	struct cli_printer *p;
 	int out, err;
+	uint64_t job; /* whose output is put; that of the printer is 7 */
 };
 
 static struct fixture open_as(enum cli_output output)
 {
-	struct fixture f = { .out = memfd_create("out", 0), .err = memfd_create("err", 0) };
+	struct fixture f = { .out = memfd_create("out", 0),
+			     .err = memfd_create("err", 0),
+			     .job = 7 };
 	struct cli_printer_config config = {
 		.output = output, .out = f.out, .err = f.err, .job = 7
 	};
@@ -34,7 +37,7 @@ static int put(struct fixture *f, uint32_t rank, uint32_t stream, const char *te
 	c.rank = rank;
 	c.stream = stream;
 	c.data = (ProtobufCBinaryData){ .len = strlen(text), .data = (uint8_t *)text };
-	return cli_printer_chunk(f->p, &c);
+	return cli_printer_chunk(f->p, f->job, &c);
 }
 
 /* What is in FD by now. */
@@ -95,6 +98,23 @@ static void tags_are_in_front_of_every_line(void **state)
 	close_fixture(&f);
 }
 
+static void children_are_told_from_their_parent(void **state)
+{
+	struct fixture f = open_as(CLI_OUTPUT_TAG);
+
+	put(&f, 3, 1, "mine is ");
+	f.job = 9;
+	put(&f, 3, 1, "its ");
+	put(&f, 3, 1, "own\n");
+	put(&f, 3, 2, "bad\n");
+	f.job = 7;
+	put(&f, 3, 1, "mine\n");
+	cli_printer_finish(f.p);
+	assert_string_equal(text_of(f.out), "[9.3] its own\n[3] mine is mine\n");
+	assert_string_equal(text_of(f.err), "[9.3:err] bad\n");
+	close_fixture(&f);
+}
+
 static void json_is_one_object_a_line(void **state)
 {
 	struct fixture f = open_as(CLI_OUTPUT_JSON);
@@ -126,11 +146,11 @@ static void a_line_without_end_leaves_in_pieces(void **state)
 static void files_of_ranks_begin_empty_and_only_grow(void **state)
 {
 	char dir[] = "/tmp/dvm-printer.XXXXXX", path[64];
-	struct cli_printer_config config = { .output = CLI_OUTPUT_DIR, .dir = dir };
+	struct cli_printer_config config = { .output = CLI_OUTPUT_DIR, .dir = dir, .job = 7 };
 	Pb__NodeShare share = PB__NODE_SHARE__INIT, *shares[] = { &share };
 	Pb__Placement placement = PB__PLACEMENT__INIT;
 	uint32_t ranks[] = { 0, 1 };
-	struct fixture f = { .out = -1, .err = -1 };
+	struct fixture f = { .out = -1, .err = -1, .job = 7 };
 
 	assert_non_null(mkdtemp(dir));
 	share.ranks = ranks;
@@ -139,7 +159,7 @@ static void files_of_ranks_begin_empty_and_only_grow(void **state)
 	placement.nodes = shares;
 	placement.n_nodes = 1;
 	assert_int_equal(cli_printer_create(&f.p, &config), 0);
-	assert_int_equal(cli_printer_placement(f.p, &placement), 0);
+	assert_int_equal(cli_printer_placement(f.p, 7, &placement), 0);
 	assert_int_equal(put(&f, 1, 1, "a"), 0);
 	assert_int_equal(put(&f, 1, 1, "b\n"), 0);
 	cli_printer_destroy(f.p);
@@ -194,6 +214,7 @@ int main(void)
 		cmocka_unit_test(lines_are_never_torn),
 		cmocka_unit_test(raw_is_as_it_comes),
 		cmocka_unit_test(tags_are_in_front_of_every_line),
+		cmocka_unit_test(children_are_told_from_their_parent),
 		cmocka_unit_test(json_is_one_object_a_line),
 		cmocka_unit_test(a_line_without_end_leaves_in_pieces),
 		cmocka_unit_test(files_of_ranks_begin_empty_and_only_grow),
