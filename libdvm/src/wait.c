@@ -9,6 +9,7 @@
 #include "libdvm/src/wait.h"
 
 #define SPIN_ROUNDS   64u		/* before the clock is looked at */
+#define SPIN_HOT      32u		/* rounds before the core is let breathe in between */
 #define SPIN_CROWDED  4u		/* the same when cores are short */
 #define DIRECT_SPINS  200u		/* looks into one ring, about 1 us */
 #define DIRECT_RUN    32u		/* every so many receives all of progress has its turn */
@@ -131,7 +132,7 @@ static int until(const struct dvmi_wait *w, int timeout)
 	return left < (uint64_t)timeout ? (int)left : timeout;
 }
 
-static void sleep_on_fds(dvm_t *d, struct dvmi_wait *w)
+static int sleep_on_fds(dvm_t *d, struct dvmi_wait *w)
 {
 	struct pollfd fds[8];
 	int timeout, n = dvmi_wait_arm(d, fds, 6, &timeout);
@@ -148,8 +149,7 @@ static void sleep_on_fds(dvm_t *d, struct dvmi_wait *w)
 	dvmi_wait_disarm(d);
 	if (d->threads.waiting)
 		pthread_cond_broadcast(&d->threads.news);
-	if (n >= 0 && d->ctl.fd >= 0)
-		dvmi_news(d);
+	return n >= 0 && d->ctl.fd >= 0 ? dvmi_news(d) : 0;
 }
 
 /* Another thread sleeps on the descriptors already and will tell. */
@@ -166,31 +166,33 @@ static void sleep_on_news(dvm_t *d, const struct dvmi_wait *w)
 	d->threads.waiting--;
 }
 
-static void doze(dvm_t *d, struct dvmi_wait *w)
+static int doze(dvm_t *d, struct dvmi_wait *w)
 {
-	if (d->threads.sleeper)
-		sleep_on_news(d, w);
-	else
-		sleep_on_fds(d, w);
+	if (!d->threads.sleeper)
+		return sleep_on_fds(d, w);
+	sleep_on_news(d, w);
+	return 0;
 }
 
 /* A shepherd that dies rings no bell. */
-static void ask(dvm_t *d, struct dvmi_wait *w, uint64_t now)
+static int ask(dvm_t *d, struct dvmi_wait *w, uint64_t now)
 {
 	if (now - w->asked < ASK_EVERY)
-		return;
+		return 0;
 	w->asked = now;
-	dvmi_news(d);
+	return dvmi_news(d);
 }
 
-static void back_off(dvm_t *d, struct dvmi_wait *w)
+/* Returns the number of events it has come upon: who leaves may have left messages. */
+static int back_off(dvm_t *d, struct dvmi_wait *w)
 {
 	uint32_t spin = d->env.local_size > d->cores ? SPIN_CROWDED : SPIN_ROUNDS;
 
 	/* The clock costs as much as a look into the rings: not every time. */
 	if (++w->idle % spin && !d->threads.on && !w->yielding) {
-		cpu_pause();
-		return;
+		if (w->idle > SPIN_HOT)
+			cpu_pause();
+		return 0;
 	}
 	uint64_t now = dvmi_clock_mono();
 	bool crowd = crowded(d, now);
@@ -198,11 +200,12 @@ static void back_off(dvm_t *d, struct dvmi_wait *w)
 		w->since = w->asked = now;
 	uint64_t waited = now - w->since;
 	w->yielding = crowd || waited >= SPIN_ALONE || d->threads.on;
-	ask(d, w, now);
+	int n = ask(d, w, now);
 	if (waited >= (crowd || w->helper ? YIELD_CROWDED : YIELD_ALONE) && !d->p2p.pulling)
-		doze(d, w);
+		n += doze(d, w);
 	else if (w->yielding)
 		give_way(d, now);
+	return n;
 }
 
 /* Whoever else waits may be waiting for what has just come. */
@@ -222,14 +225,14 @@ int dvmi_wait_round(dvm_t *d, struct dvmi_wait *w)
 	int n = dvmi_progress(d);
 
 	d->threads.rounds += !w->helper;
+	if (n == 0)
+		n = back_off(d, w);
 	if (n > 0) {
 		if (__builtin_expect(d->threads.on, 0))
 			dvmi_wait_tell(d);
 		*w = (struct dvmi_wait){ .until = w->until, .helper = w->helper };
-		return n;
 	}
-	back_off(d, w);
-	return 0;
+	return n;
 }
 
 bool dvmi_wait_direct(dvm_t *d, struct dvmi_op *op, const struct dvmi_match_key *key, void *buf,
