@@ -130,8 +130,8 @@ static inline void dvmi_ring_commit(struct dvmi_ring_tx *r, uint32_t len, uint64
 				      memory_order_release);
 	r->at = next;
 	r->pos += need + skip;
-	/* The line behind the one the consumer now waits on. */
-	dvmi_ring_own(r->cells + (size_t)next * DVMI_RING_CELL + DVMI_RING_LINE);
+	/* A line behind those the consumer may be looking at. */
+	dvmi_ring_own(r->cells + (size_t)next * DVMI_RING_CELL + 3 * DVMI_RING_LINE);
 }
 
 /*

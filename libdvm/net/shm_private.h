@@ -69,6 +69,7 @@ struct dvmi_shm_in {
 	const uint8_t *bulk;
 	uint32_t rank, local;
 	bool broken;
+	bool served;		   /* records are taken one by one: not pumped next time */
 	struct dvmi_ring_rec seen; /* by peek, to be taken */
 	uint32_t advance;
 };

@@ -174,8 +174,12 @@ int dvmi_shm_progress(struct dvmi_tport *t)
 	int n = 0;
 
 	look_for_senders(s);
-	for (uint32_t i = 0; i < s->nin; i++)
-		n += pump(s, s->in[i], BUDGET);
+	for (uint32_t i = 0; i < s->nin; i++) {
+		struct dvmi_shm_in *in = s->in[i];
+		if (__builtin_expect(!in->served, 1))
+			n += pump(s, in, BUDGET);
+		in->served = false;
+	}
 	return n;
 }
 
@@ -217,5 +221,6 @@ void dvmi_shm_took(struct dvmi_tport *t, uint32_t peer)
 	struct dvmi_shm_in *in = s->in_of[s->local_of[peer]];
 
 	done_with(in, &in->seen, in->advance);
+	in->served = true;
 	give_room(s, in);
 }

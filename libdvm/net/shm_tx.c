@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "libdvm/base/copy.h"
 #include "libdvm/net/shm_private.h"
 
 #define INLINE_MAX 1024u /* longer payloads go through the bulk area */
@@ -25,15 +26,6 @@ struct dvmi_shm_out *dvmi_shm_open_out(struct dvmi_shm *s, uint32_t local)
 	return s->out[local] = o;
 }
 
-/* Lengths up to 16 without a call; the bytes of longer ones cost more than that. */
-static inline void copy(uint8_t *to, const void *from, uint32_t n)
-{
-	if (n == 8)
-		memcpy(to, from, 8);
-	else if (n)
-		memcpy(to, from, n);
-}
-
 static inline bool is_short(const struct dvmi_pkt *pkt)
 {
 	return pkt->ctx >> DVMI_SHM_CTX_BITS == 0 && (uint32_t)pkt->tag >> DVMI_SHM_TAG_BITS == 0;
@@ -46,7 +38,7 @@ static inline int send_short(struct dvmi_shm_out *o, const struct dvmi_pkt *pkt,
 
 	if (__builtin_expect(!body, 0))
 		return -EAGAIN;
-	copy(body, payload, pkt->len);
+	dvmi_copy(body, payload, pkt->len);
 	dvmi_ring_commit(&o->tx, pkt->len,
 			 (uint64_t)(uint32_t)pkt->tag << DVMI_SHM_TAG_SHIFT |
 				 (uint64_t)pkt->ctx << DVMI_SHM_CTX_SHIFT | DVMI_SHM_SHORT |
@@ -62,7 +54,7 @@ static int send_inline(struct dvmi_shm_out *o, const struct dvmi_pkt *pkt, const
 		return -EAGAIN;
 	memcpy(body, &pkt->ctx, 4);
 	memcpy(body + 4, &pkt->tag, 4);
-	copy(body + DVMI_SHM_HEAD, payload, pkt->len);
+	dvmi_copy(body + DVMI_SHM_HEAD, payload, pkt->len);
 	dvmi_ring_commit(&o->tx, DVMI_SHM_HEAD + pkt->len, pkt->kind);
 	return 0;
 }

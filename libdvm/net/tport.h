@@ -79,7 +79,8 @@ struct dvmi_tport_ops {
 	/*
 	 * The next packet from PEER without the sink, for a caller that may know at once where it
 	 * belongs: 1, *PKT and *PAYLOAD, valid until progress, drain or took; 0 none can be had
-	 * this way now. The packet stays until took is called. Both NULL: not possible.
+	 * this way now. The packet stays until took is called; the next progress then leaves
+	 * PEER out, so that what follows can be had the same way. Both NULL: not possible.
 	 */
 	int (*peek)(struct dvmi_tport *t, uint32_t peer, struct dvmi_pkt *pkt,
 		    const void **payload);

@@ -220,6 +220,7 @@ static int open_transports(dvm_t *d, dvm_error_t *err)
 		return dvmi_error_code(err, rc, "cannot prepare for messages");
 	d->world = (struct dvm_group){ .d = d, .rank = d->env.rank, .size = d->env.size };
 	dvmi_rankmap_init(&d->world.map, d->env.size);
+	dvmi_reqs_init(d);
 	d->world.dests = d->world.map;
 	snprintf(d->world.name, sizeof d->world.name, "world");
 	/* Who left before we came is in the map, but no packet will tell of it. */

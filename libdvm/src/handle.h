@@ -131,6 +131,7 @@ struct dvm {
 	struct dvmi_look *looks;     /* of those who wait, before they sleep */
 	struct dvm_req *reqs, *spare;
 	uint32_t nspare;
+	struct dvm_req sent; /* stands for every send that was done at once */
 	uint32_t ndetached; /* requests nobody will wait for */
 	struct dvmi_area *left_areas;  /* memory of collectives that others have not left yet */
 	struct dvmi_user_op *user_ops; /* [nuser_ops] */

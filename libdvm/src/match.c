@@ -156,7 +156,7 @@ struct dvmi_match_msg *dvmi_match_peek(const struct dvmi_match *m, const struct 
 	return NULL;
 }
 
-struct dvmi_match_msg *dvmi_match_take(struct dvmi_match *m, const struct dvmi_match_key *key)
+struct dvmi_match_msg *dvmi_match_take_kept(struct dvmi_match *m, const struct dvmi_match_key *key)
 {
 	struct dvmi_match_msg *msg = dvmi_match_peek(m, key);
 

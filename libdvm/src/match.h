@@ -14,6 +14,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define DVMI_MATCH_ANY (-1)
 
@@ -22,6 +23,24 @@ struct dvmi_match_key {
 	uint32_t ctx;
 	int32_t source, tag;
 };
+
+/*
+ * A key, whose first two members are written as one word: keys are read so again at once, and two
+ * short writes that are still under way make a processor wait.
+ */
+static inline struct dvmi_match_key dvmi_match_key(uint32_t ctx, int32_t source, int32_t tag)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+	uint64_t both = (uint64_t)(uint32_t)source << 32 | ctx;
+#else
+	uint64_t both = (uint64_t)ctx << 32 | (uint32_t)source;
+#endif
+	struct dvmi_match_key k;
+
+	memcpy(&k, &both, sizeof both);
+	k.tag = tag;
+	return k;
+}
 
 struct dvmi_match_link {
 	struct dvmi_match_link *prev, *next;
@@ -55,10 +74,17 @@ int dvmi_match_init(struct dvmi_match *m);
 void dvmi_match_fini(struct dvmi_match *m);
 
 /* Takes the oldest message that R (its key is set) fits out of the engine, or NULL. */
-struct dvmi_match_msg *dvmi_match_take(struct dvmi_match *m, const struct dvmi_match_key *key);
+struct dvmi_match_msg *dvmi_match_take_kept(struct dvmi_match *m, const struct dvmi_match_key *key);
 /* The same message without taking it. */
 struct dvmi_match_msg *dvmi_match_peek(const struct dvmi_match *m,
 				       const struct dvmi_match_key *key);
+
+static inline struct dvmi_match_msg *dvmi_match_take(struct dvmi_match *m,
+						     const struct dvmi_match_key *key)
+{
+	return __builtin_expect(m->nmsgs != 0, 0) ? dvmi_match_take_kept(m, key) : NULL;
+}
+
 /* Queues R, for which take found nothing. */
 void dvmi_match_post(struct dvmi_match *m, struct dvmi_match_recv *r);
 

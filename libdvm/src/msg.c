@@ -39,13 +39,6 @@ static int check_recv(const dvm_group_t *g, const void *buf, size_t len, int sou
 	return dvmi_check_buffer(buf, len) < 0 ? -EINVAL : dvmi_check_source(g, source, tag);
 }
 
-struct dvmi_match_key dvmi_key_of(const dvm_group_t *g, int source, int tag)
-{
-	int32_t rank = source < 0 ? DVMI_MATCH_ANY : (int32_t)dvmi_group_peer(g, source);
-
-	return (struct dvmi_match_key){ .ctx = g->ctx, .source = rank, .tag = tag };
-}
-
 static int send_slowly(dvm_group_t *g, const void *buf, size_t len, uint32_t dest, int tag)
 {
 	dvm_t *d = g->d;

@@ -204,6 +204,7 @@ static void ask(struct dvmi_p2p *p, struct dvmi_op *op, const struct dvmi_arriva
 	struct dvmi_peer *peer = dvmi_p2p_peer(p, op->peer);
 
 	op->want = op->total < op->len ? op->total : op->len;
+	op->moved = 0;
 	op->peer_id = a->rts;
 	int rc = peer->down ? peer->down : dvmi_optab_add(&p->ops, op, &op->id);
 	if (rc < 0) {
@@ -287,6 +288,14 @@ int dvmi_p2p_nobody_left(struct dvmi_p2p *p, const struct dvmi_match_key *key)
 	return dvmi_p2p_revoked(p, key->ctx);
 }
 
+/* A short look: the answer no may be wrong. */
+static inline bool is_there(const struct dvmi_p2p *p, const struct dvmi_match_key *key)
+{
+	const struct dvmi_peer *peer = key->source >= 0 ? &p->peers[key->source] : NULL;
+
+	return peer && peer->tport && !peer->down && !dvmi_p2p_revoked(p, key->ctx);
+}
+
 void dvmi_p2p_recv_init(struct dvmi_op *op, const struct dvmi_match_key *key,
 			const struct dvmi_mem *mem)
 {
@@ -300,12 +309,11 @@ void dvmi_p2p_recv_init(struct dvmi_op *op, const struct dvmi_match_key *key,
 	op->buf = mem->buf;
 	op->len = mem->len;
 	op->cur = mem->cur;
-	op->total = op->want = op->moved = 0;
-	op->id = op->peer_id = 0;
+	op->total = 0;
+	op->id = 0;
 	op->next = NULL;
 	op->offered = false;
 	op->way = DVMI_WAY_STREAM;
-	op->since = 0;
 }
 
 void dvmi_p2p_recv_into(struct dvmi_p2p *p, struct dvmi_op *op, const struct dvmi_match_key *key,
@@ -317,7 +325,7 @@ void dvmi_p2p_recv_into(struct dvmi_p2p *p, struct dvmi_op *op, const struct dvm
 		dvmi_p2p_take_unexpected(p, op, dvmi_unexpected_of(msg));
 		return;
 	}
-	int code = dvmi_p2p_nobody_left(p, key);
+	int code = is_there(p, key) ? 0 : dvmi_p2p_nobody_left(p, key);
 	if (__builtin_expect(code < 0, 0))
 		dvmi_p2p_finish(p, op, code);
 	else
@@ -450,40 +458,42 @@ static int keep_eager(struct dvmi_p2p *p, const struct dvmi_arrival *a)
 	return rc;
 }
 
-/* A message with all its bytes. */
-static int on_bytes(struct dvmi_p2p *p, const struct dvmi_arrival *a)
+static void taken(struct dvmi_p2p *p, uint32_t src, uint64_t len)
 {
-	struct dvmi_match_recv *r = dvmi_match_arrive(&p->match, &a->key);
-	uint32_t src = (uint32_t)a->key.source;
+	dvmi_p2p_acknowledge(p, dvmi_p2p_peer(p, src), len + DVMI_P2P_OVERHEAD);
+}
 
-	if (r) {
-		struct dvmi_op *op = dvmi_op_of(r);
-		meet(op, src, a->key.tag, a->len);
-		if (__builtin_expect(a->rts != 0, 0))
-			take_sync(p, op, a->bytes, a->rts);
-		else
-			take_eager(p, op, a->bytes);
-	} else if (!dvmi_p2p_revoked(p, a->key.ctx)) {
+/* A message with all its bytes that no receive has met. */
+static int unmatched(struct dvmi_p2p *p, const struct dvmi_arrival *a)
+{
+	if (!dvmi_p2p_revoked(p, a->key.ctx))
 		return keep_eager(p, a);
-	}
-	dvmi_p2p_acknowledge(p, dvmi_p2p_peer(p, src), a->len + DVMI_P2P_OVERHEAD);
+	taken(p, (uint32_t)a->key.source, a->len);
 	return 0;
 }
 
 static struct dvmi_match_key key_of(uint32_t src, const struct dvmi_pkt *pkt)
 {
-	return (struct dvmi_match_key){ .ctx = pkt->ctx, .source = (int32_t)src, .tag = pkt->tag };
+	return dvmi_match_key(pkt->ctx, (int32_t)src, pkt->tag);
 }
 
 static int on_eager(struct dvmi_p2p *p, uint32_t src, const struct dvmi_pkt *pkt,
 		    const void *payload)
 {
 	static const uint8_t none[1];
-	struct dvmi_arrival a = { .key = key_of(src, pkt),
-				  .len = pkt->len,
-				  .bytes = pkt->len ? payload : none };
+	struct dvmi_match_key key = key_of(src, pkt);
+	struct dvmi_match_recv *r = dvmi_match_arrive(&p->match, &key);
 
-	return on_bytes(p, &a);
+	if (!r) {
+		struct dvmi_arrival a = { .key = key,
+					  .len = pkt->len,
+					  .bytes = pkt->len ? payload : none };
+		return unmatched(p, &a);
+	}
+	meet(dvmi_op_of(r), src, pkt->tag, pkt->len);
+	take_eager(p, dvmi_op_of(r), payload);
+	taken(p, src, pkt->len);
+	return 0;
 }
 
 static int on_sync(struct dvmi_p2p *p, uint32_t src, const struct dvmi_pkt *pkt,
@@ -498,7 +508,13 @@ static int on_sync(struct dvmi_p2p *p, uint32_t src, const struct dvmi_pkt *pkt,
 		p->stats.dropped++;
 		return 0;
 	}
-	return on_bytes(p, &a);
+	struct dvmi_match_recv *r = dvmi_match_arrive(&p->match, &a.key);
+	if (!r)
+		return unmatched(p, &a);
+	meet(dvmi_op_of(r), src, pkt->tag, a.len);
+	take_sync(p, dvmi_op_of(r), a.bytes, a.rts);
+	taken(p, src, a.len);
+	return 0;
 }
 
 static int announced(struct dvmi_p2p *p, const struct dvmi_arrival *a)
@@ -625,9 +641,9 @@ static int on_packet(void *arg, uint32_t src, const struct dvmi_pkt *pkt, const 
 {
 	struct dvmi_p2p *p = arg;
 
-	switch (pkt->kind) {
-	case DVMI_PKT_EAGER:
+	if (__builtin_expect(pkt->kind == DVMI_PKT_EAGER, 1))
 		return on_eager(p, src, pkt, payload);
+	switch (pkt->kind) {
 	case DVMI_PKT_SYNC:
 		return on_sync(p, src, pkt, payload);
 	case DVMI_PKT_RTS:

@@ -45,28 +45,32 @@ enum dvmi_op_kind {
 	DVMI_OP_RECV,
 };
 
-/* A send or receive under way. The owner keeps it in place until its stage is DONE. */
+/*
+ * A send or receive under way. The owner keeps it in place until its stage is DONE. What a short
+ * message needs is in front, in two cache lines.
+ */
 struct dvmi_op {
 	struct dvmi_match_recv recv; /* its key is the operation's, also of a send */
-	enum dvmi_op_kind kind;
 	enum dvmi_op_stage stage;
 	int code;		 /* result, once done */
 	uint32_t peer;		 /* rank at the other end; of a receive, once matched */
 	int32_t tag;		 /* of the message; of a receive, once matched, before -1 */
+	uint8_t kind;		 /* enum dvmi_op_kind */
 	bool detached;		 /* goes to the finished ones when done */
+	bool offered;		 /* send: the slot is ours */
+	uint8_t way;		 /* receive: enum dvmi_way */
 	uint8_t *buf;		 /* a send only reads it */
 	uint64_t len;		 /* of buf */
 	struct dvmi_cursor *cur; /* where the bytes are, the owner's; NULL: at buf */
 	uint64_t total;		 /* of the message */
-	uint64_t want, moved;
-	uint64_t id, peer_id;
+	uint64_t id;
 	struct dvmi_op *next; /* in a queue of its peer, or among the finished */
-	/* Of a copy from memory to memory: the buffer at the other end, slot and generation. */
-	uint64_t remote;
-	uint32_t slot;
-	bool offered;	/* send: the slot is ours */
-	uint8_t way;	/* receive: enum dvmi_way */
-	uint64_t since; /* receive: when it was asked for */
+	/* Of long ones, from when they have met the other end. */
+	uint64_t want, moved;
+	uint64_t peer_id;
+	uint64_t remote; /* of a copy from memory to memory: the buffer at the other end */
+	uint64_t since;	 /* receive: when it was asked for */
+	uint32_t slot;	 /* of the copy: number and generation */
 };
 
 /* Where the bytes of a message come from or go to. */

@@ -101,6 +101,7 @@ void dvmi_copy_choose(struct dvmi_p2p *p, struct dvmi_op *op, uint64_t remote, u
 	op->way = DVMI_WAY_STREAM;
 	op->remote = remote;
 	op->slot = slot;
+	op->since = 0;
 	if (!op->want || op->cur || !peer->tport->ops->reaches)
 		return;
 	op->since = p->clock ? p->clock() : 0;

@@ -5,9 +5,8 @@
  * is kept, so matching cannot see the difference: the next packet of the rank is then the oldest
  * message of the rank, and nobody else can want it.
  */
-#include <string.h>
-
 #include "dvm/error.h"
+#include "libdvm/base/copy.h"
 #include "libdvm/net/wire.h"
 #include "libdvm/src/p2p_private.h"
 
@@ -26,14 +25,6 @@ static inline bool takes(const struct dvmi_match_key *key, const struct dvmi_pkt
 	       (key->tag == pkt->tag || key->tag == DVMI_MATCH_ANY);
 }
 
-static inline void copy(uint8_t *to, const void *from, uint64_t n)
-{
-	if (n == 8)
-		memcpy(to, from, 8);
-	else if (n)
-		memcpy(to, from, n);
-}
-
 int dvmi_p2p_recv_now(struct dvmi_p2p *p, struct dvmi_op *op, const struct dvmi_match_key *key,
 		      void *buf, size_t len)
 {
@@ -46,7 +37,7 @@ int dvmi_p2p_recv_now(struct dvmi_p2p *p, struct dvmi_op *op, const struct dvmi_
 		return 0;
 	if (__builtin_expect(!takes(key, &pkt), 0))
 		return -1;
-	copy(buf, payload, pkt.len < len ? pkt.len : len);
+	dvmi_copy(buf, payload, pkt.len < len ? pkt.len : len);
 	peer->tport->ops->took(peer->tport, rank);
 	op->kind = DVMI_OP_RECV;
 	op->stage = DVMI_OP_DONE;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "libdvm/base/copy.h"
 #include "libdvm/src/p2p.h"
 
 /* What an eager message costs of the credit, so that empty ones are bounded, too. */
@@ -81,8 +82,8 @@ static inline void dvmi_op_put(struct dvmi_op *op, uint64_t moved, const void *b
 {
 	if (__builtin_expect(op->cur != NULL, 0))
 		dvmi_cursor_scatter(op->cur, bytes, n);
-	else if (n)
-		memcpy(op->buf + moved, bytes, n);
+	else
+		dvmi_copy(op->buf + moved, bytes, n);
 }
 
 /* p2p_copy.c */

@@ -33,6 +33,12 @@ struct dvm_req *dvmi_req_get(dvm_group_t *g)
 	return r;
 }
 
+void dvmi_reqs_init(dvm_t *d)
+{
+	dvmi_p2p_nothing(&d->sent.op, DVMI_OP_SEND);
+	d->sent.g = &d->world;
+}
+
 /* What R has beside itself. */
 static void free_parts(struct dvm_req *r)
 {
@@ -46,6 +52,8 @@ void dvmi_req_put(struct dvm_req *r)
 {
 	dvm_t *d = r->g->d;
 
+	if (r == &d->sent)
+		return;
 	if (__builtin_expect(r->cur || r->plan, 0))
 		free_parts(r);
 	if (r->prev)
@@ -142,6 +150,20 @@ int dvmi_req_end(dvm_req_t **req, dvm_status_t *st)
 	return code;
 }
 
+/* Under the lock of its handle; *REQ is not idle. */
+static int wait_for(dvm_t *d, dvm_req_t **req, dvm_status_t *status)
+{
+	struct dvm_req *r = *req;
+
+	if (!dvmi_req_done(r)) {
+		if (r->task)
+			dvmi_wait_task(r->task);
+		else
+			dvmi_wait_op(d, &r->op);
+	}
+	return dvmi_req_end(req, status);
+}
+
 int dvm_wait(dvm_req_t **req, dvm_status_t *status)
 {
 	if (!req)
@@ -152,11 +174,7 @@ int dvm_wait(dvm_req_t **req, dvm_status_t *status)
 	}
 	dvm_t *d = (*req)->g->d;
 	dvmi_enter(d);
-	if ((*req)->task)
-		dvmi_wait_task((*req)->task);
-	else
-		dvmi_wait_op(d, &(*req)->op);
-	int rc = dvmi_req_end(req, status);
+	int rc = wait_for(d, req, status);
 	dvmi_leave(d);
 	return rc;
 }
@@ -182,17 +200,37 @@ int dvm_test(dvm_req_t **req, dvm_status_t *status)
 	return rc;
 }
 
+/* D's lock is held, if D is not NULL; afterwards that of R's handle is. */
+static dvm_t *change_to(dvm_t *d, const struct dvm_req *r)
+{
+	if (__builtin_expect(d == r->g->d, 1))
+		return d;
+	if (d)
+		dvmi_leave(d);
+	dvmi_enter(r->g->d);
+	return r->g->d;
+}
+
 int dvm_waitall(dvm_req_t **reqs, size_t n, dvm_status_t *statuses)
 {
+	dvm_t *d = NULL;
 	int first = 0;
 
 	if (!reqs)
 		return -EINVAL;
 	for (size_t i = 0; i < n; i++) {
-		int rc = dvm_wait(&reqs[i], statuses ? &statuses[i] : NULL);
+		dvm_status_t *st = statuses ? &statuses[i] : NULL;
+		if (dvmi_req_idle(reqs[i])) {
+			dvmi_status_empty(st, 0);
+			continue;
+		}
+		d = change_to(d, reqs[i]);
+		int rc = wait_for(d, &reqs[i], st);
 		if (rc < 0 && first == 0)
 			first = rc;
 	}
+	if (d)
+		dvmi_leave(d);
 	return first;
 }
 

@@ -8,6 +8,8 @@
 /* A request of G, from the handle's spare ones if possible; NULL without memory. */
 struct dvm_req *dvmi_req_get(dvm_group_t *g);
 void dvmi_req_put(struct dvm_req *r);
+/* Makes d->sent. */
+void dvmi_reqs_init(dvm_t *d);
 
 /* A request that is done when T, which it then owns, is. NULL without memory. */
 struct dvm_req *dvmi_req_of_task(dvm_group_t *g, struct dvmi_task *t);

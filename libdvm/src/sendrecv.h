@@ -12,7 +12,12 @@ int dvmi_check_source(const dvm_group_t *g, int source, int tag);
 int dvmi_check_buffer(const void *buf, size_t len);
 
 /* What a receive with SOURCE and TAG, which were checked, matches. */
-struct dvmi_match_key dvmi_key_of(const dvm_group_t *g, int source, int tag);
+static inline struct dvmi_match_key dvmi_key_of(const dvm_group_t *g, int source, int tag)
+{
+	int32_t rank = source < 0 ? DVMI_MATCH_ANY : (int32_t)dvmi_group_peer(g, source);
+
+	return dvmi_match_key(g->ctx, rank, tag);
+}
 
 /* Room for a cursor during a blocking call. */
 struct dvmi_cursor_room {

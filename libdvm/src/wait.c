@@ -238,13 +238,15 @@ int dvmi_wait_round(dvm_t *d, struct dvmi_wait *w)
 bool dvmi_wait_direct(dvm_t *d, struct dvmi_op *op, const struct dvmi_match_key *key, void *buf,
 		      size_t len)
 {
-	/* Everything else gets its turn now and then, however well this works. */
-	if (d->threads.on || ++d->direct % DIRECT_RUN == 0 || !dvmi_p2p_direct(&d->p2p, key))
+	if (d->threads.on || !dvmi_p2p_direct(&d->p2p, key))
 		return false;
 	uint32_t spins = dvmi_wait_crowded(d) ? 1 : DIRECT_SPINS;
 	int rc = 0;
 	for (uint32_t i = 0; i < spins && rc == 0; i++)
 		rc = dvmi_p2p_recv_now(&d->p2p, op, key, buf, len);
+	/* Everything else gets its turn now and then, however well this works. */
+	if (rc > 0 && ++d->direct % DIRECT_RUN == 0)
+		dvmi_progress(d);
 	return rc > 0;
 }
 
