@@ -57,4 +57,20 @@ is "a part of it" "$("$msg" --load "$file" --only 'rate*' --systems dvm,mpich --
 import json, sys
 r = json.load(sys.stdin)["rows"][0]
 print(r["case"], r["best_peer"])')" "rate8 mpich"
+
+# Commands: what hangs is ended with all it has started, what fails ends the others.
+together() # LIMIT COMMAND...
+{
+	PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$DVM_SRC/tests/bench python3 -c 'import os, sys, time
+from benchlib.run import together
+start = time.monotonic()
+code, out, err = together([(["sh", "-c", c], dict(os.environ)) for c in sys.argv[2:]], float(sys.argv[1]))
+print(code, out.strip(), err.strip(), "late" if time.monotonic() - start > 10 else "in time")' "$@"
+}
+
+is "one that hangs" "$(together 0.3 'echo early; sleep 77.25 & wait')" "None early  in time"
+not_ok "... and what it has started" pgrep -f 'sleep 77.25'
+is "one that fails" "$(together 60 'sleep 77.25' 'echo why >&2; exit 3')" "3  why in time"
+is "two that do not" "$(together 60 'echo one' 'echo two')" "0 one  in time"
+is "one that is not there" "$(together 60 /nonexistent 2> /dev/null | cut -c 1-3)" 127
 tap_end

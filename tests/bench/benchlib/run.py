@@ -10,49 +10,48 @@ import time
 MPIS = ("openmpi", "mpich")
 
 
-def bounded(cmd, env, limit):
-    """Runs CMD to its end or for LIMIT seconds: (exit code or None, its output, its complaints)."""
-    return together([(cmd, env)], limit)
-
-
 def together(cmds, limit):
-    """Runs several [(CMD, ENV)], ends all when one fails or hangs; output is that of the first."""
-    deadline = time.monotonic() + limit
+    """Runs all of [(CMD, ENV)] to their end or for LIMIT seconds; ends the others when one fails.
+
+    Returns the exit code, None when it came to the limit, what the first has printed, and what all
+    have complained of.
+    """
     procs = []
-    with tempfile.TemporaryFile("w+") as err:
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
         try:
             for cmd, env in cmds:
                 procs.append(subprocess.Popen(
                     cmd, env=env, stdin=subprocess.DEVNULL, stderr=err, start_new_session=True,
-                    stdout=subprocess.DEVNULL if procs else subprocess.PIPE, text=True))
-            out, code = collect(procs, deadline)
+                    stdout=subprocess.DEVNULL if procs else out))
+            code = watch(procs, time.monotonic() + limit)
         finally:
             for p in procs:
                 end(p)
+        out.seek(0)
         err.seek(0)
-        return code, out, err.read()
+        return code, out.read(), err.read()
 
 
-def collect(procs, deadline):
-    """The first one's output and the worst exit code; None when the deadline came first."""
-    try:
-        out, _ = procs[0].communicate(timeout=max(0, deadline - time.monotonic()))
-        for p in procs:
-            if procs[0].returncode == 0:
-                p.wait(timeout=max(0, deadline - time.monotonic()))
-    except subprocess.TimeoutExpired:
-        failed = [p.returncode for p in procs if p.poll()]
-        return "", failed[0] if failed else None
-    codes = [p.poll() for p in procs]
-    return out, next((c for c in codes if c), 0)
+def watch(procs, deadline):
+    """0 when all have ended well, the code of one that failed, None at the deadline."""
+    while time.monotonic() < deadline:
+        codes = [p.poll() for p in procs]
+        failed = next((c for c in codes if c), None)
+        if failed:
+            return failed
+        if None not in codes:
+            return 0
+        time.sleep(0.002)
+    return None
 
 
 def end(p):
-    if p.poll() is None:
+    """With all that it has started."""
+    try:
         os.killpg(p.pid, signal.SIGKILL)
-        p.wait()
-    if p.stdout:
-        p.stdout.close()
+    except ProcessLookupError:
+        pass
+    p.wait()
 
 
 def build_mpi(sources, directory, name="", flags=()):
