@@ -7,6 +7,7 @@
 #include "libdvm/net/wire.h"
 #include "libdvm/src/handle.h"
 #include "libdvm/src/request.h"
+#include "libdvm/src/rma_hook.h"
 
 #define HELD_MAX (2 * (uint64_t)DVM_AM_CREDIT) /* per peer; answers are exempt from credit */
 
@@ -49,6 +50,10 @@ static void run(dvm_t *d, const struct dvmi_am_set *s, const struct dvmi_am_slot
 /* True when IN has met its handler. */
 static bool handle(dvm_t *d, const struct incoming *in)
 {
+	if (in->ctx % DVMI_CTX_EACH == DVMI_CTX_RMA) {
+		dvmi_rma_packet(d, in->src, in->ctx, in->id, in->bytes, in->head_len, in->len);
+		return true;
+	}
 	const struct dvmi_am_set *s = find_set(&d->am, in->ctx);
 	const struct dvmi_am_slot *slot = find_slot(s, in->id);
 

@@ -74,6 +74,7 @@ static void strike(dvm_group_t *g)
 	while (*p != g)
 		p = &(*p)->next;
 	*p = g->next;
+	dvmi_am_forget(g->d, g->ctx);
 	for (uint32_t i = 0; i < DVMI_CTX_EACH; i++) {
 		dvmi_p2p_forget(&g->d->p2p, g->ctx + i);
 		dvmi_revoked_set_orphan(&g->d->p2p.revoked, g->ctx + i, true);

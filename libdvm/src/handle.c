@@ -17,6 +17,7 @@
 #include "libdvm/src/coll_area.h"
 #include "libdvm/src/group.h"
 #include "libdvm/src/request.h"
+#include "libdvm/src/rma_hook.h"
 #include "libdvm/src/wait.h"
 
 #define ANSWER_MS    30000
@@ -192,6 +193,7 @@ static void peer_down(void *arg, uint32_t peer)
 	dvm_t *d = arg;
 
 	dvmi_am_down(d, peer, d->p2p.peers[peer].down);
+	dvmi_rma_down(d, peer);
 }
 
 static int open_transports(dvm_t *d, dvm_error_t *err)
@@ -230,6 +232,7 @@ static int open_transports(dvm_t *d, dvm_error_t *err)
 
 static void destroy(dvm_t *d)
 {
+	dvmi_rma_fini(d);
 	dvmi_groups_fini(d);
 	dvmi_tport_destroy(d->fab);
 	dvmi_tport_destroy(d->shm);

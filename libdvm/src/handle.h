@@ -45,6 +45,7 @@ struct dvm_group {
 	/* Whom messages go to: the map, or the other side of an intergroup. Memory is not its own. */
 	struct dvmi_rankmap dests;
 	uint32_t coll_seq;	  /* collectives so far, part of their tags */
+	uint32_t win_seq;	  /* windows so far: their numbers */
 	struct dvmi_nodes *nodes; /* NULL until asked for */
 	struct dvmi_coll_state *coll; /* NULL before the first; ends by dvmi_coll_forget() */
 
@@ -117,6 +118,7 @@ struct dvm {
 	struct dvmi_log log;
 	struct dvmi_p2p p2p;
 	struct dvmi_am am;
+	struct dvmi_rma *rma; /* NULL until there is a window */
 	struct dvmi_tport *self, *shm, *fab; /* NULL where not needed */
 	struct dvm_group world;
 	struct dvmi_groups groups;

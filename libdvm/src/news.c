@@ -6,6 +6,7 @@
 #include "libdvm/net/remote.h"
 #include "libdvm/src/ask.h"
 #include "libdvm/src/request.h"
+#include "libdvm/src/rma_hook.h"
 
 /* A round with the fabric costs a system call or more: not after every look into the rings. */
 #define FAB_EVERY 8
@@ -141,6 +142,8 @@ int dvmi_progress(dvm_t *d)
 		n += d->fab->ops->progress(d->fab);
 	if (__builtin_expect(d->leaving, 0))
 		look_at_states(d);
+	if (d->rma)
+		n += dvmi_rma_serve(d);
 	if (d->tasks)
 		n += dvmi_tasks_advance(d);
 	if (d->p2p.busy)

@@ -4,6 +4,7 @@
 #include <dvm/am.h>
 #include <dvm/cart.h>
 #include <dvm/group.h>
+#include <dvm/rma.h>
 #include <dvm/msg.h>
 #include <dvm/dvm.h>
 #include <dvm/dynamic.h>

@@ -49,6 +49,20 @@ check 7 3 collectives 37 15
 check 9 3 collectives 39 10
 check 20 1 collectives 40 4
 for nodes in 1 2; do
+	for kind in 0 1; do
+		check 3 $nodes rma_copy $kind
+		check 3 $nodes rma_requests $kind
+		check 4 $nodes rma_tickets $kind
+		check 4 $nodes rma_random $kind 1
+		check 2 $nodes rma_random $kind 2
+		check 3 $nodes rma_flags $kind
+		check 4 $nodes rma_locks $kind
+		check 3 $nodes rma_passive $kind
+		for how in 0 1 2 3 4; do
+			check 4 $nodes dies_rma $kind $how
+		done
+	done
+	check 3 $nodes rma_random_helped 1 3
 	check 3 $nodes am_echo
 	check 3 $nodes am_answers
 	check 2 $nodes am_late

@@ -103,6 +103,8 @@ typedef enum dvm_op {
 	DVM_MINLOC = 10, /* the least value and its index */
 	DVM_MAXLOC = 11,
 	DVM_LXOR = 12, /* logical exclusive or */
+	DVM_REPLACE = 13, /* of one-sided operations only (dvm/rma.h) */
+	DVM_NO_OP = 14,	  /* likewise */
 	DVM_OP_USER = 0x100, /* operators of programs: from here */
 	DVM_OP_USER_LAST = 0xffff, /* to here */
 } dvm_op_t;
