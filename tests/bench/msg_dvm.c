@@ -3,14 +3,16 @@
 #include <dvm/coll.h>
 #include <dvm/dvm.h>
 #include <dvm/msg.h>
+#include <dvm/rma.h>
 
 #include "tests/bench/msg.h"
 
-const unsigned msg_sys_caps = MSG_P2P | MSG_COLL;
+const unsigned msg_sys_caps = MSG_P2P | MSG_COLL | MSG_RMA;
 const struct msg_case msg_sys_cases[] = { { .name = NULL } };
 
 static dvm_t *dvm;
 static dvm_group_t *world;
+static dvm_win_t *win;
 static dvm_req_t *reqs[MSG_WINDOW];
 
 static inline void check(int rc, const char *what)
@@ -90,18 +92,24 @@ void sys_alltoall(const void *in, size_t len, void *out)
 
 void sys_win_open(size_t len)
 {
-	msg_die("windows", "not in this libdvm");
+	check(dvm_win_allocate(world, len, &win), "dvm_win_allocate");
 }
 
 void sys_win_close(void)
 {
+	check(dvm_win_free(win), "dvm_win_free");
 }
 
 void sys_put8(uint64_t value, int to)
 {
+	check(dvm_put(win, &value, sizeof value, to, 0), "dvm_put");
+	check(dvm_win_flush(win, to), "dvm_win_flush");
 }
 
 uint64_t sys_add8(uint64_t value, int to)
 {
-	return 0;
+	uint64_t old;
+
+	check(dvm_fetch_op(win, &value, &old, DVM_UINT64, DVM_SUM, to, 0), "dvm_fetch_op");
+	return old;
 }

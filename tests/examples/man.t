@@ -22,6 +22,8 @@ rank 2 is between 1 and 0"
 	is "dvm_group, $nodes nodes" "$(sorted "3 $nodes" dvm_group | head -n 1)" "rank 0 of a group of $((3 / nodes))"
 	is "dvm_cart, $nodes nodes" "$(sorted "6 $nodes" dvm_cart | head -n 2)" "rank 0 at 0,0 of 3x2, left of it 1
 rank 1 at 0,1 of 3x2, left of it 0"
+	is "dvm_win, $nodes nodes" "$(sorted "3 $nodes" dvm_win)" \
+		"12 numbers drawn, the ranks add up to 12"
 	is "dvm_am, $nodes nodes" "$(sorted "3 $nodes" dvm_am)" 3000
 	is "dvm_bcast, $nodes nodes" "$(sorted "3 $nodes" dvm_bcast)" "pi is 3.141592654"
 	is "dvm_layout, $nodes nodes" "$(sorted "3 $nodes" dvm_layout)" "2 6 10 14
