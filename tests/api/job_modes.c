@@ -481,6 +481,9 @@ static uint8_t *fold(size_t bytes, size_t period)
 int folded(struct job *j)
 {
 	const size_t period = (size_t)40 * 1024 * 1024 + 5 * 4096, n = ((size_t)1 << 31) + 12345;
+#ifdef __SANITIZE_THREAD__
+	return 0; /* minutes of shadow memory */
+#endif
 	uint8_t *p = fold(n, period);
 	dvm_status_t st;
 	dvm_iov_t iov[2];
