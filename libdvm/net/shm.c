@@ -58,6 +58,7 @@ static const struct dvmi_tport_ops shm_ops = {
 	.size = sizeof shm_ops,
 	.name = "shm",
 	.send = dvmi_shm_send,
+	.send_filled = dvmi_shm_send_filled,
 	.progress = dvmi_shm_progress,
 	.drain = dvmi_shm_drain,
 	.arm = dvmi_shm_arm,

@@ -104,6 +104,8 @@ void *dvmi_shm_map_pair(struct dvmi_shm *s, uint32_t src, uint32_t dst);
 struct dvmi_shm_out *dvmi_shm_open_out(struct dvmi_shm *s, uint32_t local);
 int dvmi_shm_send(struct dvmi_tport *t, uint32_t peer, const struct dvmi_pkt *pkt,
 		  const void *payload);
+int dvmi_shm_send_filled(struct dvmi_tport *t, uint32_t peer, const struct dvmi_pkt *pkt,
+			 void (*fill)(void *arg, void *to), void *arg);
 
 int dvmi_shm_progress(struct dvmi_tport *t);
 int dvmi_shm_drain(struct dvmi_tport *t, uint32_t peer, bool dead);

@@ -72,6 +72,51 @@ static int send_bulk(struct dvmi_shm_out *o, const struct dvmi_pkt *pkt, const v
 	return 0;
 }
 
+static int fill_inline(struct dvmi_shm_out *o, const struct dvmi_pkt *pkt,
+		       void (*fill)(void *arg, void *to), void *arg)
+{
+	uint8_t *body = dvmi_ring_reserve(&o->tx, DVMI_SHM_HEAD + pkt->len);
+
+	if (!body)
+		return -EAGAIN;
+	memcpy(body, &pkt->ctx, 4);
+	memcpy(body + 4, &pkt->tag, 4);
+	fill(arg, body + DVMI_SHM_HEAD);
+	dvmi_ring_commit(&o->tx, DVMI_SHM_HEAD + pkt->len, pkt->kind);
+	return 0;
+}
+
+static int fill_bulk(struct dvmi_shm_out *o, const struct dvmi_pkt *pkt,
+		     void (*fill)(void *arg, void *to), void *arg)
+{
+	struct dvmi_shm_bulk_body b = { .ctx = pkt->ctx, .tag = pkt->tag, .len = pkt->len };
+	uint8_t *body = dvmi_ring_reserve(&o->tx, sizeof b);
+
+	if (!body || !dvmi_ring_bulk_take(&o->tx, pkt->len, &b.off, &b.advance))
+		return -EAGAIN;
+	fill(arg, o->bulk + b.off);
+	memcpy(body, &b, sizeof b);
+	dvmi_ring_commit(&o->tx, sizeof b, pkt->kind | DVMI_SHM_BULK);
+	return 0;
+}
+
+int dvmi_shm_send_filled(struct dvmi_tport *t, uint32_t peer, const struct dvmi_pkt *pkt,
+			 void (*fill)(void *arg, void *to), void *arg)
+{
+	struct dvmi_shm *s = dvmi_shm_of(t);
+	uint32_t local = s->local_of[peer];
+	struct dvmi_shm_out *o = s->out[local];
+
+	if (__builtin_expect(!o, 0) && !(o = dvmi_shm_open_out(s, local)))
+		return -EAGAIN;
+	int rc = pkt->len > INLINE_MAX ? fill_bulk(o, pkt, fill, arg) :
+					 fill_inline(o, pkt, fill, arg);
+	o->blocked = rc < 0;
+	if (rc == 0)
+		dvmi_shm_notice(s, local);
+	return rc;
+}
+
 int dvmi_shm_send(struct dvmi_tport *t, uint32_t peer, const struct dvmi_pkt *pkt,
 		  const void *payload)
 {

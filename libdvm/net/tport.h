@@ -86,6 +86,12 @@ struct dvmi_tport_ops {
 		    const void **payload);
 	void (*took)(struct dvmi_tport *t, uint32_t peer);
 	/*
+	 * As send, with a payload that FILL writes at TO, where it lies from then on. FILL is called
+	 * at most once, and only when the packet goes. NULL: not possible.
+	 */
+	int (*send_filled)(struct dvmi_tport *t, uint32_t peer, const struct dvmi_pkt *pkt,
+			   void (*fill)(void *arg, void *to), void *arg);
+	/*
 	 * Copies between the memories of two processes, see split.h. All NULL: not possible.
 	 * Addresses of the other side come from the other side; only its own memory is at stake.
 	 *

@@ -111,6 +111,50 @@ static uint8_t *stage_all(struct dvmi_p2p *p, struct dvmi_op *op, size_t head)
 	return bytes;
 }
 
+struct part {
+	struct dvmi_cursor *cur;
+	size_t n;
+};
+
+static void fill_part(void *arg, void *to)
+{
+	const struct part *part = arg;
+
+	dvmi_cursor_gather(part->cur, to, part->n);
+}
+
+/* Through a buffer of ours; if the packet cannot go now, the cursor goes back. */
+static int send_staged(struct dvmi_p2p *p, struct dvmi_peer *peer, struct dvmi_op *op,
+		       const struct dvmi_pkt *pkt)
+{
+	_Alignas(struct dvmi_cursor) uint8_t space[DVMI_CURSOR_BYTES];
+	struct dvmi_cursor *before = (struct dvmi_cursor *)space;
+	uint8_t *bytes = dvmi_p2p_stage(p, pkt->len);
+
+	if (!bytes)
+		return -ENOMEM;
+	dvmi_cursor_save(before, op->cur);
+	dvmi_cursor_gather(op->cur, bytes, pkt->len);
+	int rc = send_to(p, peer, pkt, bytes);
+	if (rc < 0)
+		dvmi_cursor_restore(op->cur, before);
+	trim_stage(p);
+	return rc;
+}
+
+/* PKT with the next bytes of OP, which are not in one piece. */
+static int send_gathered(struct dvmi_p2p *p, struct dvmi_peer *peer, struct dvmi_op *op,
+			 const struct dvmi_pkt *pkt)
+{
+	struct part part = { op->cur, pkt->len };
+
+	if (!op->moved)
+		dvmi_cursor_rewind(op->cur);
+	if (!peer->tport->ops->send_filled)
+		return send_staged(p, peer, op, pkt);
+	return peer->tport->ops->send_filled(peer->tport, rank_of(p, peer), pkt, fill_part, &part);
+}
+
 static int send_eager(struct dvmi_p2p *p, struct dvmi_peer *peer, struct dvmi_op *op)
 {
 	struct dvmi_pkt pkt = {
@@ -119,13 +163,8 @@ static int send_eager(struct dvmi_p2p *p, struct dvmi_peer *peer, struct dvmi_op
 		.tag = op->tag,
 		.len = (uint32_t)op->len,
 	};
-	const uint8_t *bytes = op->cur ? stage_all(p, op, 0) : op->buf;
+	int rc = op->cur ? send_gathered(p, peer, op, &pkt) : send_to(p, peer, &pkt, op->buf);
 
-	if (op->cur && !bytes)
-		return -ENOMEM;
-	int rc = send_to(p, peer, &pkt, bytes);
-	if (op->cur)
-		trim_stage(p);
 	if (rc == 0)
 		dvmi_p2p_finish(p, op, 0);
 	return rc;
@@ -324,27 +363,6 @@ static int flush_packets(struct dvmi_p2p *p, struct dvmi_peer *peer)
 	return n;
 }
 
-/* The next bytes of a stream that are in no piece; if they cannot go now, the cursor goes back. */
-static int send_gathered(struct dvmi_p2p *p, struct dvmi_peer *peer, struct dvmi_op *op,
-			 struct dvmi_pkt *pkt)
-{
-	_Alignas(struct dvmi_cursor) uint8_t space[DVMI_CURSOR_BYTES];
-	struct dvmi_cursor *before = (struct dvmi_cursor *)space;
-
-	pkt->len = pkt->len < STAGE_CHUNK ? pkt->len : STAGE_CHUNK;
-	uint8_t *bytes = dvmi_p2p_stage(p, pkt->len);
-	if (!bytes)
-		return -ENOMEM;
-	if (!op->moved)
-		dvmi_cursor_rewind(op->cur);
-	dvmi_cursor_save(before, op->cur);
-	dvmi_cursor_gather(op->cur, bytes, pkt->len);
-	int rc = send_to(p, peer, pkt, bytes);
-	if (rc < 0)
-		dvmi_cursor_restore(op->cur, before);
-	return rc;
-}
-
 static int send_chunk(struct dvmi_p2p *p, struct dvmi_peer *peer, struct dvmi_op *op)
 {
 	uint64_t left = op->want - op->moved;
@@ -353,6 +371,8 @@ static int send_chunk(struct dvmi_p2p *p, struct dvmi_peer *peer, struct dvmi_op
 		.len = left < peer->tport->chunk ? (uint32_t)left : peer->tport->chunk,
 	};
 
+	if (op->cur && pkt.len > STAGE_CHUNK)
+		pkt.len = STAGE_CHUNK;
 	dvmi_pkt_set64(&pkt, op->peer_id);
 	int rc = op->cur ? send_gathered(p, peer, op, &pkt)
 			 : send_to(p, peer, &pkt, op->buf + op->moved);
