@@ -5,7 +5,7 @@
  * A packet that comes alone is written at once. Short packets that follow one another faster than
  * the kernel takes them are gathered and written together: when there are enough of them, at the
  * next progress, or, when the owner computes and calls no more, by a thread of the transport's
- * own within a millisecond. That thread exists only in ranks that send so fast.
+ * own after two milliseconds. That thread exists only in ranks that send so fast.
  */
 #ifndef DVMI_NET_TCP_H
 #define DVMI_NET_TCP_H

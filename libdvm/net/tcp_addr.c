@@ -15,11 +15,14 @@
 #define BACKLOG	   4096
 
 /*
- * Bytes that may be on the way where the round trip is so short that few suffice: then they stay
- * in the cache between the one's write and the other's read. Elsewhere the kernel finds out.
+ * Where the round trip is so short that few bytes on the way suffice, no more are let onto it: then
+ * they stay in the cache between the one's write and the other's read. Nor does such a way need
+ * pacing, which some algorithms do by timers that take longer than the trip. Elsewhere the kernel
+ * finds out what is right.
  */
-#define FEW_BYTES   (128 * 1024)
-#define SHORT_TRIP  100u /* us; 100 Gbit/s have 1.2 MB on such a way */
+#define FEW_BYTES  (128 * 1024)
+#define SHORT_TRIP 100u /* us */
+#define NO_PACING  "reno"
 
 static void set_port(struct sockaddr_storage *sa, uint16_t port)
 {
@@ -174,7 +177,9 @@ void dvmi_tcp_tune(int fd)
 	socklen_t len = sizeof info;
 
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 && info.tcpi_rtt &&
-	    info.tcpi_rtt < SHORT_TRIP)
-		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &few, sizeof few);
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0 || !info.tcpi_rtt ||
+	    info.tcpi_rtt >= SHORT_TRIP)
+		return;
+	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &few, sizeof few);
+	setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, NO_PACING, strlen(NO_PACING));
 }

@@ -55,7 +55,7 @@ struct peer {
 	struct dvmi_wire_hello hello; /* the welcome as far as it is here */
 	uint32_t hello_len;
 	/* Bursts, see tcp_tx.c. */
-	uint32_t round, burst;
+	uint32_t round, burst, free;
 	uint64_t last;
 	/* Under the lock: */
 	uint8_t *out; /* OUT_ROOM, bytes from out_head on are unsent */

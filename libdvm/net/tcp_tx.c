@@ -7,7 +7,7 @@
  * the third and later short packets that follow one another to the same peer within BURST_GAP,
  * with no progress between them, are held back and written together: when GATHER_MAX bytes are
  * there, when the oldest has waited HELD_MAX and another comes, at the next progress, or by the
- * flusher. A packet that comes alone, or a pair, is never held.
+ * flusher. A packet that comes alone is never held, nor a pair, unless the last burst was long.
  */
 #include <errno.h>
 #include <string.h>
@@ -19,6 +19,7 @@
 #define SHORT	   1024u /* bytes, frame included: larger ones are not worth gathering */
 #define AT_ONCE	   256u	 /* up to here copying is cheaper than a second buffer for the kernel */
 #define BURST_FREE 2	 /* packets of a burst that go alone */
+#define BURST_LONG 16	 /* after one so long only the first goes alone */
 #define BURST_GAP  (5 * DVMI_USEC)
 #define HELD_MAX   (20 * DVMI_USEC)
 
@@ -58,7 +59,9 @@ void dvmi_tcp_forget(struct tcp *t, struct peer *p)
 static size_t write_out(struct peer *p, struct iovec *iov, int n)
 {
 	struct msghdr m = { .msg_iov = iov, .msg_iovlen = (size_t)n };
-	ssize_t done = sendmsg(p->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
+	const int how = MSG_DONTWAIT | MSG_NOSIGNAL;
+	ssize_t done = n == 1 ? send(p->fd, iov->iov_base, iov->iov_len, how)
+			      : sendmsg(p->fd, &m, how);
 
 	if (done < 0 && errno != EAGAIN && errno != EINTR)
 		p->deaf = true;
@@ -163,6 +166,7 @@ static bool in_burst(struct tcp *t, struct peer *p, uint64_t *now)
 {
 	if (p->round != t->round) {
 		p->round = t->round;
+		p->free = p->burst >= BURST_LONG ? 1 : BURST_FREE;
 		p->burst = 0;
 		p->last = 0;
 		return false;
@@ -171,7 +175,7 @@ static bool in_burst(struct tcp *t, struct peer *p, uint64_t *now)
 	bool near = !p->last || *now - p->last < BURST_GAP;
 	p->last = *now;
 	p->burst = near ? p->burst + 1 : 0;
-	return p->burst >= BURST_FREE;
+	return p->burst >= p->free;
 }
 
 /* Holds a short packet back, or writes it with those held. 0 or -EAGAIN. Under the lock. */

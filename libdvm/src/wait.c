@@ -190,7 +190,8 @@ static int back_off(dvm_t *d, struct dvmi_wait *w)
 
 	/* The clock costs as much as a look into the rings: not every time. */
 	if (++w->idle % spin && !d->threads.on && !w->yielding) {
-		if (w->idle > SPIN_HOT)
+		/* Without rings the look was a system call, and pause enough. */
+		if (w->idle > SPIN_HOT && d->shm)
 			cpu_pause();
 		return 0;
 	}
