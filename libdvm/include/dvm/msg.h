@@ -18,8 +18,9 @@
  * (-DVM_ECLOSED) fails in bounded time; what the rank had sent before closing is still received.
  * A receive from DVM_ANY_SOURCE fails with -DVM_EPEERLOST when any rank of the group is lost, since
  * it may be the one that is waited for, until the program has said that it knows of it (dvm/ft.h);
- * ranks that have closed do not matter as long as some other one is left. -DVM_EPEERLOST is also returned by everything after the shepherd of this rank's node is gone. A rank that sends
- * what no rank should is cut off: -DVM_EPROTO.
+ * ranks that have closed do not matter as long as some other one is left. -DVM_EPEERLOST is also
+ * returned by everything after the shepherd of this rank's node is gone. A rank that sends what no
+ * rank should is cut off: -DVM_EPROTO.
  *
  * Blocking calls that can never return, as waiting for a message of one's own that has not been
  * sent, fail with -EDEADLK where the library can see it.
@@ -137,7 +138,7 @@ DVM_PUBLIC int dvm_startall(dvm_req_t **reqs, size_t n);
 /*
  * Ends the caller's use of *REQ without waiting and sets it to NULL; NULL is accepted. A send that
  * is under way completes by itself: its buffer must stay until the receiver has told, nobody hears
- * of a failure, and dvm_close() waits for it. Returns 0, -EINVAL (REQ NULL), -EBUSY for a receive
+ * of a failure, and dvm_close() waits for it, 10 s at most. Returns 0, -EINVAL (REQ NULL), -EBUSY for a receive
  * or another operation that is under way: wait for it, or cancel it and wait.
  */
 DVM_PUBLIC int dvm_req_free(dvm_req_t **req);
