@@ -337,10 +337,15 @@ static void turn(struct shep_linked *l, uint64_t now)
 
 void shep_links_turn(struct shep *s, uint64_t now)
 {
-	struct shep_linked *l;
+	struct shep_linked *l, *next;
 
-	DL_FOREACH(s->links.list, l)
+	DL_FOREACH_SAFE(s->links.list, l, next)
+	{
 		turn(l, now);
+		/* All that its map will ever say stands in it, and is the ranks' who mapped it. */
+		if (l->ended)
+			destroy(s, l);
+	}
 	if (s->news.linked) {
 		s->news.linked = false;
 		shep_server_tell_changed(s->server);
@@ -360,7 +365,7 @@ uint64_t shep_links_next(const struct shep *s)
 	DL_FOREACH(s->links.list, l)
 	{
 		t = earlier(t, l->over_by ? 0 : l->watch_at);
-		t = earlier(t, l->ended ? 0 : l->over_by);
+		t = earlier(t, l->over_by);
 		t = earlier(t, l->ask_again);
 	}
 	return t;

@@ -33,7 +33,8 @@
  * Other jobs: a rank LINKs a job of the same user by its id and gets that job's map, which its own
  * shepherd keeps true from then on; every change is told by CHANGED, as for the own map. Ranks of
  * a linked job are looked up like those of the own. A link is one-sided: the other side LINKs, too,
- * when it wants to know and to send. The jobs of a spawn know each other's ids: see WELCOME.
+ * when it wants to know and to send. It ends by itself when that job is over and all its ranks' states
+ * are told. The jobs of a spawn know each other's ids: see WELCOME.
  */
 #ifndef DVMI_PROTO_RANK_H
 #define DVMI_PROTO_RANK_H

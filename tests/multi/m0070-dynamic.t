@@ -225,6 +225,24 @@ lost node3
 joined node3"
 ok "no process stays" until_ok 5 no_job_left
 
+# A whole node: its daemon and its shepherds in one blow.
+rm -f "$work/born" "$work/go"
+begin dvm run -q -n 1 -H node1 dyn watch 3 , spawn keep-going ranks=2 hosts=node2:1,node3:1 sleep 60 , \
+	meet "$work/born" "$work/go" , until exit 30000 , cancel , until ended 30000 > "$work/out"
+asker=$pid
+ok "a child on two nodes" until_ok 10 test -e "$work/born"
+touch "$work/go"
+# shellcheck disable=SC2046
+kill -9 "$(dvmd_pid node3)" $(shepherds node3)
+ends "... one is lost" 0 "$asker" 60
+like "... which its parent hears, and of the other rank later" "$(cat "$work/out")" "watch: ok
+spawned *
+exit *.1 on * status -1 signal 0
+cancel: ok
+exit *.0 on * status 143 signal 15
+ended *"
+ok "... the node comes back" dvm up -q
+
 # ---- the daemons, under way ----
 
 rm -f "$work/born" "$work/go"

@@ -209,11 +209,27 @@ static void take_peer(struct rig_node *n, const uint8_t *body, size_t len)
 
 	assert_int_equal(dvmi_pb_unpack(&pb__peer_message__descriptor, body, len, &msg), 0);
 	assert_int_equal(msg->from, n->id);
+	if (msg->job != RIG_JOB) {
+		dvmi_pb_free(n->foreign);
+		n->foreign = msg;
+		n->foreigners++;
+		return;
+	}
 	r->peers++;
 	for (size_t i = 0; i < r->n && !r->drop_peers; i++)
 		if (&r->nodes[i] != n && (!msg->to || msg->to == r->nodes[i].id))
 			rig_send(r, i, DVMI_MSG_PEER, msg);
 	dvmi_pb_free(msg);
+}
+
+static void take_call(struct rig_node *n, const struct dvmi_envelope *env, const uint8_t *body,
+		      size_t len)
+{
+	n->call = env->type;
+	n->call_request = env->request;
+	dvmi_buf_free(&n->call_body);
+	dvmi_buf_put(&n->call_body, body, len);
+	n->calls++;
 }
 
 static void on_message(struct dvmi_stream *s, const struct dvmi_envelope *env, const uint8_t *body,
@@ -224,6 +240,10 @@ static void on_message(struct dvmi_stream *s, const struct dvmi_envelope *env, c
 
 	if (!n->greeted)
 		assert_int_equal(env->type, DVMI_MSG_SHEPHERD_HELLO);
+	else if (env->request) {
+		take_call(n, env, body, len);
+		return;
+	}
 	switch (env->type) {
 	case DVMI_MSG_SHEPHERD_HELLO:
 		take_hello(n, env, body, len);
@@ -547,6 +567,10 @@ void rig_end(struct rig *r)
 
 	for (size_t i = 0; i < r->n; i++)
 		end_node(r, i);
+	for (size_t i = 0; i < r->n; i++) {
+		dvmi_buf_free(&r->nodes[i].call_body);
+		dvmi_pb_free(r->nodes[i].foreign);
+	}
 	uv_close((uv_handle_t *)&r->tick, NULL);
 	uv_run(&r->loop, UV_RUN_DEFAULT);
 	assert_int_equal(uv_loop_close(&r->loop), 0);
@@ -557,4 +581,45 @@ void rig_end(struct rig *r)
 	dvmi_pb_free(r->launch);
 	snprintf(command, sizeof command, "rm -rf %s", r->base);
 	assert_int_equal(system(command), 0);
+}
+
+/* ---- calls ---- */
+
+struct call_wish {
+	size_t i;
+};
+
+static bool has_called(struct rig *r, void *arg)
+{
+	return r->nodes[((struct call_wish *)arg)->i].call != 0;
+}
+
+void rig_expect_call(struct rig *r, size_t i, uint16_t type)
+{
+	struct call_wish w = { i };
+
+	rig_run(r, "a call", has_called, &w);
+	assert_int_equal(r->nodes[i].call, type);
+	r->nodes[i].call = 0;
+}
+
+void rig_reply(struct rig *r, size_t i, uint16_t type, const void *msg)
+{
+	const struct dvmi_envelope env = { .type = type,
+					   .flags = DVMI_FLAG_REPLY,
+					   .request = r->nodes[i].call_request };
+
+	if (msg)
+		assert_int_equal(dvmi_stream_send_pb(r->nodes[i].stream, env, msg), 0);
+	else
+		assert_int_equal(dvmi_stream_send(r->nodes[i].stream, env, NULL, 0), 0);
+}
+
+void rig_reply_error(struct rig *r, size_t i, int code, const char *text)
+{
+	Pb__Error e = PB__ERROR__INIT;
+
+	e.code = code;
+	e.text = (char *)text;
+	rig_reply(r, i, DVMI_MSG_ERROR, &e);
 }

@@ -37,6 +37,12 @@ struct rig_node {
 	bool hold_acks;	     /* do not acknowledge output */
 	uint32_t unanswered; /* request of a hello that waits for rig_answer() */
 	size_t unacked;	     /* bytes of bodies since the last acknowledgement */
+	uint16_t call;	     /* type of the last call; 0: none since the test has looked */
+	uint32_t call_request;
+	struct dvmi_buf call_body;
+	uint64_t calls;
+	Pb__PeerMessage *foreign; /* the last one for another job */
+	uint64_t foreigners;
 };
 
 struct rig {
@@ -78,6 +84,11 @@ bool rig_exited(struct rig *r, void *arg);  /* all shepherds have ended */
 void rig_send(struct rig *r, size_t i, uint16_t type, const void *msg);
 void rig_signal(struct rig *r, int sig, bool end, uint64_t grace_ns);
 void rig_release(struct rig *r);
+/* The next call of node I's shepherd, which must be of that TYPE; its body in r->nodes[I]. */
+void rig_expect_call(struct rig *r, size_t i, uint16_t type);
+/* Answers the last call of node I with a message or an Error. */
+void rig_reply(struct rig *r, size_t i, uint16_t type, const void *msg);
+void rig_reply_error(struct rig *r, size_t i, int code, const char *text);
 void rig_ack(struct rig *r, size_t i);
 void rig_stdin(struct rig *r, size_t i, uint64_t seq, const char *text, bool eof);
 
