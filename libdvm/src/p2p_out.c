@@ -148,8 +148,6 @@ static int send_gathered(struct dvmi_p2p *p, struct dvmi_peer *peer, struct dvmi
 {
 	struct part part = { op->cur, pkt->len };
 
-	if (!op->moved)
-		dvmi_cursor_rewind(op->cur);
 	if (!peer->tport->ops->send_filled)
 		return send_staged(p, peer, op, pkt);
 	return peer->tport->ops->send_filled(peer->tport, rank_of(p, peer), pkt, fill_part, &part);

@@ -108,6 +108,34 @@ static void to_oneself_synchronously(void **state)
 	close_world(&w);
 }
 
+/* Those that have no credit are announced without their bytes; all are received in order. */
+static void a_synchronous_flood_is_bounded_by_the_credit(void **state)
+{
+	enum { N = 20000, LEN = 400 };
+	struct world w;
+	uint8_t buf[LEN] = { 0 }, in[LEN];
+	struct dvmi_op *ops = calloc(N, sizeof *ops), r;
+	struct dvmi_match_key key = from(0, 1);
+
+	open_world(&w, 2, 1, 0, 0);
+	for (int i = 0; i < N; i++)
+		ssend(&w, 0, &ops[i], 1, buf, LEN);
+	turns(&w, 2 * N);
+	assert_int_equal(w.p[1].stats.unexpected, N);
+	assert_true(w.p[0].stats.rendezvous > N / 2 && w.p[0].stats.rendezvous < N);
+	assert_true(w.p[1].peers[0].held <= w.p[1].credit);
+	for (int i = 0; i < N; i++) {
+		assert_false(dvmi_op_done(&ops[i]));
+		dvmi_p2p_recv(&w.p[1], &r, &key, in, LEN);
+		until_done(&w, &r);
+		until_done(&w, &ops[i]);
+		assert_true(r.code == 0 && ops[i].code == 0);
+	}
+	assert_int_equal(w.p[1].peers[0].held, 0);
+	free(ops);
+	close_world(&w);
+}
+
 static void a_taken_message_is_out_of_matching(void **state)
 {
 	struct world w;
@@ -361,6 +389,7 @@ int main(void)
 		cmocka_unit_test(a_synchronous_send_waits_for_its_receive),
 		cmocka_unit_test(a_truncated_synchronous_message_is_answered),
 		cmocka_unit_test(to_oneself_synchronously),
+		cmocka_unit_test(a_synchronous_flood_is_bounded_by_the_credit),
 		cmocka_unit_test(a_taken_message_is_out_of_matching),
 		cmocka_unit_test(a_taken_message_of_a_lost_sender),
 		cmocka_unit_test(whoever_waits_for_an_answer_ends),
