@@ -24,6 +24,7 @@ enum dvmi_pkt_kind {
 	DVMI_PKT_BYE = 7,    /* between nodes: nothing more will come from this rank */
 	DVMI_PKT_ACK = 8,    /* fabric only: see ack below; has no number of its own */
 	DVMI_PKT_SYNC = 9,   /* struct dvmi_wire_rts and the whole message: matching is answered */
+	DVMI_PKT_AGREE = 12, /* of an agreement of the group with that context, see agree.c */
 	DVMI_PKT_ACTIVE = 16, /* an active message; its tag: dvmi_wire_am_tag() */
 	DVMI_PKT_ACTIVE_CREDIT = 17, /* bytes of active messages handled, in context and tag */
 	/* Inside a node only: memory to memory, see p2p_copy.c. */

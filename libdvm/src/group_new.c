@@ -3,9 +3,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "libdvm/src/accord.h"
 #include "libdvm/src/cart.h"
 #include "libdvm/src/coll.h"
-#include "libdvm/src/group.h"
 
 int dvmi_ctx_reserve(dvm_t *d, uint32_t *ctx)
 {
@@ -65,6 +65,7 @@ static void enlist(dvm_group_t *g)
 		dvmi_revoked_set_orphan(&g->d->p2p.revoked, g->ctx + i, false);
 		dvmi_group_spread(g, g->d->env.rank, g->ctx + i, code);
 	}
+	dvmi_accord_enter(g);
 }
 
 static void strike(dvm_group_t *g)
@@ -176,6 +177,7 @@ int dvmi_intergroup_new(dvm_t *d, const dvm_group_t *local, const uint32_t *far,
 void dvmi_group_destroy(dvm_group_t *g)
 {
 	strike(g);
+	dvmi_accord_leave(g);
 	free_own(g);
 	free(g);
 }
@@ -185,5 +187,7 @@ void dvmi_groups_fini(dvm_t *d)
 	for (int i = 0; i < DVMI_GROUP_BINS; i++)
 		while (d->groups.bins[i])
 			dvmi_group_destroy(d->groups.bins[i]);
+	dvmi_accord_leave(&d->world);
+	dvmi_accord_fini(d);
 	free_own(&d->world);
 }

@@ -13,9 +13,10 @@
 #include "libdvm/net/remote.h"
 #include "libdvm/net/self.h"
 #include "libdvm/net/shm.h"
+#include "libdvm/net/wire.h"
 #include "libdvm/src/coll.h"
 #include "libdvm/src/coll_area.h"
-#include "libdvm/src/group.h"
+#include "libdvm/src/accord.h"
 #include "libdvm/src/request.h"
 #include "libdvm/src/rma_hook.h"
 #include "libdvm/src/wait.h"
@@ -185,6 +186,8 @@ static int open_fab(dvm_t *d)
 
 static int take_packet(void *arg, uint32_t src, const struct dvmi_pkt *pkt, const void *payload)
 {
+	if (pkt->kind == DVMI_PKT_AGREE)
+		return dvmi_accord_packet(arg, src, pkt, payload);
 	return dvmi_am_packet(arg, src, pkt, payload);
 }
 
@@ -194,6 +197,7 @@ static void peer_down(void *arg, uint32_t peer)
 
 	dvmi_am_down(d, peer, d->p2p.peers[peer].down);
 	dvmi_rma_down(d, peer);
+	dvmi_accord_down(d, peer);
 }
 
 static int open_transports(dvm_t *d, dvm_error_t *err)

@@ -54,6 +54,7 @@ struct dvm_group {
 	dvm_group_t *local;  /* of an intergroup: this side, for collectives; else NULL */
 	struct dvmi_rankmap remote; /* of an intergroup: the other side */
 	struct dvmi_cart *cart;	    /* NULL: no topology */
+	struct dvmi_accord *accord; /* NULL: no agreements yet */
 	struct dvmi_losses {
 		uint64_t *acked; /* bit per rank of dests: the program knows that it is gone */
 		uint32_t judged; /* 1 + peers that were down when verdict was found; 0: not yet */
@@ -68,6 +69,9 @@ struct dvm_group {
 struct dvmi_groups {
 	dvm_group_t *bins[DVMI_GROUP_BINS]; /* by context */
 	uint32_t contexts;		    /* sets of contexts this rank has given away */
+	struct dvmi_accord *ghosts;	    /* of groups that are freed; the newest first */
+	struct dvmi_early *early;	    /* packets for groups that are not made yet */
+	uint32_t nghosts, nearly;
 };
 
 /* What a persistent request does when it is started. */

@@ -118,10 +118,10 @@ int dvmi_p2p_send_now(struct dvmi_p2p *p, uint32_t rank, uint32_t ctx, int32_t t
 {
 	struct dvmi_peer *peer = dvmi_p2p_peer(p, rank);
 
-	if (peer->down)
-		return peer->down;
 	if (dvmi_p2p_revoked(p, ctx))
 		return dvmi_p2p_revoked(p, ctx);
+	if (peer->down)
+		return peer->down;
 	if (len > peer->tport->eager_max || peer->packets.head ||
 	    !has_credit(p, peer, rank, len + DVMI_P2P_OVERHEAD))
 		return -EAGAIN;
@@ -169,7 +169,9 @@ void dvmi_p2p_send_from(struct dvmi_p2p *p, struct dvmi_op *op, uint32_t rank, u
 		.cur = mem->cur,
 		.total = mem->len,
 	};
-	int code = peer->down ? peer->down : dvmi_p2p_revoked(p, ctx);
+	int code = dvmi_p2p_revoked(p, ctx);
+	if (!code)
+		code = peer->down;
 	if (code) {
 		dvmi_p2p_finish(p, op, code);
 		return;
@@ -281,11 +283,15 @@ void dvmi_p2p_take_unexpected(struct dvmi_p2p *p, struct dvmi_op *op, struct dvm
 int dvmi_p2p_nobody_left(struct dvmi_p2p *p, const struct dvmi_match_key *key)
 {
 	/* Whoever is received from has to be reached, too: a transport may begin with that. */
-	if (key->source >= 0 && dvmi_p2p_peer(p, (uint32_t)key->source)->down)
-		return p->peers[key->source].down;
-	if (key->source < 0 && p->ndown && dvmi_p2p_anybody(p, key->ctx) < 0)
-		return dvmi_p2p_anybody(p, key->ctx);
-	return dvmi_p2p_revoked(p, key->ctx);
+	int down = key->source >= 0 ? dvmi_p2p_peer(p, (uint32_t)key->source)->down : 0;
+	int revoked = dvmi_p2p_revoked(p, key->ctx);
+
+	if (revoked || down)
+		return revoked ? revoked : down;
+	if (key->source >= 0 || !p->ndown)
+		return 0;
+	int anybody = dvmi_p2p_anybody(p, key->ctx);
+	return anybody < 0 ? anybody : 0;
 }
 
 /* A short look: the answer no may be wrong. */

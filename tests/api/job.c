@@ -85,6 +85,15 @@ static const struct {
 	{ "intergroups", intergroups, 0 },
 	{ "carts", carts, 0 },
 	{ "random_groups", random_groups, 0 },
+	{ "revoked", revoked, 0 },
+	{ "dies_revoking", dies_revoking, 0 },
+	{ "agrees", agrees, 0 },
+	{ "acknowledges", acknowledges, 0 },
+	{ "dies_agreeing", dies_agreeing, 0 },
+	{ "dies_shrinking", dies_shrinking, 0 },
+	{ "dies_grouping", dies_grouping, 0 },
+	{ "recovers", recovers, 0 },
+	{ "outlives", outlives, 0 },
 };
 
 uint64_t mix(uint64_t a, uint64_t b)

@@ -66,5 +66,7 @@ verb_fn dies_copying, closes_copying;
 
 void choose_way(dvm_t *d);
 verb_fn groups, groups_disagree, groups_many, intergroups, carts, random_groups;
+verb_fn revoked, dies_revoking, agrees, acknowledges, dies_agreeing, dies_shrinking, dies_grouping,
+	recovers, outlives;
 
 #endif

@@ -21,5 +21,18 @@ for nodes in 1 2; do
 	check 2 $nodes intergroups
 	check 8 $nodes random_groups $((600 + nodes)) 100
 done
+for nodes in 1 2; do
+	check 5 $nodes revoked
+	check 4 $nodes dies_revoking
+	check 5 $nodes agrees
+	check 4 $nodes acknowledges
+	for seed in 1 2 3 4; do
+		us=$((seed * seed * 3000))
+		check 6 $nodes dies_agreeing $seed $us
+		check 6 $nodes dies_shrinking $seed $us
+		check 6 $nodes dies_grouping $seed $us
+		check 6 $nodes recovers $seed $us
+	done
+done
 echo "1..$n"
 exit "$failed"

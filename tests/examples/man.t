@@ -20,6 +20,7 @@ greetings from rank 2: 21 bytes from 2"
 rank 1 is between 0 and 2
 rank 2 is between 1 and 0"
 	is "dvm_group, $nodes nodes" "$(sorted "3 $nodes" dvm_group | head -n 1)" "rank 0 of a group of $((3 / nodes))"
+	is "dvm_ft, $nodes nodes" "$(sorted "3 $nodes" dvm_ft | tail -n 1)" "rank 2: 3 of 3 are left"
 	is "dvm_cart, $nodes nodes" "$(sorted "6 $nodes" dvm_cart | head -n 2)" "rank 0 at 0,0 of 3x2, left of it 1
 rank 1 at 0,1 of 3x2, left of it 0"
 	is "dvm_win, $nodes nodes" "$(sorted "3 $nodes" dvm_win)" \
