@@ -22,6 +22,7 @@
 #define TIMEOUT_EXIT 124 /* as timeout(1) */
 #define SETTLE	     (300 * DVMI_MSEC) /* in which nodes that cannot start say so together */
 #define ORPHAN_GRACE (2 * DVMI_SEC)   /* in which children may end by themselves */
+#define HOLD	     (150 * DVMI_MSEC) /* of a mere exit code, in which its cause may be told elsewhere */
 #define REASON_MAX   2048 /* bytes of a reason that goes to the log, which refuses longer ones */
 
 struct share {
@@ -43,9 +44,10 @@ struct job {
 	struct share *shares;
 	size_t nshares;
 	/* UINT64_MAX: never */
-	uint64_t launch_by, ends_by, notice_at, settle_by, kill_by, give_up_by, orphan_by;
+	uint64_t launch_by, ends_by, notice_at, settle_by, kill_by, give_up_by, orphan_by, hold_by;
 	int exit_code;	/* of the first failure; 0 while there is none */
 	char *reason;	/* of the first failure, or NULL */
+	bool weak;	/* it may yet turn out to be the consequence of another one */
 };
 
 struct queued {
@@ -272,7 +274,7 @@ int dvmd_jobctl_add(struct dvmd_jobctl *c, const Pb__JobRecord *record, bool rec
 	j->launch_by = later(now, c->config.launch_timeout);
 	j->notice_at = later(now, c->config.notice_after);
 	j->ends_by = record->spec->timeout_ns ? later(now, record->spec->timeout_ns) : UINT64_MAX;
-	j->settle_by = j->kill_by = j->give_up_by = j->orphan_by = UINT64_MAX;
+	j->settle_by = j->kill_by = j->give_up_by = j->orphan_by = j->hold_by = UINT64_MAX;
 	j->parent = record->spec->outlives_parent ? 0 : record->spec->parent_job;
 	if (j->parent && recovered)
 		j->orphan_by = later(now, ORPHAN_GRACE); /* has its parent ended meanwhile? */
@@ -317,14 +319,18 @@ static char *names_not(const struct job *j, bool (*is)(const struct share *))
 	return (char *)b.data;
 }
 
-/* Remembers the first failure only: what follows is its consequence. */
+/*
+ * Remembers the first failure only: what follows is its consequence. Unless the first one is weak: a
+ * rank that exits because it has noticed a crash on another node is often heard of before that.
+ */
 __attribute__((format(printf, 3, 4))) static void blame(struct job *j, int exit_code,
 							 const char *fmt, ...)
 {
 	va_list ap;
 
-	if (j->exit_code)
+	if (j->exit_code && !j->weak)
 		return;
+	j->weak = false;
 	j->exit_code = exit_code;
 	free(j->reason);
 	va_start(ap, fmt);
@@ -341,6 +347,8 @@ static void begin_end(struct dvmd_jobctl *c, struct job *j, uint64_t now, uint64
 	if (j->state == S(ENDING) || j->state == S(DONE))
 		return;
 	j->state = transitions[j->state][EV_FAIL];
+	j->weak = false;
+	j->hold_by = UINT64_MAX;
 	j->kill_by = later(now, grace + 2 * DVMI_SEC); /* said again to who may have missed it */
 	j->give_up_by = later(now, grace + c->config.end_timeout);
 	push_change(c, j);
@@ -386,11 +394,13 @@ static void blame_rank(struct job *j, const struct share *s, const Pb__RankStatu
 {
 	int code = r->status & 0xff ? r->status & 0xff : 1;
 
-	if (r->signalled)
+	if (r->signalled) {
 		blame(j, code, "rank %u on %s was killed by signal %d (%s)", r->rank, s->name,
 		      r->status - 128, strsignal(r->status - 128));
-	else
+	} else if (!j->exit_code) {
 		blame(j, code, "rank %u on %s exited with code %d", r->rank, s->name, r->status);
+		j->weak = j->nshares > 1 && j->state != S(ENDING) && !j->keep_going;
+	}
 }
 
 /* Exit code as shells have it: 127 where the program is not there, 126 where it cannot run. */
@@ -521,6 +531,14 @@ static bool may_settle(const struct job *j, uint64_t now)
 	return j->state == S(LAUNCHING) && start_failed && now < j->settle_by;
 }
 
+/* Others are not ended yet: the crash that the failure may follow from is still to be heard of. */
+static bool may_hold(struct job *j, uint64_t now)
+{
+	if (j->weak && j->hold_by == UINT64_MAX)
+		j->hold_by = later(now, HOLD);
+	return j->weak && now < j->hold_by;
+}
+
 /* The one place where a job moves on, after anything was learnt about it. */
 static void reconsider(struct dvmd_jobctl *c, struct job *j, uint64_t now)
 {
@@ -534,6 +552,8 @@ static void reconsider(struct dvmd_jobctl *c, struct job *j, uint64_t now)
 	}
 	if (must_end && j->settle_by == UINT64_MAX)
 		j->settle_by = later(now, SETTLE);
+	if (must_end && may_hold(j, now))
+		return;
 	if (must_end && !may_settle(j, now))
 		begin_end(c, j, now, c->config.kill_grace);
 	if (must_end)
@@ -719,7 +739,11 @@ static void tick_job(struct dvmd_jobctl *c, struct job *j, uint64_t now)
 		blame(j, TIMEOUT_EXIT, "time limit reached");
 		begin_end(c, j, now, c->config.kill_grace);
 	}
-	if (j->state == S(LAUNCHING) && now >= j->settle_by)
+	if (now >= j->hold_by) {
+		j->weak = false;
+		j->hold_by = UINT64_MAX;
+		reconsider(c, j, now);
+	} else if (j->state == S(LAUNCHING) && now >= j->settle_by)
 		reconsider(c, j, now);
 	else if (j->state == S(LAUNCHING))
 		tick_launching(c, j, now);
@@ -751,7 +775,7 @@ uint64_t dvmd_jobctl_next_deadline(const struct dvmd_jobctl *c)
 		if (j->state == S(ENDING))
 			next = min_u64(next, min_u64(j->kill_by, j->give_up_by));
 		else
-			next = min_u64(next, min_u64(j->ends_by, j->orphan_by));
+			next = min_u64(next, min_u64(min_u64(j->ends_by, j->hold_by), j->orphan_by));
 	}
 	return next;
 }

@@ -153,6 +153,12 @@ static void the_first_failure_ends_the_job_and_is_its_code(void **state)
 	report(c, 1, 1, RUNNING, -1, false);
 	report(c, 2, 1, RUNNING, 3, false);
 	struct seen s = look(c);
+	assert_int_equal(s.kills, 0); /* it might follow from something */
+	uint64_t until = dvmd_jobctl_next_deadline(c);
+	dvmd_jobctl_tick(c, until - 1);
+	assert_int_equal(look(c).kills, 0);
+	dvmd_jobctl_tick(c, until);
+	s = look(c);
 	assert_int_equal(s.state, PB__JOB_STATE__JOB_ENDING);
 	assert_int_equal(s.kills, 1);
 	assert_int_equal(s.grace, config.kill_grace);
@@ -162,6 +168,43 @@ static void the_first_failure_ends_the_job_and_is_its_code(void **state)
 	s = look(c);
 	assert_int_equal(s.exit_code, 3);
 	assert_string_equal(s.reason, "rank 1 on node2 exited with code 3");
+	dvmd_jobctl_destroy(c);
+}
+
+/* Its peers have noticed and given up before the crash itself was reported. */
+static void a_crash_is_the_reason_though_it_is_heard_of_later(void **state)
+{
+	struct dvmd_jobctl *c = plain(3);
+
+	for (uint32_t i = 1; i <= 3; i++)
+		report(c, i, 1, RUNNING, -1, false);
+	look(c);
+	report(c, 1, 2, RUNNING, 1, false);
+	report(c, 2, 2, RUNNING, 1, false);
+	assert_int_equal(look(c).kills, 0);
+	report(c, 3, 2, RUNNING, 128 + 11, true);
+	struct seen s = look(c);
+	assert_int_equal(s.kills, 1);
+	assert_int_equal(s.exit_code, 139);
+	assert_non_null(strstr(s.reason, "rank 2 on node3 was killed by signal 11"));
+	/* That one stays. */
+	report(c, 2, 3, RUNNING, 128 + 6, true);
+	for (uint32_t i = 1; i <= 3; i++)
+		report(c, i, 9, DONE, i == 3 ? 139 : 1, i == 3);
+	assert_non_null(strstr(look(c).reason, "signal 11"));
+	dvmd_jobctl_destroy(c);
+}
+
+static void a_lost_node_is_the_reason_though_it_is_heard_of_later(void **state)
+{
+	struct dvmd_jobctl *c = plain(2);
+
+	report(c, 1, 1, RUNNING, -1, false);
+	report(c, 2, 1, RUNNING, -1, false);
+	report(c, 1, 2, RUNNING, 1, false);
+	dvmd_jobctl_node_down(c, 2, "node2", 1);
+	struct seen s = look(c);
+	assert_non_null(strstr(s.reason, "node2 was lost"));
 	dvmd_jobctl_destroy(c);
 }
 
@@ -499,6 +542,8 @@ int main(void)
 		cmocka_unit_test(orphans_are_found_after_a_restart),
 		cmocka_unit_test(a_good_job_runs_and_ends_with_0),
 		cmocka_unit_test(the_first_failure_ends_the_job_and_is_its_code),
+		cmocka_unit_test(a_crash_is_the_reason_though_it_is_heard_of_later),
+		cmocka_unit_test(a_lost_node_is_the_reason_though_it_is_heard_of_later),
 		cmocka_unit_test(a_signal_is_named),
 		cmocka_unit_test(keep_going_waits_but_never_returns_0),
 		cmocka_unit_test(start_failures_of_many_nodes_are_folded),
