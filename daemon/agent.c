@@ -597,10 +597,14 @@ static int on_status_wanted(struct dvmd_agent *a, const uint8_t *body, size_t le
 	if (dvmi_pb_unpack(&pb__job_ref__descriptor, body, len, &ref) < 0)
 		return -DVM_EPROTO;
 	struct dvmd_share *s = find(a, ref->job);
-	if (s)
-		report_share(s);
-	else
+	if (!s) {
 		report_failed(a, NULL, ref->job, -ENOENT, "the job never started on this node");
+		return 0;
+	}
+	report_share(s);
+	/* What its ranks have used has changed since. */
+	if (s->stream && !is_final(s->status))
+		to_shepherd(s, DVMI_MSG_STATUS_WANTED, body, len);
 	return 0;
 }
 

@@ -23,6 +23,8 @@
 #define END_TIMEOUT  (30 * DVMI_SEC)
 #define CAST_TIMEOUT (10 * DVMI_SEC)
 #define RETRY_MS     1000
+#define PS_WAIT_MS   80	 /* for fresh reports of what ranks have used */
+#define PS_ASKS_MAX  64u /* jobs; with more than that the last reports have to do */
 
 /* A change that the log would not take (a full disk): it is offered again. */
 struct unlogged {
@@ -36,6 +38,7 @@ struct dvmd_lead {
 	uv_timer_t timer, retry;
 	int handles;
 	struct unlogged *unlogged;
+	struct ps_wait *ps;
 };
 
 /* ---- carrying out ---- */
@@ -533,22 +536,12 @@ static int ps_job(const Pb__JobRecord *r, void *arg)
 	return 0;
 }
 
-void dvmd_lead_ps(struct dvmd_call *call, const uint8_t *body, size_t len)
+static void answer_ps(struct dvmd_lead *l, struct dvmd_call *call, uint64_t job)
 {
-	cleanup_pb Pb__JobRef *ref = NULL;
 	Pb__PsReply reply = PB__PS_REPLY__INIT;
-	struct ps p = { .lead = call->d->lead };
+	struct ps p = { .lead = l, .job = job };
+	int rc = dvmd_cstate_each_job(dvmd_state(l->d), ps_job, &p);
 
-	if (dvmi_pb_unpack(&pb__job_ref__descriptor, body, len, &ref) < 0) {
-		dvmd_call_error(&call, -DVM_EPROTO, "malformed request");
-		return;
-	}
-	p.job = ref->job;
-	if (p.job && !dvmd_cstate_job(dvmd_state(call->d), p.job)) {
-		dvmd_call_error(&call, -ENOENT, "no job %llu", (unsigned long long)p.job);
-		return;
-	}
-	int rc = dvmd_cstate_each_job(dvmd_state(call->d), ps_job, &p);
 	p.list = calloc(p.n + 1, sizeof *p.list);
 	for (size_t i = 0; p.list && i < p.n; i++)
 		p.list[i] = &p.procs[i];
@@ -560,6 +553,76 @@ void dvmd_lead_ps(struct dvmd_call *call, const uint8_t *body, size_t len)
 		dvmd_call_answer(&call, DVMI_MSG_PS, &reply);
 	free(p.list);
 	free(p.procs);
+}
+
+/* Reports that have been asked for are waited for, a moment. */
+struct ps_wait {
+	struct ps_wait *prev, *next;
+	struct dvmd_lead *lead;
+	struct dvmd_call *call;
+	uint64_t job;
+	uv_timer_t timer;
+};
+
+static void on_ps_closed(uv_handle_t *h)
+{
+	free(h->data);
+}
+
+static void ps_over(struct ps_wait *w)
+{
+	DL_DELETE(w->lead->ps, w);
+	uv_close((uv_handle_t *)&w->timer, on_ps_closed);
+}
+
+static void on_ps_time(uv_timer_t *t)
+{
+	struct ps_wait *w = t->data;
+
+	answer_ps(w->lead, w->call, w->job);
+	ps_over(w);
+}
+
+static void want_status(struct dvmd_lead *l, uint64_t job);
+
+static int ask_job(const Pb__JobRecord *r, void *arg)
+{
+	const struct ps_wait *w = arg;
+
+	if ((!w->job || r->id == w->job) && r->state != PB__JOB_STATE__JOB_DONE)
+		want_status(w->lead, r->id);
+	return 0;
+}
+
+/* What ranks have used is not reported by itself: it changes all the time. */
+static void ask_first(struct dvmd_lead *l, struct dvmd_call *call, uint64_t job)
+{
+	struct ps_wait *w = dvmd_jobctl_count(l->jobs) <= PS_ASKS_MAX ? calloc(1, sizeof *w) : NULL;
+
+	if (!w) {
+		answer_ps(l, call, job);
+		return;
+	}
+	w->lead = l;
+	w->call = call;
+	w->job = job;
+	w->timer.data = w;
+	DL_APPEND(l->ps, w);
+	dvmd_cstate_each_job(dvmd_state(l->d), ask_job, w);
+	uv_timer_init(l->d->loop, &w->timer);
+	uv_timer_start(&w->timer, on_ps_time, PS_WAIT_MS, 0);
+}
+
+void dvmd_lead_ps(struct dvmd_call *call, const uint8_t *body, size_t len)
+{
+	cleanup_pb Pb__JobRef *ref = NULL;
+
+	if (dvmi_pb_unpack(&pb__job_ref__descriptor, body, len, &ref) < 0)
+		dvmd_call_error(&call, -DVM_EPROTO, "malformed request");
+	else if (ref->job && !dvmd_cstate_job(dvmd_state(call->d), ref->job))
+		dvmd_call_error(&call, -ENOENT, "no job %llu", (unsigned long long)ref->job);
+	else
+		ask_first(call->d->lead, call, ref->job);
 }
 
 /* ---- what happens ---- */
@@ -721,6 +784,10 @@ void dvmd_lead_destroy(struct dvmd_lead *l)
 		return;
 	while (l->unlogged)
 		drop_unlogged(l, l->unlogged);
+	while (l->ps) {
+		dvmd_call_error(&l->ps->call, -ECANCELED, "stopping");
+		ps_over(l->ps);
+	}
 	dvmd_jobctl_destroy(l->jobs);
 	uv_close((uv_handle_t *)&l->timer, on_closed);
 	uv_close((uv_handle_t *)&l->retry, on_closed);

@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 
 #include "daemon/shepherd/ranks.h"
+#include "daemon/shepherd/usage.h"
 #include "libdvm/base/clock.h"
 
 int shep_ranks_init(struct shep_ranks *t, const Pb__NodeShare *share)
@@ -92,6 +93,9 @@ void shep_ranks_report(const struct shep_ranks *t, Pb__RankStatus *out, Pb__Rank
 {
 	for (size_t i = 0; i < t->n; i++) {
 		const struct shep_rank *r = &t->r[i];
+		struct shep_usage used = { r->cpu_ns, r->rss_peak };
+		if (r->pid && !r->exited)
+			used = shep_usage_of(r->pid);
 		pb__rank_status__init(&out[i]);
 		out[i].rank = r->rank;
 		out[i].pid = (uint32_t)r->pid;
@@ -100,8 +104,8 @@ void shep_ranks_report(const struct shep_ranks *t, Pb__RankStatus *out, Pb__Rank
 		out[i].signalled = r->signalled;
 		out[i].connected = r->connected;
 		out[i].closed = r->closed;
-		out[i].cpu_ns = r->cpu_ns;
-		out[i].rss_peak = r->rss_peak;
+		out[i].cpu_ns = used.cpu_ns;
+		out[i].rss_peak = used.rss_peak;
 		out[i].order = r->order;
 		list[i] = &out[i];
 	}

@@ -141,6 +141,16 @@ job=$(detached -n 3 sh -c 'trap "echo got it; exit 7" USR1; trap "echo heard" US
 like "dvm jobs" "$(dvm jobs)" "*$job*running*3*"
 is "dvm ps" "$(dvm ps "$job" | awk 'NR > 1 { print $2, $3, $5 }' | xargs)" \
 	"0 node1 running 1 node1 running 2 node2 running"
+spin=$(detached -n 2 -N 2 sh -c 'while :; do :; done')
+uses_cpu() # of each rank, while it runs
+{
+	dvm ps --json "$spin" | python3 -c 'import json, sys
+ranks = json.load(sys.stdin)["ranks"]
+print(ranks)
+sys.exit(not (len(ranks) == 2 and all(r["cpu_ns"] > 0 and r["memory_peak"] > 0 for r in ranks)))'
+}
+ok "... with what its ranks use" until_ok 10 uses_cpu
+dvm cancel "$spin"
 is "dvm ps --json" "$(dvm ps --json "$job" | python3 -c 'import json, sys
 print(len(json.load(sys.stdin)["ranks"]))')" 3
 logs_are() # EXPECTED OPTION...
