@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The home of pages: who owns them and who may have copies. One transaction of a page at a time;
+ * further requests wait in the order of their arrival.
+ *
+ * With more than 64 nodes a bit stands for a group of nodes (a coarse vector: Gupta, Weber and Mowry
+ * 1990): some get an invalidation for a copy they do not have, which they acknowledge like any
+ * other.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <utlist.h>
+
+#include "shm/protocol_private.h"
+
+static struct dsm_entry *find(const struct dsm *d, uint64_t page)
+{
+	struct dsm_entry *e;
+
+	HASH_FIND(hh, d->entries, &page, sizeof page, e);
+	return e;
+}
+
+/* A page without an entry is the home's own; if it has no copy either, it is lost. */
+static struct dsm_entry *touch(struct dsm *d, uint64_t page)
+{
+	struct dsm_entry *e = find(d, page);
+
+	if (e)
+		return e;
+	enum dsm_state s = dsm_state(d, page);
+	e = calloc(1, sizeof *e);
+	if (!e)
+		return NULL;
+	e->page = page;
+	e->owner = d->c.self;
+	e->owned = s == DSM_OWNED || s == DSM_MODIFIED;
+	e->poisoned = !e->owned;
+	e->kept = DSM_NO_VERSION;
+	HASH_ADD(hh, d->entries, page, sizeof e->page, e);
+	return e;
+}
+
+static void free_requests(struct dsm_request **list)
+{
+	struct dsm_request *r, *next;
+
+	DL_FOREACH_SAFE(*list, r, next)
+		free(r);
+	*list = NULL;
+}
+
+void dsm_home_clear(struct dsm *d)
+{
+	struct dsm_entry *e, *tmp;
+
+	HASH_ITER(hh, d->entries, e, tmp) {
+		HASH_DEL(d->entries, e);
+		free_requests(&e->queue);
+		free(e);
+	}
+	free_requests(&d->waiting);
+}
+
+static int queue(struct dsm_request **list, uint32_t from, const struct dsm_msg *m)
+{
+	struct dsm_request *r = malloc(sizeof *r);
+
+	if (!r)
+		return -ENOMEM;
+	r->from = from;
+	r->m = *m;
+	DL_APPEND(*list, r);
+	return 0;
+}
+
+/* ---- sharers ---- */
+
+static uint64_t bit(const struct dsm *d, uint32_t node)
+{
+	uint32_t n = d->c.nodes;
+
+	return UINT64_C(1) << (n <= 64 ? node : (uint64_t)node * 64 / n);
+}
+
+/* Tells everybody who may have a copy, but for the writer and the owner. How many that were. */
+static uint16_t invalidate(struct dsm *d, const struct dsm_entry *e, uint32_t writer)
+{
+	uint16_t n = 0;
+
+	for (uint32_t i = 0; e->sharers && i < d->c.nodes; i++) {
+		if (!(e->sharers & bit(d, i)) || i == writer || i == e->owner || !d->alive[i])
+			continue;
+		dsm_send(d, i,
+			 (struct dsm_msg){ .kind = DSM_INV,
+					   .page = e->page,
+					   .node = (uint16_t)writer });
+		n++;
+	}
+	return n;
+}
+
+/* ---- transactions ---- */
+
+static void begin(struct dsm_entry *e, uint32_t requester)
+{
+	e->busy = true;
+	e->requester = requester;
+}
+
+static void forward(struct dsm *d, struct dsm_entry *e, uint8_t kind, uint32_t node, uint64_t have,
+		    uint16_t acks)
+{
+	begin(e, node);
+	dsm_send(d, e->owner,
+		 (struct dsm_msg){ .kind = kind,
+				   .page = e->page,
+				   .node = (uint16_t)node,
+				   .version = have,
+				   .acks = acks });
+}
+
+/* Our own copy can be given at once, without a word from the other side. */
+static bool at_hand(const struct dsm *d, const struct dsm_entry *e)
+{
+	return e->owner == d->c.self && !dsm_is_held(d, e->page);
+}
+
+static void read_page(struct dsm *d, struct dsm_entry *e, struct dsm_cell *c, uint32_t from,
+		      uint64_t have)
+{
+	if (at_hand(d, e))
+		dsm_give_shared(d, c, e->page, from, have, DSM_FINAL);
+	else
+		forward(d, e, DSM_FWD_GETS, from, have, 0);
+	e->sharers |= bit(d, from);
+}
+
+/* The writer is the owner from now on; whoever asks next waits for its DONE. */
+static void write_page(struct dsm *d, struct dsm_entry *e, struct dsm_cell *c, uint32_t from,
+		       uint64_t have)
+{
+	uint16_t acks = invalidate(d, e, from);
+	uint8_t final = acks ? 0 : DSM_FINAL;
+
+	if (e->owner == from)
+		dsm_send(d, from,
+			 (struct dsm_msg){
+				 .kind = DSM_GRANT, .page = e->page, .acks = acks, .flags = final });
+	else if (at_hand(d, e))
+		dsm_give_away(d, c, e->page, from, have, acks, final);
+	else
+		forward(d, e, DSM_FWD_GETM, from, have, acks);
+	if (!final)
+		begin(e, from);
+	e->owner = from;
+	e->sharers = 0;
+}
+
+static void handle(struct dsm *d, struct dsm_entry *e, struct dsm_cell *c, uint32_t from,
+		   const struct dsm_msg *m)
+{
+	if (e->poisoned)
+		dsm_send(d, from, (struct dsm_msg){ .kind = DSM_LOST, .page = e->page });
+	else if (m->kind == DSM_GETM)
+		write_page(d, e, c, from, m->version);
+	else if (m->kind == DSM_GETS && e->owner == from)
+		dsm_send(d, from,
+			 (struct dsm_msg){ .kind = DSM_GRANT, .page = e->page, .flags = DSM_FINAL });
+	else if (m->kind == DSM_GETS)
+		read_page(d, e, c, from, m->version);
+	else if (m->kind == DSM_PUT && e->owner == from)
+		dsm_fault(d, e->page, true, d->now); /* we take it */
+	else
+		d->stats.dropped++;
+}
+
+/* Handles what waits until something takes time. */
+static void serve(struct dsm *d, struct dsm_entry *e, struct dsm_cell *c)
+{
+	while (!e->busy && e->queue) {
+		struct dsm_request *r = e->queue;
+		DL_DELETE(e->queue, r);
+		handle(d, e, c, r->from, &r->m);
+		free(r);
+	}
+}
+
+int dsm_home_request(struct dsm *d, uint32_t from, const struct dsm_msg *m)
+{
+	if (dsm_home(d, m->page) != d->c.self) {
+		d->stats.dropped++;
+		return 0;
+	}
+	if (dsm_settling(d)) /* of the new view already */
+		return queue(&d->waiting, from, m);
+	struct dsm_cell *c = dsm_cell_touch(d, m->page);
+	struct dsm_entry *e = c ? touch(d, m->page) : NULL;
+	if (!e)
+		return -ENOMEM;
+	if (e->busy)
+		return queue(&e->queue, from, m);
+	handle(d, e, c, from, m);
+	return 0;
+}
+
+void dsm_home_done(struct dsm *d, uint32_t from, uint64_t page)
+{
+	struct dsm_entry *e = find(d, page);
+
+	if (!e || !e->busy || e->requester != from) {
+		d->stats.dropped++;
+		return;
+	}
+	e->busy = false;
+	serve(d, e, dsm_cell_touch(d, page));
+}
+
+/* ---- after a change of view ---- */
+
+int dsm_home_hold(struct dsm *d, const struct dsm_msg *m)
+{
+	struct dsm_cell *c = dsm_cell_touch(d, m->page);
+	struct dsm_entry *e = c ? touch(d, m->page) : NULL;
+
+	if (!e)
+		return -ENOMEM;
+	if (m->state == DSM_OWNED || m->state == DSM_MODIFIED) {
+		e->owner = m->node;
+		e->owned = true;
+	} else if (m->state == DSM_SHARED) {
+		e->sharers |= bit(d, m->node);
+		e->candidate = m->node;
+	} else {
+		e->keeper = m->node;
+		e->kept = m->version;
+		return 0;
+	}
+	e->poisoned = false;
+	return 0;
+}
+
+void dsm_home_gone(struct dsm *d, uint32_t from, uint64_t page)
+{
+	struct dsm_entry *e = find(d, page);
+
+	if (!e || e->owner != from || e->poisoned) {
+		d->stats.dropped++;
+		return;
+	}
+	e->poisoned = true;
+	if (e->busy)
+		dsm_send(d, e->requester, (struct dsm_msg){ .kind = DSM_LOST, .page = page });
+	e->busy = false;
+	serve(d, e, dsm_cell_touch(d, page));
+}
+
+/*
+ * Without an owner, one of those that share; without those, one that has given its copy up for a
+ * writer that then got nothing to write: nothing newer was ever written.
+ */
+static void appoint(struct dsm *d, struct dsm_entry *e)
+{
+	bool revive = e->poisoned && e->kept != DSM_NO_VERSION;
+
+	if (e->owned || (e->poisoned && !revive))
+		return;
+	e->owner = revive ? e->keeper : e->candidate;
+	e->owned = true;
+	e->poisoned = false;
+	dsm_send(d, e->owner,
+		 (struct dsm_msg){ .kind = DSM_OWN, .page = e->page, .version = e->kept });
+}
+
+void dsm_home_made(struct dsm *d)
+{
+	struct dsm_request *list = d->waiting, *r, *next;
+	struct dsm_entry *e, *tmp;
+
+	HASH_ITER(hh, d->entries, e, tmp) {
+		appoint(d, e);
+		dsm_run_local(d);
+	}
+	d->waiting = NULL;
+	DL_FOREACH_SAFE(list, r, next) {
+		dsm_home_request(d, r->from, &r->m);
+		dsm_run_local(d);
+		free(r);
+	}
+}

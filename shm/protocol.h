@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Coherence of the pages of a segment: a home-based directory protocol with a single writer or many
+ * readers. Pure: knows neither memory nor sockets nor clocks, so that it is simulated and model
+ * checked; doc/design/0015-coherence.md is its paper and has the same tables.
+ *
+ * Every page has a home, which knows who owns it and who may have copies, and which handles one
+ * transaction a page at a time, in the order of arrival. Owners send pages straight to whoever asks
+ * (three hops at most), sharers acknowledge straight to the writer, all in parallel. A read never
+ * moves ownership. Each right to write makes a new version, so bytes of equal version are equal and
+ * need not be sent.
+ *
+ * Channels between two nodes keep order and lose nothing while both live; nothing is assumed of
+ * messages over different channels. All of one segment and node is called by one thread at a time.
+ */
+#ifndef SHM_PROTOCOL_H
+#define SHM_PROTOCOL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define DSM_NODES_MAX  1024
+#define DSM_NO_VERSION UINT64_MAX /* no bytes are kept */
+
+/* What a node may do with its copy. */
+enum dsm_state {
+	DSM_INVALID = 0, /* nothing; the bytes of an old version may still be there */
+	DSM_SHARED,	 /* read; the owner is another node */
+	DSM_OWNED,	 /* read, and give to others */
+	DSM_MODIFIED,	 /* read and write, nobody else has a copy */
+	DSM_POISONED,	 /* its only copy was lost with a node */
+};
+
+enum dsm_kind {
+	/* requester → home */
+	DSM_GETS = 1, /* to read; version: of the bytes it keeps */
+	DSM_GETM,     /* to write; likewise */
+	DSM_DONE,     /* has what it asked for */
+	DSM_PUT,      /* the owner wants to get rid of the page */
+	/* home → others */
+	DSM_FWD_GETS, /* → owner: send to `node`, which keeps `version` */
+	DSM_FWD_GETM, /* → owner: likewise, and keep nothing */
+	DSM_INV,      /* → sharer: keep nothing, acknowledge to `node` */
+	DSM_GRANT,    /* → requester, the owner: may write once `acks` acknowledgements are there; to
+		       * GETS: may read anyhow */
+	DSM_LOST,     /* → requester: the page is poisoned */
+	/* to the requester */
+	DSM_DATA, /* owner →: bytes of `version`, to read or (exclusive) to write, after `acks` */
+	DSM_ACK,  /* sharer →; version: of what it had, DSM_NO_VERSION nothing */
+	/* views */
+	DSM_MARK,   /* nothing of an older view follows on this channel */
+	DSM_HOLD,   /* → home: `node` has a copy, `state` and `version` */
+	DSM_HELD,   /* → home: that was all */
+	DSM_OWN,    /* home →: you own what you share, or what you keep of `version` */
+	DSM_KINDS
+};
+
+enum dsm_flag {
+	DSM_BYTES = 1,	   /* the page's bytes go with the message */
+	DSM_FINAL = 2,	   /* no DONE is needed */
+	DSM_EXCLUSIVE = 4, /* DATA for a writer */
+};
+
+struct dsm_msg {
+	uint8_t kind;  /* enum dsm_kind */
+	uint8_t flags; /* enum dsm_flag */
+	uint8_t state; /* HOLD */
+	uint16_t node, acks;
+	uint32_t epoch; /* view of the sender */
+	uint64_t page, version;
+};
+
+/* What the engine has done to a page; the caller makes it so before it returns. */
+struct dsm_ops {
+	/* Sends M; with DSM_BYTES the page's bytes as they are now. Never to oneself. */
+	void (*send)(void *arg, uint32_t node, const struct dsm_msg *m);
+	/* The bytes of the message that is being received are kept; the page may not be touched yet. */
+	void (*fill)(void *arg, uint64_t page);
+	/* The page may be read, or written, with the bytes that are kept. Who waits for it goes on. */
+	void (*install)(void *arg, uint64_t page, bool write);
+	/* It may be read, but not written any more. */
+	void (*protect)(void *arg, uint64_t page);
+	/* It may not be touched any more; its bytes are kept. */
+	void (*drop)(void *arg, uint64_t page);
+	/* It is lost: whoever waits for it, or touches it from now on, gets an error. */
+	void (*poison)(void *arg, uint64_t page);
+};
+
+struct dsm_config {
+	uint32_t self, nodes; /* 1 … DSM_NODES_MAX; all of them are there at first */
+	uint64_t pages;
+	/* The node a page belongs to as long as that lives. The same function everywhere. */
+	uint32_t (*home)(void *arg, uint64_t page);
+	uint64_t hold; /* ns for which a page that came is not given away; 0: none */
+	bool late;     /* this node was not there at first: it owns nothing */
+	const struct dsm_ops *ops;
+	void *arg;
+};
+
+struct dsm_stats {
+	uint64_t read_faults, write_faults; /* that needed another node */
+	uint64_t sent[DSM_KINDS];
+	uint64_t elided;   /* pages that were not sent, their bytes being there */
+	uint64_t deferred; /* by the hold */
+	uint64_t dropped;  /* messages that made no sense, or came from the dead */
+	uint64_t lost;	   /* pages */
+};
+
+struct dsm; /* incomplete */
+
+/* At first the home owns each page, and it is all zeros everywhere (version 0). 0 or -E…. */
+int dsm_create(struct dsm **out, const struct dsm_config *config);
+void dsm_destroy(struct dsm *d); /* NULL is accepted */
+
+/*
+ * A thread of this node cannot read, or write, PAGE. install() or poison() comes for it, perhaps
+ * from inside the call; further faults for the same page meanwhile are welcome. -EINVAL: no such
+ * page. -ENOMEM: nothing has happened, try again.
+ */
+int dsm_fault(struct dsm *d, uint64_t page, bool write, uint64_t now);
+
+/*
+ * Asks the home to take a page that is owned here, so that its memory can be freed when it has
+ * become INVALID; the home may be busy and do nothing. 0; -EAGAIN (something is under way), -ENOENT
+ * (it is not owned here, or this is its home).
+ */
+int dsm_evict(struct dsm *d, uint64_t page);
+
+/* The kept bytes of an INVALID page are gone: they will be sent. */
+void dsm_forget(struct dsm *d, uint64_t page);
+
+/* M came from node FROM, in the order of its channel. It is input: nonsense is counted. -ENOMEM. */
+int dsm_receive(struct dsm *d, uint32_t from, const struct dsm_msg *m, uint64_t now);
+
+/* When dsm_tick() is due, UINT64_MAX never. */
+uint64_t dsm_deadline(const struct dsm *d);
+/* Gives away what has been held for long enough. */
+void dsm_tick(struct dsm *d, uint64_t now);
+
+/*
+ * Membership: from view EPOCH on, ALIVE[0 … nodes - 1] are there; this node is. Epochs grow; the
+ * same one is the same everywhere. -EINVAL.
+ */
+int dsm_view(struct dsm *d, uint32_t epoch, const bool *alive, uint64_t now);
+/* A view is being agreed on: faults wait. */
+bool dsm_settling(const struct dsm *d);
+
+enum dsm_state dsm_state(const struct dsm *d, uint64_t page);
+uint64_t dsm_version(const struct dsm *d, uint64_t page);
+uint32_t dsm_home(const struct dsm *d, uint64_t page);
+const struct dsm_stats *dsm_stats(const struct dsm *d);
+/* Names for people. */
+const char *dsm_state_name(enum dsm_state s);
+const char *dsm_kind_name(enum dsm_kind k);
+
+#endif

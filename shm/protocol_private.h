@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Shared by the files of the protocol: protocol.c (this node's copies), directory.c (pages whose
+ * home it is), view.c (nodes that come and go), cells.c (what is remembered of pages).
+ */
+#ifndef SHM_PROTOCOL_PRIVATE_H
+#define SHM_PROTOCOL_PRIVATE_H
+
+#include <uthash.h>
+
+#include "shm/protocol.h"
+
+/* This node's copy of a page. Pages that nobody has touched have no cell. */
+struct dsm_cell {
+	uint64_t version; /* of the bytes that are kept, or DSM_NO_VERSION */
+	uint8_t state;	  /* enum dsm_state */
+};
+
+#define DSM_CHUNK 512 /* pages */
+
+struct dsm_chunk {
+	struct dsm_cell cells[DSM_CHUNK];
+	UT_hash_handle hh;
+	uint64_t index;
+};
+
+/* A page of which somebody else has a copy, at its home. */
+struct dsm_entry {
+	uint64_t page;
+	uint64_t sharers; /* a bit a node, or a group of nodes where there are more than 64 */
+	uint32_t owner;
+	uint32_t candidate; /* a sharer, while the directory is made anew */
+	bool owned;	    /* likewise: an owner has been found */
+	uint32_t keeper;    /* likewise: keeps a copy that it gave up in vain */
+	uint64_t kept;	    /* of this version; DSM_NO_VERSION: nobody does */
+	bool poisoned;
+	bool busy; /* with `requester`, until its DONE */
+	uint32_t requester;
+	struct dsm_request *queue;
+	UT_hash_handle hh;
+};
+
+struct dsm_request {
+	struct dsm_request *prev, *next;
+	uint32_t from;
+	struct dsm_msg m;
+};
+
+/* What this node has asked for. One a page. */
+struct dsm_want {
+	uint64_t page;
+	bool write;
+	bool then_write; /* a thread wants to write what is being read */
+	bool data;	 /* the bytes are there, or ours are good */
+	bool final;	 /* no DONE is needed */
+	uint32_t needed, acks; /* `needed` counts once `data` */
+	/* Somebody who has given its copy up for us, and of which version. */
+	uint32_t giver;
+	uint64_t given; /* DSM_NO_VERSION: nobody */
+	UT_hash_handle hh;
+};
+
+/* A page that came lately and is not given away before its time. */
+struct dsm_held {
+	struct dsm_held *prev, *next;
+	uint64_t page, until;
+	bool asked; /* m waits */
+	struct dsm_msg m;
+	UT_hash_handle hh;
+};
+
+#define DSM_LOCAL_MAX 16
+
+struct dsm {
+	struct dsm_config c;
+	uint64_t now;
+	struct dsm_chunk *chunks;
+	struct dsm_entry *entries;
+	struct dsm_want *wants;
+	struct dsm_held *held, *held_list; /* the list in the order of their times */
+	/* Messages to ourselves: what one message can bring about, and more. */
+	struct dsm_msg local[DSM_LOCAL_MAX];
+	uint32_t nlocal;
+	bool running; /* they are being taken */
+
+	uint32_t epoch;
+	bool *alive;	  /* [nodes] */
+	uint32_t *marked; /* [nodes]: the last epoch each has marked */
+	uint32_t *told;	  /* [nodes]: the last epoch each has reported for */
+	bool flushing;	  /* not all have marked */
+	bool making;	  /* not all have reported: the directory is not complete */
+	struct dsm_request *waiting; /* until it is */
+
+	struct dsm_stats stats;
+};
+
+/* ---- cells.c ---- */
+struct dsm_cell dsm_cell_get(const struct dsm *d, uint64_t page);
+/* To be changed; NULL without memory. */
+struct dsm_cell *dsm_cell_touch(struct dsm *d, uint64_t page);
+void dsm_cells_free(struct dsm *d);
+/* Calls FN for each touched page. */
+void dsm_cells_each(struct dsm *d, void (*fn)(struct dsm *d, uint64_t page, struct dsm_cell *c));
+
+/* ---- protocol.c ---- */
+/* Sends, also to ourselves; the epoch is filled in. */
+void dsm_send(struct dsm *d, uint32_t to, struct dsm_msg m);
+/* What was sent to ourselves is done now. */
+void dsm_run_local(struct dsm *d);
+/* The page may be given away, or changed, now: it is not held. */
+bool dsm_is_held(const struct dsm *d, uint64_t page);
+/* Our copy goes to NODE, which keeps bytes of version HAVE: to be read, or to be written. */
+void dsm_give_shared(struct dsm *d, struct dsm_cell *c, uint64_t page, uint32_t node, uint64_t have,
+		     uint8_t flags);
+void dsm_give_away(struct dsm *d, struct dsm_cell *c, uint64_t page, uint32_t node, uint64_t have,
+		   uint16_t acks, uint8_t flags);
+/* Asks for what W wants, once more after a change of view. */
+void dsm_ask(struct dsm *d, struct dsm_want *w);
+/* What a message has brought to an end, or not. */
+int dsm_take(struct dsm *d, uint32_t from, const struct dsm_msg *m);
+void dsm_held_clear(struct dsm *d);
+void dsm_want_end(struct dsm *d, struct dsm_want *w);
+
+/* ---- directory.c ---- */
+int dsm_home_request(struct dsm *d, uint32_t from, const struct dsm_msg *m);
+void dsm_home_done(struct dsm *d, uint32_t from, uint64_t page);
+void dsm_home_clear(struct dsm *d);
+/* A copy is reported. */
+int dsm_home_hold(struct dsm *d, const struct dsm_msg *m);
+/* The owner of PAGE, which we have appointed, has nothing. */
+void dsm_home_gone(struct dsm *d, uint32_t from, uint64_t page);
+/* All are: entries without an owner get one. Then requests that have waited are handled. */
+void dsm_home_made(struct dsm *d);
+
+/* ---- view.c ---- */
+/* Messages of views. */
+int dsm_view_message(struct dsm *d, uint32_t from, const struct dsm_msg *m);
+/* Whether M may be looked at at all, now. */
+bool dsm_view_lets(const struct dsm *d, uint32_t from, const struct dsm_msg *m);
+
+#endif

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Nodes that come and go.
+ *
+ * With a new view every node stops asking and answering, takes what still comes for it, and marks
+ * all channels; when all others have marked theirs, nothing of the old view is under way. Nothing
+ * but an answer can carry an only copy, and answers are taken, so no page is lost but with a node.
+ * Then each node reports its copies to their homes, which make their directories anew from that:
+ * nothing is believed that was known before. Pages of which nobody reports a copy are lost.
+ *
+ * A node that has its answer, but not all acknowledgements, keeps what it got as an owner who may
+ * read. After the reports, everybody asks again for what is still wanted.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "shm/protocol_private.h"
+
+uint32_t dsm_home(const struct dsm *d, uint64_t page)
+{
+	uint32_t home = d->c.home(d->c.arg, page), n = d->c.nodes;
+
+	/* The next one that lives, by a step that depends on the page: not all go to one. */
+	uint32_t step = 1 + (uint32_t)((page * UINT64_C(0x9e3779b97f4a7c15)) >> 33) % n;
+	for (uint32_t i = 0; i < n && !d->alive[home]; i++)
+		home = (home + step) % n;
+	for (uint32_t i = 0; i < n && !d->alive[home]; i++)
+		home = (home + 1) % n;
+	return home;
+}
+
+bool dsm_settling(const struct dsm *d)
+{
+	return d->flushing || d->making;
+}
+
+/* Of an older view come only answers, from who has not marked the new one. */
+bool dsm_view_lets(const struct dsm *d, uint32_t from, const struct dsm_msg *m)
+{
+	if (m->kind == DSM_MARK)
+		return true;
+	if (!d->alive[from])
+		return false;
+	if (!d->flushing)
+		return m->epoch == d->epoch;
+	if (d->marked[from] == d->epoch)
+		return m->epoch == d->epoch;
+	return m->kind == DSM_DATA || m->kind == DSM_GRANT || m->kind == DSM_ACK ||
+	       m->kind == DSM_LOST;
+}
+
+/* ---- what was under way ---- */
+
+static void settle_want(struct dsm *d, struct dsm_want *w)
+{
+	struct dsm_cell *c = dsm_cell_touch(d, w->page); /* there since it was wanted */
+
+	if (w->data && w->write && c->state <= DSM_SHARED) {
+		c->state = DSM_OWNED;
+		d->c.ops->install(d->c.arg, w->page, false);
+	}
+}
+
+static void settle_wants(struct dsm *d)
+{
+	struct dsm_want *w, *tmp;
+
+	HASH_ITER(hh, d->wants, w, tmp)
+		settle_want(d, w);
+}
+
+/* A writer that was left with an owner's copy may have what its readers want. */
+static void ask_again(struct dsm *d)
+{
+	struct dsm_want *w, *tmp;
+
+	HASH_ITER(hh, d->wants, w, tmp) {
+		bool readable = dsm_state(d, w->page) == DSM_SHARED ||
+				dsm_state(d, w->page) == DSM_OWNED;
+		if (readable && w->then_write)
+			w->write = true;
+		if (readable && !w->write)
+			dsm_want_end(d, w);
+		else
+			dsm_ask(d, w);
+		dsm_run_local(d);
+	}
+}
+
+/* ---- reports ---- */
+
+static void hold_at_home(struct dsm *d, const struct dsm_msg *m)
+{
+	uint32_t home = dsm_home(d, m->page);
+
+	if (home == d->c.self)
+		dsm_home_hold(d, m);
+	else
+		dsm_send(d, home, *m);
+}
+
+static void report_cell(struct dsm *d, uint64_t page, struct dsm_cell *c)
+{
+	if (c->state == DSM_INVALID || c->state == DSM_POISONED)
+		return;
+	hold_at_home(d, &(struct dsm_msg){ .kind = DSM_HOLD,
+					   .page = page,
+					   .node = (uint16_t)d->c.self,
+					   .state = c->state,
+					   .version = c->version });
+}
+
+/* A write that got nothing: whoever has given its copy up for it has not done so for a new one. */
+static void report_want(struct dsm *d, const struct dsm_want *w)
+{
+	if (w->data || w->given == DSM_NO_VERSION || !d->alive[w->giver])
+		return;
+	hold_at_home(d, &(struct dsm_msg){ .kind = DSM_HOLD,
+					   .page = w->page,
+					   .node = (uint16_t)w->giver,
+					   .state = DSM_INVALID,
+					   .version = w->given });
+}
+
+static void maybe_made(struct dsm *d)
+{
+	for (uint32_t i = 0; i < d->c.nodes; i++)
+		if (i != d->c.self && d->alive[i] && d->told[i] != d->epoch)
+			return;
+	d->making = false;
+	dsm_home_made(d);
+}
+
+static void report(struct dsm *d)
+{
+	struct dsm_want *w, *tmp;
+
+	dsm_cells_each(d, report_cell);
+	HASH_ITER(hh, d->wants, w, tmp)
+		report_want(d, w);
+	for (uint32_t i = 0; i < d->c.nodes; i++)
+		if (i != d->c.self)
+			dsm_send(d, i, (struct dsm_msg){ .kind = DSM_HELD });
+}
+
+/* All have marked their channels. */
+static void maybe_flushed(struct dsm *d)
+{
+	if (!d->flushing)
+		return;
+	for (uint32_t i = 0; i < d->c.nodes; i++)
+		if (i != d->c.self && d->alive[i] && d->marked[i] != d->epoch)
+			return;
+	settle_wants(d);
+	d->flushing = false;
+	d->making = true;
+	report(d);
+	ask_again(d);
+	maybe_made(d);
+}
+
+/* ---- views ---- */
+
+int dsm_view(struct dsm *d, uint32_t epoch, const bool *alive, uint64_t now)
+{
+	if (epoch <= d->epoch || !alive[d->c.self])
+		return -EINVAL;
+	d->now = now;
+	d->epoch = epoch;
+	for (uint32_t i = 0; i < d->c.nodes; i++)
+		d->alive[i] = alive[i];
+	d->flushing = true;
+	d->making = false;
+	d->nlocal = 0;
+	dsm_held_clear(d);
+	dsm_home_clear(d);
+	for (uint32_t i = 0; i < d->c.nodes; i++)
+		if (i != d->c.self)
+			dsm_send(d, i, (struct dsm_msg){ .kind = DSM_MARK });
+	maybe_flushed(d);
+	dsm_run_local(d);
+	return 0;
+}
+
+static int on_own(struct dsm *d, uint32_t from, const struct dsm_msg *m)
+{
+	struct dsm_cell *c = dsm_cell_touch(d, m->page);
+
+	if (!c)
+		return -ENOMEM;
+	if (from != dsm_home(d, m->page)) {
+		d->stats.dropped++;
+	} else if (c->state == DSM_SHARED) {
+		c->state = DSM_OWNED;
+	} else if (c->state == DSM_INVALID && c->version == m->version) {
+		c->state = DSM_OWNED;
+		d->c.ops->install(d->c.arg, m->page, false);
+	} else {
+		dsm_send(d, from,
+			 (struct dsm_msg){
+				 .kind = DSM_HOLD, .page = m->page, .state = DSM_POISONED });
+	}
+	return 0;
+}
+
+static int on_hold(struct dsm *d, uint32_t from, const struct dsm_msg *m)
+{
+	bool ours = dsm_home(d, m->page) == d->c.self && m->node < d->c.nodes;
+
+	if (ours && dsm_settling(d) && m->state <= DSM_MODIFIED)
+		return dsm_home_hold(d, m);
+	if (ours && !dsm_settling(d) && m->state == DSM_POISONED)
+		dsm_home_gone(d, from, m->page);
+	else
+		d->stats.dropped++;
+	return 0;
+}
+
+int dsm_view_message(struct dsm *d, uint32_t from, const struct dsm_msg *m)
+{
+	switch (m->kind) {
+	case DSM_MARK:
+		/* It may know of a view that we do not know of yet. */
+		if (m->epoch > d->marked[from])
+			d->marked[from] = m->epoch;
+		maybe_flushed(d);
+		return 0;
+	case DSM_HELD:
+		if (m->epoch > d->told[from])
+			d->told[from] = m->epoch;
+		if (d->making)
+			maybe_made(d);
+		return 0;
+	case DSM_HOLD:
+		return on_hold(d, from, m);
+	default:
+		return on_own(d, from, m);
+	}
+}

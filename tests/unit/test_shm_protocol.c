@@ -1,0 +1,385 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Every state of a copy against every message, and the home's side of every request. What happens
+ * is written down in words and compared with the table in doc/design/0015-coherence.md.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shm/protocol.h"
+#include "tests/unit/cm.h"
+
+enum { NODES = 4, PAGE = 5 };
+
+struct scene {
+	struct dsm *d;
+	char said[512];
+	uint32_t home;
+	uint64_t now;
+};
+
+static void say(struct scene *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static void say(struct scene *s, const char *fmt, ...)
+{
+	size_t n = strlen(s->said);
+	va_list ap;
+
+	if (n)
+		s->said[n++] = ' ';
+	va_start(ap, fmt);
+	vsnprintf(s->said + n, sizeof s->said - n, fmt, ap);
+	va_end(ap);
+}
+
+static void on_send(void *arg, uint32_t to, const struct dsm_msg *m)
+{
+	say(arg, "%s%s%s%s>%u", dsm_kind_name((enum dsm_kind)m->kind),
+	    m->flags & DSM_EXCLUSIVE ? "!" : "", m->flags & DSM_BYTES ? "+" : "",
+	    m->flags & DSM_FINAL ? "." : "", to);
+}
+
+static void on_fill(void *arg, uint64_t page)
+{
+	say(arg, "fill");
+}
+
+static void on_install(void *arg, uint64_t page, bool write)
+{
+	say(arg, write ? "map-w" : "map-r");
+}
+
+static void on_protect(void *arg, uint64_t page)
+{
+	say(arg, "protect");
+}
+
+static void on_drop(void *arg, uint64_t page)
+{
+	say(arg, "drop");
+}
+
+static void on_poison(void *arg, uint64_t page)
+{
+	say(arg, "poison");
+}
+
+static const struct dsm_ops ops = {
+	.send = on_send,
+	.fill = on_fill,
+	.install = on_install,
+	.protect = on_protect,
+	.drop = on_drop,
+	.poison = on_poison,
+};
+
+static uint32_t home_of(void *arg, uint64_t page)
+{
+	return ((struct scene *)arg)->home;
+}
+
+/* Node 1 of four. */
+static void start(struct scene *s, uint32_t home, uint64_t hold)
+{
+	*s = (struct scene){ .home = home };
+	const struct dsm_config c = { .self = 1,
+				      .nodes = NODES,
+				      .pages = 8,
+				      .home = home_of,
+				      .hold = hold,
+				      .ops = &ops,
+				      .arg = s };
+	assert_int_equal(dsm_create(&s->d, &c), 0);
+}
+
+static void hear(struct scene *s, uint32_t from, struct dsm_msg m)
+{
+	m.page = PAGE;
+	assert_int_equal(dsm_receive(s->d, from, &m, s->now), 0);
+}
+
+static void fault(struct scene *s, bool write)
+{
+	assert_int_equal(dsm_fault(s->d, PAGE, write, s->now), 0);
+}
+
+/* ---- a copy; its home is node 0 ---- */
+
+enum start_state { I, S, O, M, I_READ, I_WRITE, S_WRITE, O_WRITE, I_DATA, STARTS };
+static const char *const start_names[] = { "I",	      "S",	 "O",	    "M",    "I reading",
+					   "I writing", "S writing", "O writing", "I with data" };
+
+static void bring_to(struct scene *s, enum start_state to)
+{
+	const struct dsm_msg shared = { .kind = DSM_DATA, .version = 7, .flags = DSM_BYTES };
+	const struct dsm_msg mine = { .kind = DSM_DATA,
+				      .version = 7,
+				      .flags = DSM_BYTES | DSM_EXCLUSIVE };
+	struct dsm_msg awaiting = mine;
+
+	start(s, 0, 0);
+	awaiting.acks = 2;
+	if (to == S || to == S_WRITE) {
+		fault(s, false);
+		hear(s, 2, shared);
+	} else if (to == M || to == O || to == O_WRITE) {
+		fault(s, true);
+		hear(s, 2, mine);
+	}
+	if (to == O || to == O_WRITE)
+		hear(s, 0, (struct dsm_msg){ .kind = DSM_FWD_GETS, .node = 3 });
+	if (to == I_READ)
+		fault(s, false);
+	if (to == I_WRITE || to == S_WRITE || to == O_WRITE || to == I_DATA)
+		fault(s, true);
+	if (to == I_DATA)
+		hear(s, 2, awaiting);
+	s->said[0] = 0;
+}
+
+/* "nonsense" is counted and changes nothing. */
+static const struct {
+	const char *name;
+	uint32_t from;
+	struct dsm_msg m;
+	const char *then[STARTS];
+} rows[] = {
+	{ "DATA",
+	  2,
+	  { .kind = DSM_DATA, .version = 9, .flags = DSM_BYTES },
+	  { [I_READ] = "S fill DONE>0 map-r" } },
+	{ "DATA, final",
+	  0,
+	  { .kind = DSM_DATA, .version = 9, .flags = DSM_BYTES | DSM_FINAL },
+	  { [I_READ] = "S fill map-r" } },
+	{ "DATA, the bytes are there",
+	  2,
+	  { .kind = DSM_DATA, .version = 0 },
+	  { [I_READ] = "S DONE>0 map-r" } },
+	{ "DATA to write",
+	  2,
+	  { .kind = DSM_DATA, .version = 9, .flags = DSM_BYTES | DSM_EXCLUSIVE },
+	  { [I_WRITE] = "M fill DONE>0 map-w" } },
+	{ "DATA to write, of what is shared",
+	  2,
+	  { .kind = DSM_DATA, .version = 7, .flags = DSM_EXCLUSIVE },
+	  { [S_WRITE] = "M DONE>0 map-w" } },
+	{ "DATA to write, one acknowledgement is to come",
+	  2,
+	  { .kind = DSM_DATA, .version = 9, .flags = DSM_BYTES | DSM_EXCLUSIVE, .acks = 1 },
+	  { [I_WRITE] = "I fill" } },
+	{ "GRANT", 0, { .kind = DSM_GRANT }, { [O_WRITE] = "M DONE>0 map-w" } },
+	{ "GRANT, one acknowledgement is to come",
+	  0,
+	  { .kind = DSM_GRANT, .acks = 1 },
+	  { [O_WRITE] = "O" } },
+	{ "GRANT from who is not the home", 2, { .kind = DSM_GRANT }, { 0 } },
+	{ "ACK",
+	  3,
+	  { .kind = DSM_ACK, .version = DSM_NO_VERSION },
+	  { [I_WRITE] = "I", [S_WRITE] = "S", [O_WRITE] = "O", [I_DATA] = "I" } },
+	{ "LOST",
+	  0,
+	  { .kind = DSM_LOST },
+	  { [I_READ] = "P poison", [I_WRITE] = "P poison", [I_DATA] = "P poison" } },
+	{ "FWD_GETS",
+	  0,
+	  { .kind = DSM_FWD_GETS, .node = 3 },
+	  { [O] = "O DATA+>3", [M] = "O protect DATA+>3", [O_WRITE] = "O DATA+>3" } },
+	{ "FWD_GETS, the bytes are there",
+	  0,
+	  { .kind = DSM_FWD_GETS, .node = 3, .version = 8 },
+	  { [O] = "O DATA>3", [M] = "O protect DATA>3", [O_WRITE] = "O DATA>3" } },
+	{ "FWD_GETM",
+	  0,
+	  { .kind = DSM_FWD_GETM, .node = 3, .acks = 2 },
+	  { [O] = "I drop DATA!+>3", [M] = "I drop DATA!+>3", [O_WRITE] = "I drop DATA!+>3" } },
+	{ "FWD_GETM from who is not the home", 2, { .kind = DSM_FWD_GETM, .node = 3 }, { 0 } },
+	{ "INV",
+	  0,
+	  { .kind = DSM_INV, .node = 3 },
+	  { [I] = "I ACK>3",
+	    [S] = "I drop ACK>3",
+	    [I_READ] = "I ACK>3",
+	    [I_WRITE] = "I ACK>3",
+	    [S_WRITE] = "I drop ACK>3",
+	    [I_DATA] = "I ACK>3" } },
+	{ "INV for nobody", 0, { .kind = DSM_INV, .node = NODES }, { 0 } },
+	{ "GETS to who is not the home", 2, { .kind = DSM_GETS }, { 0 } },
+	{ "DONE to who is not the home", 2, { .kind = DSM_DONE }, { 0 } },
+	{ "HOLD out of season", 2, { .kind = DSM_HOLD, .node = 2, .state = DSM_OWNED }, { 0 } },
+};
+
+static void copies(void **state)
+{
+	static const char letters[] = "ISOMP";
+	struct scene s;
+	char got[600];
+
+	(void)state;
+	for (size_t r = 0; r < sizeof rows / sizeof rows[0]; r++)
+		for (int st = 0; st < STARTS; st++) {
+			bring_to(&s, (enum start_state)st);
+			enum dsm_state before = dsm_state(s.d, PAGE);
+			uint64_t nonsense = dsm_stats(s.d)->dropped;
+			hear(&s, rows[r].from, rows[r].m);
+			snprintf(got, sizeof got, "%c%s%s", letters[dsm_state(s.d, PAGE)],
+				 s.said[0] ? " " : "", s.said);
+			const char *expected = rows[r].then[st];
+			if (!expected && (dsm_stats(s.d)->dropped != nonsense + 1 || s.said[0] ||
+					  dsm_state(s.d, PAGE) != before))
+				fail_msg("%s in %s: '%s', not nonsense", rows[r].name, start_names[st],
+					 got);
+			if (expected && strcmp(got, expected) != 0)
+				fail_msg("%s in %s: '%s', not '%s'", rows[r].name, start_names[st], got,
+					 expected);
+			dsm_destroy(s.d);
+		}
+}
+
+static void faults(void **state)
+{
+	static const char *const reads[STARTS] = { "GETS>0", "map-r", "map-r", "map-w", "",
+						   "",	     "map-r", "map-r", "" };
+	static const char *const writes[STARTS] = { "GETM>0", "GETM>0", "GETM>0", "map-w", "",
+						    "",	      "",	"",	  "" };
+	struct scene s;
+
+	(void)state;
+	for (int st = 0; st < STARTS; st++)
+		for (int write = 0; write < 2; write++) {
+			bring_to(&s, (enum start_state)st);
+			fault(&s, write);
+			assert_string_equal(s.said, (write ? writes : reads)[st]);
+			dsm_destroy(s.d);
+		}
+	/* What was to be read is to be written meanwhile. */
+	bring_to(&s, I_READ);
+	fault(&s, true);
+	hear(&s, 2, (struct dsm_msg){ .kind = DSM_DATA, .version = 9, .flags = DSM_BYTES });
+	assert_string_equal(s.said, "fill DONE>0 map-r GETM>0");
+	dsm_destroy(s.d);
+	/* The last acknowledgement may come first. */
+	bring_to(&s, I_WRITE);
+	hear(&s, 3, (struct dsm_msg){ .kind = DSM_ACK });
+	hear(&s, 2,
+	     (struct dsm_msg){
+		     .kind = DSM_DATA, .version = 9, .flags = DSM_BYTES | DSM_EXCLUSIVE, .acks = 1 });
+	assert_string_equal(s.said, "fill DONE>0 map-w");
+	assert_int_equal(dsm_version(s.d, PAGE), 10);
+	dsm_destroy(s.d);
+}
+
+/* ---- the home, node 1 ---- */
+
+static void ask(struct scene *s, uint32_t from, enum dsm_kind kind, const char *then)
+{
+	s->said[0] = 0;
+	hear(s, from, (struct dsm_msg){ .kind = (uint8_t)kind, .version = DSM_NO_VERSION });
+	assert_string_equal(s->said, then);
+}
+
+static void home(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	start(&s, 1, 0);
+	ask(&s, 0, DSM_GETS, "DATA+.>0");
+	ask(&s, 2, DSM_GETS, "DATA+.>2");
+	ask(&s, 3, DSM_GETM, "INV>0 INV>2 drop DATA!+>3");
+	/* Until the new owner is done, everybody waits. */
+	ask(&s, 0, DSM_GETS, "");
+	ask(&s, 2, DSM_GETM, "");
+	ask(&s, 3, DSM_DONE, "FWD_GETS>3");
+	ask(&s, 2, DSM_DONE, "");
+	ask(&s, 0, DSM_DONE, "INV>0 FWD_GETM>3");
+	ask(&s, 2, DSM_DONE, "");
+	/* The owner writes what nobody else has, reads what it has, and gives it back. */
+	ask(&s, 2, DSM_GETM, "GRANT.>2");
+	ask(&s, 2, DSM_GETS, "GRANT.>2");
+	ask(&s, 3, DSM_PUT, "");
+	ask(&s, 2, DSM_PUT, "FWD_GETM>2");
+	dsm_destroy(s.d);
+}
+
+static void home_itself(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	start(&s, 1, 0);
+	fault(&s, true);
+	assert_string_equal(s.said, "map-w");
+	assert_int_equal(dsm_state(s.d, PAGE), DSM_MODIFIED);
+	ask(&s, 0, DSM_GETS, "protect DATA+.>0");
+	s.said[0] = 0;
+	fault(&s, true);
+	assert_string_equal(s.said, "INV>0");
+	hear(&s, 0, (struct dsm_msg){ .kind = DSM_ACK, .version = 1 });
+	assert_string_equal(s.said, "INV>0 map-w");
+	dsm_destroy(s.d);
+}
+
+/* ---- time ---- */
+
+static void hold(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	start(&s, 0, 100);
+	s.now = 1000;
+	fault(&s, true);
+	hear(&s, 2,
+	     (struct dsm_msg){ .kind = DSM_DATA, .version = 7, .flags = DSM_BYTES | DSM_EXCLUSIVE });
+	assert_int_equal(dsm_deadline(s.d), 1100);
+	s.said[0] = 0;
+	hear(&s, 0, (struct dsm_msg){ .kind = DSM_FWD_GETM, .node = 3 });
+	dsm_tick(s.d, 1099);
+	assert_string_equal(s.said, "");
+	dsm_tick(s.d, 1100);
+	assert_string_equal(s.said, "drop DATA!+>3");
+	assert_int_equal(dsm_deadline(s.d), UINT64_MAX);
+	dsm_destroy(s.d);
+}
+
+static void bad_arguments(void **state)
+{
+	struct dsm_config c = { .self = 4, .nodes = 4, .pages = 1, .home = home_of, .ops = &ops };
+	static const bool without_us[NODES] = { true, false, true, true };
+	struct dsm *d = NULL;
+	struct scene s;
+
+	(void)state;
+	assert_int_equal(dsm_create(&d, &c), -EINVAL);
+	c.self = 0;
+	c.nodes = DSM_NODES_MAX + 1;
+	assert_int_equal(dsm_create(&d, &c), -EINVAL);
+	start(&s, 0, 0);
+	assert_int_equal(dsm_fault(s.d, 8, false, 0), -EINVAL);
+	assert_int_equal(dsm_view(s.d, 1, without_us, 0), -EINVAL);
+	assert_int_equal(dsm_view(s.d, 0, without_us, 0), -EINVAL);
+	assert_int_equal(dsm_evict(s.d, PAGE), -ENOENT);
+	struct dsm_msg far = { .kind = DSM_GETS, .page = 8 }, none = { .kind = DSM_KINDS };
+	uint64_t before = dsm_stats(s.d)->dropped;
+	dsm_receive(s.d, 2, &far, 0);
+	dsm_receive(s.d, 2, &none, 0);
+	dsm_receive(s.d, 1, &none, 0);
+	dsm_receive(s.d, NODES, &none, 0);
+	assert_int_equal(dsm_stats(s.d)->dropped, before + 4);
+	dsm_destroy(s.d);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(bad_arguments), cmocka_unit_test(copies), cmocka_unit_test(faults),
+		cmocka_unit_test(home),		 cmocka_unit_test(home_itself),
+		cmocka_unit_test(hold),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
