@@ -15,6 +15,8 @@
 #include "libdvm/src/rma_atomic.h"
 #include "libdvm/src/rma_lock.h"
 
+#define DVMI_RMA_LOOKS 64 /* every so many flushes of shared memory look for news */
+
 enum dvmi_rma_kind {
 	DVMI_RMA_PUT = 1,
 	DVMI_RMA_GET,

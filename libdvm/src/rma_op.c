@@ -204,8 +204,7 @@ int dvmi_rma_flush(dvm_win_t *w, uint32_t rank)
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (__builtin_expect(far->tasks, 0))
 		dvmi_rma_settle(w, rank);
-	/* Shared memory does not tell that its owner has died. */
-	if (++w->looks % 64 == 0)
+	if (++w->looks % DVMI_RMA_LOOKS <= 1)
 		dvmi_poll(w->d);
 	int code = w->d->p2p.peers[far->peer].down;
 	if (code || !far->dirty)
