@@ -8,9 +8,10 @@
 
 #define SLOT_MAX   (128u * 1024)
 #define SLOT_MIN   (4u * 1024)
-#define AREA_MAX   (32u << 20) /* bytes of all slots, where they are not at their least */
+#define AREA_MAX   (256u << 20) /* bytes of all slots, where they are not at their least */
 #define PAGE	   4096u
 #define SPINS	   400u /* looks at a line before anything else is looked at; about 1 us */
+#define PAUSES	   800u /* and then so many with a pause each, 20 to 40 us */
 #define YIELDS	   8u	/* likewise, when cores are short */
 #define TURN_EVERY 16u	/* operations until everything else has its turn */
 
@@ -22,10 +23,10 @@ static size_t lines_bytes(uint32_t n)
 
 size_t dvmi_area_bytes(uint32_t n, size_t *slot)
 {
-	size_t each = AREA_MAX / DVMI_AREA_DEPTH / n & ~(size_t)(PAGE - 1);
+	size_t each = AREA_MAX / DVMI_AREA_SLOTS / n & ~(size_t)(PAGE - 1);
 
 	*slot = each > SLOT_MAX ? SLOT_MAX : each < SLOT_MIN ? SLOT_MIN : each;
-	return lines_bytes(n) + (size_t)n * DVMI_AREA_DEPTH * *slot;
+	return lines_bytes(n) + (size_t)n * DVMI_AREA_SLOTS * *slot;
 }
 
 static int join(struct dvmi_area *a, dvm_group_t *g, const struct dvmi_team *t, uint32_t local,
@@ -139,8 +140,7 @@ static bool is_there(void *arg)
 	return has_come(w->a, w->m, w->seq);
 }
 
-/* Why M will not come: 0 it may yet. */
-static int lost(const struct dvmi_area *a, uint32_t m)
+int dvmi_area_lost(const struct dvmi_area *a, uint32_t m)
 {
 	const dvm_group_t *g = a->g;
 	uint32_t peer = dvmi_rankmap_peer(&g->map, dvmi_team_rank(&a->team, m));
@@ -160,7 +160,7 @@ static __attribute__((noinline)) int wait_long(struct dvmi_area *a, uint32_t m, 
 
 	dvmi_look_add(d, &look);
 	while (!has_come(a, m, seq)) {
-		code = lost(a, m);
+		code = dvmi_area_lost(a, m);
 		if (code && !has_come(a, m, seq))
 			break;
 		code = 0;
@@ -183,15 +183,31 @@ static bool yield_for(struct dvmi_area *a, uint32_t m, uint64_t seq)
 	return false;
 }
 
+/*
+ * With a core each it is not worth giving ours away for the time a long copy takes: whoever gets
+ * it keeps it longer than that.
+ */
+static bool spin_for(struct dvmi_area *a, uint32_t m, uint64_t seq)
+{
+	uint32_t patience = a->g->d->tasks || a->g->d->p2p.busy ? 0 : PAUSES;
+
+	for (uint32_t i = 0; i < SPINS; i++)
+		if (has_come(a, m, seq))
+			return true;
+	for (uint32_t i = 0; i < patience; i++) {
+		dvmi_cpu_pause();
+		if (has_come(a, m, seq))
+			return true;
+	}
+	return false;
+}
+
 static int wait_for(struct dvmi_area *a, uint32_t m, uint64_t seq)
 {
 	if (has_come(a, m, seq))
 		return 0;
-	if (dvmi_wait_crowded(a->g->d))
-		return yield_for(a, m, seq) ? 0 : wait_long(a, m, seq);
-	for (uint32_t i = 0; i < SPINS; i++)
-		if (has_come(a, m, seq))
-			return 0;
+	if (a->crowded ? yield_for(a, m, seq) : spin_for(a, m, seq))
+		return 0;
 	return wait_long(a, m, seq);
 }
 
@@ -237,12 +253,23 @@ static void wake_others(struct dvmi_area *a)
 						      &a->g->map, dvmi_team_rank(&a->team, m))]);
 }
 
+/* Our next line should be ours alone by the time we write it. */
+static inline void own(struct dvmi_area_line *l)
+{
+#if defined(__x86_64__)
+	__asm__ __volatile__("prefetchw %0" : : "m"(*l));
+#else
+	__builtin_prefetch(l, 1);
+#endif
+}
+
 void dvmi_area_publish(struct dvmi_area *a)
 {
 	struct dvmi_area_line *l = line_of(a, a->team.rank, a->seq);
 
 	l->what = a->what;
 	atomic_store_explicit(&l->seq, a->seq, memory_order_release);
+	own(line_of(a, a->team.rank, a->seq + 1));
 	wake_others(a);
 }
 

@@ -24,6 +24,7 @@
 #include "libdvm/src/handle.h"
 
 #define DVMI_AREA_DEPTH	 4u
+#define DVMI_AREA_SLOTS	 32u
 #define DVMI_AREA_INLINE 104u /* bytes that fit into a line */
 
 struct dvmi_area_line {
@@ -41,6 +42,7 @@ struct dvmi_area {
 	struct dvmi_area_line *lines;
 	uint8_t *slots;
 	size_t slot;   /* bytes of each */
+	bool direct;   /* members can copy from and to each other's memory; all agree */
 	bool crowded;  /* the node has more ranks than cores; all members agree */
 	uint64_t seq;  /* the last operation */
 	uint64_t seen; /* all members have come so far */
@@ -78,12 +80,15 @@ void dvmi_area_publish(struct dvmi_area *a);
 int dvmi_area_wait(struct dvmi_area *a, uint32_t m);
 int dvmi_area_wait_all(struct dvmi_area *a);
 
+/* Why member M will not come, -E…; 0 it may yet. */
+int dvmi_area_lost(const struct dvmi_area *a, uint32_t m);
+
 /* Where member M's LEN bytes of this operation are. */
 static inline uint8_t *dvmi_area_at(const struct dvmi_area *a, uint32_t m, size_t len)
 {
-	size_t i = (size_t)m * DVMI_AREA_DEPTH + a->seq % DVMI_AREA_DEPTH;
-
-	return len <= DVMI_AREA_INLINE ? a->lines[i].bytes : a->slots + i * a->slot;
+	if (len <= DVMI_AREA_INLINE)
+		return a->lines[m * DVMI_AREA_DEPTH + a->seq % DVMI_AREA_DEPTH].bytes;
+	return a->slots + ((size_t)m * DVMI_AREA_SLOTS + a->seq % DVMI_AREA_SLOTS) * a->slot;
 }
 
 static inline uint8_t *dvmi_area_mine(const struct dvmi_area *a, size_t len)

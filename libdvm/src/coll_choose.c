@@ -46,6 +46,32 @@ size_t dvmi_coll_piece(size_t slot, bool flow, bool crowded)
 	return want < slot ? want : slot;
 }
 
+/*
+ * The kernel's copy is one instead of two, and does not fight over cache lines, but it costs two
+ * system calls' worth and one more operation at the end.
+ */
+#define DIRECT_FROM	 (32u * 1024)
+#define DIRECT_PART_FROM (16u * 1024)  /* of parts, several of which are under way */
+#define DIRECT_SUM_FROM	 (256u * 1024) /* combining wants its operands in a cache anyhow */
+#define DIRECT_BLOCK	 (64u * 1024)
+
+bool dvmi_coll_is_direct(enum dvmi_coll_kind kind, size_t len)
+{
+	switch (kind) {
+	case DVMI_COLL_BCAST:
+		return len >= DIRECT_FROM;
+	case DVMI_COLL_ALLREDUCE:
+		return len >= DIRECT_SUM_FROM;
+	default:
+		return len >= DIRECT_PART_FROM;
+	}
+}
+
+size_t dvmi_coll_direct_block(size_t slot)
+{
+	return DIRECT_BLOCK < slot / 2 ? DIRECT_BLOCK : slot / 2;
+}
+
 bool dvmi_coll_alone(const struct dvmi_vector *v, uint32_t n)
 {
 	size_t len = v->count * v->each;

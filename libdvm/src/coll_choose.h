@@ -46,6 +46,10 @@ bool dvmi_coll_in_levels(const struct dvmi_layout *l, const struct dvmi_coll_arg
  * all wait for all.
  */
 size_t dvmi_coll_piece(size_t slot, bool flow, bool crowded);
+/* Whether LEN bytes, of a buffer or of a part, are long enough for copies by the kernel. */
+bool dvmi_coll_is_direct(enum dvmi_coll_kind kind, size_t len);
+/* Bytes that are read for a combination at a time; twice that is at most SLOT. */
+size_t dvmi_coll_direct_block(size_t slot);
 /* Every one of N ranks combines everything, instead of a part each that is then handed round. */
 bool dvmi_coll_alone(const struct dvmi_vector *v, uint32_t n);
 

@@ -39,6 +39,8 @@ int dvmi_shm_bcast(struct dvmi_area *a, uint8_t *buf, size_t len, uint32_t root)
 	size_t piece = dvmi_shm_flow(a);
 	int rc = 0;
 
+	if (dvmi_shm_direct(a, DVMI_COLL_BCAST, len))
+		return dvmi_direct_bcast(a, buf, len, root);
 	for (size_t at = 0, n; at < len && rc == 0; at += n) {
 		n = len - at < piece ? len - at : piece;
 		rc = bcast_piece(a, buf + at, n, root, what);
@@ -77,6 +79,8 @@ int dvmi_shm_scatter(struct dvmi_area *a, const uint8_t *in, uint8_t *out, size_
 	size_t piece = dvmi_shm_flow(a) / a->team.size;
 	int rc = 0;
 
+	if (dvmi_shm_direct(a, DVMI_COLL_SCATTER, len))
+		return dvmi_direct_scatter(a, in, out, len, root);
 	for (size_t at = 0, n; at < len && rc == 0; at += n) {
 		n = len - at < piece ? len - at : piece;
 		rc = scatter_piece(a, in + at, out + at, len, n, root, what);
@@ -120,6 +124,8 @@ int dvmi_shm_gather(struct dvmi_area *a, const uint8_t *in, size_t len, uint8_t 
 	size_t piece = dvmi_shm_flow(a);
 	int rc = 0;
 
+	if (dvmi_shm_direct(a, DVMI_COLL_GATHER, len))
+		return dvmi_direct_gather(a, in, len, out, root);
 	for (size_t at = 0, n; at < len && rc == 0; at += n) {
 		n = len - at < piece ? len - at : piece;
 		rc = gather_piece(a, in + at, out ? out + at : NULL, len, n, root, what);
@@ -139,6 +145,8 @@ int dvmi_shm_allgather(struct dvmi_area *a, const uint8_t *in, const struct dvmi
 	uint32_t me = a->team.rank;
 	int rc = 0;
 
+	if (!out->lens && dvmi_shm_direct(a, DVMI_COLL_ALLGATHER, out->len))
+		return dvmi_direct_allgather(a, in, out->len, out->buf);
 	for (uint32_t m = 0; m < a->team.size; m++) {
 		size_t len = dvmi_part_len(out, m);
 		most = len > most ? len : most;
@@ -193,6 +201,8 @@ int dvmi_shm_alltoall(struct dvmi_area *a, const uint8_t *in, uint8_t *out, size
 	size_t piece = dvmi_shm_all(a) / a->team.size;
 	int rc = 0;
 
+	if (dvmi_shm_direct(a, DVMI_COLL_ALLTOALL, len))
+		return dvmi_direct_alltoall(a, in, out, len);
 	for (size_t at = 0, n; at < len && rc == 0; at += n) {
 		n = len - at < piece ? len - at : piece;
 		rc = alltoall_piece(a, in + at, out + at, len, n, what);

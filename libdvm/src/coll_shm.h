@@ -27,6 +27,9 @@ int dvmi_shm_reduce_scatter(struct dvmi_area *a, const struct dvmi_combine *op,
 int dvmi_shm_scan(struct dvmi_area *a, const struct dvmi_combine *op, const struct dvmi_vector *v,
 		  bool exclusive);
 
+/* All members together, before the first: finds out what they can do. */
+int dvmi_shm_try_direct(struct dvmi_area *a);
+
 /* Whether OP's elements are short enough for reductions. */
 bool dvmi_shm_fits(const struct dvmi_area *a, const struct dvmi_combine *op);
 

@@ -12,6 +12,25 @@ static inline uint64_t dvmi_shm_what(enum dvmi_coll_kind kind, uint32_t root, ui
 	       size * UINT64_C(0x9e3779b97f4a7c15);
 }
 
+/*
+ * coll_direct.c: the same with one copy made by the kernel. Only where the area says DIRECT.
+ */
+int dvmi_direct_bcast(struct dvmi_area *a, uint8_t *buf, size_t len, uint32_t root);
+int dvmi_direct_scatter(struct dvmi_area *a, const uint8_t *in, uint8_t *out, size_t len,
+			uint32_t root);
+int dvmi_direct_gather(struct dvmi_area *a, const uint8_t *in, size_t len, uint8_t *out,
+		       uint32_t root);
+int dvmi_direct_allgather(struct dvmi_area *a, const uint8_t *in, size_t len, uint8_t *out);
+int dvmi_direct_alltoall(struct dvmi_area *a, const uint8_t *in, uint8_t *out, size_t len);
+int dvmi_direct_allreduce(struct dvmi_area *a, const struct dvmi_combine *op,
+			  const struct dvmi_vector *v);
+
+/* Whether LEN bytes, of a buffer or of a part, are worth it. */
+static inline bool dvmi_shm_direct(const struct dvmi_area *a, enum dvmi_coll_kind kind, size_t len)
+{
+	return a->direct && dvmi_coll_is_direct(kind, len);
+}
+
 /* Bytes of a piece that flows from some to others, and of one for which all wait for all. */
 static inline size_t dvmi_shm_flow(const struct dvmi_area *a)
 {

@@ -170,6 +170,8 @@ int dvmi_shm_allreduce(struct dvmi_area *a, const struct dvmi_combine *op,
 	size_t most = dvmi_shm_all(a) / v->each;
 	int rc = 0;
 
+	if (!alone && dvmi_shm_direct(a, DVMI_COLL_ALLREDUCE, len))
+		return dvmi_direct_allreduce(a, op, v);
 	for (size_t at = 0; at < v->count && rc == 0; at += most) {
 		struct piece p = piece_of(a, op, v, at, most);
 		p.in_slot = endangered(a, v);

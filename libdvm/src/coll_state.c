@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "libdvm/src/coll.h"
+#include "libdvm/src/coll_shm.h"
 
 struct dvmi_coll_state *dvmi_coll_state(dvm_group_t *g)
 {
@@ -67,5 +68,7 @@ int dvmi_coll_ask_area(dvm_group_t *g, struct dvmi_coll_state *st)
 	if (st->local.rank == 0)
 		st->has_area = dvmi_area_make(&st->area, g, &st->local, &t.place) == 0;
 	int rc = dvmi_coll_exec(g, tag, plan_telling, &t, NULL);
-	return rc < 0 ? rc : join(g, st, &t.place);
+	if (rc == 0)
+		rc = join(g, st, &t.place);
+	return rc < 0 || !st->has_area ? rc : dvmi_shm_try_direct(&st->area);
 }

@@ -22,15 +22,6 @@
 #define NAP_MS	      1			/* where a wake-up may be lost */
 #define SLEEP_MS      200		/* even when nothing wakes us */
 
-static inline void cpu_pause(void)
-{
-#if defined(__x86_64__) || defined(__i386__)
-	__builtin_ia32_pause();
-#elif defined(__aarch64__)
-	__asm__ __volatile__("yield");
-#endif
-}
-
 static bool crowded(dvm_t *d, uint64_t now)
 {
 	if (now >= d->crowded_until)
@@ -192,7 +183,7 @@ static int back_off(dvm_t *d, struct dvmi_wait *w)
 	if (++w->idle % spin && !d->threads.on && !w->yielding) {
 		/* Without rings the look was a system call, and pause enough. */
 		if (w->idle > SPIN_HOT && d->shm)
-			cpu_pause();
+			dvmi_cpu_pause();
 		return 0;
 	}
 	uint64_t now = dvmi_clock_mono();

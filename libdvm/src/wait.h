@@ -42,6 +42,15 @@ static inline bool dvmi_wait_crowded(const dvm_t *d)
 /* Gives the core to whoever needs it, and learns from that whether cores are short. */
 void dvmi_wait_yield(dvm_t *d);
 
+static inline void dvmi_cpu_pause(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ __volatile__("yield");
+#endif
+}
+
 /* One round: progress, and backing off when there was none. Returns the number of events. */
 int dvmi_wait_round(dvm_t *d, struct dvmi_wait *w);
 

@@ -88,7 +88,7 @@ static void draw_coll(struct job *j, struct stream *s, struct coll *c)
 			    .in_place = (int)pick(s, 2),
 			    .len = pick_len(s),
 			    .seed = pick(s, UINT64_MAX) };
-	if (c->family == BCAST && pick(s, 6) == 0)
+	if (c->family <= EXSCAN && pick(s, 6) == 0)
 		c->len += 600000;
 	else if (c->family >= GATHER && !c->vary)
 		c->len /= 4;
