@@ -85,8 +85,7 @@ uint8_t *dvmi_p2p_stage(struct dvmi_p2p *p, size_t n)
 	return p->stage;
 }
 
-/* A long message to ourselves has passed: its room is not kept. */
-static void trim_stage(struct dvmi_p2p *p)
+void dvmi_p2p_trim_stage(struct dvmi_p2p *p)
 {
 	if (p->stage_room <= STAGE_MAX)
 		return;
@@ -95,8 +94,7 @@ static void trim_stage(struct dvmi_p2p *p)
 	p->stage_room = 0;
 }
 
-/* All bytes of OP behind HEAD bytes of room, in one piece. */
-static uint8_t *stage_all(struct dvmi_p2p *p, struct dvmi_op *op, size_t head)
+uint8_t *dvmi_p2p_stage_all(struct dvmi_p2p *p, struct dvmi_op *op, size_t head)
 {
 	uint8_t *bytes = dvmi_p2p_stage(p, head + op->len);
 
@@ -138,7 +136,7 @@ static int send_staged(struct dvmi_p2p *p, struct dvmi_peer *peer, struct dvmi_o
 	int rc = send_to(p, peer, pkt, bytes);
 	if (rc < 0)
 		dvmi_cursor_restore(op->cur, before);
-	trim_stage(p);
+	dvmi_p2p_trim_stage(p);
 	return rc;
 }
 
@@ -177,7 +175,7 @@ static int send_sync(struct dvmi_p2p *p, struct dvmi_peer *peer, struct dvmi_op 
 		.tag = op->tag,
 		.len = (uint32_t)(sizeof w + op->len),
 	};
-	uint8_t *bytes = stage_all(p, op, sizeof w);
+	uint8_t *bytes = dvmi_p2p_stage_all(p, op, sizeof w);
 
 	if (!bytes)
 		return -ENOMEM;

@@ -72,6 +72,10 @@ void dvmi_p2p_each_message(struct dvmi_p2p *p,
 			   void *arg);
 /* Room for N bytes of one packet, or NULL; until the next call. */
 uint8_t *dvmi_p2p_stage(struct dvmi_p2p *p, size_t n);
+/* The same with all bytes of OP behind HEAD bytes of room. */
+uint8_t *dvmi_p2p_stage_all(struct dvmi_p2p *p, struct dvmi_op *op, size_t head);
+/* A long message has passed: its room is not kept. */
+void dvmi_p2p_trim_stage(struct dvmi_p2p *p);
 /* The owner's anybody(), or what it stands for. */
 int dvmi_p2p_anybody(const struct dvmi_p2p *p, uint32_t ctx);
 /* SRC, maybe we, says that CTX is revoked. */

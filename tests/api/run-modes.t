@@ -30,6 +30,7 @@ for nodes in 1 2; do
 	check 2 $nodes folded 1
 done
 check 1 1 halo
+check 1 1 folded 0
 # Long messages, each way.
 export DVM_TEST_WAY
 for DVM_TEST_WAY in 1 2; do

@@ -108,6 +108,43 @@ static void to_oneself_synchronously(void **state)
 	close_world(&w);
 }
 
+/* Longer than any packet, from one piece and from several: the send is done at once. */
+static void to_oneself_buffered(void **state)
+{
+	struct world w;
+	uint8_t out[6000], in[3000], want[3000];
+	dvm_layout_t *l;
+	struct dvmi_op s, r;
+	struct dvmi_match_key key = from(0, 1);
+
+	open_world(&w, 1, 1, 0, 0);
+	assert_int_equal(dvm_layout_hvector(&l, 3000, 1, 2, dvm_layout_of(DVM_INT8)), 0);
+	struct dvmi_cursor *cur = malloc(dvmi_cursor_size(l));
+	dvmi_cursor_init(cur, out, 1, l);
+	pattern(out, sizeof out, 4);
+	for (int i = 0; i < 4; i++) {
+		struct dvmi_mem mem = { .buf = out, .len = 3000, .cur = i / 2 ? cur : NULL };
+		if (i / 2)
+			assert_int_equal(dvm_layout_pack(out, 1, l, want, 3000), 0);
+		else
+			memcpy(want, out, 3000);
+		if (i % 2)
+			dvmi_p2p_recv(&w.p[0], &r, &key, in, sizeof in);
+		dvmi_cursor_rewind(cur);
+		dvmi_p2p_send_from(&w.p[0], &s, 0, 0, 1, &mem, false);
+		assert_true(dvmi_op_done(&s) && s.code == 0);
+		if (i % 2 == 0)
+			dvmi_p2p_recv(&w.p[0], &r, &key, in, sizeof in);
+		assert_true(dvmi_op_done(&r) && r.code == 0 && r.total == 3000);
+		assert_memory_equal(in, want, 3000);
+	}
+	assert_int_equal(w.p[0].peers[0].held, 0);
+	dvmi_cursor_fini(cur);
+	free(cur);
+	dvm_layout_free(l);
+	close_world(&w);
+}
+
 /* Those that have no credit are announced without their bytes; all are received in order. */
 static void a_synchronous_flood_is_bounded_by_the_credit(void **state)
 {
@@ -389,6 +426,7 @@ int main(void)
 		cmocka_unit_test(a_synchronous_send_waits_for_its_receive),
 		cmocka_unit_test(a_truncated_synchronous_message_is_answered),
 		cmocka_unit_test(to_oneself_synchronously),
+		cmocka_unit_test(to_oneself_buffered),
 		cmocka_unit_test(a_synchronous_flood_is_bounded_by_the_credit),
 		cmocka_unit_test(a_taken_message_is_out_of_matching),
 		cmocka_unit_test(a_taken_message_of_a_lost_sender),
