@@ -262,12 +262,23 @@ static int push_some(struct dvmi_p2p *p, struct dvmi_op *op)
 	return 1;
 }
 
+/*
+ * A chunk is long enough for one turn. Our own messages come first: when both sides have some, each
+ * is best at writing where its own cache will be needed.
+ */
 int dvmi_copy_turn(struct dvmi_p2p *p, struct dvmi_peer *peer)
 {
-	for (struct dvmi_op *op = peer->copier->queue.head, *next; op; op = next) {
+	struct dvmi_op *op, *next;
+
+	for (op = peer->copier->queue.head; op; op = next) {
 		next = op->next;
-		if (op->kind == DVMI_OP_SEND ? push_some(p, op) : pull_some(p, op))
-			return 1; /* a chunk is long enough for one turn */
+		if (op->stage == DVMI_OP_PULL && pull_some(p, op))
+			return 1;
+	}
+	for (op = peer->copier->queue.head; op; op = next) {
+		next = op->next;
+		if (op->stage == DVMI_OP_PUSH && push_some(p, op))
+			return 1;
 	}
 	return 0;
 }
