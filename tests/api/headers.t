@@ -26,7 +26,7 @@ needed=$(objdump -p "$so" | awk '/NEEDED/ { print $2 }' | grep -vE '^(libc|libdl
 [ -z "$needed" ]
 result $? "libdvm.so needs only libc ($needed)"
 
-foreign=$(nm -D --defined-only "$so" | awk '$2 != "A" && $3 !~ /^dvm_[a-z_]*@@DVM_/ { print $3 }')
+foreign=$(nm -D --defined-only "$so" | awk '$2 != "A" && $3 !~ /^dvm_[a-z_0-9]*@@DVM_/ { print $3 }')
 [ -z "$foreign" ]
 result $? "libdvm.so exports only dvm_ symbols ($foreign)"
 echo "1..$n"
