@@ -387,7 +387,7 @@ def findings():
                 if f not in where and h not in MISSING)
     yield from (f"two pages: {n}: {' '.join(p)}" for n, p in where.items() if len(p) > 1)
     yield from (f"is not missing: {h}" for h in MISSING
-                if h in headers() and any(n in where for n in Header(h).functions))
+                if h not in headers() or any(n in where for n in Header(h).functions))
     if not public:
         yield "no function was found in the headers"
     for path in pages():
