@@ -38,6 +38,8 @@ int vanishes_asked(struct job *j)
 {
 	dvm_event_t e;
 
+	/* Everybody is there before it goes. */
+	CHECK_INT(dvm_barrier(j->w), 0);
 	if (j->rank == 0)
 		CHECK_INT(dvm_abort(j->d, 1, MINI_VANISH), 0);
 	CHECK_INT(dvm_event_wait(j->d, &e, -1), -DVM_EPEERLOST);

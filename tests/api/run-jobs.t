@@ -29,9 +29,9 @@ for nodes in 1 2 3; do
 	check 3 $nodes refuses_closed
 	check 5 $nodes closes_in_collective
 	check 3 $nodes shepherd_vanishes
-	check 2 $nodes no_machine
-	check 2 $nodes no_machine_threads
-	check 2 $nodes vanishes_asked
+	check 3 $nodes no_machine
+	check 3 $nodes no_machine_threads
+	check 3 $nodes vanishes_asked
 	check 3 $nodes random $((100 + nodes)) 60
 	check 8 $nodes random $((200 + nodes)) 30
 	check 5 $nodes minloc
