@@ -155,13 +155,18 @@ static int code_of(int exit_code)
 	return exit_code == 127 ? -ENOENT : exit_code == 126 ? -EACCES : -ECANCELED;
 }
 
-static void answer_running(struct shep *s, struct shep_ask *a, const Pb__JobRecord *r)
+/* Of a child that has ended already, the spawner hears after it has heard of the child. */
+static void answer_started(struct shep *s, struct shep_ask *a, const Pb__JobRecord *r)
 {
-	struct shep_linked *l = a->local == DVMI_RANK_NOBODY ? NULL : shep_links_add(s, r);
+	bool over = r->state == PB__JOB_STATE__JOB_DONE;
+	struct shep_linked *l =
+		over || a->local == DVMI_RANK_NOBODY ? NULL : shep_links_add(s, r);
 
 	if (l)
 		shep_links_join(l, a->local);
 	shep_ask_answer(s, a, &(struct shep_reply){ .job = r->id });
+	if (over)
+		shep_links_ended(s, r->id, r->exit_code, r->reason, NULL);
 }
 
 static void on_record(struct shep *s, struct shep_ask *a, const struct shep_said *said)
@@ -173,7 +178,7 @@ static void on_record(struct shep *s, struct shep_ask *a, const struct shep_said
 	if (dvmi_pb_unpack(&pb__job_record__descriptor, said->body, said->len, &r) < 0)
 		shep_ask_fail(s, a, -DVM_EPROTO, "malformed answer");
 	else if (r->started) /* it may even have ended since */
-		answer_running(s, a, r);
+		answer_started(s, a, r);
 	else if (r->state == PB__JOB_STATE__JOB_DONE)
 		shep_ask_fail(s, a, code_of(r->exit_code), "%s",
 			      *r->reason ? r->reason : "it has ended before it ran");
@@ -237,6 +242,16 @@ void shep_ask_spawn_late(struct shep *s, struct shep_ask *a)
 	shep_ask_tell(s, a, -ETIMEDOUT, "the job is not placed in time");
 	a->late = true;
 	a->deadline += CANCEL_MS * DVMI_MSEC;
+}
+
+bool shep_ask_spawns(const struct shep *s, uint64_t job)
+{
+	const struct shep_ask *a;
+
+	DL_FOREACH(s->asks.list, a)
+		if (a->type == DVMI_RANK_SPAWN && a->job == job)
+			return true;
+	return false;
 }
 
 void shep_ask_spawn_news(struct shep *s, uint64_t job)

@@ -112,6 +112,8 @@ shep_ask_handler shep_ask_watch, shep_ask_hosts, shep_ask_host_add, shep_ask_hos
 void shep_ask_names_news(struct shep *s);
 /* A job has changed: is it one that a spawn waits for? */
 void shep_ask_spawn_news(struct shep *s, uint64_t job);
+/* Does a rank here wait for JOB to be spawned? */
+bool shep_ask_spawns(const struct shep *s, uint64_t job);
 /* The time of a spawn is over. */
 void shep_ask_spawn_late(struct shep *s, struct shep_ask *a);
 

@@ -35,18 +35,28 @@ void shep_linked_mark(struct shep_linked *l, uint32_t rank, enum dvmi_rank_state
 	l->s->news.linked = true;
 }
 
+void shep_links_ended(struct shep *s, uint64_t job, int32_t status, const char *reason,
+		      const struct dvmi_idset *to)
+{
+	const struct dvmi_rank_event e = { .kind = DVMI_EVENT_JOB_ENDED,
+					   .job = job,
+					   .status = status };
+
+	for (unsigned i = 0; i < SHEP_ENDED_TOLD; i++)
+		if (s->links.told[i] == job)
+			return;
+	s->links.told[s->links.next_told++ % SHEP_ENDED_TOLD] = job;
+	shep_event_send(s, &e, reason, to);
+}
+
 static void tell_ended(struct shep_linked *l)
 {
-	struct dvmi_rank_event e = { .kind = DVMI_EVENT_JOB_ENDED,
-				     .job = l->job,
-				     .status = l->exit_code };
-
 	if (l->ended)
 		return;
 	l->ended = true;
 	/* A child's end is for all ranks of its parent. */
-	shep_event_send(l->s, &e, l->reason,
-			l->parent == l->s->c->launch->job ? NULL : &l->locals);
+	shep_links_ended(l->s, l->job, l->exit_code, l->reason,
+			 l->parent == l->s->c->launch->job ? NULL : &l->locals);
 }
 
 void shep_linked_exit(struct shep_linked *l, uint32_t rank, int32_t status, uint32_t signal)
@@ -94,16 +104,13 @@ static void is_over(struct shep_linked *l, int32_t exit_code, const char *reason
 void shep_links_job(struct shep *s, const Pb__News *n)
 {
 	struct shep_linked *l = shep_links_find(s, n->job);
-	struct dvmi_rank_event e = { .kind = DVMI_EVENT_JOB_ENDED,
-				     .job = n->job,
-				     .status = n->exit_code };
 
 	if (n->state != PB__JOB_STATE__JOB_DONE)
 		return;
 	if (l)
 		is_over(l, n->exit_code, n->reason);
-	else if (n->parent == s->c->launch->job)
-		shep_event_send(s, &e, n->reason, NULL);
+	else if (n->parent == s->c->launch->job && !shep_ask_spawns(s, n->job))
+		shep_links_ended(s, n->job, n->exit_code, n->reason, NULL);
 }
 
 void shep_links_host_lost(struct shep *s, uint32_t node)
@@ -327,6 +334,8 @@ static void turn(struct shep_linked *l, uint64_t now)
 	if (!l->over_by && now >= l->watch_at) {
 		bool all = all_heard(l);
 		shep_linked_watch(l, all);
+		if (!all) /* who does not answer may be over */
+			ask_record(l->s, l->job);
 		l->watch_at = now + (all ? WATCH_EVERY : WATCH_SOON);
 	}
 	if (l->over_by && !l->ended && now >= l->over_by)

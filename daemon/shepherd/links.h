@@ -20,8 +20,12 @@ struct shep;
 struct shep_linked; /* incomplete */
 struct shep_watcher; /* incomplete */
 
+#define SHEP_ENDED_TOLD 64
+
 struct shep_links {
 	struct shep_linked *list;
+	uint64_t told[SHEP_ENDED_TOLD]; /* jobs whose end was an event here, the last ones */
+	unsigned next_told;
 	struct shep_watcher *watchers;
 	size_t n_watchers;
 };
@@ -45,6 +49,10 @@ void shep_links_lookup(struct shep *s, uint32_t local, uint64_t job, uint32_t ra
 void shep_links_message(struct shep *s, const Pb__PeerMessage *msg);
 /* Our ranks have changed: tell who watches. */
 void shep_links_tell(struct shep *s);
+
+/* JOB_ENDED, once for each job, to the local ranks in TO (NULL: all). */
+void shep_links_ended(struct shep *s, uint64_t job, int32_t status, const char *reason,
+		      const struct dvmi_idset *to);
 
 /* NEWS of a job and of a host; and the connection is new. */
 void shep_links_job(struct shep *s, const Pb__News *n);
