@@ -237,6 +237,27 @@ int dvmi_coll_run(dvm_group_t *g, const struct dvmi_coll_args *a)
 	return rc;
 }
 
+struct dvmi_area *dvmi_coll_quick(dvm_group_t *g)
+{
+	dvmi_enter(g->d);
+	struct dvmi_coll_state *st = g->coll;
+	if (st && st->has_area && st->layout.nnodes == 1 &&
+	    !dvmi_p2p_revoked(&g->d->p2p, g->ctx + DVMI_CTX_COLL)) {
+		dvmi_coll_number(g);
+		return &st->area;
+	}
+	dvmi_leave(g->d);
+	return NULL;
+}
+
+int dvmi_coll_quick_end(dvm_group_t *g, int rc)
+{
+	if (rc < 0)
+		dvmi_coll_revoke(g, rc);
+	dvmi_leave(g->d);
+	return rc;
+}
+
 /* The request is found before anything is sent. */
 static int start(dvm_group_t *g, const struct dvmi_coll_args *a, dvm_req_t **req)
 {

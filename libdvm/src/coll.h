@@ -75,6 +75,14 @@ int32_t dvmi_coll_number(dvm_group_t *g);
 bool dvmi_coll_by_nodes(dvm_group_t *g, struct dvmi_coll_state *st, int32_t tag,
 			const struct dvmi_coll_args *a, int *rc);
 
+/*
+ * The area of a group that is on one node, if there is one already: for calls so short that even
+ * what dvmi_coll_run() prepares would show. Takes the lock; NULL and no lock where there is none.
+ */
+struct dvmi_area *dvmi_coll_quick(dvm_group_t *g);
+/* Ends what dvmi_coll_quick() has begun, with its result RC, which it returns. */
+int dvmi_coll_quick_end(dvm_group_t *g, int rc);
+
 /* Under the lock: all collectives of G end with CODE, here and at all its members. */
 void dvmi_coll_revoke(dvm_group_t *g, int code);
 

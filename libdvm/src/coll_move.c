@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "libdvm/src/coll.h"
+#include "libdvm/src/coll_shm.h"
 #include "libdvm/src/group.h"
 
 static struct dvmi_parts part(const void *buf, size_t len)
@@ -43,11 +44,16 @@ static int barrier_args(struct dvmi_coll_args *a, dvm_group_t *g)
 int dvm_barrier(dvm_group_t *g)
 {
 	struct dvmi_coll_args a;
-	int rc = barrier_args(&a, g);
 
-	if (rc == 0 && g->local)
+	if (!g)
+		return -EINVAL;
+	if (g->local)
 		return dvmi_intergroup_barrier(g);
-	return rc < 0 ? rc : dvmi_coll_run(g, &a);
+	struct dvmi_area *area = dvmi_coll_quick(g);
+	if (area)
+		return dvmi_coll_quick_end(g, dvmi_shm_barrier(area));
+	barrier_args(&a, g);
+	return dvmi_coll_run(g, &a);
 }
 
 int dvm_ibarrier(dvm_group_t *g, dvm_req_t **req)

@@ -22,6 +22,9 @@ int dvmi_shm_reduce(struct dvmi_area *a, const struct dvmi_combine *op, const st
 		    uint32_t root);
 int dvmi_shm_allreduce(struct dvmi_area *a, const struct dvmi_combine *op,
 		       const struct dvmi_vector *v);
+/* The same of a vector that fits into a line. */
+int dvmi_shm_allreduce_line(struct dvmi_area *a, dvmi_reduce_fn *fn, const void *in, void *out,
+			    size_t count, size_t len);
 int dvmi_shm_reduce_scatter(struct dvmi_area *a, const struct dvmi_combine *op,
 			    const struct dvmi_vector *v, const size_t *counts);
 int dvmi_shm_scan(struct dvmi_area *a, const struct dvmi_combine *op, const struct dvmi_vector *v,

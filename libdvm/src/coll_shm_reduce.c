@@ -114,6 +114,27 @@ static int everything_alone(struct piece *p, uint64_t what)
 	return rc;
 }
 
+int dvmi_shm_allreduce_line(struct dvmi_area *a, dvmi_reduce_fn *fn, const void *in, void *out,
+			    size_t count, size_t len)
+{
+	int rc = dvmi_area_enter(a, dvmi_shm_what(DVMI_COLL_ALLREDUCE, 0, len));
+
+	if (rc < 0)
+		return rc;
+	if (len == 8)
+		memcpy(dvmi_area_mine(a, 8), in, 8);
+	else
+		memcpy(dvmi_area_mine(a, len), in, len);
+	dvmi_area_publish(a);
+	rc = dvmi_area_wait_all(a);
+	const void *acc = dvmi_area_at(a, 0, len);
+	for (uint32_t m = 1; m < a->team.size && rc == 0; m++) {
+		fn(out, acc, dvmi_area_at(a, m, len), count);
+		acc = out;
+	}
+	return rc;
+}
+
 /* Our operand into our slot, without the part [FROM, TO) that is ours to combine. */
 static void give(struct piece *p, size_t from, size_t to)
 {

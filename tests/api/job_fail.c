@@ -136,6 +136,19 @@ int dies_sending(struct job *j)
 	return survivors_meet(j);
 }
 
+static int by_request(struct job *j, int which, char *buf, size_t n)
+{
+	dvm_req_t *reqs[2] = { NULL };
+	int rc = which == 9 ? dvm_iallreduce(j->w, buf, buf + n, n, DVM_UINT8, DVM_BXOR, &reqs[0])
+			    : dvm_ibcast(j->w, buf, n, 0, &reqs[0]);
+
+	/* Two at a time: both fail. */
+	if (rc == 0)
+		rc = dvm_ibarrier(j->w, &reqs[1]);
+	int end = dvm_waitall(reqs, 2, NULL);
+	return rc < 0 ? rc : end;
+}
+
 static int collective(struct job *j, int which, char *buf, size_t n)
 {
 	switch (which) {
@@ -149,8 +162,18 @@ static int collective(struct job *j, int which, char *buf, size_t n)
 		return dvm_alltoall(j->w, buf, n / 16, buf + n);
 	case 4:
 		return dvm_gather(j->w, buf, n / 16, buf + n, 0);
-	default:
+	case 5:
 		return dvm_allgather(j->w, buf, n / 16, buf + n);
+	case 6:
+		return dvm_reduce(j->w, buf, buf + n, n, DVM_UINT8, DVM_BXOR, 0);
+	case 7:
+		return dvm_scan(j->w, buf, buf + n, n, DVM_UINT8, DVM_BXOR);
+	case 8:
+		return dvm_reduce_scatter_block(j->w, buf, buf + n, n / 16, DVM_UINT8, DVM_BXOR);
+	case 11:
+		return dvm_scatter(j->w, buf, n / 16, buf + n, 0);
+	default:
+		return by_request(j, which, buf, n);
 	}
 }
 

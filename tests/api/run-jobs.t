@@ -42,6 +42,9 @@ done
 for ranks in 1 2 3 4 5 6 7 8 9; do
 	check $ranks 1 collectives $ranks 25
 done
+for which in 4 5 7 8 11; do
+	check 6 1 dies_in_collective $which 40000
+done
 for ranks in 2 3 5 8; do
 	check $ranks 2 collectives $((20 + ranks)) 15
 done
@@ -73,11 +76,12 @@ for nodes in 1 2; do
 	check 2 $nodes truncation
 	check 2 $nodes flood
 	check 4 $nodes threads
-	for which in 0 1 2 3 4 5; do
+	for which in 0 1 2 3 4 5 6 7 8 9 10 11; do
 		check 5 $nodes dies_in_collective $which
 	done
-	check 6 $nodes dies_in_collective 1 40000
-	check 6 $nodes dies_in_collective 2 40000
+	for which in 1 2 3 6 9; do
+		check 6 $nodes dies_in_collective $which 40000
+	done
 	check 2 $nodes random $((300 + nodes)) 80
 	check 5 $nodes random $((400 + nodes)) 50
 done
