@@ -125,6 +125,11 @@ in_host 1 dvm run -q -n 3 -N 3 sh -c "echo > $work/there.\$DVM_NODENAME; sleep 3
 job=$!
 ok "a job is on all" until_ok 10 test -e "$work/there.host1" -a -e "$work/there.host2" -a \
 	-e "$work/there.host3"
+in_host 1 dvm run -q -n 1 -H host1 "$DVM_BUILD/tests/multi/dyn" watch , spawn keep-going ranks=2 \
+	hosts=host2:1,host3:1 sleep 302 , meet "$work/watching" , until lost 30000 , until exit 30000 , \
+	cancel , until joined 60000 > "$work/events" &
+watcher=$!
+[ ! -x "$DVM_BUILD/tests/multi/dyn" ] || ok "a program watches" until_ok 10 test -e "$work/watching"
 in_host 3 ip link set eth0 down
 ends "a host cut off ends the job" 1 $job 10
 like "... and the user is told" "$(cat "$work/err")" "dvm: *host3*lost*"
@@ -133,7 +138,13 @@ ok "... and for the other" until_ok 5 node_is host3 down 2
 ok "... the rest runs jobs" in_host 2 dvm run -n 2 -N 2 true
 in_host 3 ip link set eth0 up
 ok "cable in: it comes back by itself" until_ok 30 all_up
-ok "... and ends what it ran" until_ok 15 no_process '*sleep 301*'
+if [ -x "$DVM_BUILD/tests/multi/dyn" ]; then
+	ends "the program that watches has seen both" 0 "$watcher" 30
+	like "... and its rank there is lost" "$(sort "$work/events")" "*exit *.1 on * status -1 signal 0
+*joined host3
+lost host3*"
+fi
+ok "... and ends what it ran" until_ok 15 no_process '*sleep 30[12]*'
 ok "... and runs jobs" in_host 3 dvm run -n 3 -N 3 true
 
 # ---- half a wall ----
