@@ -271,6 +271,21 @@ touch "$work/go"
 ends "... for its job, too" 0 "$asker" 20
 like "... which has heard" "$(cat "$work/out")" "publish: ok
 found here of *.0"
+rm -f "$work"/born* "$work"/go*
+on node2 begin dvm run -q -n 1 -H node2 dyn meet "$work/born" "$work/go" , spawn true , lookup x , \
+	meet "$work/born2" "$work/go2" , spawn true , lookup x > "$work/out"
+asker=$pid
+ok "a rank away from the leader" until_ok 10 test -e "$work/born"
+kill -9 "$(dvmd_pid node1)"
+touch "$work/go"
+ok "... asks without one" until_ok 60 test -e "$work/born2"
+like "... and is told so" "$(cat "$work/out")" "spawn: *the machine's leader does not answer*
+lookup: *the machine's leader does not answer*"
+ok "the leader comes back" dvm up -q
+touch "$work/go2"
+ends "... and answers" 0 "$asker" 30
+like "... as before" "$(tail -n 2 "$work/out")" "spawned *
+lookup: ENOENT: nobody has published x"
 ok "no process stays" until_ok 5 no_job_left
 
 done_testing
