@@ -783,7 +783,7 @@ static void strings_that_are_none_are_refused(void **state)
 	expect_answer(&p, 2, -EINVAL);
 	ask_spawn(&p, 3, 0, strings, 9, SEALS); /* too few */
 	expect_answer(&p, 3, -EINVAL);
-	ask_spawn(&p, 4, 0, "a\0b\0c\0/\0\0\0", 12, SEALS); /* "c" is no NAME=value */
+	ask_spawn(&p, 4, 0, "a\0b\0c\0/\0\0\0", 11, SEALS); /* "c" is no NAME=value */
 	expect_answer(&p, 4, -EINVAL);
 	assert_int_equal(r->nodes[0].calls, 0);
 	peer_leave(&p);
