@@ -60,6 +60,7 @@ verb_fn dies_synchronous, dies_probed, dies_columns, dies_persistent, dies_detac
 verb_fn am_echo, am_answers, am_late, am_loop, am_helper, dies_active;
 verb_fn rma_copy, rma_requests, rma_tickets, rma_random, rma_flags, rma_locks, rma_passive,
 	dies_rma;
+verb_fn computes_after, stands_still, dies_streaming;
 verb_fn no_machine, vanishes_asked;
 verb_fn random_program, collectives, minloc, barriers, disagree;
 verb_fn dies_copying, closes_copying;

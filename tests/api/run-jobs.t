@@ -73,6 +73,11 @@ for nodes in 1 2; do
 	check 2 $nodes am_helper
 	check 3 $nodes am_echo_helped
 	check 3 $nodes dies_active
+	check 2 $nodes computes_after
+	check 3 $nodes stands_still
+	for which in 0 1 5; do
+		check 3 $nodes dies_streaming $which
+	done
 	check 2 $nodes truncation
 	check 2 $nodes flood
 	check 4 $nodes threads
