@@ -14,8 +14,8 @@
 #include "libdvm/net/tcp_private.h"
 
 #define EVENTS	   32
-#define ALL_EVERY  4  /* rounds in which only the last busy connection is looked at */
-#define ONE_EVERY  16 /* the same when there is one connection only */
+#define ALL_EVERY  4  /* looks at the last busy connection for one at all of them */
+#define ONE_EVERY  32 /* the same when there is one connection only */
 #define HOT_IDLE   64 /* rounds after which none is busy any more */
 #define LAST_WORDS (1 * DVMI_SEC) /* for packets of a peer that has closed */
 #define LEAVE_MAX  (1 * DVMI_SEC) /* for what we had sent to be taken */
@@ -34,13 +34,13 @@ static int look(struct tcp *t)
 {
 	if (!t->hot)
 		return take_events(t);
-	if (dvmi_tcp_read(t, t->hot))
-		return 1;
-	if ((t->idle + 1) % (t->nlinks > 1 || t->nstrangers ? ALL_EVERY : ONE_EVERY) == 0)
-		return take_events(t);
+	int n = dvmi_tcp_read(t, t->hot);
+	/* However much the busy one brings, the others have their turn. */
+	if (++t->looks % (t->nlinks > 1 || t->nstrangers ? ALL_EVERY : ONE_EVERY) == 0)
+		n += take_events(t);
 	if (t->idle > HOT_IDLE)
 		t->hot = NULL;
-	return 0;
+	return n;
 }
 
 static int tcp_progress(struct dvmi_tport *tport)

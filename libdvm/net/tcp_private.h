@@ -97,6 +97,7 @@ struct tcp {
 	uint32_t nlinks;    /* descriptors of peers in use */
 	uint32_t nbroken, nstuck;
 	uint32_t round; /* counts progress */
+	uint32_t looks; /* at the last busy connection */
 	uint32_t idle;	/* rounds without an event */
 	bool wanted, armed;
 	uint64_t leaving;

@@ -306,6 +306,27 @@ static void a_sink_that_refuses_loses_nothing(void **state)
 	close_all(&s);
 }
 
+/* One that sends without end keeps nobody else out, neither a connection nor a new one. */
+static void the_busy_leave_others_their_turn(void **state)
+{
+	struct scene s = { 0 };
+	uint64_t end = dvmi_clock_mono() + SOON;
+	int rc = -EAGAIN;
+
+	connect_two(&s);
+	for (int32_t i = 1; s.r[1].got[2] == 0; i++) {
+		assert_true(dvmi_clock_mono() < end);
+		assert_int_equal(send_one(&s, 0, 1, i, 8), 0);
+		if (rc == -EAGAIN)
+			rc = send_one(&s, 2, 1, 0, 8);
+		shepherds(&s);
+		for (int k = 0; k < 3; k++)
+			s.r[k].t->ops->progress(s.r[k].t);
+	}
+	assert_int_equal(rc, 0);
+	close_all(&s);
+}
+
 static void last_words_are_heard(void **state)
 {
 	struct scene s = { 0 };
@@ -504,6 +525,7 @@ int main(void)
 		cmocka_unit_test(what_is_held_stays_in_order),
 		cmocka_unit_test(a_full_socket_says_so),
 		cmocka_unit_test(a_sink_that_refuses_loses_nothing),
+		cmocka_unit_test(the_busy_leave_others_their_turn),
 		cmocka_unit_test(last_words_are_heard),
 		cmocka_unit_test(strangers_are_not_let_in),
 		cmocka_unit_test(the_silent_keep_nobody_out),
