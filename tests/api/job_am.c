@@ -130,7 +130,7 @@ int am_answers(struct job *j)
 	CHECK_INT(dvm_am_register(j->w, ID_BACK, on_answer, &c), 0);
 	for (int r = 0; r < j->size; r++)
 		for (int i = 0; i < N && r != j->rank; i++)
-			CHECK_INT(dvm_am_isend(j->w, r, ID_COUNT, &i, sizeof i, NULL, 0, &req[n++]),
+			CHECK_INT(dvm_am_isend(j->w, r, ID_COUNT, &n, sizeof n, NULL, 0, &req[n++]),
 				  0);
 	CHECK_INT(dvm_waitall(req, n, NULL), 0);
 	for (int r = 0; r < j->size; r++)
