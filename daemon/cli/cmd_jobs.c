@@ -194,7 +194,7 @@ const struct cli_command cli_cmd_jobs = {
 		 .operands = "[JOB]",
 		 .brief = "list jobs, or show one",
 		 .text = "AGE is the time since it was submitted, TIME how long its ranks have "
-			 "run.",
+			 "run, PARENT the job that has spawned it.",
 		 .options = options,
 		 .words = "@job",
 		 .max_operands = 1 },
