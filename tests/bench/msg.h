@@ -78,6 +78,8 @@ extern char *msg_out, *msg_in; /* MSG_ROOM bytes each, touched */
 void meet_pin(void);
 /* Maps the file $MSG_MEET. Ranks of a system without launcher have $MSG_RANK and $MSG_SIZE. */
 void meet_open(int rank, int size);
+/* This rank as its launcher calls it, before anything was opened, or -1. */
+int meet_rank(void);
 /* A variable that is a number, or -1. */
 int meet_env(const char *name);
 /* LEN more bytes that the ranks share, zero at first. Every rank asks for the same. */
@@ -89,8 +91,14 @@ char *meet_note(int rank);
 /* Rank 0's word to all: set before a meet(), read after it. */
 void meet_tell(uint64_t word);
 uint64_t meet_told(void);
-/* Hands in this rank's time; rank 0 gets its own or that of the slowest. A meeting. */
-double meet_time(double mine, bool slowest);
+/* The largest of what all ranks hand in. A meeting. */
+double meet_most(double mine);
+/* Begins what is timed; returns now, in seconds. */
+double meet_begin(void);
+/* Ends it; rank 0 gets its own time or that of the slowest. A meeting. */
+double meet_time(double begin, bool slowest);
+/* How often, meanwhile, a rank had to give its core to somebody who is no rank, or another one. */
+long meet_taken(void);
 /*
  * How long a cache line takes from rank 0 to 1, in ns one way (median of a few batches), while the
  * other ranks sleep. Called by all, counts at rank 0. NaN for a rank alone.

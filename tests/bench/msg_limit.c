@@ -61,7 +61,7 @@ static struct {
 
 void sys_open(int *argc, char ***argv)
 {
-	l.rank = meet_env("MSG_RANK");
+	l.rank = meet_rank();
 	l.size = meet_env("MSG_SIZE");
 	if (l.rank < 0 || l.size < 2)
 		msg_die("the limit", "is measured with two ranks, that of barriers with more");

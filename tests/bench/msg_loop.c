@@ -5,9 +5,9 @@
  *	msg-SYSTEM CASE[,CASE]... [SAMPLES [MICROSECONDS]]
  *
  * takes SAMPLES samples of each case in turn, each of about that many microseconds and between two
- * probes of the machine. Rank 0 prints a line for each: "sample CASE VALUE PROBE PROBE", value in
- * seconds, per second, or bytes, probes in ns. The case "mem" is the private memory of the
- * greediest rank after the system was opened.
+ * probes of the machine. Rank 0 prints a line for each: "sample CASE VALUE PROBE PROBE TAKEN",
+ *value in seconds, per second, or bytes, probes in ns, and how often a core was given to somebody
+ *else. The case "mem" is the private memory of the greediest rank after the system was opened.
  */
 #include <math.h>
 #include <stdio.h>
@@ -165,9 +165,9 @@ static double timed(const struct msg_case *c, uint64_t rounds)
 {
 	meet();
 	c->run(c, rounds / 16 + 1); /* all are awake and warm */
-	double start = msg_now();
+	double begin = meet_begin();
 	c->run(c, rounds);
-	return meet_time(msg_now() - start, c->slowest);
+	return meet_time(begin, c->slowest);
 }
 
 /* Rounds that take about that long, agreed on by all. */
@@ -196,12 +196,13 @@ static void sample(const struct msg_case *c, uint64_t rounds)
 {
 	double before = meet_probe();
 	double took = timed(c, rounds);
+	long taken = meet_taken();
 	double after = meet_probe();
 	double amount = c->per_round * (double)rounds;
 
 	if (sys_rank() == 0)
-		printf("sample %s %.6g %.1f %.1f\n", c->name,
-		       c->rate ? amount / took : took / amount, before, after);
+		printf("sample %s %.6g %.1f %.1f %ld\n", c->name,
+		       c->rate ? amount / took : took / amount, before, after, taken);
 }
 
 /* ---- the program ---- */
@@ -308,9 +309,9 @@ int main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	meet_open(sys_rank(), sys_size());
 	make_plan(&p, argc, argv);
-	memory = meet_time(memory, true);
+	memory = meet_most(memory);
 	if (p.memory && sys_rank() == 0)
-		printf("sample mem %.0f nan nan\n", memory);
+		printf("sample mem %.0f nan nan 0\n", memory);
 	meet();
 	if (p.n)
 		measure(&p);

@@ -24,7 +24,7 @@ class System:
         new_meeting(bench.meet)
         scene = bench.scene(shape)
         cmds, extra = self.command(bench, shape, args)
-        env = dict(scene.env, MSG_MEET=bench.meet, **extra)
+        env = dict(scene.env, MSG_MEET=bench.meet, MSG_FIRST=str(int(bench.args.first)), **extra)
         if len(cmds) > 1: # nobody tells them who they are
             env["MSG_SIZE"] = str(len(cmds))
         return judge(together([(cmd, dict(env, MSG_RANK=str(i)) if len(cmds) > 1 else env)
@@ -65,7 +65,7 @@ def dvm(bench, shape, args):
 def openmpi(*options, env=None):
     def command(bench, shape, args):
         cmd = ["mpirun.openmpi", "--allow-run-as-root", "--bind-to", "none", "-x", "MSG_MEET",
-               "-n", str(RANKS[shape]), *options]
+               "-x", "MSG_FIRST", "-n", str(RANKS[shape]), *options]
         for name in env or {}:
             cmd += ["-x", name]
         if shape.startswith("crowd"):
@@ -94,10 +94,18 @@ def alone(prog, provider=None):
         path = os.path.join(bench.build, "tests/bench", prog)
         env = {"MSG_PROVIDER": provider} if provider else {}
         if shape != "net":
-            return [[path] + args] * RANKS[shape], env
+            return [[path] + args] * 2, env
         return [bench.pair.into(n) + [f"MSG_ADDRESS={bench.pair.address(n)}", path] + args
                 for n in (1, 2)], env
     return command
+
+
+def limit(bench, shape, args):
+    """Ranks that share cores have to be of one session, or the scheduler parts them by group."""
+    if not shape.startswith("crowd"):
+        return alone("msg-limit")(bench, shape, args)
+    tests, n = os.path.join(bench.build, "tests"), str(RANKS[shape])
+    return [[tests + "/api/mini-run", "-n", n, tests + "/bench/msg-limit"] + args], {"MSG_SIZE": n}
 
 
 NO_CMA = ("--mca", "btl_vader_single_copy_mechanism", "none")
@@ -116,7 +124,7 @@ SYSTEMS = [
            openmpi("--mca", "pml", "ob1", *YIELD)),
     System("mpich", "MPICH", ("node", "net"), mpich),
     System("fab-shm", "libfabric shm, tagged", ("node",), alone("msg-fab", "shm")),
-    System("limit", "the machine", ("node", "crowd4", "crowd8"), alone("msg-limit"), peer=False, lacks=("bi1m",)),
+    System("limit", "the machine", ("node", "crowd4", "crowd8"), limit, peer=False, lacks=("bi1m",)),
     System("ompi-tcp", "Open MPI, ob1 and btl tcp", ("net",), openmpi(*OB1_TCP)),
     System("ompi-ucx-tcp", "Open MPI, pml ucx", ("net",), openmpi(*UCX, env=UCX_TCP)),
     System("fab-rxm", "libfabric tcp;ofi_rxm, tagged", ("net",), alone("msg-fab", "tcp;ofi_rxm")),
