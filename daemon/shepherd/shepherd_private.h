@@ -39,7 +39,7 @@ struct shep_news {
 	uint64_t report_late; /* a JobStatus by then; 0: none */
 	bool late;	      /* a JobStatus although ranks are still being started */
 	uint64_t greeting;    /* serial number of the report in the last hello */
-	bool marked;	      /* states in the map have changed */
+	bool marked;	      /* states in the map have changed: our ranks are told */
 	uint64_t tell;	      /* tell ranks and other shepherds by then; 0: nothing to tell */
 	bool linked;	      /* the same of a linked job: tell ranks */
 };

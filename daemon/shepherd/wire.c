@@ -35,7 +35,6 @@ static void report_late(struct shep *s)
 
 static void tell_by(struct shep *s, uint64_t when)
 {
-	s->news.marked = true;
 	if (!s->news.tell || when < s->news.tell)
 		s->news.tell = when;
 }
@@ -44,6 +43,7 @@ static void mark(struct shep *s, uint32_t rank, enum dvmi_rank_state state)
 {
 	if (!s->peers || !shep_jobmap_mark(s->mem.map, rank, state))
 		return;
+	s->news.marked = true;
 	tell_by(s, dvmi_clock_mono() + (state == DVMI_RANK_CLOSED ? TELL_LATER : 0));
 	shep_peers_changed(s->peers, rank);
 }
@@ -418,10 +418,11 @@ void shep_wire_link_up(struct shep *s)
 void shep_wire_turn(struct shep *s, uint64_t now)
 {
 	/* Once done there may be no later. */
-	if (s->news.marked && (now >= s->news.tell || s->after.done)) {
-		s->news.marked = false;
+	if (s->news.tell && (now >= s->news.tell || s->after.done)) {
 		s->news.tell = 0;
-		shep_server_tell_changed(s->server);
+		if (s->news.marked)
+			shep_server_tell_changed(s->server);
+		s->news.marked = false;
 		if (s->share->n_ranks < s->mem.map->size)
 			tell_nodes(s);
 		shep_links_tell(s);
