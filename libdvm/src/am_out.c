@@ -325,6 +325,7 @@ static void free_peer(struct dvmi_am_peer *p)
 
 void dvmi_am_init(struct dvmi_am *a)
 {
+	a->kept = NULL;
 	a->kept_tail = &a->kept;
 }
 
@@ -332,14 +333,15 @@ void dvmi_am_fini(dvm_t *d)
 {
 	struct dvmi_am *a = &d->am;
 
-	for (uint32_t i = 0; a->peers && i < d->p2p.size; i++)
-		free_peer(a->peers[i]);
-	while (a->sets)
-		dvmi_am_forget(d, a->sets->ctx - DVMI_CTX_ACTIVE);
 	for (struct dvmi_am_kept *k = a->kept, *next; k; k = next) {
 		next = k->next;
 		free(k);
 	}
+	dvmi_am_init(a);
+	while (a->sets)
+		dvmi_am_forget(d, a->sets->ctx - DVMI_CTX_ACTIVE);
+	for (uint32_t i = 0; a->peers && i < d->p2p.size; i++)
+		free_peer(a->peers[i]);
 	free(a->peers);
 	free(a->scratch);
 }

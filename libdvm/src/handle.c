@@ -273,6 +273,7 @@ int dvm_open(dvm_t **out, const dvm_config_t *config, dvm_error_t *err)
 	if (!d)
 		return dvmi_error_code(err, -ENOMEM, "cannot open");
 	d->ctl.fd = d->rings_fd = -1;
+	d->world.d = d; /* also where opening fails half-way */
 	dvmi_am_init(&d->am);
 	dvmi_watch_init(&d->watch);
 	rc = configure(d, config, err);

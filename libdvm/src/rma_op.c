@@ -201,7 +201,7 @@ int dvmi_rma_flush(dvm_win_t *w, uint32_t rank)
 {
 	struct dvmi_win_far *far = &w->far[rank];
 
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	dvmi_fence();
 	if (__builtin_expect(far->tasks, 0))
 		dvmi_rma_settle(w, rank);
 	if (++w->looks % DVMI_RMA_LOOKS <= 1)

@@ -328,7 +328,7 @@ static inline bool flush_is_fence(dvm_win_t *w, uint32_t rank)
 	if (w->d->threads.on || !far->lock || far->dirty || far->tasks ||
 	    ++w->looks % DVMI_RMA_LOOKS == 0)
 		return false;
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	dvmi_fence();
 	return down(w, rank) == 0;
 }
 
@@ -381,7 +381,7 @@ int dvm_win_fence(dvm_win_t *win)
 		return flushed;
 	/* Also after a failure: the others wait, and hear of it by themselves. */
 	int rc = dvm_barrier(win->g);
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	dvmi_fence();
 	return flushed < 0 ? flushed : rc;
 }
 
@@ -389,6 +389,6 @@ int dvm_win_sync(dvm_win_t *win)
 {
 	if (!win)
 		return -EINVAL;
-	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	dvmi_fence();
 	return 0;
 }

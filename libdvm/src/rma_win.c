@@ -126,12 +126,15 @@ static int prepare(dvm_win_t *w, void *base, uint64_t bytes)
 	return 0;
 }
 
+/* The progress thread may be serving those who have heard of all before. */
 static void take_offers(dvm_win_t *w, const struct offer *all)
 {
+	dvmi_enter(w->d);
 	for (uint32_t i = 0; i < w->size; i++) {
 		w->far[i].offset = all[i].offset;
 		w->ranks[i].bytes = all[i].bytes;
 	}
+	dvmi_leave(w->d);
 }
 
 static int check_offers(const struct offer *all, uint32_t n)

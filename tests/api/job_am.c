@@ -119,8 +119,9 @@ static void on_answer(dvm_group_t *g, int source, const void *head, size_t head_
  */
 int am_answers(struct job *j)
 {
-	enum { N = 5000 };
+	enum { N = 1000 };
 	struct counts c = { .j = j, .answer = DVM_AM_MAX };
+	uint64_t head = 0;
 	dvm_req_t **req = calloc((size_t)j->size * N, sizeof(dvm_req_t *));
 	size_t n = 0;
 
@@ -130,12 +131,13 @@ int am_answers(struct job *j)
 	CHECK_INT(dvm_am_register(j->w, ID_BACK, on_answer, &c), 0);
 	for (int r = 0; r < j->size; r++)
 		for (int i = 0; i < N && r != j->rank; i++)
-			CHECK_INT(dvm_am_isend(j->w, r, ID_COUNT, &n, sizeof n, NULL, 0, &req[n++]),
+			CHECK_INT(dvm_am_isend(j->w, r, ID_COUNT, &head, sizeof head, NULL, 0,
+					       &req[n++]),
 				  0);
 	CHECK_INT(dvm_waitall(req, n, NULL), 0);
 	for (int r = 0; r < j->size; r++)
 		while (r != j->rank && c.back[r] < N)
-			CHECK(dvm_progress(j->d, 1000) > 0);
+			CHECK(dvm_progress(j->d, -1) > 0);
 	CHECK_INT(dvm_barrier(j->w), 0);
 	CHECK_INT(c.n, (uint64_t)(j->size - 1) * N);
 	CHECK_INT(c.bad, 0);
@@ -156,7 +158,7 @@ int am_late(struct job *j)
 		CHECK_INT(dvm_am_register(j->w, ID_LATE, on_echo, &c), 0);
 		CHECK_INT(dvm_am_register(j->w, ID_BACK, on_back, &c), 0);
 		while (c.next[0] < N)
-			CHECK(dvm_progress(j->d, 1000) > 0);
+			CHECK(dvm_progress(j->d, -1) > 0);
 		CHECK_INT(c.bad, 0);
 	} else if (j->rank == 0) {
 		CHECK_INT(dvm_am_register(j->w, ID_BACK, on_back, &c), 0);
@@ -169,7 +171,7 @@ int am_late(struct job *j)
 				  0);
 		}
 		while (c.back[1] < N)
-			CHECK(dvm_progress(j->d, 1000) > 0);
+			CHECK(dvm_progress(j->d, -1) > 0);
 		CHECK_INT(c.bad, 0);
 	}
 	return dvm_barrier(j->w);
