@@ -224,6 +224,15 @@ void dvmd_host_add_stop(struct dvmd *d)
 	}
 }
 
+/* A name that would be an option. */
+static bool has_option(const struct dvmi_hostlist *hosts)
+{
+	for (size_t i = 0; i < hosts->n; i++)
+		if (hosts->names[i][0] == '-')
+			return true;
+	return false;
+}
+
 void dvmd_host_add_serve(struct dvmd_call *call, const uint8_t *body, size_t len)
 {
 	cleanup_pb Pb__HostAdd *req = NULL;
@@ -239,6 +248,8 @@ void dvmd_host_add_serve(struct dvmd_call *call, const uint8_t *body, size_t len
 		dvmd_call_error(&call, -EAGAIN, "%d hosts are being added already", ADDS_MAX);
 	else if (*req->hosts && dvmi_hostlist_parse(&hosts, req->hosts, &err) < 0)
 		dvmd_call_error(&call, err.code, "%s", err.text);
+	else if (has_option(&hosts))
+		dvmd_call_error(&call, -EINVAL, "the name of a host does not begin with \"-\"");
 	else if (dvmd_paths_program(program, sizeof program, "dvm", &err) < 0)
 		dvmd_call_error(&call, err.code, "%s", err.text);
 	else

@@ -213,6 +213,7 @@ host * node3 *"
 is "a node that is unknown" "$(dyn remove node9)" "remove: ENOENT: no node is called node9"
 like "the node that leads" "$(dyn remove node1)" "remove: EBUSY: *"
 like "a host that cannot be reached" "$(dyn add nowhere.invalid)" "add: *"
+is "a host that is an option" "$(dyn add a,-x)" 'add: EINVAL: the name of a host does not begin with "-"'
 begin dvm run -q -n 1 dyn watch 28 , meet "$work/watching2" , until lost 30000 , until joined 30000 > "$work/hosts"
 watcher=$pid
 ok "somebody watches the hosts" until_ok 10 test -e "$work/watching2"
