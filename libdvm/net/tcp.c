@@ -14,9 +14,9 @@
 #include "libdvm/net/tcp_private.h"
 
 #define EVENTS	   32
-#define ALL_EVERY  4  /* looks at the last busy connection for one at all of them */
-#define ONE_EVERY  32 /* the same when there is one connection only */
-#define HOT_IDLE   64 /* rounds after which none is busy any more */
+#define ALL_EVERY  4		  /* looks at the last busy connection for one at all of them */
+#define ONE_EVERY  32		  /* the same when there is one connection only */
+#define HOT_IDLE   64		  /* rounds after which none is busy any more */
 #define LAST_WORDS (1 * DVMI_SEC) /* for packets of a peer that has closed */
 #define LEAVE_MAX  (1 * DVMI_SEC) /* for what we had sent to be taken */
 

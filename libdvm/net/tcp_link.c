@@ -179,8 +179,8 @@ static void on_refused(struct tcp *t, struct peer *p)
 static void on_answer(struct tcp *t, struct peer *p)
 {
 	uint32_t src;
-	ssize_t n = recv(p->fd, (uint8_t *)&p->hello + p->hello_len,
-			 sizeof p->hello - p->hello_len, MSG_DONTWAIT);
+	ssize_t n = recv(p->fd, (uint8_t *)&p->hello + p->hello_len, sizeof p->hello - p->hello_len,
+			 MSG_DONTWAIT);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
@@ -232,8 +232,8 @@ static void take_call(struct tcp *t, struct stranger *s, struct peer *p)
 static void on_stranger(struct tcp *t, struct stranger *s)
 {
 	uint32_t src;
-	ssize_t n = recv(s->fd, (uint8_t *)&s->hello + s->len, sizeof s->hello - s->len,
-			 MSG_DONTWAIT);
+	ssize_t n =
+		recv(s->fd, (uint8_t *)&s->hello + s->len, sizeof s->hello - s->len, MSG_DONTWAIT);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
@@ -352,8 +352,9 @@ int dvmi_tcp_start(struct tcp *t)
 		return t->failed;
 	t->failed = open_all(t);
 	if (t->failed)
-		dvmi_log(t->cfg.log, "net", LOG_ERR, "no messages between nodes: listening at %s: %s",
-			 t->cfg.interface, dvm_strerror(t->failed));
+		dvmi_log(t->cfg.log, "net", LOG_ERR,
+			 "no messages between nodes: listening at %s: %s", t->cfg.interface,
+			 dvm_strerror(t->failed));
 	return t->failed;
 }
 

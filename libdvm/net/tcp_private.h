@@ -19,10 +19,10 @@
 #define FRAME	   sizeof(struct dvmi_wire_frame)
 #define EAGER_MAX  (16u * 1024)
 #define CHUNK	   (128u * 1024)
-#define GATHER_MAX (16u * 1024)				/* short packets written together */
-#define OUT_ROOM   (GATHER_MAX + FRAME + CHUNK)		/* what may be left of a write */
-#define IN_ROOM	   (64u * 1024)				/* read at a time */
-#define STRANGERS  64					/* connections that have not said hello */
+#define GATHER_MAX (16u * 1024)			/* short packets written together */
+#define OUT_ROOM   (GATHER_MAX + FRAME + CHUNK) /* what may be left of a write */
+#define IN_ROOM	   (64u * 1024)			/* read at a time */
+#define STRANGERS  64				/* connections that have not said hello */
 
 /* An address as it is published. */
 struct tcp_addr {

@@ -60,8 +60,8 @@ static size_t write_out(struct peer *p, struct iovec *iov, int n)
 {
 	struct msghdr m = { .msg_iov = iov, .msg_iovlen = (size_t)n };
 	const int how = MSG_DONTWAIT | MSG_NOSIGNAL;
-	ssize_t done = n == 1 ? send(p->fd, iov->iov_base, iov->iov_len, how)
-			      : sendmsg(p->fd, &m, how);
+	ssize_t done =
+		n == 1 ? send(p->fd, iov->iov_base, iov->iov_len, how) : sendmsg(p->fd, &m, how);
 
 	if (done < 0 && errno != EAGAIN && errno != EINTR)
 		p->deaf = true;
@@ -125,7 +125,8 @@ static void keep_rest(struct tcp *t, struct peer *p, const struct iovec *iov, in
 		size_t skip = done < iov[i].iov_len ? done : iov[i].iov_len;
 		done -= skip;
 		if (skip < iov[i].iov_len)
-			append(t, p, (const uint8_t *)iov[i].iov_base + skip, iov[i].iov_len - skip);
+			append(t, p, (const uint8_t *)iov[i].iov_base + skip,
+			       iov[i].iov_len - skip);
 	}
 	if (t->armed)
 		dvmi_tcp_want_room(t, p, true);
@@ -236,8 +237,8 @@ int dvmi_tcp_send(struct dvmi_tport *tport, uint32_t peer, const struct dvmi_pkt
 
 	if (__builtin_expect(p->link != LINK_UP || p->down, 0))
 		return prepare(t, p);
-	bool hold = in_burst(t, p, &now) && FRAME + pkt->len <= SHORT &&
-		    dvmi_tcp_flusher_start(t) == 0;
+	bool hold =
+		in_burst(t, p, &now) && FRAME + pkt->len <= SHORT && dvmi_tcp_flusher_start(t) == 0;
 	lock(t);
 	int rc = send_locked(t, p, pkt, payload, hold, now);
 	unlock(t);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What matters between nodes, though it holds within one as well: who sends when, and who stands. */
+/* What matters between nodes, though it holds within one as well: who sends when, and who stands.
+ */
 #include <signal.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -61,7 +62,8 @@ static pid_t stopper(int times)
 	return pid;
 }
 
-/* The last rank stands still now and then while all send to all: messages of all sizes, in order. */
+/* The last rank stands still now and then while all send to all: messages of all sizes, in order.
+ */
 int stands_still(struct job *j)
 {
 	enum { N = 1500, MOST = 90000 };
@@ -104,7 +106,8 @@ int dies_streaming(struct job *j)
 		for (int i = 0; i < N && n + 2 <= 64 && r != j->rank; i++) {
 			if (j->rank != last && r != last)
 				continue;
-			CHECK_INT(dvm_irecv(j->w, in + (size_t)i * BYTES, BYTES, r, 1, &req[n++]), 0);
+			CHECK_INT(dvm_irecv(j->w, in + (size_t)i * BYTES, BYTES, r, 1, &req[n++]),
+				  0);
 			CHECK_INT(dvm_isend(j->w, out, BYTES, r, 1, &req[n++]), 0);
 		}
 	while (j->rank == last) {

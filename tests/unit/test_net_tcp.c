@@ -139,9 +139,10 @@ static void close_all(struct scene *s)
 static int send_one(struct scene *s, uint32_t from, uint32_t to, int32_t number, uint32_t len)
 {
 	static uint8_t bytes[BIG];
-	struct dvmi_pkt pkt = {
-		.kind = len > EAGER_MAX ? DVMI_PKT_DATA : DVMI_PKT_EAGER, .ctx = 5, .tag = number, .len = len
-	};
+	struct dvmi_pkt pkt = { .kind = len > EAGER_MAX ? DVMI_PKT_DATA : DVMI_PKT_EAGER,
+				.ctx = 5,
+				.tag = number,
+				.len = len };
 
 	memset(bytes, 5, len);
 	return s->r[from].t->ops->send(s->r[from].t, to, &pkt, bytes);

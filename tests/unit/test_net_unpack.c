@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A stream of packets, cut anywhere, into a sink that refuses at random; and streams of nonsense. */
+/* A stream of packets, cut anywhere, into a sink that refuses at random; and streams of nonsense.
+ */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,7 +67,9 @@ static void *on_place(void *arg, uint32_t src, const struct dvmi_pkt *pkt, size_
 
 static void put(struct scene *s, uint8_t *wanted, size_t *wanted_len)
 {
-	struct dvmi_pkt pkt = { .kind = (uint8_t)(1 + below(s, 8)), .ctx = below(s, 99), .tag = -5 };
+	struct dvmi_pkt pkt = { .kind = (uint8_t)(1 + below(s, 8)),
+				.ctx = below(s, 99),
+				.tag = -5 };
 	struct dvmi_wire_frame f;
 
 	pkt.len = below(s, 3) ? below(s, 40)
