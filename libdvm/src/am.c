@@ -13,7 +13,7 @@ static int check(const dvm_group_t *g, int dest, int id, const void *head, size_
 	if (head_len > DVM_AM_HEAD_MAX || len > DVM_AM_MAX || (!head && head_len) ||
 	    (!payload && len))
 		return -EINVAL;
-	return 0;
+	return g->link ? -ENOTSUP : 0; /* among ranks of one job */
 }
 
 int dvm_am_send(dvm_group_t *g, int dest, int id, const void *head, size_t head_len,

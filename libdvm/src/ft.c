@@ -112,7 +112,7 @@ int dvm_group_agree(dvm_group_t *g, uint32_t *flags)
 
 	if (!g || !flags)
 		return -EINVAL;
-	if (g->local)
+	if (g->local || g->link)
 		return -ENOTSUP;
 	dvmi_enter(g->d);
 	int rc = settle(g, *flags, 0, &c);
@@ -168,7 +168,7 @@ int dvm_group_shrink(dvm_group_t *g, dvm_group_t **out)
 
 	if (!g || !out)
 		return -EINVAL;
-	if (g->local)
+	if (g->local || g->link)
 		return -ENOTSUP;
 	dvmi_enter(g->d);
 	dvmi_ctx_reserve(g->d, &ctx);

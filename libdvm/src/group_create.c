@@ -143,7 +143,7 @@ int dvm_group_create(dvm_group_t *g, size_t n, const int *ranks, int tag, dvm_gr
 {
 	if (!g || !out || !ranks || tag < 0 || n > g->size)
 		return -EINVAL;
-	if (g->local)
+	if (g->local || g->link)
 		return -ENOTSUP;
 	int64_t self = place_in(g, n, ranks);
 	if (self < 0)

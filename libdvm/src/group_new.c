@@ -6,6 +6,7 @@
 #include "libdvm/src/accord.h"
 #include "libdvm/src/cart.h"
 #include "libdvm/src/coll.h"
+#include "libdvm/src/link.h"
 
 int dvmi_ctx_reserve(dvm_t *d, uint32_t *ctx)
 {
@@ -112,6 +113,8 @@ static void free_own(dvm_group_t *g)
 		free(g->local->nodes);
 		free(g->local);
 	}
+	if (g->link)
+		dvmi_link_put(g->link);
 	dvmi_coll_forget(g);
 	free(g->nodes);
 	free(g->cart);

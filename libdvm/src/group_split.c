@@ -113,6 +113,9 @@ int dvmi_group_split(dvm_group_t *g, int color, int key, dvm_group_t **out)
 	struct offer *all = NULL;
 	dvm_group_t *new = NULL;
 	dvm_t *d = g->d;
+
+	if (g->local || g->link)
+		return -ENOTSUP;
 	uint32_t ctx = reserve(d);
 	int rc = exchange(g, color, key, ctx, &all);
 

@@ -17,6 +17,7 @@
 #include "libdvm/src/coll.h"
 #include "libdvm/src/coll_area.h"
 #include "libdvm/src/accord.h"
+#include "libdvm/src/link.h"
 #include "libdvm/src/request.h"
 #include "libdvm/src/rma_hook.h"
 #include "libdvm/src/wait.h"
@@ -129,6 +130,8 @@ static struct dvmi_tport *route(void *arg, uint32_t peer)
 
 	if (peer == d->env.rank)
 		return d->self;
+	if (peer >= d->env.size)
+		return dvmi_link_route(d, peer);
 	if (d->map.node_of[peer] == d->env.node)
 		return d->shm;
 	dvmi_remote_likely(d->fab, peer);
@@ -195,6 +198,8 @@ static void peer_down(void *arg, uint32_t peer)
 {
 	dvm_t *d = arg;
 
+	if (peer >= d->env.size)
+		return; /* of another job, which has messages only */
 	dvmi_am_down(d, peer, d->p2p.peers[peer].down);
 	dvmi_rma_down(d, peer);
 	dvmi_accord_down(d, peer);
@@ -238,6 +243,7 @@ static void destroy(dvm_t *d)
 {
 	dvmi_rma_fini(d);
 	dvmi_groups_fini(d);
+	dvmi_links_fini(d);
 	dvmi_tport_destroy(d->fab);
 	dvmi_tport_destroy(d->shm);
 	dvmi_tport_destroy(d->self);
@@ -295,7 +301,7 @@ static bool all_sent(dvm_t *d)
 {
 	return !d->p2p.busy && !d->am.busy && !d->ndetached &&
 	       (!d->shm || d->shm->ops->flush(d->shm) == 0) &&
-	       (!d->fab || d->fab->ops->flush(d->fab) == 0);
+	       (!d->fab || d->fab->ops->flush(d->fab) == 0) && dvmi_links_flushed(d);
 }
 
 /* Requests that nobody waited for end here: their buffers are the caller's again. */

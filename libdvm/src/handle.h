@@ -50,6 +50,8 @@ struct dvm_group {
 	struct dvmi_coll_state *coll; /* NULL before the first; ends by dvmi_coll_forget() */
 
 	dvm_group_t *next;   /* in its bin */
+	struct dvmi_link *link; /* to the members of another job; NULL: there are none */
+	uint32_t far_ctx;	/* what ctx is called there */
 	uint32_t users;	     /* objects that need it, as windows: it cannot be freed before them */
 	dvm_group_t *local;  /* of an intergroup: this side, for collectives; else NULL */
 	struct dvmi_rankmap remote; /* of an intergroup: the other side */
@@ -126,6 +128,7 @@ struct dvm {
 	struct dvmi_tport *self, *shm, *fab; /* NULL where not needed */
 	struct dvm_group world;
 	struct dvmi_groups groups;
+	struct dvmi_link *links;
 	int broken;	 /* 0, or what everything ends with */
 	uint32_t rung;	 /* the doorbell as last seen */
 	bool leaving;	 /* some peer has left and is not drained yet */

@@ -145,7 +145,7 @@ static int check(const dvm_group_t *local, int leader, const dvm_group_t *bridge
 {
 	if (!local || leader < 0 || (uint32_t)leader >= local->size || tag < 0)
 		return -EINVAL;
-	if (local->local)
+	if (local->local || local->link || (bridge && bridge->link))
 		return -ENOTSUP;
 	if ((uint32_t)leader != local->rank)
 		return 0;

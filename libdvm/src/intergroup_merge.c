@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "dvm/coll.h"
+#include "libdvm/src/link.h"
 #include "libdvm/src/make.h"
 
 /* Little-endian. */
@@ -12,12 +13,15 @@ struct side {
 	int32_t code; /* 0 or negative */
 	uint32_t high;
 	uint32_t ctx;
+	uint32_t far_ctx; /* of a link: what ctx is called there */
 };
 
 static bool comes_first(const dvm_group_t *g, uint32_t high, uint32_t other)
 {
 	if ((high != 0) != (other != 0))
 		return !high;
+	if (g->link)
+		return g->link->first_far != 0;
 	return dvmi_rankmap_peer(&g->map, 0) < dvmi_rankmap_peer(&g->remote, 0);
 }
 
@@ -37,11 +41,13 @@ static int settle(dvm_group_t *g, struct side *s)
 	if (theirs.code)
 		return -ENOSPC;
 	uint32_t peer = dvmi_rankmap_peer(&g->remote, 0);
-	if (!dvmi_ctx_good(g->d, le32toh(theirs.ctx), peer))
+	s->far_ctx = theirs.ctx;
+	if (!g->link && !dvmi_ctx_good(g->d, le32toh(theirs.ctx), peer))
 		return -DVM_EPROTO;
 	bool first = comes_first(g, s->high, theirs.high);
 	s->high = !first;
-	if (first)
+	/* Jobs name contexts each for itself. */
+	if (first || g->link)
 		return 0;
 	dvmi_ctx_return(g->d, ctx);
 	s->ctx = theirs.ctx;
@@ -54,7 +60,7 @@ static void lay(uint32_t *to, const struct dvmi_rankmap *map)
 		to[r] = dvmi_rankmap_peer(map, r);
 }
 
-static int merge(dvm_group_t *g, bool second, uint32_t ctx, dvm_group_t **out)
+static int merge(dvm_group_t *g, bool second, const struct side *s, dvm_group_t **out)
 {
 	uint32_t n = g->size + g->remote.size;
 	uint32_t *peers = malloc(n * sizeof *peers);
@@ -64,7 +70,13 @@ static int merge(dvm_group_t *g, bool second, uint32_t ctx, dvm_group_t **out)
 	lay(peers + (second ? g->remote.size : 0), &g->map);
 	lay(peers + (second ? 0 : g->size), &g->remote);
 	dvmi_enter(g->d);
-	int rc = dvmi_group_new(g->d, peers, n, g->rank + (second ? g->remote.size : 0), ctx, out);
+	int rc = dvmi_group_new(g->d, peers, n, g->rank + (second ? g->remote.size : 0),
+				le32toh(s->ctx), out);
+	if (rc == 0 && g->link) {
+		(*out)->link = g->link;
+		(*out)->far_ctx = le32toh(s->far_ctx);
+		g->link->users++;
+	}
 	dvmi_leave(g->d);
 	free(peers);
 	return rc;
@@ -84,5 +96,5 @@ int dvm_intergroup_merge(dvm_group_t *g, int high, dvm_group_t **out)
 	int rc = dvm_bcast(g->local, &s, sizeof s, 0);
 	if (rc == 0 && s.code)
 		rc = (int32_t)le32toh((uint32_t)s.code);
-	return rc < 0 ? rc : merge(g, s.high, le32toh(s.ctx), out);
+	return rc < 0 ? rc : merge(g, s.high, &s, out);
 }

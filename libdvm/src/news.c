@@ -5,6 +5,7 @@
 
 #include "libdvm/net/remote.h"
 #include "libdvm/src/ask.h"
+#include "libdvm/src/link.h"
 #include "libdvm/src/request.h"
 #include "libdvm/src/rma_hook.h"
 
@@ -81,6 +82,7 @@ static void take_packet(dvm_t *d, struct dvmi_ctl_packet *p)
 		break;
 	case DVMI_RANK_CHANGED:
 		look_at_states(d);
+		dvmi_links_look(d);
 		break;
 	case DVMI_RANK_ANSWER:
 		dvmi_ask_answered(d, p);
@@ -142,6 +144,8 @@ int dvmi_progress(dvm_t *d)
 		n += d->fab->ops->progress(d->fab);
 	if (__builtin_expect(d->leaving, 0))
 		look_at_states(d);
+	if (__builtin_expect(d->links != NULL, 0))
+		n += dvmi_links_progress(d);
 	if (d->rma)
 		n += dvmi_rma_serve(d);
 	if (d->tasks)

@@ -76,9 +76,12 @@ int dvmi_group_nodes(dvm_group_t *g, const struct dvmi_nodes **out)
 		uint32_t *where = malloc(g->size * sizeof *where);
 		if (!where)
 			return -ENOMEM;
+		/* Of another job nobody knows where: then, for all alike, everybody is alone. */
+		bool known = !g->link || g->local;
 		for (uint32_t r = 0; r < g->size; r++)
-			where[r] = place_of(g->d, dvmi_rankmap_peer(&g->map, r));
-		g->nodes = dvmi_nodes_make(where, g->size, g->d->env.nnodes, g->rank);
+			where[r] = known ? place_of(g->d, dvmi_rankmap_peer(&g->map, r)) : r;
+		g->nodes = dvmi_nodes_make(where, g->size, known ? g->d->env.nnodes : g->size,
+					   g->rank);
 		free(where);
 	}
 	if (!g->nodes)

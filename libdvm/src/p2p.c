@@ -34,11 +34,20 @@ int dvmi_p2p_init(struct dvmi_p2p *p, uint32_t self, uint32_t size,
 	int rc = dvmi_match_init(&p->match);
 	if (rc < 0)
 		return rc;
-	p->peers = calloc(size, sizeof *p->peers);
+	p->peers = calloc((size_t)size + DVMI_P2P_FAR_MAX, sizeof *p->peers);
 	if (p->peers)
 		return 0;
 	dvmi_match_fini(&p->match);
 	return -ENOMEM;
+}
+
+int dvmi_p2p_add_far(struct dvmi_p2p *p, uint32_t n, uint32_t *base)
+{
+	if (n > DVMI_P2P_FAR_MAX - p->nfar)
+		return -ENOSPC;
+	*base = p->size + p->nfar;
+	p->nfar += n;
+	return 0;
 }
 
 static void free_message(struct dvmi_p2p *p, struct dvmi_unexpected *u, bool taken, void *arg)
@@ -66,7 +75,7 @@ void dvmi_p2p_fini(struct dvmi_p2p *p)
 		free_control(&peer->packets);
 	dvmi_match_fini(&p->match);
 	dvmi_optab_fini(&p->ops);
-	for (uint32_t i = 0; i < p->size; i++)
+	for (uint32_t i = 0; i < p->size + p->nfar; i++)
 		free(p->peers[i].copier);
 	free(p->peers);
 	dvmi_revoked_fini(&p->revoked);
@@ -110,7 +119,7 @@ void dvmi_p2p_finish(struct dvmi_p2p *p, struct dvmi_op *op, int code)
 static bool has_credit(const struct dvmi_p2p *p, const struct dvmi_peer *peer, uint32_t rank,
 		       uint64_t cost)
 {
-	return peer->unread + cost <= p->credit || rank == p->self;
+	return peer->unread + cost <= dvmi_p2p_credit(p, peer) || rank == p->self;
 }
 
 int dvmi_p2p_send_now(struct dvmi_p2p *p, uint32_t rank, uint32_t ctx, int32_t tag, const void *buf,
@@ -387,7 +396,7 @@ static int keep_eager(struct dvmi_p2p *p, const struct dvmi_arrival *a)
 	struct dvmi_peer *peer = dvmi_p2p_peer(p, (uint32_t)a->key.source);
 	uint64_t cost = a->len + DVMI_P2P_OVERHEAD;
 
-	if (peer->held + cost > p->credit && a->key.source != (int32_t)p->self) {
+	if (peer->held + cost > dvmi_p2p_credit(p, peer) && a->key.source != (int32_t)p->self) {
 		p->stats.dropped++;
 		dvmi_p2p_down(p, (uint32_t)a->key.source, -DVM_EPROTO);
 		return 0;

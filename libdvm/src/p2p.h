@@ -136,13 +136,18 @@ struct dvmi_p2p_owner {
 	int (*packet)(void *arg, uint32_t src, const struct dvmi_pkt *pkt, const void *payload);
 };
 
+#define DVMI_P2P_FAR_MAX 65536u /* numbers for peers of other jobs; memory is touched when used */
+/* Credit with peers of other jobs, which may have another size: the same on both sides. */
+#define DVMI_P2P_FAR_CREDIT (UINT64_C(256) << 10)
+
 struct dvmi_p2p {
 	struct dvmi_match match;
 	struct dvmi_optab ops; /* those with an id */
 	uint32_t self, size;
 	uint32_t others; /* ranks beside us that are not down */
 	uint64_t credit; /* eager bytes per ordered pair */
-	struct dvmi_peer *peers;
+	struct dvmi_peer *peers; /* [size + DVMI_P2P_FAR_MAX]: those of other jobs follow ours */
+	uint32_t nfar;
 	struct dvmi_peer *busy;
 	struct dvmi_op *finished;     /* detached operations that are done; the user takes them */
 	struct dvmi_match_link taken; /* messages taken by a probe, in order of that */
@@ -166,6 +171,8 @@ int dvmi_p2p_init(struct dvmi_p2p *p, uint32_t self, uint32_t size,
 		  struct dvmi_tport *(*route)(void *arg, uint32_t peer), void *arg);
 /* Operations that are not done are forgotten. */
 void dvmi_p2p_fini(struct dvmi_p2p *p);
+/* N numbers for peers beyond the job, the first of them in *BASE. 0 or -ENOSPC. */
+int dvmi_p2p_add_far(struct dvmi_p2p *p, uint32_t n, uint32_t *base);
 /* What the transports get as their sink. */
 struct dvmi_sink dvmi_p2p_sink(struct dvmi_p2p *p);
 

@@ -129,7 +129,7 @@ void dvmi_p2p_down(struct dvmi_p2p *p, uint32_t rank, int code)
 		return;
 	p->peers[rank].down = code;
 	p->ndown++;
-	if (rank != p->self)
+	if (rank != p->self && rank < p->size)
 		p->others--;
 	if (p->last_down != -DVM_EPEERLOST)
 		p->last_down = code;
@@ -143,7 +143,7 @@ void dvmi_p2p_down(struct dvmi_p2p *p, uint32_t rank, int code)
 
 void dvmi_p2p_all_down(struct dvmi_p2p *p, int code)
 {
-	for (uint32_t i = 0; i < p->size; i++)
+	for (uint32_t i = 0; i < p->size + p->nfar; i++)
 		dvmi_p2p_down(p, i, code);
 }
 

@@ -322,7 +322,7 @@ int dvmi_p2p_post(struct dvmi_p2p *p, uint32_t rank, const struct dvmi_pkt *pkt,
 void dvmi_p2p_acknowledge(struct dvmi_p2p *p, struct dvmi_peer *peer, uint64_t cost)
 {
 	peer->due += cost;
-	if (__builtin_expect(peer->due >= p->credit / 2, 0))
+	if (__builtin_expect(peer->due >= dvmi_p2p_credit(p, peer) / 2, 0))
 		dvmi_p2p_set_busy(p, peer);
 }
 
@@ -330,7 +330,7 @@ static int flush_credit(struct dvmi_p2p *p, struct dvmi_peer *peer)
 {
 	struct dvmi_pkt pkt = { .kind = DVMI_PKT_CREDIT };
 
-	if (peer->due < p->credit / 2 || peer->down)
+	if (peer->due < dvmi_p2p_credit(p, peer) / 2 || peer->down)
 		return 0;
 	dvmi_pkt_set64(&pkt, peer->due);
 	uint64_t due = peer->due;
@@ -402,7 +402,7 @@ static bool still_busy(const struct dvmi_p2p *p, const struct dvmi_peer *peer)
 {
 	return peer->packets.head || peer->streams.head ||
 	       (peer->copier && peer->copier->queue.head) ||
-	       (peer->due >= p->credit / 2 && !peer->down);
+	       (peer->due >= dvmi_p2p_credit(p, peer) / 2 && !peer->down);
 }
 
 int dvmi_p2p_flush(struct dvmi_p2p *p)

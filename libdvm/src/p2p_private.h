@@ -112,6 +112,12 @@ void dvmi_copy_on_join(struct dvmi_p2p *p, uint32_t src, const struct dvmi_pkt *
 		       const void *payload);
 void dvmi_copy_on_done(struct dvmi_p2p *p, uint32_t src, const struct dvmi_pkt *pkt);
 
+/* Eager bytes of a pair with PEER. */
+static inline uint64_t dvmi_p2p_credit(const struct dvmi_p2p *p, const struct dvmi_peer *peer)
+{
+	return __builtin_expect(peer < p->peers + p->size, 1) ? p->credit : DVMI_P2P_FAR_CREDIT;
+}
+
 static inline struct dvmi_op *dvmi_op_of(struct dvmi_match_recv *r)
 {
 	return (struct dvmi_op *)r; /* its first member */

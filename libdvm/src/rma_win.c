@@ -178,6 +178,8 @@ static int make(dvm_group_t *g, void *base, uint64_t bytes, bool shared, dvm_win
 {
 	dvm_t *d = g->d;
 
+	if (g->link)
+		return -ENOTSUP;
 	if (dvmi_am_inside(&d->am))
 		return -EBUSY;
 	dvmi_enter(d);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "libdvm/base/clock.h"
+#include "libdvm/src/link.h"
 #include "libdvm/src/wait.h"
 
 #define SPIN_ROUNDS   64u		/* before the clock is looked at */
@@ -59,6 +60,13 @@ int dvmi_wait_arm(dvm_t *d, struct pollfd *fds, int max, int *timeout)
 		else
 			n += rc;
 	}
+	int rc = d->links ? dvmi_links_arm(d, fds + n, max - n) : 0;
+	if (rc == -EAGAIN)
+		return rc;
+	if (rc < 0)
+		*timeout = NAP_MS;
+	else
+		n += rc;
 	for (const struct dvmi_look *l = d->looks; l; l = l->next)
 		if (l->ready(l->arg))
 			return -EAGAIN;
@@ -79,6 +87,8 @@ void dvmi_wait_disarm(dvm_t *d)
 		d->shm->ops->disarm(d->shm);
 	if (d->fab)
 		d->fab->ops->disarm(d->fab);
+	if (d->links)
+		dvmi_links_disarm(d);
 	dvmi_watch_taken(&d->watch);
 	if (d->threads.on && read(d->threads.kick, &count, sizeof count) < 0)
 		return; /* nobody kicked */

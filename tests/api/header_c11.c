@@ -2,6 +2,7 @@
 /* The installed headers as strict C11, each usable without the others' help. */
 #include <dvm/am.h>
 #include <dvm/cart.h>
+#include <dvm/connect.h>
 #include <dvm/ft.h>
 #include <dvm/group.h>
 #include <dvm/rma.h>

@@ -3,6 +3,7 @@
 #include <dvm/coll.h>
 #include <dvm/am.h>
 #include <dvm/cart.h>
+#include <dvm/connect.h>
 #include <dvm/ft.h>
 #include <dvm/group.h>
 #include <dvm/rma.h>

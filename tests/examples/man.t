@@ -34,4 +34,5 @@ sample 20: 2 0.5 -1"
 done
 # With a machine: tests/multi/m0070-dynamic.t.
 like "dvm_spawn, no machine" "$("$examples/man/dvm_spawn" 2>&1)" "*not connected*"
+like "dvm_connect, no machine" "$("$examples/man/dvm_connect" 2>&1)" "*no part of a machine*"
 done_testing
