@@ -49,6 +49,7 @@ static const struct {
 	{ "packed", packed, 0 },
 	{ "folded", folded, 0 },
 	{ "matched", matched, DVM_OPEN_THREADS },
+	{ "players", players, DVM_OPEN_THREADS },
 	{ "dies_synchronous", dies_synchronous, 0 },
 	{ "dies_probed", dies_probed, 0 },
 	{ "dies_columns", dies_columns, 0 },

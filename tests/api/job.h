@@ -54,7 +54,7 @@ verb_fn order, wildcards, truncation, longer, flood, crossing, gathered, probing
 verb_fn dies_while_received, dies_while_any, dies_announced, dies_flooded, dies_sending,
 	dies_in_collective, dies_at_once, lacks_fabric, wanted_without_fabric, shepherd_vanishes,
 	closes_in_collective, refuses_closed;
-verb_fn synchronous, mixed_order, truncated, halo, scattered, some, matched, detached, packed,
+verb_fn players, synchronous, mixed_order, truncated, halo, scattered, some, matched, detached, packed,
 	folded;
 verb_fn dies_synchronous, dies_probed, dies_columns, dies_persistent, dies_detached, closes_probed;
 verb_fn am_echo, am_answers, am_late, am_loop, am_helper, dies_active;

@@ -381,6 +381,69 @@ int matched(struct job *j)
 	return 0;
 }
 
+/* A synchronous persistent ping-pong of a strided record; every other answer by a matched probe. */
+static int play(struct job *j, int tag)
+{
+	enum { N = 300 };
+	int peer = j->size - 1 - j->rank, out[2 * N] = { 0 }, in[2 * N];
+	dvm_layout_t *every;
+	dvm_req_t *req[2];
+	dvm_message_t *msg;
+
+	if (peer == j->rank)
+		return 0;
+	CHECK_INT(dvm_layout_vector(&every, N, 1, 2, dvm_layout_of(DVM_INT32)), 0);
+	CHECK_INT(dvm_sendl_init(j->w, out, 1, every, peer, tag, DVM_SEND_SYNC, &req[0]), 0);
+	CHECK_INT(dvm_recvl_init(j->w, in, 1, every, peer, tag, &req[1]), 0);
+	for (int i = 0; i < 150; i++) {
+		for (int k = 0; k < N; k++)
+			out[2 * k] = i * 1000 + k + tag;
+		CHECK_INT(dvm_startall(req, i % 2 + 1), 0);
+		if (i % 2 == 0) {
+			CHECK_INT(dvm_mprobe(j->w, peer, tag, &msg, NULL), 0);
+			CHECK_INT(dvm_mrecvl(&msg, in, 1, every, NULL), 0);
+		}
+		CHECK_INT(dvm_waitall(req, 2, NULL), 0);
+		for (int k = 0; k < N; k++)
+			CHECK_INT(in[2 * k], i * 1000 + k + tag);
+	}
+	CHECK_INT(dvm_req_free(&req[0]), 0);
+	CHECK_INT(dvm_req_free(&req[1]), 0);
+	dvm_layout_free(every);
+	return 0;
+}
+
+struct player {
+	struct job *j;
+	int tag, bad;
+};
+
+static void *player_main(void *arg)
+{
+	struct player *p = arg;
+
+	p->bad = play(p->j, p->tag);
+	return NULL;
+}
+
+/* Several threads of each rank, each with its own tag and partner. */
+int players(struct job *j)
+{
+	enum { T = 3 };
+	struct player p[T];
+	pthread_t id[T];
+
+	for (int i = 0; i < T; i++) {
+		p[i] = (struct player){ .j = j, .tag = i };
+		CHECK_INT(pthread_create(&id[i], NULL, player_main, &p[i]), 0);
+	}
+	for (int i = 0; i < T; i++) {
+		pthread_join(id[i], NULL);
+		CHECK(!p[i].bad);
+	}
+	return 0;
+}
+
 /* Sends that nobody waits for, and then the handle closes. */
 int detached(struct job *j)
 {

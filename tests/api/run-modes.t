@@ -17,6 +17,7 @@ for nodes in 1 2; do
 	check 3 $nodes scattered
 	check 5 $nodes some
 	check 4 $nodes matched
+	check 4 $nodes players
 	check 3 $nodes detached
 	check 4 $nodes packed
 	check 3 $nodes dies_synchronous

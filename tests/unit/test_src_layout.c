@@ -4,6 +4,7 @@
  * and scattered in pieces of any length; and what collapses into how many runs.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -309,6 +310,41 @@ static void random_layouts(void **state)
 		random_layout(seed);
 }
 
+/* Uses a layout of others, and makes and frees ones that refer to it. */
+static void *share(void *arg)
+{
+	const dvm_layout_t *shared = arg;
+	char buf[400] = "some bytes", out[400];
+	dvm_layout_t *own;
+	intptr_t bad = 0;
+
+	for (int i = 0; i < 2000; i++) {
+		bad += dvm_layout_hvector(&own, 2, 1, 200, shared) < 0;
+		bad += dvm_layout_pack(buf, 1, own, out, sizeof out) < 0;
+		dvm_layout_free(own);
+	}
+	return (void *)bad;
+}
+
+static void a_layout_is_shared_by_threads(void **state)
+{
+	const size_t lens[] = { 3, 5 };
+	const int64_t at[] = { 0, 11 };
+	pthread_t id[4];
+	dvm_layout_t *l;
+	void *bad;
+
+	assert_int_equal(dvm_layout_hindexed(&l, 2, lens, at, dvm_layout_of(DVM_INT8)), 0);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(pthread_create(&id[i], NULL, share, l), 0);
+	for (int i = 0; i < 4; i++) {
+		pthread_join(id[i], &bad);
+		assert_null(bad);
+	}
+	assert_int_equal(l->refs, 1);
+	dvm_layout_free(l);
+}
+
 static void expect_runs(const dvm_layout_t *l, size_t count, size_t runs, bool flat)
 {
 	struct dvmi_run r = dvmi_layout_run(l, count);
@@ -390,6 +426,7 @@ int main(void)
 		cmocka_unit_test(the_regular_collapses),
 		cmocka_unit_test(what_does_not_fit_is_refused),
 		cmocka_unit_test(random_layouts),
+		cmocka_unit_test(a_layout_is_shared_by_threads),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
