@@ -7,10 +7,11 @@
 #include <errno.h>
 #include <string.h>
 
+#include "libdvm/base/clock.h"
 #include "libdvm/src/coll_shm_private.h"
 #include "libdvm/src/wait.h"
 
-#define PROBE_PATIENCE 4096u /* rounds of waiting until a failed copy must have a reason */
+#define PATIENCE (2 * DVMI_SEC) /* ns until a copy that failed must have a reason */
 
 /* What a member's line says. */
 struct place {
@@ -76,9 +77,9 @@ static int find(struct dvmi_area *a, uint32_t m, struct place *p)
 /* A copy that fails has met a member that is gone, or memory that the kernel does not copy. */
 static int explain(struct dvmi_area *a, uint32_t m, int rc)
 {
-	struct dvmi_wait w = { 0 };
+	struct dvmi_wait w = { .until = rc < 0 ? dvmi_clock_mono() + PATIENCE : 0 };
 
-	for (uint32_t i = 0; rc < 0 && i < PROBE_PATIENCE; i++) {
+	while (rc < 0 && dvmi_clock_mono() < w.until) {
 		int code = dvmi_area_lost(a, m);
 		if (code < 0)
 			return code;
@@ -101,10 +102,14 @@ static int push(struct dvmi_area *a, uint32_t m, uint64_t to, const void *from, 
 	return len ? explain(a, m, t->ops->push(t, peer_of(a, m), to, from, len)) : 0;
 }
 
-/* With two members both copy half; with more everybody takes it from the root. */
+/*
+ * Everybody takes it from the root; of two ranks in all, both copy half. Nobody else writes to
+ * another's memory: a rank that gives up when a third one dies may use its buffer for something
+ * else while we still copy.
+ */
 static int bcast_copy(struct dvmi_area *a, uint8_t *buf, size_t len, uint32_t root)
 {
-	size_t half = a->team.size == 2 && !a->crowded ? len / 2 : 0;
+	size_t half = a->g->size == 2 && !a->crowded ? len / 2 : 0;
 	bool is_root = a->team.rank == root;
 	uint32_t m = is_root ? 1 - root : root;
 	struct place p;
@@ -145,15 +150,17 @@ int dvmi_direct_scatter(struct dvmi_area *a, const uint8_t *in, uint8_t *out, si
 int dvmi_direct_gather(struct dvmi_area *a, const uint8_t *in, size_t len, uint8_t *out,
 		       uint32_t root)
 {
-	int rc = show(a, dvmi_shm_what(DVMI_COLL_GATHER, root, len), NULL, out);
-	struct place p;
+	int rc = show(a, dvmi_shm_what(DVMI_COLL_GATHER, root, len), in, NULL);
+	bool is_root = a->team.rank == root;
 
-	if (rc == 0 && a->team.rank == root && out + root * len != in)
+	if (rc == 0 && is_root && out + root * len != in)
 		memcpy(out + root * len, in, len);
-	if (rc == 0 && a->team.rank != root)
-		rc = find(a, root, &p);
-	if (rc == 0 && a->team.rank != root)
-		rc = push(a, root, p.out + a->team.rank * len, in, len);
+	for (uint32_t m = 0; is_root && m < a->team.size && rc == 0; m++) {
+		struct place p;
+		rc = m == root ? 0 : find(a, m, &p);
+		if (rc == 0 && m != root)
+			rc = pull(a, m, out + m * len, p.in, len);
+	}
 	return rc < 0 ? rc : dvmi_shm_barrier(a);
 }
 

@@ -20,8 +20,9 @@
  * collectives of the group that are under way and all later ones; some ranks may have completed
  * the operation before. Buffers then hold anything. All calls return 0 or: -EINVAL (wrong
  * arguments; checked before anything is sent), -DVM_EPEERLOST, -DVM_ECLOSED, -DVM_EPROTO (sizes or
- * roots did not agree; where that was not noticed, buffers hold anything), -ENOMEM, -ENOTSUP (an
- * intergroup, which has dvm_barrier() alone). An error other than -EINVAL and -ENOTSUP ends the
+ * roots did not agree; where that was not noticed, buffers hold anything), -ENOMEM, -EFAULT (a
+ * buffer in memory that the kernel does not copy, as that of devices), -ENOTSUP (an intergroup,
+ * which has dvm_barrier() alone). An error other than -EINVAL and -ENOTSUP ends the
  * group's collectives at all its ranks. A blocking and a non-blocking call do not match each other:
  * all ranks make the same one.
  *
