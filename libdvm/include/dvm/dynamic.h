@@ -4,7 +4,7 @@
  *
  * A job spawns others: its children. A child is a job of its own, with its own world and ranks 0 …;
  * it ends when its parent ends, unless it was spawned detached. Jobs of one user can talk to one
- * another, however they were started: see dvm/group.h.
+ * another, however they were started: see dvm/connect.h.
  *
  * The calls here ask the machine and wait for its answer, except where they say otherwise: a round
  * trip to the machine's leader, a millisecond or so. While they wait, messages move. A process that
@@ -66,7 +66,8 @@ typedef struct dvm_spawn_config {
 
 /*
  * Starts a child of this job and waits until all its ranks run. One rank calls; the others need not
- * know. *JOB is the child's id. Its ranks are not connected to this job by that.
+ * know. *JOB is the child's id. Its ranks are not connected to this job by that;
+ * dvm_spawn() does both.
  *
  * Returns 0, or with nothing left running: -ENOENT (no such program on some node), -EACCES (it cannot
  * be executed), -DVM_ENOSLOTS (not enough free slots), another code of the placement, -ECANCELED (this

@@ -6,7 +6,7 @@
  * group has contexts of its own: a message, a collective or a one-sided operation of one group is
  * never seen by another, also where the members are the same. Messages within a group are in
  * dvm/msg.h, its collective operations in dvm/coll.h, grids of ranks in dvm/cart.h, what to do
- * when members are lost in dvm/ft.h.
+ * when members are lost in dvm/ft.h, groups of two jobs in dvm/connect.h.
  *
  * An intergroup joins two groups without a common member: messages go to, and come from, the other
  * side, whose ranks they name. Of the collectives it has the barrier, others return -ENOTSUP.
