@@ -17,11 +17,16 @@ struct dvm_layout *dvmi_layout_new(size_t n)
 	return l;
 }
 
+static bool is_constant(const struct dvm_layout *l)
+{
+	return __atomic_load_n(&l->refs, __ATOMIC_RELAXED) == 0;
+}
+
 const struct dvm_layout *dvmi_layout_ref(const struct dvm_layout *l)
 {
 	struct dvm_layout *counted = (struct dvm_layout *)(uintptr_t)l;
 
-	if (l->refs)
+	if (!is_constant(l))
 		__atomic_add_fetch(&counted->refs, 1, __ATOMIC_RELAXED);
 	return l;
 }
@@ -30,7 +35,7 @@ void dvmi_layout_unref(const struct dvm_layout *l)
 {
 	struct dvm_layout *counted = (struct dvm_layout *)(uintptr_t)l;
 
-	if (!l || !l->refs || __atomic_sub_fetch(&counted->refs, 1, __ATOMIC_ACQ_REL))
+	if (!l || is_constant(l) || __atomic_sub_fetch(&counted->refs, 1, __ATOMIC_ACQ_REL))
 		return;
 	for (size_t i = 0; i < l->nruns; i++)
 		dvmi_layout_unref(l->runs[i].of);
