@@ -69,7 +69,7 @@ struct dvmi_am_kept {
 };
 
 struct dvmi_am {
-	struct dvmi_am_peer **peers; /* [size]; NULL until needed */
+	struct dvmi_am_peer **peers; /* as those of p2p; NULL until needed */
 	struct dvmi_am_peer *busy;
 	struct dvmi_am_set *sets, *last; /* last: found last */
 	struct dvmi_am_kept *kept, **kept_tail;

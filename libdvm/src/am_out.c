@@ -16,7 +16,8 @@ struct dvmi_am_peer *dvmi_am_peer(dvm_t *d, uint32_t rank)
 	struct dvmi_am *a = &d->am;
 
 	if (__builtin_expect(!a->peers, 0)) {
-		a->peers = calloc(d->p2p.size, sizeof(struct dvmi_am_peer *));
+		a->peers = calloc((size_t)d->p2p.size + DVMI_P2P_FAR_MAX,
+				  sizeof(struct dvmi_am_peer *));
 		if (!a->peers)
 			return NULL;
 	}
@@ -340,7 +341,7 @@ void dvmi_am_fini(dvm_t *d)
 	dvmi_am_init(a);
 	while (a->sets)
 		dvmi_am_forget(d, a->sets->ctx - DVMI_CTX_ACTIVE);
-	for (uint32_t i = 0; a->peers && i < d->p2p.size; i++)
+	for (uint32_t i = 0; a->peers && i < d->p2p.size + d->p2p.nfar; i++)
 		free_peer(a->peers[i]);
 	free(a->peers);
 	free(a->scratch);

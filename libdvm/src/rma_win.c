@@ -251,9 +251,11 @@ void dvmi_rma_fini(dvm_t *d)
 	d->rma = NULL;
 }
 
+/* Ranks of other jobs are never taken to be here: their memory is not in our heap. */
 static bool same_node(const dvm_t *d, uint32_t a, uint32_t b)
 {
-	return a == b || (d->map.map && d->map.node_of[a] == d->map.node_of[b]);
+	return a == b || (d->map.map && a < d->env.size && b < d->env.size &&
+			  d->map.node_of[a] == d->map.node_of[b]);
 }
 
 bool dvmi_win_shares(const dvm_win_t *w, uint32_t rank, uint32_t target)
