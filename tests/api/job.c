@@ -78,6 +78,7 @@ static const struct {
 	{ "random", random_program, 0 },
 	{ "collectives", collectives, 0 },
 	{ "collectives_threads", collectives, DVM_OPEN_THREADS },
+	{ "subgroups", subgroups, 0 },
 	{ "minloc", minloc, 0 },
 	{ "barriers", barriers, 0 },
 	{ "disagree", disagree, 0 },

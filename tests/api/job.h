@@ -62,7 +62,7 @@ verb_fn rma_copy, rma_requests, rma_tickets, rma_random, rma_flags, rma_locks, r
 	dies_rma;
 verb_fn computes_after, stands_still, dies_streaming;
 verb_fn no_machine, vanishes_asked;
-verb_fn random_program, collectives, minloc, barriers, disagree;
+verb_fn random_program, collectives, subgroups, minloc, barriers, disagree;
 verb_fn dies_copying, closes_copying;
 
 void choose_way(dvm_t *d);

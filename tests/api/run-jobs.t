@@ -49,6 +49,8 @@ for ranks in 2 3 5 8; do
 	check $ranks 2 collectives $((20 + ranks)) 15
 done
 check 7 3 collectives 37 15
+check 7 1 subgroups 50 4
+check 7 2 subgroups 51 4
 check 9 3 collectives 39 10
 check 20 1 collectives 40 4
 for nodes in 1 2; do
