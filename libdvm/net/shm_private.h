@@ -49,11 +49,18 @@ struct dvmi_shm_block {
 
 _Static_assert(sizeof(struct dvmi_shm_block) == 256, "whole cache lines");
 
+/*
+ * The record is there before its payload is: READY counts the bytes that are, so that the consumer
+ * brings them into its cache while the producer still copies the rest.
+ */
 struct dvmi_shm_bulk_body {
 	uint32_t ctx;
 	int32_t tag;
 	uint32_t off, advance, len;
+	_Atomic uint32_t ready;
 };
+
+_Static_assert(sizeof(struct dvmi_shm_bulk_body) == 24, "aligned behind the word");
 
 struct dvmi_shm_out {
 	struct dvmi_ring_tx tx;
@@ -70,6 +77,7 @@ struct dvmi_shm_in {
 	uint32_t rank, local;
 	bool broken;
 	bool served;		   /* records are taken one by one: not pumped next time */
+	uint32_t touched;	   /* bytes of the oldest payload that were brought here */
 	struct dvmi_ring_rec seen; /* by peek, to be taken */
 	uint32_t advance;
 };

@@ -58,25 +58,40 @@ static void look_for_senders(struct dvmi_shm *s)
 	}
 }
 
-static int open_bulk(const struct dvmi_shm_in *in, const struct dvmi_ring_rec *rec,
-		     struct parcel *p)
+/* Brings what is there of a payload into the cache. True when that is all of it. */
+static bool touch(struct dvmi_shm_in *in, const uint8_t *payload, uint32_t ready, uint32_t len)
 {
-	struct dvmi_shm_bulk_body b;
+	uint32_t at = in->touched;
 
-	if (rec->len != sizeof b)
+	for (; at < ready && at < len; at += DVMI_RING_LINE)
+		__builtin_prefetch(payload + at);
+	in->touched = at;
+	return ready >= len;
+}
+
+static int open_bulk(struct dvmi_shm_in *in, const struct dvmi_ring_rec *rec, struct parcel *p)
+{
+	const struct dvmi_shm_bulk_body *b = (const void *)rec->body;
+
+	if (rec->len != sizeof *b)
 		return -DVM_EPROTO;
-	memcpy(&b, rec->body, sizeof b);
-	if (b.len > DVMI_SHM_PACKET_MAX || b.off > DVMI_SHM_BULK_BYTES - b.len ||
-	    b.advance > DVMI_SHM_BULK_BYTES)
+	uint32_t ready = atomic_load_explicit(&b->ready, memory_order_acquire);
+	uint32_t off = b->off, len = b->len, advance = b->advance;
+	/* The other process may still write here: what was checked is what is used. */
+	atomic_signal_fence(memory_order_seq_cst);
+	if (len > DVMI_SHM_PACKET_MAX || off > DVMI_SHM_BULK_BYTES - len ||
+	    advance > DVMI_SHM_BULK_BYTES)
 		return -DVM_EPROTO;
+	if (!touch(in, in->bulk + off, ready, len))
+		return -EAGAIN;
 	p->pkt = (struct dvmi_pkt){
 		.kind = (uint8_t)(rec->meta & DVMI_SHM_KIND),
-		.ctx = b.ctx,
-		.tag = b.tag,
-		.len = b.len,
+		.ctx = b->ctx,
+		.tag = b->tag,
+		.len = len,
 	};
-	p->payload = in->bulk + b.off;
-	p->advance = b.advance;
+	p->payload = in->bulk + off;
+	p->advance = advance;
 	return 0;
 }
 
@@ -93,8 +108,8 @@ static int open_inline(const struct dvmi_ring_rec *rec, struct parcel *p)
 	return 0;
 }
 
-/* 0, or -DVM_EPROTO for what no sender writes. */
-static inline int open_record(const struct dvmi_shm_in *in, const struct dvmi_ring_rec *rec,
+/* 0; -EAGAIN when it is not complete yet; -DVM_EPROTO for what no sender writes. */
+static inline int open_record(struct dvmi_shm_in *in, const struct dvmi_ring_rec *rec,
 			      struct parcel *p)
 {
 	if (__builtin_expect(rec->meta & DVMI_SHM_BULK, 0))
@@ -113,8 +128,10 @@ static inline int open_record(const struct dvmi_shm_in *in, const struct dvmi_ri
 static inline void done_with(struct dvmi_shm_in *in, const struct dvmi_ring_rec *rec,
 			     uint32_t advance)
 {
-	if (advance)
+	if (advance) {
 		dvmi_ring_bulk_give(&in->rx, advance);
+		in->touched = 0;
+	}
 	dvmi_ring_pop(&in->rx, rec);
 }
 
@@ -194,7 +211,13 @@ int dvmi_shm_drain(struct dvmi_tport *t, uint32_t peer, bool dead)
 		return 0;
 	while (pump(s, in, BUDGET) > 0)
 		;
-	return in->broken || dvmi_ring_peek(&in->rx, &rec) == 0 ? 0 : -EAGAIN;
+	if (in->broken || dvmi_ring_peek(&in->rx, &rec) == 0)
+		return 0;
+	/* It was killed while it wrote: this record will never be complete. */
+	struct parcel p;
+	if (dead && open_record(in, &rec, &p) == -EAGAIN)
+		in->broken = true;
+	return in->broken ? 0 : -EAGAIN;
 }
 
 /* Nonsense is left for progress to find. */
@@ -206,7 +229,7 @@ int dvmi_shm_peek(struct dvmi_tport *t, uint32_t peer, struct dvmi_pkt *pkt, con
 	struct parcel p;
 
 	if (__builtin_expect(!in, 0) || dvmi_ring_peek(&in->rx, &rec) <= 0 ||
-	    __builtin_expect(open_record(in, &rec, &p) < 0, 0))
+	    open_record(in, &rec, &p) < 0)
 		return 0;
 	*pkt = p.pkt;
 	*payload = p.payload;

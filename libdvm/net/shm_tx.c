@@ -8,6 +8,7 @@
 #include "libdvm/net/shm_private.h"
 
 #define INLINE_MAX 1024u /* longer payloads go through the bulk area */
+#define PIECE	   2048u /* of it, after which the consumer is told */
 
 struct dvmi_shm_out *dvmi_shm_open_out(struct dvmi_shm *s, uint32_t local)
 {
@@ -61,14 +62,27 @@ static int send_inline(struct dvmi_shm_out *o, const struct dvmi_pkt *pkt, const
 
 static int send_bulk(struct dvmi_shm_out *o, const struct dvmi_pkt *pkt, const void *payload)
 {
-	struct dvmi_shm_bulk_body b = { .ctx = pkt->ctx, .tag = pkt->tag, .len = pkt->len };
-	uint8_t *body = dvmi_ring_reserve(&o->tx, sizeof b);
+	struct dvmi_shm_bulk_body *b = (void *)dvmi_ring_reserve(&o->tx, sizeof *b);
+	uint32_t done = pkt->len < PIECE ? pkt->len : PIECE;
+	uint32_t off, advance;
 
-	if (!body || !dvmi_ring_bulk_take(&o->tx, pkt->len, &b.off, &b.advance))
+	if (!b || !dvmi_ring_bulk_take(&o->tx, pkt->len, &off, &advance))
 		return -EAGAIN;
-	memcpy(o->bulk + b.off, payload, pkt->len);
-	memcpy(body, &b, sizeof b);
-	dvmi_ring_commit(&o->tx, sizeof b, pkt->kind | DVMI_SHM_BULK);
+	uint8_t *to = o->bulk + off;
+	memcpy(to, payload, done);
+	b->off = off;
+	b->advance = advance;
+	b->ctx = pkt->ctx;
+	b->tag = pkt->tag;
+	b->len = pkt->len;
+	atomic_store_explicit(&b->ready, done, memory_order_relaxed);
+	dvmi_ring_commit(&o->tx, sizeof *b, pkt->kind | DVMI_SHM_BULK);
+	while (done < pkt->len) {
+		uint32_t n = pkt->len - done < PIECE ? pkt->len - done : PIECE;
+		memcpy(to + done, (const uint8_t *)payload + done, n);
+		done += n;
+		atomic_store_explicit(&b->ready, done, memory_order_release);
+	}
 	return 0;
 }
 
@@ -89,7 +103,9 @@ static int fill_inline(struct dvmi_shm_out *o, const struct dvmi_pkt *pkt,
 static int fill_bulk(struct dvmi_shm_out *o, const struct dvmi_pkt *pkt,
 		     void (*fill)(void *arg, void *to), void *arg)
 {
-	struct dvmi_shm_bulk_body b = { .ctx = pkt->ctx, .tag = pkt->tag, .len = pkt->len };
+	struct dvmi_shm_bulk_body b = {
+		.ctx = pkt->ctx, .tag = pkt->tag, .len = pkt->len, .ready = pkt->len
+	};
 	uint8_t *body = dvmi_ring_reserve(&o->tx, sizeof b);
 
 	if (!body || !dvmi_ring_bulk_take(&o->tx, pkt->len, &b.off, &b.advance))
@@ -109,8 +125,8 @@ int dvmi_shm_send_filled(struct dvmi_tport *t, uint32_t peer, const struct dvmi_
 
 	if (__builtin_expect(!o, 0) && !(o = dvmi_shm_open_out(s, local)))
 		return -EAGAIN;
-	int rc = pkt->len > INLINE_MAX ? fill_bulk(o, pkt, fill, arg) :
-					 fill_inline(o, pkt, fill, arg);
+	int rc = pkt->len > INLINE_MAX ? fill_bulk(o, pkt, fill, arg)
+				       : fill_inline(o, pkt, fill, arg);
 	o->blocked = rc < 0;
 	if (rc == 0)
 		dvmi_shm_notice(s, local);

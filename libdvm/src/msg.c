@@ -45,10 +45,12 @@ static int send_slowly(dvm_group_t *g, const void *buf, size_t len, uint32_t des
 	struct dvmi_op op;
 
 	/* A look at what has come may bring the credit or the room that was missing. */
-	dvmi_progress(d);
-	int rc = dvmi_p2p_send_now(&d->p2p, dest, g->ctx, tag, buf, len);
-	if (rc != -EAGAIN)
-		return rc;
+	if (len <= d->p2p.peers[dest].tport->eager_max) {
+		dvmi_progress(d);
+		int rc = dvmi_p2p_send_now(&d->p2p, dest, g->ctx, tag, buf, len);
+		if (rc != -EAGAIN)
+			return rc;
+	}
 	dvmi_p2p_send(&d->p2p, &op, dest, g->ctx, tag, buf, len);
 	return dvmi_wait_op(d, &op);
 }
