@@ -71,15 +71,17 @@ static void drop_oldest_ghost(struct dvmi_groups *gs)
 
 void dvmi_accord_leave(dvm_group_t *g)
 {
-	struct dvmi_groups *gs = &g->d->groups;
 	struct dvmi_accord *c = g->accord;
 
+	/* A world that was never opened has no handle either. */
+	if (!c)
+		return;
 	g->accord = NULL;
-	if (!c || !c->a.done) {
-		if (c)
-			destroy(c);
+	if (!c->a.done) {
+		destroy(c);
 		return;
 	}
+	struct dvmi_groups *gs = &g->d->groups;
 	c->next = gs->ghosts;
 	gs->ghosts = c;
 	if (++gs->nghosts > GHOSTS_MAX)
