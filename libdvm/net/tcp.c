@@ -36,8 +36,11 @@ static int look(struct tcp *t)
 		return take_events(t);
 	int n = dvmi_tcp_read(t, t->hot);
 	/* However much the busy one brings, the others have their turn. */
-	if (++t->looks % (t->nlinks > 1 || t->nstrangers ? ALL_EVERY : ONE_EVERY) == 0)
+	bool turn = ++t->looks % (t->nlinks > 1 || t->nstrangers ? ALL_EVERY : ONE_EVERY) == 0;
+	/* Nor does who was woken go back to sleep before it knows by whom. */
+	if (turn || (t->roused && n == 0))
 		n += take_events(t);
+	t->roused = false;
 	if (t->idle > HOT_IDLE)
 		t->hot = NULL;
 	return n;
@@ -124,7 +127,10 @@ static int tcp_arm(struct dvmi_tport *tport, struct pollfd *fds, int n)
 
 static void tcp_disarm(struct dvmi_tport *tport)
 {
-	tcp_of(tport)->armed = false;
+	struct tcp *t = tcp_of(tport);
+
+	t->armed = false;
+	t->roused = true;
 }
 
 /* Says goodbye where it is due. True while something that was sent is not with the peer. */

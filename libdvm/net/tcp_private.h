@@ -100,6 +100,7 @@ struct tcp {
 	uint32_t looks; /* at the last busy connection */
 	uint32_t idle;	/* rounds without an event */
 	bool wanted, armed;
+	bool roused; /* was armed since the last look: something may have come, from anyone */
 	uint64_t leaving;
 	uint8_t *in; /* IN_ROOM */
 	struct stranger *strangers;

@@ -37,6 +37,8 @@ enum dvmi_ctx {
 	DVMI_CTX_EACH = 8,   /* contexts set aside for a group */
 };
 
+#define DVMI_FAB_DUE (UINT32_MAX / 2) /* rounds enough for the network to have its turn */
+
 struct dvm_group {
 	dvm_t *d;
 	uint32_t ctx; /* first of its contexts */
@@ -134,7 +136,7 @@ struct dvm {
 	bool leaving;	 /* some peer has left and is not drained yet */
 	uint32_t idle;	 /* tests in a row that found nothing */
 	uint32_t direct; /* receives that tried the short way */
-	uint32_t fab_skip;
+	uint32_t fab_skip; /* rounds that have not looked at the network */
 	struct dvmi_task *tasks;     /* under way */
 	struct dvmi_task *next_task; /* while they are gone through */
 	struct dvmi_look *looks;     /* of those who wait, before they sleep */

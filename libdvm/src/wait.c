@@ -87,6 +87,7 @@ void dvmi_wait_disarm(dvm_t *d)
 		d->shm->ops->disarm(d->shm);
 	if (d->fab)
 		d->fab->ops->disarm(d->fab);
+	d->fab_skip = DVMI_FAB_DUE; /* it may be the network that has woken us */
 	if (d->links)
 		dvmi_links_disarm(d);
 	dvmi_watch_taken(&d->watch);

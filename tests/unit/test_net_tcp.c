@@ -307,6 +307,29 @@ static void a_sink_that_refuses_loses_nothing(void **state)
 	close_all(&s);
 }
 
+/* Who was woken finds out by whom in one look, whoever was busy before. */
+static void the_woken_find_what_woke_them(void **state)
+{
+	struct scene s = { 0 };
+	struct pollfd fd;
+
+	connect_two(&s);
+	must_send(&s, 2, 1, 0, 8);
+	UNTIL(&s, s.r[1].got[2] == 1);
+	for (int32_t i = 1; i < 8; i++) {
+		must_send(&s, 0, 1, i, 8);
+		UNTIL(&s, s.r[1].got[0] == (uint32_t)i + 1);
+		assert_ptr_equal(tcp_at(&s, 1)->hot, &tcp_at(&s, 1)->peers[0]);
+		assert_int_equal(s.r[1].t->ops->arm(s.r[1].t, &fd, 1), 1);
+		must_send(&s, 2, 1, i, 8);
+		assert_int_equal(poll(&fd, 1, 10000), 1);
+		s.r[1].t->ops->disarm(s.r[1].t);
+		assert_true(s.r[1].t->ops->progress(s.r[1].t) > 0);
+		assert_int_equal(s.r[1].got[2], i + 1);
+	}
+	close_all(&s);
+}
+
 /* One that sends without end keeps nobody else out, neither a connection nor a new one. */
 static void the_busy_leave_others_their_turn(void **state)
 {
@@ -526,6 +549,7 @@ int main(void)
 		cmocka_unit_test(what_is_held_stays_in_order),
 		cmocka_unit_test(a_full_socket_says_so),
 		cmocka_unit_test(a_sink_that_refuses_loses_nothing),
+		cmocka_unit_test(the_woken_find_what_woke_them),
 		cmocka_unit_test(the_busy_leave_others_their_turn),
 		cmocka_unit_test(last_words_are_heard),
 		cmocka_unit_test(strangers_are_not_let_in),
