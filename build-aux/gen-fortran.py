@@ -24,6 +24,8 @@ HEAD = """\
 ! makes a Fortran string of what comes back. Callbacks are passed by c_funloc(); their interfaces
 ! are here under the names of the C types. A buffer of an operation that goes on after the call
 ! (dvm_isend, dvm_irecv, ...) should be asynchronous in the program, too, until it is waited for.
+! It must be contiguous: of a section that is not, the compiler passes a copy, which ends with the
+! call. Describe such a section by a layout and pass its first element.
 module dvm
 \tuse, intrinsic :: iso_c_binding
 \timplicit none
