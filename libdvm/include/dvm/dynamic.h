@@ -70,7 +70,8 @@ typedef struct dvm_spawn_config {
  * dvm_spawn() does both.
  *
  * Returns 0, or with nothing left running: -ENOENT (no such program on some node), -EACCES (it cannot
- * be executed), -DVM_ENOSLOTS (not enough free slots), another code of the placement, -ECANCELED (this
+ * be executed), -DVM_ENOSLOTS (the machine has fewer slots), -EAGAIN (jobs hold too many of them just
+ * now, this one among them), another code of the placement, -ECANCELED (this
  * job is ending, or the child was ended while it started), -E2BIG (more than 1 MiB of arguments and
  * environment), -EINVAL. ERR says on which node, and why.
  */
