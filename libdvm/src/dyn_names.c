@@ -6,9 +6,10 @@
 #include "libdvm/base/err.h"
 #include "libdvm/src/ask.h"
 
-struct name_packet {
+/* Room for the strings behind the head. */
+union name_packet {
 	struct dvmi_rank_name head;
-	uint8_t bytes[DVMI_RANK_SERVICE_MAX + DVMI_RANK_VALUE_MAX];
+	uint8_t room[sizeof(struct dvmi_rank_name) + DVMI_RANK_SERVICE_MAX + DVMI_RANK_VALUE_MAX];
 };
 
 static int check_service(const dvm_t *d, const char *service, dvm_error_t *err)
@@ -26,15 +27,15 @@ static int ask_name(dvm_t *d, struct dvmi_ask *a, uint16_t type, const char *ser
 		    const void *value, size_t value_len, uint32_t timeout_ms, dvm_error_t *err)
 {
 	int len = check_service(d, service, err);
-	struct name_packet p = { .head.ask.timeout_ms = timeout_ms };
+	union name_packet p = { .head.ask.timeout_ms = timeout_ms };
 
 	if (len < 0)
 		return len;
 	p.head.service_len = (uint32_t)len;
 	p.head.value_len = (uint32_t)value_len;
-	memcpy(p.bytes, service, (size_t)len);
+	memcpy(p.head.bytes, service, (size_t)len);
 	if (value_len)
-		memcpy(p.bytes + len, value, value_len);
+		memcpy(p.head.bytes + len, value, value_len);
 	const struct dvmi_question q = { .type = type,
 					 .head = &p,
 					 .head_len = sizeof p.head + (size_t)len + value_len };
