@@ -291,7 +291,7 @@ int dvmi_copy_send_done(struct dvmi_p2p *p, struct dvmi_op *op)
 	dvmi_pkt_set64(&pkt, op->peer_id);
 	int rc = peer->tport->ops->send(peer->tport, op->peer, &pkt, NULL);
 	if (rc == 0)
-		dvmi_p2p_finish(p, op, op->total > op->len ? -DVM_ETRUNC : 0);
+		dvmi_p2p_finish(p, op, dvmi_op_received(op));
 	return rc;
 }
 

@@ -22,7 +22,7 @@ static void fail(const struct failure *f, struct dvmi_op *op)
 	dvmi_copy_stop(f->p, op);
 	if ((op->stage == DVMI_OP_CTS && !op->want) || op->stage == DVMI_OP_ACK)
 		/* It has all its bytes; only the answer fails. */
-		dvmi_p2p_finish(f->p, op, op->total > op->len ? -DVM_ETRUNC : 0);
+		dvmi_p2p_finish(f->p, op, dvmi_op_received(op));
 	else
 		dvmi_p2p_finish(f->p, op, f->code);
 }

@@ -247,7 +247,7 @@ static int send_cts(struct dvmi_p2p *p, struct dvmi_peer *peer, struct dvmi_op *
 	if (rc < 0)
 		op->stage = DVMI_OP_CTS;
 	else if (!op->want)
-		dvmi_p2p_finish(p, op, op->total > op->len ? -DVM_ETRUNC : 0);
+		dvmi_p2p_finish(p, op, dvmi_op_received(op));
 	return rc;
 }
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dvm/error.h"
 #include "libdvm/base/copy.h"
 #include "libdvm/src/p2p.h"
 
@@ -41,7 +42,17 @@ struct dvmi_control {
 	uint8_t bytes[];
 };
 
-struct dvmi_peer *dvmi_p2p_peer(struct dvmi_p2p *p, uint32_t rank);
+/* PEER is first needed. */
+void dvmi_p2p_connect(struct dvmi_p2p *p, struct dvmi_peer *peer, uint32_t rank);
+
+static inline struct dvmi_peer *dvmi_p2p_peer(struct dvmi_p2p *p, uint32_t rank)
+{
+	struct dvmi_peer *peer = &p->peers[rank];
+
+	if (__builtin_expect(!peer->tport, 0))
+		dvmi_p2p_connect(p, peer, rank);
+	return peer;
+}
 
 void dvmi_opq_push(struct dvmi_opq *q, struct dvmi_op *op);
 struct dvmi_op *dvmi_opq_pop(struct dvmi_opq *q);
@@ -52,10 +63,17 @@ bool dvmi_opq_remove(struct dvmi_opq *q, struct dvmi_op *op);
 void dvmi_p2p_set_busy(struct dvmi_p2p *p, struct dvmi_peer *peer);
 /* Tries to send OP's packet now, else queues it. */
 void dvmi_p2p_submit(struct dvmi_p2p *p, struct dvmi_peer *peer, struct dvmi_op *op);
-void dvmi_p2p_finish(struct dvmi_p2p *p, struct dvmi_op *op, int code);
+/* OP's number is free again, and its slot, if it has one. */
+void dvmi_p2p_unnumber(struct dvmi_p2p *p, struct dvmi_op *op);
 /* COST bytes of PEER's credit are free again. */
 void dvmi_p2p_acknowledge(struct dvmi_p2p *p, struct dvmi_peer *peer, uint64_t cost);
 
+/* OP has met the announced message A: asks for as much of it as there is room for. */
+void dvmi_p2p_ask(struct dvmi_p2p *p, struct dvmi_op *op, const struct dvmi_arrival *a);
+/* OP has all of a synchronous message: says so, and is done when that is sent. */
+void dvmi_p2p_take_sync(struct dvmi_p2p *p, struct dvmi_op *op, const void *bytes, uint64_t sender);
+/* A message with all its bytes arrives: 0 or -EAGAIN. */
+int dvmi_p2p_on_bytes(struct dvmi_p2p *p, const struct dvmi_arrival *a);
 /* U is not kept any more: if it has bytes, their cost is free again. The caller frees U. */
 void dvmi_p2p_release(struct dvmi_p2p *p, const struct dvmi_unexpected *u);
 /* OP is a receive that has met nothing yet. */
@@ -88,6 +106,38 @@ static inline void dvmi_op_put(struct dvmi_op *op, uint64_t moved, const void *b
 		dvmi_cursor_scatter(op->cur, bytes, n);
 	else
 		dvmi_copy(op->buf + moved, bytes, n);
+}
+
+static inline void dvmi_p2p_finish(struct dvmi_p2p *p, struct dvmi_op *op, int code)
+{
+	if (op->id)
+		dvmi_p2p_unnumber(p, op);
+	op->code = code;
+	op->stage = DVMI_OP_DONE;
+	if (__builtin_expect(op->detached, 0)) {
+		op->next = p->finished;
+		p->finished = op;
+	}
+}
+
+/* The receive OP has met a message. */
+static inline void dvmi_op_meet(struct dvmi_op *op, uint32_t src, int32_t tag, uint64_t total)
+{
+	op->peer = src;
+	op->tag = tag;
+	op->total = total;
+}
+
+/* What the receive OP ends with when it has all it has room for. */
+static inline int dvmi_op_received(const struct dvmi_op *op)
+{
+	return op->total > op->len ? -DVM_ETRUNC : 0;
+}
+
+static inline void dvmi_p2p_take_eager(struct dvmi_p2p *p, struct dvmi_op *op, const void *bytes)
+{
+	dvmi_op_put(op, 0, bytes, op->total < op->len ? op->total : op->len);
+	dvmi_p2p_finish(p, op, dvmi_op_received(op));
 }
 
 /* p2p_copy.c */
