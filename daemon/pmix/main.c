@@ -11,6 +11,7 @@
 
 #include "daemon/pmix/pmixd.h"
 #include "libdvm/base/err.h"
+#include "libdvm/proto/dispatch.h"
 #include "libdvm/proto/msgtype.h"
 #include "libdvm/proto/stream.h"
 
@@ -89,19 +90,10 @@ static void on_modex(struct program *p, const Pb__PmixModex *m)
 		pmixd_modex(&p->d, m->id, m->rank);
 }
 
-#define TAKES(type, name, fn)                                                                      \
-	{                                                                                          \
-		type, &pb__##name##__descriptor, (void (*)(struct program *, const void *))(fn)    \
-	}
-
-static const struct {
-	uint16_t type;
-	const ProtobufCMessageDescriptor *desc;
-	void (*take)(struct program *p, const void *msg);
-} handlers[] = {
-	TAKES(DVMI_MSG_PMIX_SETUP, pmix_setup, on_setup),
-	TAKES(DVMI_MSG_PMIX_FENCE, pmix_fence, on_fence),
-	TAKES(DVMI_MSG_PMIX_MODEX, pmix_modex, on_modex),
+static const struct dvmi_taker takers[] = {
+	DVMI_TAKES(DVMI_MSG_PMIX_SETUP, pmix_setup, on_setup),
+	DVMI_TAKES(DVMI_MSG_PMIX_FENCE, pmix_fence, on_fence),
+	DVMI_TAKES(DVMI_MSG_PMIX_MODEX, pmix_modex, on_modex),
 };
 
 static void on_message(struct dvmi_stream *s, const struct dvmi_envelope *env, const uint8_t *body,
@@ -112,14 +104,8 @@ static void on_message(struct dvmi_stream *s, const struct dvmi_envelope *env, c
 	/* Answered behind everything that has been said so far. */
 	if (env->type == DVMI_MSG_OK)
 		pmixd_note(&p->d, DVMI_MSG_OK, NULL);
-	for (size_t i = 0; i < sizeof handlers / sizeof handlers[0]; i++) {
-		void *msg = NULL;
-		if (handlers[i].type != env->type)
-			continue;
-		if (dvmi_pb_unpack(handlers[i].desc, body, len, &msg) == 0)
-			handlers[i].take(p, msg);
-		dvmi_pb_free(msg);
-	}
+	else
+		dvmi_dispatch(takers, sizeof takers / sizeof takers[0], env->type, body, len, p);
 }
 
 static void on_closed(struct dvmi_stream *s, int code, void *arg)

@@ -16,6 +16,7 @@
 #include "daemon/shepherd/mpi_private.h"
 #include "libdvm/base/cleanup.h"
 #include "libdvm/base/err.h"
+#include "libdvm/proto/dispatch.h"
 #include "libdvm/proto/msgtype.h"
 
 enum { SOCKET = 3 };
@@ -375,20 +376,11 @@ static void on_client(struct shep_mpi *m, const Pb__PmixClient *c)
 	}
 }
 
-#define TAKES(type, name, fn)                                                                      \
-	{                                                                                          \
-		type, &pb__##name##__descriptor, (void (*)(struct shep_mpi *, const void *))(fn)   \
-	}
-
-static const struct {
-	uint16_t type;
-	const ProtobufCMessageDescriptor *desc;
-	void (*take)(struct shep_mpi *m, const void *msg);
-} handlers[] = {
-	TAKES(DVMI_MSG_PMIX_READY, pmix_ready, on_ready),
-	TAKES(DVMI_MSG_PMIX_FENCE, pmix_fence, on_fence),
-	TAKES(DVMI_MSG_PMIX_MODEX, pmix_modex, on_modex),
-	TAKES(DVMI_MSG_PMIX_CLIENT, pmix_client, on_client),
+static const struct dvmi_taker takers[] = {
+	DVMI_TAKES(DVMI_MSG_PMIX_READY, pmix_ready, on_ready),
+	DVMI_TAKES(DVMI_MSG_PMIX_FENCE, pmix_fence, on_fence),
+	DVMI_TAKES(DVMI_MSG_PMIX_MODEX, pmix_modex, on_modex),
+	DVMI_TAKES(DVMI_MSG_PMIX_CLIENT, pmix_client, on_client),
 };
 
 static void on_message(struct dvmi_stream *s, const struct dvmi_envelope *env, const uint8_t *body,
@@ -398,14 +390,8 @@ static void on_message(struct dvmi_stream *s, const struct dvmi_envelope *env, c
 
 	if (env->type == DVMI_MSG_OK)
 		shep_mpi_judge(m);
-	for (size_t i = 0; i < sizeof handlers / sizeof handlers[0]; i++) {
-		void *msg = NULL;
-		if (handlers[i].type != env->type)
-			continue;
-		if (dvmi_pb_unpack(handlers[i].desc, body, len, &msg) == 0)
-			handlers[i].take(m, msg);
-		dvmi_pb_free(msg);
-	}
+	else
+		dvmi_dispatch(takers, sizeof takers / sizeof takers[0], env->type, body, len, m);
 }
 
 static void on_closed(struct dvmi_stream *s, int code, void *arg)

@@ -9,6 +9,7 @@
 #include "daemon/shepherd/procs.h"
 #include "daemon/shepherd/shepherd_private.h"
 #include "libdvm/base/clock.h"
+#include "libdvm/proto/dispatch.h"
 
 #define GRACE_DEFAULT (2 * DVMI_SEC)
 #define REFUSED_FOR   (2 * DVMI_SEC)
@@ -196,45 +197,28 @@ static void take_news(struct shep *s, const Pb__News *n)
 	}
 }
 
-#define TAKES(type, name, fn)                                                                      \
-	{                                                                                          \
-		type, &pb__##name##__descriptor, (void (*)(struct shep *, const void *))(fn)       \
-	}
-
-/* Casting the handlers is safe: each is called with a message of its own descriptor only. */
-static const struct {
-	uint16_t type;
-	const ProtobufCMessageDescriptor *desc;
-	void (*take)(struct shep *s, const void *msg);
-} handlers[] = {
-	TAKES(DVMI_MSG_JOB_KILL, job_signal, take_signal),
-	TAKES(DVMI_MSG_JOB_RELEASE, job_ref, take_release),
-	TAKES(DVMI_MSG_STATUS_WANTED, job_ref, take_status_wanted),
-	TAKES(DVMI_MSG_OUTPUT_ACK, output_ack, take_ack),
-	TAKES(DVMI_MSG_STDIN, stdin, take_stdin),
-	TAKES(DVMI_MSG_PEER, peer_message, take_peer),
-	TAKES(DVMI_MSG_RANKS_LOST, ranks_state, take_lost),
-	TAKES(DVMI_MSG_NEWS, news, take_news),
+static const struct dvmi_taker takers[] = {
+	DVMI_TAKES(DVMI_MSG_JOB_KILL, job_signal, take_signal),
+	DVMI_TAKES(DVMI_MSG_JOB_RELEASE, job_ref, take_release),
+	DVMI_TAKES(DVMI_MSG_STATUS_WANTED, job_ref, take_status_wanted),
+	DVMI_TAKES(DVMI_MSG_OUTPUT_ACK, output_ack, take_ack),
+	DVMI_TAKES(DVMI_MSG_STDIN, stdin, take_stdin),
+	DVMI_TAKES(DVMI_MSG_PEER, peer_message, take_peer),
+	DVMI_TAKES(DVMI_MSG_RANKS_LOST, ranks_state, take_lost),
+	DVMI_TAKES(DVMI_MSG_NEWS, news, take_news),
 };
 
 static void on_message(uint16_t type, const uint8_t *body, size_t len, void *arg)
 {
 	struct shep *s = arg;
+	int rc = dvmi_dispatch(takers, sizeof takers / sizeof takers[0], type, body, len, s);
 
-	for (size_t i = 0; i < sizeof handlers / sizeof handlers[0]; i++) {
-		void *msg = NULL;
-		if (handlers[i].type != type)
-			continue;
-		int rc = dvmi_pb_unpack(handlers[i].desc, body, len, &msg);
-		if (rc < 0)
-			dvmi_log(s->c->log, "shepherd", LOG_WARNING, "message 0x%x: %s", type,
-				 dvm_strerror(rc));
-		else
-			handlers[i].take(s, msg);
-		dvmi_pb_free(msg);
-		return;
-	}
-	dvmi_log(s->c->log, "shepherd", LOG_DEBUG, "message 0x%x is not for shepherds", type);
+	if (rc < 0)
+		dvmi_log(s->c->log, "shepherd", LOG_WARNING, "message 0x%x: %s", type,
+			 dvm_strerror(rc));
+	else if (rc == 0)
+		dvmi_log(s->c->log, "shepherd", LOG_DEBUG, "message 0x%x is not for shepherds",
+			 type);
 }
 
 const struct shep_link_ops shep_orders_ops = {
