@@ -52,12 +52,8 @@ static void on_nodes(struct shep *s, struct shep_ask *a, const struct shep_said 
 {
 	cleanup_pb Pb__NodesReply *r = NULL;
 
-	if (shep_ask_failed(s, a, said))
+	if (!shep_ask_unpacked(s, a, said, &pb__nodes_reply__descriptor, &r))
 		return;
-	if (dvmi_pb_unpack(&pb__nodes_reply__descriptor, said->body, said->len, &r) < 0) {
-		shep_ask_fail(s, a, -DVM_EPROTO, "malformed answer");
-		return;
-	}
 	cleanup_fd int fd = write_list(r);
 	if (fd < 0)
 		shep_ask_fail(s, a, fd, "no memory file for the list");

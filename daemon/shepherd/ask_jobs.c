@@ -36,9 +36,9 @@ static void on_record(struct shep *s, struct shep_ask *a, const struct shep_said
 {
 	cleanup_pb Pb__JobRecord *r = NULL;
 
-	if (shep_ask_failed(s, a, said))
+	if (!shep_ask_unpacked(s, a, said, &pb__job_record__descriptor, &r))
 		return;
-	if (dvmi_pb_unpack(&pb__job_record__descriptor, said->body, said->len, &r) < 0 || !r->spec) {
+	if (!r->spec) {
 		shep_ask_fail(s, a, -DVM_EPROTO, "malformed answer");
 		return;
 	}

@@ -52,12 +52,8 @@ static void on_found(struct shep *s, struct shep_ask *a, const struct shep_said 
 		a->again_at = dvmi_clock_mono() + LOOK_AGAIN;
 		return;
 	}
-	if (shep_ask_failed(s, a, said))
+	if (!shep_ask_unpacked(s, a, said, &pb__service_name__descriptor, &n))
 		return;
-	if (dvmi_pb_unpack(&pb__service_name__descriptor, said->body, said->len, &n) < 0) {
-		shep_ask_fail(s, a, -DVM_EPROTO, "malformed answer");
-		return;
-	}
 	shep_ask_answer(s, a,
 			&(struct shep_reply){ .job = n->job,
 					      .rank = n->rank,

@@ -173,11 +173,9 @@ static void on_record(struct shep *s, struct shep_ask *a, const struct shep_said
 {
 	cleanup_pb Pb__JobRecord *r = NULL;
 
-	if (shep_ask_failed(s, a, said))
+	if (!shep_ask_unpacked(s, a, said, &pb__job_record__descriptor, &r))
 		return;
-	if (dvmi_pb_unpack(&pb__job_record__descriptor, said->body, said->len, &r) < 0)
-		shep_ask_fail(s, a, -DVM_EPROTO, "malformed answer");
-	else if (r->started) /* it may even have ended since */
+	if (r->started) /* it may even have ended since */
 		answer_started(s, a, r);
 	else if (r->state == PB__JOB_STATE__JOB_DONE)
 		shep_ask_fail(s, a, code_of(r->exit_code), "%s",
@@ -211,9 +209,9 @@ static void on_run(struct shep *s, struct shep_ask *a, const struct shep_said *s
 {
 	cleanup_pb Pb__RunReply *r = NULL;
 
-	if (shep_ask_failed(s, a, said))
+	if (!shep_ask_unpacked(s, a, said, &pb__run_reply__descriptor, &r))
 		return;
-	if (dvmi_pb_unpack(&pb__run_reply__descriptor, said->body, said->len, &r) < 0 || !r->job) {
+	if (!r->job) {
 		shep_ask_fail(s, a, -DVM_EPROTO, "malformed answer");
 		return;
 	}

@@ -170,6 +170,17 @@ bool shep_ask_failed(struct shep *s, struct shep_ask *a, const struct shep_said 
 	return true;
 }
 
+bool shep_ask_unpacked(struct shep *s, struct shep_ask *a, const struct shep_said *said,
+		       const ProtobufCMessageDescriptor *desc, void *out)
+{
+	if (shep_ask_failed(s, a, said))
+		return false;
+	if (dvmi_pb_unpack(desc, said->body, said->len, out) == 0)
+		return true;
+	shep_ask_fail(s, a, -DVM_EPROTO, "malformed answer");
+	return false;
+}
+
 /* ---- calls ---- */
 
 static void send_call(struct shep *s, struct shep_ask *a)

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "libdvm/base/buf.h"
+#include "libdvm/proto/pb.h"
 #include "libdvm/proto/rank.h"
 
 struct shep;
@@ -87,6 +88,12 @@ void shep_ask_tell(struct shep *s, struct shep_ask *a, int code, const char *tex
 shep_ask_fn shep_ask_over;
 /* Fails it as SAID; true if that is a failure. */
 bool shep_ask_failed(struct shep *s, struct shep_ask *a, const struct shep_said *said);
+/*
+ * What SAID brings, decoded into *OUT, which the caller frees with dvmi_pb_free(). False: it is a
+ * failure or cannot be decoded, and the question has failed.
+ */
+bool shep_ask_unpacked(struct shep *s, struct shep_ask *a, const struct shep_said *said,
+		       const ProtobufCMessageDescriptor *desc, void *out);
 
 /* What the link brings. */
 void shep_asks_replied(struct shep *s, uint32_t request, uint16_t type, const uint8_t *body,

@@ -177,12 +177,8 @@ static void on_nodes(struct shep *s, struct shep_ask *a, const struct shep_said 
 {
 	cleanup_pb Pb__NodesReply *r = NULL;
 
-	if (shep_ask_failed(s, a, said))
+	if (!shep_ask_unpacked(s, a, said, &pb__nodes_reply__descriptor, &r))
 		return;
-	if (dvmi_pb_unpack(&pb__nodes_reply__descriptor, said->body, said->len, &r) < 0) {
-		shep_ask_fail(s, a, -DVM_EPROTO, "malformed answer");
-		return;
-	}
 	take_nodes(s, r);
 	if (a->local != DVMI_RANK_NOBODY)
 		s->events.masks[a->local] = a->mask;
