@@ -106,4 +106,7 @@ int dvmd_paths_find(char out[DVMD_SUN_PATH_MAX], const char *machine, const char
  */
 int dvmd_paths_program(char *out, size_t size, const char *name, dvm_error_t *err);
 
+/* Whether PATH is a file that we may execute. */
+bool dvmd_paths_is_program(const char *path);
+
 #endif

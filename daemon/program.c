@@ -10,7 +10,7 @@
 #include "daemon/paths.h"
 #include "libdvm/base/err.h"
 
-static bool is_program(const char *path)
+bool dvmd_paths_is_program(const char *path)
 {
 	struct stat st;
 
@@ -22,7 +22,7 @@ static bool try_at(char *out, size_t size, const char *dir, const char *below, c
 	char path[PATH_MAX];
 
 	if (snprintf(path, sizeof path, "%s%s/%s", dir, below, name) >= (int)sizeof path ||
-	    strlen(path) >= size || !is_program(path))
+	    strlen(path) >= size || !dvmd_paths_is_program(path))
 		return false;
 	strcpy(out, path);
 	return true;

@@ -5,9 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "daemon/paths.h"
 #include "daemon/shepherd/jobmap.h"
 #include "daemon/shepherd/mpi_private.h"
 #include "daemon/shepherd/mpikind.h"
@@ -23,13 +22,12 @@ static int find_program(const struct shep_mpi_config *c, char *out, size_t size)
 	const Pb__JobSpec *spec = c->launch->spec;
 	cleanup_free char **list =
 		shep_program_candidates(spec->argv[0], shep_environ_get(c->environ, "PATH"));
-	struct stat st;
 
 	for (char **p = list; p && *p; p++) {
 		const char *dir = **p == '/' ? "" : spec->wdir;
 		if (snprintf(out, size, "%s%s%s", dir, *dir ? "/" : "", *p) >= (int)size)
 			continue;
-		if (stat(out, &st) == 0 && S_ISREG(st.st_mode) && access(out, X_OK) == 0)
+		if (dvmd_paths_is_program(out))
 			return 0;
 	}
 	return -ENOENT;

@@ -4,9 +4,8 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "daemon/paths.h"
 #include "daemon/shepherd/elfneeds.h"
 #include "daemon/shepherd/ldcache.h"
 #include "daemon/shepherd/mpikind.h"
@@ -132,13 +131,6 @@ static bool is_shell(const char *program)
 	return begins(base(program), "python") || begins(base(program), "julia");
 }
 
-static bool is_executable(const char *path)
-{
-	struct stat st;
-
-	return stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, X_OK) == 0;
-}
-
 static unsigned kind_of_file(const char *program, const char *library_path)
 {
 	unsigned kind = SHEP_MPI_NONE;
@@ -154,7 +146,7 @@ static unsigned kind_of_argument(const char *arg, const char *library_path, cons
 	cleanup_free char **candidates = *arg == '-' ? NULL : shep_program_candidates(arg, path);
 
 	for (char **c = candidates; c && *c; c++)
-		if (is_executable(*c))
+		if (dvmd_paths_is_program(*c))
 			return kind_of_file(*c, library_path);
 	return SHEP_MPI_NONE;
 }
