@@ -69,15 +69,29 @@ static void append(struct shep_environ *e, char *entry)
 	e->list[e->n] = NULL;
 }
 
-static void drop(struct shep_environ *e, const char *entry)
+/* Takes out the entries that WANTED says no to. */
+static void filter(struct shep_environ *e, bool (*wanted)(const char *entry, const void *arg),
+		   const void *arg)
 {
-	size_t n = 0, name = strcspn(entry, "=") + 1;
+	size_t n = 0;
 
 	for (size_t i = 0; i < e->n; i++)
-		if (strncmp(e->list[i], entry, name) != 0)
+		if (wanted(e->list[i], arg))
 			e->list[n++] = e->list[i];
 	e->n = n;
 	e->list[n] = NULL;
+}
+
+static bool has_other_name(const char *entry, const void *arg)
+{
+	const char *like = arg;
+
+	return strncmp(entry, like, strcspn(like, "=") + 1) != 0;
+}
+
+static void drop(struct shep_environ *e, const char *entry)
+{
+	filter(e, has_other_name, entry);
 }
 
 int shep_environ_add(struct shep_environ *e, const char *fmt, ...)
@@ -113,29 +127,22 @@ int shep_environ_add_own(struct shep_environ *e, const char *name, enum shep_own
 	return 0;
 }
 
-static bool is_launchers(const char *entry)
+static bool is_no_launchers(const char *entry, const void *arg)
 {
 	static const char *const prefixes[] = { "PMI_", "PMIX_", "OMPI_COMM_WORLD_", "PALS_",
 						"MPI_LOCAL" };
 
 	if (!strncmp(entry, "PMIX_MCA_", 9))
-		return false; /* a setting of the user's */
+		return true; /* a setting of the user's */
 	for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++)
 		if (!strncmp(entry, prefixes[i], strlen(prefixes[i])))
-			return true;
-	return false;
+			return false;
+	return true;
 }
 
-int shep_environ_drop_launcher(struct shep_environ *e)
+void shep_environ_drop_launcher(struct shep_environ *e)
 {
-	size_t n = 0;
-
-	for (size_t i = 0; i < e->n; i++)
-		if (!is_launchers(e->list[i]))
-			e->list[n++] = e->list[i];
-	e->n = n;
-	e->list[n] = NULL;
-	return 0;
+	filter(e, is_no_launchers, NULL);
 }
 
 static int add_ours(struct shep_environ *e, const Pb__Launch *l, size_t self, const char *path)

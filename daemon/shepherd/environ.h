@@ -24,7 +24,7 @@ int shep_environ_create(struct shep_environ **out, const Pb__Launch *launch, siz
 void shep_environ_destroy(struct shep_environ *e);
 
 /* Takes out what another launcher has left for its own ranks: PMI_…, PMIX_…, OMPI_COMM_WORLD_…. */
-int shep_environ_drop_launcher(struct shep_environ *e);
+void shep_environ_drop_launcher(struct shep_environ *e);
 
 /* Adds one "NAME=value" for all ranks; it wins over one of that name. -ENOMEM. */
 int shep_environ_add(struct shep_environ *e, const char *fmt, ...)

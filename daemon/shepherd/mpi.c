@@ -277,8 +277,7 @@ static int make(struct shep_mpi *m, unsigned kind)
 	m->n = (uint32_t)shep_mpi_share(m)->n_ranks;
 	m->ranks = calloc(m->n, sizeof *m->ranks);
 	int rc = m->ranks ? make_exchange(m) : -ENOMEM;
-	if (rc == 0)
-		rc = shep_environ_drop_launcher(m->c.environ);
+	shep_environ_drop_launcher(m->c.environ);
 	if (rc == 0)
 		rc = set_common_env(m);
 	if (rc == 0 && kind & SHEP_MPI_PMI1)
