@@ -30,6 +30,7 @@ struct share {
 	char *name;
 	Pb__JobStatus *status; /* the last report, or NULL */
 	bool dead;	       /* its node is gone, or it never answered to KILL */
+	bool crashed;	       /* its shepherd died after the job was running */
 	char *failed;	       /* why it could not be launched */
 	int failed_code;
 };
@@ -418,7 +419,7 @@ static bool judge(struct job *j, const struct share *s)
 	if (s->failed || (st && st->phase == PB__SHARE_PHASE__SHARE_FAILED)) {
 		int code = s->failed ? s->failed_code : st->code;
 		blame(j, start_exit_code(code), "%s: %s", s->name, s->failed ? s->failed : st->text);
-		return true;
+		return !(s->crashed && j->keep_going);
 	}
 	if (!st)
 		return false;
@@ -565,40 +566,7 @@ static void reconsider(struct dvmd_jobctl *c, struct job *j, uint64_t now)
 	}
 }
 
-int dvmd_jobctl_status(struct dvmd_jobctl *c, const Pb__JobStatus *status, uint64_t now)
-{
-	struct job *j = find(c, status->job);
-	struct share *s = find_share(j, status->node);
-
-	if (!j)
-		return -ENOENT;
-	if (s && s->dead)
-		return -ENOENT; /* it is back from the dead: the job goes on without it */
-	if (!s || (s->status && s->status->serial >= status->serial))
-		return 0;
-	Pb__JobStatus *copy = dvmi_pb_dup(status);
-	if (!copy)
-		return -ENOMEM;
-	dvmi_pb_free(s->status);
-	s->status = copy;
-	reconsider(c, j, now);
-	return 0;
-}
-
-void dvmd_jobctl_launch_failed(struct dvmd_jobctl *c, uint64_t job, uint32_t node, int code,
-			       const char *text, uint64_t now)
-{
-	struct job *j = find(c, job);
-	struct share *s = find_share(j, node);
-
-	if (!s || s->status || s->failed)
-		return;
-	s->failed = strdup(text);
-	s->failed_code = code;
-	reconsider(c, j, now);
-}
-
-/* Ranks of a dead node's share, for the others to know. */
+/* The ranks of a share whose node or shepherd has died, for the others to know. */
 static void push_lost(struct dvmd_jobctl *c, const struct job *j, const struct share *s)
 {
 	struct dvmd_jobctl_action *a = push(c, DVMD_DO_LOST, j->id);
@@ -615,6 +583,43 @@ static void push_lost(struct dvmd_jobctl *c, const struct job *j, const struct s
 	if (a)
 		a->lost = dvmi_pb_dup(&lost);
 	free(gone);
+}
+
+int dvmd_jobctl_status(struct dvmd_jobctl *c, const Pb__JobStatus *status, uint64_t now)
+{
+	struct job *j = find(c, status->job);
+	struct share *s = find_share(j, status->node);
+
+	if (!j)
+		return -ENOENT;
+	if (s && s->dead)
+		return -ENOENT; /* it is back from the dead: the job goes on without it */
+	if (!s || (s->status && s->status->serial >= status->serial))
+		return 0;
+	Pb__JobStatus *copy = dvmi_pb_dup(status);
+	if (!copy)
+		return -ENOMEM;
+	dvmi_pb_free(s->status);
+	s->status = copy;
+	if (copy->phase == PB__SHARE_PHASE__SHARE_FAILED && j->state == S(RUNNING) && j->keep_going) {
+		s->crashed = true;
+		push_lost(c, j, s);
+	}
+	reconsider(c, j, now);
+	return 0;
+}
+
+void dvmd_jobctl_launch_failed(struct dvmd_jobctl *c, uint64_t job, uint32_t node, int code,
+			       const char *text, uint64_t now)
+{
+	struct job *j = find(c, job);
+	struct share *s = find_share(j, node);
+
+	if (!s || s->status || s->failed)
+		return;
+	s->failed = strdup(text);
+	s->failed_code = code;
+	reconsider(c, j, now);
 }
 
 static void job_node_down(struct dvmd_jobctl *c, struct job *j, uint32_t node, const char *name,

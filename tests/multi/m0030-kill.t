@@ -74,6 +74,18 @@ begin_job 2 -H node2 -- '(setsid sleep 61 &) ; sleep 60'
 kill -9 "$(shepherds node2)"
 ok "... nor what ranks have started" until_ok 5 no_job_left
 ends "... and the job fails" '[1-9]*' "$pid" 5
+rm -f "$work/go"
+begin_job 8 --keep-going -- "while [ ! -e $work/go ]; do sleep 0.05; done; echo end"
+kill -9 "$(shepherds node3)"
+gone_from() # NODE: its shepherds
+{
+	[ -z "$(shepherds "$1")" ]
+}
+ok "a shepherd killed that the others can do without" until_ok 5 gone_from node3
+touch "$work/go"
+ends "... they go on, and the job still fails" '[1-9]*' "$pid" 10
+is "... to their ends" "$(grep -c '^end$' "$work/out")" 6
+like "... and the user is told" "$(cat "$work/err")" "dvm: *node3*"
 
 # ---- a daemon ----
 

@@ -230,6 +230,35 @@ static void keep_going_waits_but_never_returns_0(void **state)
 	dvmd_jobctl_destroy(c);
 }
 
+static void keep_going_outlives_a_shepherd(void **state)
+{
+	struct dvmd_jobctl *c = with_job(2, true, false, false, PB__JOB_STATE__JOB_LAUNCHING);
+
+	report(c, 1, 1, RUNNING, -1, false);
+	report(c, 2, 1, RUNNING, -1, false);
+	look(c);
+	report(c, 1, UINT64_MAX, FAILED, -1, false);
+	struct seen s = look(c);
+	assert_int_equal(s.kills, 0);
+	assert_int_equal(s.losts, 1);
+	report(c, 2, 2, DONE, 0, false);
+	s = look(c);
+	assert_int_equal(s.state, PB__JOB_STATE__JOB_DONE);
+	assert_int_not_equal(s.exit_code, 0);
+	dvmd_jobctl_destroy(c);
+}
+
+static void a_shepherd_that_never_ran_ends_even_those(void **state)
+{
+	struct dvmd_jobctl *c = with_job(2, true, false, false, PB__JOB_STATE__JOB_LAUNCHING);
+
+	report(c, 1, 1, RUNNING, -1, false);
+	report(c, 2, UINT64_MAX, FAILED, -1, false);
+	dvmd_jobctl_tick(c, 2 * DVMI_SEC);
+	assert_int_equal(look(c).kills, 1);
+	dvmd_jobctl_destroy(c);
+}
+
 static void start_failures_of_many_nodes_are_folded(void **state)
 {
 	struct dvmd_jobctl *c = plain(3);
@@ -546,6 +575,8 @@ int main(void)
 		cmocka_unit_test(a_lost_node_is_the_reason_though_it_is_heard_of_later),
 		cmocka_unit_test(a_signal_is_named),
 		cmocka_unit_test(keep_going_waits_but_never_returns_0),
+		cmocka_unit_test(keep_going_outlives_a_shepherd),
+		cmocka_unit_test(a_shepherd_that_never_ran_ends_even_those),
 		cmocka_unit_test(start_failures_of_many_nodes_are_folded),
 		cmocka_unit_test(a_launch_that_no_node_got_ends_too),
 		cmocka_unit_test(a_lost_node_ends_the_job),
