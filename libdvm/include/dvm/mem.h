@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * dvm: memory shared by ranks wherever they run. A segment is mapped at the same address by every
+ * rank of a group and read and written with plain loads and stores. Ranks on one node alone share
+ * plain memory; otherwise pages travel when they are touched. dvm/sync.h has locks, barriers,
+ * conditions, atomics and an allocator to go with it.
+ *
+ * Consistency is chosen per segment. Sequential (the default): as if there were one memory, with
+ * what the processor itself allows (on x86: total store order). Release: several ranks may write to
+ * one page at the same time, at different bytes; what one has written is seen by another once the
+ * one has released and then the other acquired (dvm_seg_release(), dvm_seg_acquire(), or a lock or
+ * a barrier of dvm/sync.h). Read-mostly: as sequential, with pages that come in larger runs and
+ * stay with their readers.
+ *
+ * Every page has a home, a rank that knows where its copies are. That says nothing about where
+ * its bytes are: those go to whoever uses them.
+ *
+ * System calls (read(), send(), …) may be given memory of a segment as any other. Not so with
+ * DVM_FAULT_SIGBUS, where they fail with EFAULT for pages that are not there; and never direct I/O
+ * or whatever else keeps pages while they may go (registered buffers, vmsplice). A child made by
+ * fork() does not have the segment.
+ *
+ * A rank that is lost takes the bytes with it of which it had the only copy. Where another copy is
+ * left, the newest one lives on. Touching a page that was lost raises SIGBUS, and makes a system
+ * call fail with EFAULT or EIO; it never shows old bytes and never waits. Which pages: dvm_seg_lost().
+ *
+ * Calls return 0 or: -EINVAL (a NULL, a range outside), -ENOMEM, -EBUSY (within a handler of
+ * dvm/am.h), -DVM_EPEERLOST, -DVM_ECLOSED, -DVM_EPROTO, -DVM_EREVOKED.
+ *
+ * Threads: any number of threads may use a segment's memory. Calls are made by any thread, but
+ * collective ones and those that end a segment by one at a time.
+ */
+#ifndef DVM_MEM_H
+#define DVM_MEM_H
+
+#include "dvm/group.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Until it is exported. */
+#define DVM_PLANNED
+
+#define DVM_SEG_NAME_MAX 64 /* bytes, with the NUL */
+#define DVM_SEG_UNIT_MAX 2097152
+
+/* A segment as this rank has it. Made by dvm_seg_create() or dvm_seg_attach(). */
+typedef struct dvm_seg dvm_seg_t;
+
+/* What is seen of what others write. */
+enum {
+	DVM_SEG_SEQUENTIAL = 0,
+	DVM_SEG_RELEASE = 1,
+	DVM_SEG_READ_MOSTLY = 2,
+};
+
+/* Who is home to which pages at first. */
+enum {
+	DVM_HOMES_RANGE = 0,	   /* each rank an equal range, in their order */
+	DVM_HOMES_ROUND_ROBIN = 1, /* unit by unit */
+	DVM_HOMES_FIRST_TOUCH = 2, /* stretches of 64 units go to who first asks for one */
+	DVM_HOMES_EXPLICIT = 3,	   /* as home_ranks says */
+};
+
+/* Who brings a page that is not there. */
+enum {
+	DVM_FAULT_THREAD = 0, /* a thread of the library's own */
+	DVM_FAULT_SIGBUS = 1, /* the thread that touched it: sooner, but see above for system calls.
+			       * Needs SIGBUS: no handler of the program's may replace it later. */
+};
+
+/* What is switched off, to see what it is worth, or switched on. */
+enum {
+	DVM_SEG_NO_PREFETCH = 1,
+	DVM_SEG_NO_ELISION = 2, /* pages of zeros, or that are there already, are sent all the same */
+	DVM_SEG_NO_BATCH = 4,
+	DVM_SEG_NO_HOLD = 8,
+	DVM_SEG_NO_DIFF = 16,
+	DVM_SEG_BASELINE_IVY = 32, /* all of these; invalidations one after the other, and ownership
+				    * that moves with a read */
+	DVM_SEG_PROTOCOL = 64,	   /* also where plain shared memory would do */
+};
+
+/* What dvm_seg_advise() says. */
+enum {
+	DVM_ADVISE_NORMAL = 0,
+	DVM_ADVISE_SEQUENTIAL = 1, /* prefetch from the first page on, with the largest window */
+	DVM_ADVISE_RANDOM = 2,	   /* no prefetch */
+};
+
+/* What a segment shall be. Zero is a good value for all but the first two. */
+typedef struct dvm_seg_config {
+	size_t size;	       /* of this struct */
+	uint64_t bytes;	       /* of the segment; rounded up to units */
+	const char *name;      /* NULL: it has none */
+	void *address;	       /* where to map it; NULL: at a free place, the same everywhere */
+	uint32_t consistency;  /* DVM_SEG_… */
+	uint32_t homes;	       /* DVM_HOMES_… */
+	uint32_t faults;       /* DVM_FAULT_… */
+	uint32_t flags;	       /* DVM_SEG_NO_PREFETCH and so on */
+	uint32_t unit;	       /* bytes that travel together: a power of two from the size of a page to
+				* DVM_SEG_UNIT_MAX; 0: a page */
+	uint32_t hold_us;      /* a page that came is kept at least so long; 0: the library chooses */
+	uint32_t spin_us;      /* the library's thread looks for so long before it sleeps; likewise */
+	uint32_t nhomes;       /* DVM_HOMES_EXPLICIT: the segment is cut into that many equal parts, */
+	const int *home_ranks; /* [nhomes] whose homes are these ranks of the group */
+} dvm_seg_config_t;
+
+/* What has happened to a segment at this rank since its creation. */
+typedef struct dvm_seg_stat {
+	size_t size; /* of this struct, set by the caller */
+	uint64_t bytes;
+	uint64_t unit;
+	uint64_t plain;	       /* 1: ordinary shared memory; then all below is zero */
+	uint64_t resident;     /* units that may be read here now */
+	uint64_t writable;     /* of these, may be written */
+	uint64_t read_faults;  /* that needed another rank */
+	uint64_t write_faults; /* likewise */
+	uint64_t local_faults; /* that did not */
+	uint64_t messages;     /* sent */
+	uint64_t message_bytes;
+	uint64_t units_sent;   /* with bytes */
+	uint64_t units_got;    /* likewise */
+	uint64_t elided_zero;  /* sent without bytes: zeros */
+	uint64_t elided_same;  /* sent without bytes: they were there */
+	uint64_t diffs;	       /* sent as what has changed */
+	uint64_t diff_bytes;
+	uint64_t prefetched;	 /* units asked for ahead of time */
+	uint64_t prefetch_used;	 /* of these, touched */
+	uint64_t batches;	 /* messages that carried more than one request or unit */
+	uint64_t held;		 /* requests that waited for the hold */
+	uint64_t evicted;	 /* units given up for want of memory, or by dvm_seg_drop() */
+	uint64_t lost;		 /* units */
+	uint64_t fault_ns;	 /* all faults together, from the notice to the resumption */
+	uint64_t fault_ns_max;
+} dvm_seg_stat_t;
+
+/*
+ * Makes a segment for all ranks of G, all zero, and attaches this rank. Collective; all ranks give
+ * the same CONFIG. *SEG at all ranks, or an error at all, *SEG untouched. G cannot be freed before
+ * its segments. Errors beside those above: -EEXIST (the name is taken in this job), -ENOMEM (the
+ * nodes have not the memory for it together; ERR says what they have), -EADDRINUSE (the address is
+ * taken at some rank), -EPERM (no access to userfaultfd, and the shepherd cannot give it), -ENOTSUP
+ * (this kernel cannot do it), -E2BIG. ERR may be NULL.
+ */
+DVM_PLANNED int dvm_seg_create(dvm_group_t *g, const dvm_seg_config_t *config, dvm_seg_t **seg,
+			      dvm_error_t *err);
+
+/*
+ * Maps the segment called NAME, made by a group that this rank is in, once more after
+ * dvm_seg_detach(), or gives another part of the program a handle of its own. Not collective.
+ * -ENOENT: there is none.
+ */
+DVM_PLANNED int dvm_seg_attach(dvm_t *dvm, const char *name, dvm_seg_t **seg, dvm_error_t *err);
+
+/*
+ * This handle is given back. With the last one the memory is unmapped here; the rank goes on
+ * serving others what it has of it. Not collective. NULL is accepted.
+ */
+DVM_PLANNED int dvm_seg_detach(dvm_seg_t *seg);
+
+/*
+ * Ends the segment, at all ranks of its group, and all handles of it. Collective. Returns 0 or why
+ * not all could be waited for; SEG is gone in every case. NULL is accepted.
+ */
+DVM_PLANNED int dvm_seg_destroy(dvm_seg_t *seg);
+
+/* Where it is, the same at all ranks; NULL for NULL. */
+DVM_PLANNED void *dvm_seg_base(const dvm_seg_t *seg);
+/* Its size in bytes, whole units; 0 for NULL. */
+DVM_PLANNED uint64_t dvm_seg_size(const dvm_seg_t *seg);
+/* Its name, "" when it has none; NULL for NULL. */
+DVM_PLANNED const char *dvm_seg_name(const dvm_seg_t *seg);
+
+/* What has happened so far, at this rank. STAT->size is set by the caller. */
+DVM_PLANNED int dvm_seg_stat(dvm_seg_t *seg, dvm_seg_stat_t *stat);
+
+/* Asks for LEN bytes at OFFSET, to be read or (WRITE) written, and does not wait for them. */
+DVM_PLANNED int dvm_seg_prefetch(dvm_seg_t *seg, uint64_t offset, uint64_t len, int write);
+
+/*
+ * LEN bytes at OFFSET are not needed here for now: copies are given up, what only this rank has goes
+ * to its home. Only a hint; nothing is lost by it.
+ */
+DVM_PLANNED int dvm_seg_drop(dvm_seg_t *seg, uint64_t offset, uint64_t len);
+
+/*
+ * LEN bytes at OFFSET, which are brought here to be written, stay until dvm_seg_unpin(): others
+ * wait for them. For short times.
+ */
+DVM_PLANNED int dvm_seg_pin(dvm_seg_t *seg, uint64_t offset, uint64_t len);
+DVM_PLANNED int dvm_seg_unpin(dvm_seg_t *seg, uint64_t offset, uint64_t len);
+
+/* How LEN bytes at OFFSET will be used by this rank: DVM_ADVISE_…. */
+DVM_PLANNED int dvm_seg_advise(dvm_seg_t *seg, uint64_t offset, uint64_t len, int advice);
+
+/* RANK of the group becomes the home of LEN bytes at OFFSET; returns when that is so everywhere. */
+DVM_PLANNED int dvm_seg_move_home(dvm_seg_t *seg, uint64_t offset, uint64_t len, int rank);
+/* The rank of the group that is home to the byte at OFFSET. -EINVAL. */
+DVM_PLANNED int dvm_seg_home(dvm_seg_t *seg, uint64_t offset);
+
+/*
+ * Release consistency: what this rank has written so far will be seen by whoever acquires after it
+ * has heard of this; what others have released before is seen by this rank from now on. Nothing to
+ * do for other segments.
+ */
+DVM_PLANNED int dvm_seg_release(dvm_seg_t *seg);
+DVM_PLANNED int dvm_seg_acquire(dvm_seg_t *seg);
+
+/*
+ * The first byte at OFFSET or behind it that is known here to be lost goes to *AT. Returns 1, 0 when
+ * there is none.
+ */
+DVM_PLANNED int dvm_seg_lost(dvm_seg_t *seg, uint64_t offset, uint64_t *at);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Distributed shared memory of a process: what is around the coherence engine (protocol.h), for
+ * segments of ranks and for the memory of guests. doc/design/0017-segments.md is its paper.
+ *
+ * A node is a process that takes part; nodes of one domain are numbered from 0 and know each other
+ * from the beginning. A node has one thread of its own, the service thread, which handles faults
+ * and messages; every other thread may do so too, under the node's lock.
+ *
+ * Thread rules: what says "locked" is called between dsm_node_enter() and dsm_node_leave(), or from
+ * a callback; everything else without the lock, by any thread. A thread that has the lock touches
+ * no memory of a segment.
+ */
+#ifndef SHM_DSM_H
+#define SHM_DSM_H
+
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "libdvm/base/log.h"
+
+struct dsm_node; /* incomplete */
+struct dsm_seg;	 /* likewise */
+
+/* ---- how nodes talk ---- */
+
+/* Packets between nodes: in order per pair, without loss while both live. All locked. */
+struct dsm_link {
+	uint32_t packet_max; /* bytes */
+	/* Takes a packet: 0; -EAGAIN, no room now; another code: NODE is gone, the packet with it. */
+	int (*send)(void *arg, uint32_t node, const void *bytes, size_t len);
+	/* Hands what has come to dsm_node_packet(). The number of events. */
+	int (*progress)(void *arg);
+	/* Before and after sleeping, as in libdvm/net/tport.h. */
+	int (*arm)(void *arg, struct pollfd *fds, int n);
+	void (*disarm)(void *arg);
+	void *arg;
+};
+
+/* ---- nodes ---- */
+
+#define DSM_SERVICES 8
+
+struct dsm_node_config {
+	uint32_t self, nodes;
+	struct dsm_link link;
+	struct dvmi_log *log;
+	uint64_t spin; /* ns for which the service thread looks before it sleeps */
+	/* A descriptor as of open("/dev/userfaultfd"), or -E…; NULL: there is no other way. */
+	int (*open_uffd)(void *arg);
+	void *arg;
+};
+
+int dsm_node_create(struct dsm_node **out, const struct dsm_node_config *config);
+/* Its segments are gone before. NULL is accepted. */
+void dsm_node_destroy(struct dsm_node *n);
+
+/* Locked; by the link's progress: PACKET has come. It is input. */
+void dsm_node_packet(struct dsm_node *n, uint32_t from, const void *packet, size_t len);
+/* NODE is dead, for good. By any thread, any number of times, with the lock or without. */
+void dsm_node_dead(struct dsm_node *n, uint32_t node);
+
+void dsm_node_enter(struct dsm_node *n);
+/* What was posted meanwhile goes. */
+void dsm_node_leave(struct dsm_node *n);
+
+uint32_t dsm_node_self(const struct dsm_node *n);
+uint32_t dsm_node_size(const struct dsm_node *n);
+bool dsm_node_alive(const struct dsm_node *n, uint32_t node); /* as far as all agree */
+
+/* ---- other protocols between the same nodes: locks, barriers ---- */
+
+#define DSM_POST_MAX 16384 /* bytes */
+
+struct dsm_service {
+	/* MESSAGE of another node, or of this one, in the order of its channel. It is input. */
+	void (*message)(void *arg, uint32_t from, const void *message, size_t len, uint64_t now);
+	/* NODE is gone; all agree on that, nothing of it comes any more. May be NULL. */
+	void (*gone)(void *arg, uint32_t node, uint64_t now);
+	/* When tick is due, UINT64_MAX never. Both may be NULL. */
+	uint64_t (*deadline)(void *arg);
+	void (*tick)(void *arg, uint64_t now);
+	void *arg;
+};
+
+/* NUMBER (0 … DSM_SERVICES - 1) is served so; all callbacks are locked. -EINVAL, -EBUSY. */
+int dsm_node_serve(struct dsm_node *n, unsigned number, const struct dsm_service *s);
+/* Nobody serves NUMBER any more. */
+void dsm_node_unserve(struct dsm_node *n, unsigned number);
+
+/*
+ * Locked: MESSAGE goes to service NUMBER of node TO, which may be this one: then once the lock is
+ * given back, or after the callback. 0; -EINVAL, -ENOMEM, -ENOTCONN (TO is gone).
+ */
+int dsm_node_post(struct dsm_node *n, uint32_t to, unsigned number, const void *message,
+		  size_t len);
+
+/*
+ * Waits until *DONE is not 0, working for the node meanwhile: this thread looks for itself at
+ * first, then sleeps. 0, or -ETIMEDOUT at DEADLINE (of dvmi_clock_mono(); UINT64_MAX: never).
+ */
+int dsm_node_wait(struct dsm_node *n, _Atomic uint32_t *done, uint64_t deadline);
+/* Locked or not: *DONE becomes VALUE (not 0), who waits for it goes on. */
+void dsm_node_done(_Atomic uint32_t *done, uint32_t value);
+
+/* ---- segments ---- */
+
+enum dsm_seg_flag {
+	DSM_NO_PREFETCH = 1,
+	DSM_NO_ELISION = 2,
+	DSM_NO_BATCH = 4,
+	DSM_NO_HOLD = 8,
+	DSM_NO_DIFF = 16,
+	DSM_IVY = 32,
+	DSM_SIGBUS = 64, /* faults are handled by the thread that has them */
+	DSM_MOSTLY_READ = 128,
+};
+
+/* What is told of pages, for those who keep translations of their own. All locked. */
+struct dsm_seg_hooks {
+	/* Before PAGE may be read only, or not at all, here. */
+	void (*protect)(void *arg, uint64_t page);
+	void (*drop)(void *arg, uint64_t page);
+	/* It is lost. */
+	void (*lost)(void *arg, uint64_t page);
+	void *arg;
+};
+
+struct dsm_seg_config {
+	uint32_t id;	/* the same everywhere, below DSM_SEGS, not in use */
+	uint64_t bytes; /* whole units */
+	uint32_t unit;	/* bytes of a page of the engine: a power of two, a page at least */
+	void *address;	/* where to map it: nothing may be there; NULL: anywhere */
+	uint32_t flags; /* enum dsm_seg_flag */
+	uint64_t hold;	/* ns */
+	/* The home of a page at first, the same everywhere. */
+	uint32_t (*home)(void *arg, uint64_t page);
+	void *home_arg;
+	struct dsm_seg_hooks hooks; /* each may be NULL */
+};
+
+#define DSM_SEGS 1024
+
+struct dsm_seg_stats {
+	uint64_t read_faults, write_faults, local_faults;
+	uint64_t messages, message_bytes, units_sent, units_got;
+	uint64_t elided_zero, elided_same, diffs, diff_bytes;
+	uint64_t prefetched, prefetch_used, batches, held, evicted, lost;
+	uint64_t resident, writable;
+	uint64_t fault_ns, fault_ns_max;
+};
+
+/*
+ * Maps a segment. Before any node touches it all must have come back from here. 0; -EINVAL,
+ * -EEXIST (the id, or the address), -ENOMEM, -EPERM (no userfaultfd), -ENOTSUP.
+ */
+int dsm_seg_create(struct dsm_node *n, struct dsm_seg **out, const struct dsm_seg_config *config);
+/* No node uses it any more. NULL is accepted. */
+void dsm_seg_destroy(struct dsm_seg *s);
+void *dsm_seg_base(const struct dsm_seg *s);
+/* The memory goes away here, or comes back at the same place; others are still served. */
+int dsm_seg_unmap(struct dsm_seg *s);
+int dsm_seg_map(struct dsm_seg *s);
+
+void dsm_seg_stats(struct dsm_seg *s, struct dsm_seg_stats *out);
+/* Pages [FIRST, FIRST + N): checked by the caller. As in dvm/mem.h. */
+int dsm_seg_prefetch(struct dsm_seg *s, uint64_t first, uint64_t n, bool write);
+int dsm_seg_drop(struct dsm_seg *s, uint64_t first, uint64_t n);
+int dsm_seg_pin(struct dsm_seg *s, uint64_t first, uint64_t n);
+int dsm_seg_unpin(struct dsm_seg *s, uint64_t first, uint64_t n);
+int dsm_seg_advise(struct dsm_seg *s, uint64_t first, uint64_t n, int advice);
+/* The first page from FIRST on that is lost; its number in *PAGE. 1 or 0. */
+int dsm_seg_lost(struct dsm_seg *s, uint64_t first, uint64_t *page);
+uint32_t dsm_seg_home(struct dsm_seg *s, uint64_t page);
+
+/* Who fights for pages: the busiest ones, in falling order. Their number. */
+struct dsm_seg_hot {
+	uint64_t page;
+	uint32_t moves; /* times it was taken away here */
+	uint32_t by;	/* the node that took it last */
+};
+int dsm_seg_hot(struct dsm_seg *s, struct dsm_seg_hot *out, int max);
+
+/* ---- a link over sockets and shared memory ---- */
+
+struct dsm_mesh; /* incomplete */
+
+struct dsm_mesh_config {
+	uint32_t self, nodes;
+	const char *interface; /* numeric address to bind to; must outlive it */
+	uint32_t port_low, port_high;
+	uint64_t key; /* the same everywhere, and secret */
+	const char *dir; /* of this process' node, for sockets */
+	struct dvmi_log *log;
+	/* All nodes give EACH bytes; all get all of them, in order. Blocks. 0 or -E…. */
+	int (*exchange)(void *arg, const void *mine, void *all, size_t each);
+	void *arg;
+};
+
+/*
+ * Nodes on one kernel talk through shared memory, unless $DVM_SHM_TRANSPORT is "tcp"; all others
+ * over TCP. Collective.
+ */
+int dsm_mesh_create(struct dsm_mesh **out, const struct dsm_mesh_config *config);
+/* To be given to dsm_node_create(); packets go to *NODE, set before the first progress. */
+struct dsm_link dsm_mesh_link(struct dsm_mesh *m, struct dsm_node **node);
+/* After the node's end. NULL is accepted. */
+void dsm_mesh_destroy(struct dsm_mesh *m);
+
+#endif
