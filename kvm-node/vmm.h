@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A guest: how it is described, made, run and ended.
+ *
+ * One struct vmm in a process or many; there are no globals. The thread that calls vmm_run() is
+ * the control thread: it alone changes the state of the guest (states and transitions in state.h).
+ */
+#ifndef VMM_H
+#define VMM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "dvm/error.h"
+#include "kvm-node/memory.h"
+#include "libdvm/base/buf.h"
+#include "libdvm/base/log.h"
+
+#define VMM_CPUS_MAX   255u
+#define VMM_DISKS_MAX  16u
+#define VMM_NETS_MAX   8u
+#define VMM_SHARES_MAX 8u
+
+enum vmm_disk_format { VMM_DISK_RAW, VMM_DISK_QCOW2 };
+
+struct vmm_disk_config {
+	const char *path;
+	enum vmm_disk_format format;
+	bool ro, snapshot; /* snapshot: writes are forgotten in the end */
+};
+
+enum vmm_net_kind { VMM_NET_NONE, VMM_NET_USER, VMM_NET_TAP };
+
+struct vmm_net_config {
+	enum vmm_net_kind kind;
+	const char *tap; /* interface, or NULL */
+	bool has_mac;
+	uint8_t mac[6];
+};
+
+struct vmm_share_config {
+	const char *dir, *tag;
+	bool ro;
+};
+
+/* A NUMA node of the guest. */
+struct vmm_node_config {
+	uint64_t mem;
+	unsigned cpus;
+};
+
+/* The local APICs at start: firmware may leave either. */
+enum vmm_apic_mode { VMM_APIC_X2, VMM_APIC_XAPIC };
+
+struct vmm_config {
+	size_t size; /* of this struct */
+	const char *name;
+	unsigned cpus;
+	uint64_t mem;
+	struct vmm_node_config nodes[VMM_NODES_MAX]; /* ascending CPU numbers */
+	unsigned n_nodes;
+	uint8_t distance; /* between any two nodes, in units of SLIT: 10 is local */
+	const char *cpu;  /* name of a CPU model; NULL: what the host has */
+	enum vmm_apic_mode apic;
+	const char *kernel, *initrd, *append;
+	struct vmm_disk_config disks[VMM_DISKS_MAX];
+	unsigned n_disks;
+	struct vmm_net_config nets[VMM_NETS_MAX];
+	unsigned n_nets;
+	struct vmm_share_config shares[VMM_SHARES_MAX];
+	unsigned n_shares;
+	bool rng, balloon;
+	uint32_t vsock_cid; /* 0: no vsock */
+	int console_in, console_out; /* descriptors of the console, stay the caller's; -1: none */
+	bool payload; /* a bare program: the exit port works, and a host that runs only such will do */
+	bool no_reboot; /* a reset ends the guest */
+};
+
+struct vmm; /* incomplete */
+
+/* How a guest ended. */
+enum vmm_end {
+	VMM_END_NONE,	  /* it has not */
+	VMM_END_POWEROFF, /* by itself */
+	VMM_END_STOPPED,  /* from outside */
+	VMM_END_RESET,	  /* by itself, with no_reboot */
+	VMM_END_EXIT,	  /* a payload, with a code */
+	VMM_END_CRASH,	  /* triple fault, or KVM could not go on */
+};
+
+/*
+ * Everything but starting it: KVM, RAM, devices, tables, kernel. ERR says what is missing or
+ * wrong. C must live as long as the guest.
+ */
+int vmm_create(struct vmm **out, const struct vmm_config *c, struct dvmi_log *log,
+	       dvm_error_t *err);
+void vmm_destroy(struct vmm *v);
+
+/* Runs the guest until it ends; how is in *END, and the code of a payload in *CODE. */
+int vmm_run(struct vmm *v, enum vmm_end *end, unsigned *code, dvm_error_t *err);
+
+/* From any thread while vmm_run() runs; what is asked happens soon, in order. */
+enum vmm_ask { VMM_ASK_STOP, VMM_ASK_POWER_BUTTON, VMM_ASK_PAUSE, VMM_ASK_RESUME, VMM_ASK_RESET };
+int vmm_ask(struct vmm *v, enum vmm_ask what);
+
+/* Counters as a JSON object. Any thread. */
+void vmm_stat(struct vmm *v, struct dvmi_buf *out);
+
+#endif
