@@ -19,10 +19,12 @@ rules()
 	libdvm/proto/pb.h: libdvm/base/ <protobuf-c/ dvm_client.pb-c.h dvm_common.pb-c.h dvm_job.pb-c.h dvm_pmix.pb-c.h dvm_state.pb-c.h
 	libdvm/net/: dvm/error.h libdvm/base/ libdvm/net/ <rdma/
 	libdvm/src/: dvm/ libdvm/base/ libdvm/net/ libdvm/proto/rank.h libdvm/src/ shm/dsm.h
+	libdvm/pvm3/: pvm3.h pvmproto.h dvm/ libdvm/base/ libdvm/net/ libdvm/proto/pvm.h libdvm/proto/rank.h libdvm/src/ libdvm/pvm3/
 	shm/: dvm/error.h libdvm/base/ libdvm/net/ shm/ <uthash.h> <utlist.h>
 	sched/: dvm/error.h libdvm/base/ sched/
 	daemon/: dvm/error.h libdvm/base/ libdvm/proto/ sched/dsched.h daemon/ <uv.h> <zmq.h> <sodium.h> <hwloc.h> <cyaml/ <jansson.h> <uthash.h> <utlist.h> <systemd/
 	daemon/pmix/: dvm/error.h libdvm/base/ libdvm/proto/ daemon/pmix/ <uv.h> <pmix.h> <pmix_server.h>
+	daemon/pvm/: pvm3.h pvmproto.h dvm/ libdvm/base/ libdvm/proto/ daemon/paths.h daemon/pvm/
 	kvm-node/: dvm/ libdvm/base/ shm/dsm.h kvm-node/ <uv.h>
 	examples/: <dvm/ examples/ <png.h>
 	tests/api/: dvm/ tests/api/ <cmocka.h>
