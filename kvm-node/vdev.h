@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A virtio device without its transport: status, features, queues, configuration. Pure: it is told
+ * of registers and kicks and calls back; a transport (virtio_pci) sits above, a device (blk, net …)
+ * below.
+ *
+ * Threads: vCPUs come through the transport, back ends through the loop. Whoever touches a device
+ * holds its lock; a device's own functions are called with it held. Workers of a back end do not
+ * take it: they hand results to the loop.
+ *
+ * A reset waits for what is in flight, since workers and the kernel still write to guest memory:
+ * the driver reads a status other than 0 until the last of it has ended.
+ */
+#ifndef VMM_VDEV_H
+#define VMM_VDEV_H
+
+#include <pthread.h>
+
+#include "kvm-node/virtq.h"
+
+enum {
+	VMM_VDEV_QUEUES = 8,
+	VMM_VDEV_CONFIG = 64,
+	VMM_VDEV_CONFIG_CHANGED = -1, /* for `signal`, in place of a queue */
+};
+
+struct vmm_vdev;
+
+/* What a kind of device is. Functions may be NULL. */
+struct vmm_vdev_type {
+	const char *name;
+	uint16_t id;	      /* VIRTIO_ID_… */
+	uint32_t class;	      /* PCI class code, 24 bits */
+	unsigned nqueues;
+	uint16_t queue_size;
+	unsigned config_len;
+	/* The driver is ready; features are agreed on. */
+	void (*start)(struct vmm_vdev *v);
+	/* There may be requests in queue Q. */
+	void (*kick)(struct vmm_vdev *v, unsigned q);
+	/* No more queues from here on. Requests in flight (vdev.in_flight) end by themselves. */
+	void (*stop)(struct vmm_vdev *v);
+	/* The driver has written to the configuration, which holds the new bytes. */
+	void (*configured)(struct vmm_vdev *v, unsigned at, unsigned len);
+};
+
+struct vmm_vdev {
+	pthread_mutex_t lock;
+	const struct vmm_vdev_type *type;
+	uint64_t offered, agreed;
+	uint8_t status, generation;
+	bool resetting;
+	unsigned in_flight; /* requests popped that somebody still works on */
+	uint8_t config[VMM_VDEV_CONFIG];
+	unsigned writable_from, writable_to; /* of the configuration, by the driver */
+	struct vmm_virtq q[VMM_VDEV_QUEUES];
+	uint32_t kicked; /* bit per queue: to be looked at by vmm_vdev_run */
+
+	/* By whoever owns the transport: an interrupt for queue Q or VMM_VDEV_CONFIG_CHANGED. */
+	void (*signal)(void *transport, int q);
+	void *transport;
+	/* Have vmm_vdev_run called soon, on the thread of the loop. Any thread may call. */
+	void (*wake)(void *waker);
+	void *waker;
+};
+
+void vmm_vdev_init(struct vmm_vdev *v, const struct vmm_vdev_type *type, const struct vmm_gmem *mem,
+		   uint64_t features);
+void vmm_vdev_destroy(struct vmm_vdev *v);
+
+/* For transports; lock held. */
+uint8_t vmm_vdev_status(const struct vmm_vdev *v);
+void vmm_vdev_set_status(struct vmm_vdev *v, uint8_t status);
+void vmm_vdev_agree(struct vmm_vdev *v, uint64_t features);
+int vmm_vdev_enable_queue(struct vmm_vdev *v, unsigned q);
+void vmm_vdev_read_config(struct vmm_vdev *v, uint64_t at, void *buf, unsigned len);
+void vmm_vdev_write_config(struct vmm_vdev *v, uint64_t at, const void *buf, unsigned len);
+
+/* The driver says that there is something in queue Q. Any thread, no lock needed. */
+void vmm_vdev_kick(struct vmm_vdev *v, unsigned q);
+
+/* For the loop; takes the lock. */
+void vmm_vdev_run(struct vmm_vdev *v);
+
+/* For devices; lock held. */
+bool vmm_vdev_agreed(const struct vmm_vdev *v, unsigned feature);
+bool vmm_vdev_running(const struct vmm_vdev *v);
+/* The next request of queue Q, or false; a broken queue has been dealt with. */
+bool vmm_vdev_pop(struct vmm_vdev *v, unsigned q, struct vmm_chain *c);
+void vmm_vdev_push(struct vmm_vdev *v, unsigned q, uint16_t head, uint32_t written);
+/* After a batch of pushes: an interrupt, if the driver wants one. */
+void vmm_vdev_signal(struct vmm_vdev *v, unsigned q);
+/* The driver did what no driver does: it has to reset the device. */
+void vmm_vdev_fail(struct vmm_vdev *v);
+/* A popped request has been handed to somebody, and has come back. */
+void vmm_vdev_begin(struct vmm_vdev *v);
+void vmm_vdev_end(struct vmm_vdev *v);
+/* The configuration has changed by itself. */
+void vmm_vdev_changed(struct vmm_vdev *v);
+
+#endif
