@@ -16,8 +16,8 @@ static void piece(enum how how, char *guest, char *buf, int byte, size_t n)
 		memset(guest, byte, n);
 }
 
-static size_t move(enum how how, const struct iovec *iov, unsigned n, size_t at, char *buf, int byte,
-		   size_t len)
+static size_t move(enum how how, const struct iovec *iov, unsigned n, size_t at, char *buf,
+		   int byte, size_t len)
 {
 	size_t done = 0;
 
@@ -59,7 +59,8 @@ unsigned vmm_iov_cut(const struct iovec *iov, unsigned n, size_t at, size_t len,
 			continue;
 		}
 		size_t some = iov[i].iov_len - at < len ? iov[i].iov_len - at : len;
-		out[got++] = (struct iovec){ .iov_base = (char *)iov[i].iov_base + at, .iov_len = some };
+		out[got++] =
+			(struct iovec){ .iov_base = (char *)iov[i].iov_base + at, .iov_len = some };
 		len -= some;
 		at = 0;
 	}

@@ -59,6 +59,6 @@
 #define VMM_PORT_PM1_EVT 0x600u /* status, enable */
 #define VMM_PORT_PM1_CNT 0x604u
 #define VMM_PORT_PM_TMR	 0x608u
-#define VMM_PORT_RESET	 0xcf9u
+#define VMM_PORT_RESET	 0x60cu /* not 0xcf9: that is within PCI's configuration ports */
 
 #endif

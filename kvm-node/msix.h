@@ -10,7 +10,7 @@ enum { VMM_MSIX_MAX = 16, VMM_MSIX_NONE = 0xffff };
 
 struct vmm_msix {
 	unsigned n;
-	bool enabled, masked; /* as in the capability's control word */
+	bool enabled, masked;		 /* as in the capability's control word */
 	uint32_t entry[VMM_MSIX_MAX][4]; /* address, its upper half, data, control */
 	uint32_t pending;
 	void (*send)(void *ctx, uint64_t addr, uint32_t data); /* a message signalled interrupt */
@@ -22,7 +22,8 @@ void vmm_msix_reset(struct vmm_msix *m);
 void vmm_msix_control(struct vmm_msix *m, bool enabled, bool masked);
 void vmm_msix_raise(struct vmm_msix *m, unsigned vector);
 
-/* Accesses to the table and to the pending bits, of 4 or 8 bytes; others read 0 and write nothing. */
+/* Accesses to the table and to the pending bits, of 4 or 8 bytes; others read 0 and write nothing.
+ */
 void vmm_msix_table(struct vmm_msix *m, uint64_t at, void *data, unsigned len, bool write);
 void vmm_msix_pba(const struct vmm_msix *m, uint64_t at, void *data, unsigned len);
 

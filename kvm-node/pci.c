@@ -181,8 +181,8 @@ void vmm_pci_ecam(struct vmm_pci *p, uint64_t at, void *data, unsigned len, bool
 static bool decodes(const struct vmm_pci_fn *fn, uint64_t gpa, unsigned len, uint64_t *at)
 {
 	*at = gpa - get32(fn->config + PCI_BASE_ADDRESS_0);
-	return (fn->config[PCI_COMMAND] & PCI_COMMAND_MEMORY) && fn->bar_size && *at < fn->bar_size &&
-	       len <= fn->bar_size - *at;
+	return (fn->config[PCI_COMMAND] & PCI_COMMAND_MEMORY) && fn->bar_size &&
+	       *at < fn->bar_size && len <= fn->bar_size - *at;
 }
 
 bool vmm_pci_mmio(struct vmm_pci *p, uint64_t gpa, void *data, unsigned len, bool write)

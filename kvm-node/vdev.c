@@ -128,7 +128,8 @@ void vmm_vdev_read_config(struct vmm_vdev *v, uint64_t at, void *buf, unsigned l
 {
 	memset(buf, 0, len);
 	if (at < v->type->config_len)
-		memcpy(buf, v->config + at, len < v->type->config_len - at ? len : v->type->config_len - at);
+		memcpy(buf, v->config + at,
+		       len < v->type->config_len - at ? len : v->type->config_len - at);
 }
 
 void vmm_vdev_write_config(struct vmm_vdev *v, uint64_t at, const void *buf, unsigned len)

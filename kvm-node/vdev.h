@@ -29,8 +29,8 @@ struct vmm_vdev;
 /* What a kind of device is. Functions may be NULL. */
 struct vmm_vdev_type {
 	const char *name;
-	uint16_t id;	      /* VIRTIO_ID_… */
-	uint32_t class;	      /* PCI class code, 24 bits */
+	uint16_t id;	/* VIRTIO_ID_… */
+	uint32_t class; /* PCI class code, 24 bits */
 	unsigned nqueues;
 	uint16_t queue_size;
 	unsigned config_len;

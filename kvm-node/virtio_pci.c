@@ -201,7 +201,8 @@ static unsigned width(uint64_t at)
 /* Fields are read and written whole, as drivers must; 64-bit ones also in one go. */
 static void access_common(struct vmm_vpci *t, uint64_t at, void *data, unsigned len, bool write)
 {
-	bool pair = len == 8 && at >= VIRTIO_PCI_COMMON_Q_DESCLO && at <= VIRTIO_PCI_COMMON_Q_USEDLO;
+	bool pair =
+		len == 8 && at >= VIRTIO_PCI_COMMON_Q_DESCLO && at <= VIRTIO_PCI_COMMON_Q_USEDLO;
 	unsigned step = pair ? 4 : len;
 
 	if (!write)
@@ -300,7 +301,10 @@ static unsigned add_region(struct vmm_vpci *t, uint8_t type, uint32_t offset, ui
 			   unsigned size)
 {
 	struct virtio_pci_notify_cap c = {
-		.cap = { .cap_len = (uint8_t)size, .cfg_type = type, .offset = offset, .length = length },
+		.cap = { .cap_len = (uint8_t)size,
+			 .cfg_type = type,
+			 .offset = offset,
+			 .length = length },
 		.notify_off_multiplier = type == VIRTIO_PCI_CAP_NOTIFY_CFG ? 4 : 0,
 	};
 
@@ -339,7 +343,8 @@ void vmm_vpci_init(struct vmm_vpci *t, struct vmm_vdev *v,
 	t->msix = (struct vmm_msix){ .n = v->type->nqueues + 1, .send = send, .ctx = ctx };
 	vmm_msix_reset(&t->msix);
 	reset_transport(t);
-	vmm_pci_fn_init(&t->fn, VIRTIO_VENDOR, (uint16_t)(VIRTIO_DEVICE + v->type->id), v->type->class);
+	vmm_pci_fn_init(&t->fn, VIRTIO_VENDOR, (uint16_t)(VIRTIO_DEVICE + v->type->id),
+			v->type->class);
 	t->fn.bar_size = VMM_VPCI_BAR;
 	t->fn.bar = access_bar;
 	t->fn.reading = config_reading;

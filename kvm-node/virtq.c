@@ -5,9 +5,9 @@
 
 #include "kvm-node/virtq.h"
 
-#define get(p)	      __atomic_load_n(&(p), __ATOMIC_RELAXED)
-#define get_first(p)  __atomic_load_n(&(p), __ATOMIC_ACQUIRE)
-#define put(p, v)     __atomic_store_n(&(p), (v), __ATOMIC_RELAXED)
+#define get(p)	       __atomic_load_n(&(p), __ATOMIC_RELAXED)
+#define get_first(p)   __atomic_load_n(&(p), __ATOMIC_ACQUIRE)
+#define put(p, v)      __atomic_store_n(&(p), (v), __ATOMIC_RELAXED)
 #define put_last(p, v) __atomic_store_n(&(p), (v), __ATOMIC_RELEASE)
 
 void vmm_virtq_reset(struct vmm_virtq *q)
@@ -83,7 +83,9 @@ static int enter_indirect(const struct vmm_virtq *q, struct walk *w, const struc
 		return -EPROTO;
 	if (d->len % sizeof *d || !n || n > 2 * VMM_CHAIN_MAX)
 		return -EPROTO;
-	*w = (struct walk){ .table = vmm_gmem_at(q->mem, d->addr, d->len), .size = n, .indirect = true };
+	*w = (struct walk){ .table = vmm_gmem_at(q->mem, d->addr, d->len),
+			    .size = n,
+			    .indirect = true };
 	return w->table ? 0 : -EPROTO;
 }
 

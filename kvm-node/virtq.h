@@ -69,7 +69,8 @@ bool vmm_virtq_wants_signal(struct vmm_virtq *q);
  */
 bool vmm_virtq_kicks(struct vmm_virtq *q, bool on);
 
-/* Copies between BUF and vectors, from byte AT of them on. Return how many there were, up to LEN. */
+/* Copies between BUF and vectors, from byte AT of them on. Return how many there were, up to LEN.
+ */
 size_t vmm_iov_read(const struct iovec *iov, unsigned n, size_t at, void *buf, size_t len);
 size_t vmm_iov_write(const struct iovec *iov, unsigned n, size_t at, const void *buf, size_t len);
 size_t vmm_iov_fill(const struct iovec *iov, unsigned n, size_t at, int byte, size_t len);

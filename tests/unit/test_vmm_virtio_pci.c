@@ -53,8 +53,16 @@ static void echo_kick(struct vmm_vdev *v, unsigned q)
 }
 
 static const struct vmm_vdev_type echo_type = {
-	.name = "echo", .id = 42, .class = 0x088000, .nqueues = 2, .queue_size = 64, .config_len = 8,
-	.start = echo_start, .stop = echo_stop, .kick = echo_kick, .configured = echo_configured,
+	.name = "echo",
+	.id = 42,
+	.class = 0x088000,
+	.nqueues = 2,
+	.queue_size = 64,
+	.config_len = 8,
+	.start = echo_start,
+	.stop = echo_stop,
+	.kick = echo_kick,
+	.configured = echo_configured,
 };
 
 struct bench {
@@ -243,7 +251,8 @@ static void odd_accesses_do_nothing(void **state)
 	assert_int_equal(drv_read(&b->d, b->d.common + VIRTIO_PCI_COMMON_Q_SIZE, 4), 0);
 	drv_write(&b->d, b->d.common + VIRTIO_PCI_COMMON_Q_SELECT, 0, 2);
 	drv_write(&b->d, b->d.common + VIRTIO_PCI_COMMON_Q_DESCLO, 0x123456789a0, 8);
-	assert_int_equal(drv_read(&b->d, b->d.common + VIRTIO_PCI_COMMON_Q_DESCLO, 8), 0x123456789a0);
+	assert_int_equal(drv_read(&b->d, b->d.common + VIRTIO_PCI_COMMON_Q_DESCLO, 8),
+			 0x123456789a0);
 	for (uint32_t at = 0; at < VMM_VPCI_BAR; at += 3)
 		for (unsigned len = 1; len <= 8 && at + len <= VMM_VPCI_BAR; len *= 2)
 			drv_read(&b->d, DRV_WINDOW + at, len);
@@ -329,7 +338,8 @@ static void a_bar_moves_and_comes_home(void **state)
 	vmm_pci_reset(&b->d.pci);
 	vmm_vpci_reset(&b->d.t);
 	assert_false(vmm_pci_mmio(&b->d.pci, to, &value, 4, false));
-	assert_false(vmm_pci_mmio(&b->d.pci, DRV_WINDOW, &value, 4, false)); /* nothing is decoded */
+	assert_false(
+		vmm_pci_mmio(&b->d.pci, DRV_WINDOW, &value, 4, false)); /* nothing is decoded */
 	assert_int_equal(ecam(b, 1, PCI_BASE_ADDRESS_0), DRV_WINDOW);
 }
 
@@ -364,18 +374,12 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, bench_open, bench_close)
 	const struct CMUnitTest tests[] = {
-		T(a_driver_finds_and_uses_a_device),
-		T(the_configuration_ends_where_it_ends),
-		T(features_have_to_be_agreed_on),
-		T(hostile_requests_end_in_needs_reset),
-		T(a_reset_waits_for_what_is_in_flight),
-		T(queues_are_checked_when_enabled),
-		T(vectors_that_are_not_there_are_none),
-		T(odd_accesses_do_nothing),
-		T(masked_interrupts_come_later),
-		T(the_bus_answers_in_both_ways),
-		T(a_bar_moves_and_comes_home),
-		T(there_is_a_window),
+		T(a_driver_finds_and_uses_a_device),	T(the_configuration_ends_where_it_ends),
+		T(features_have_to_be_agreed_on),	T(hostile_requests_end_in_needs_reset),
+		T(a_reset_waits_for_what_is_in_flight), T(queues_are_checked_when_enabled),
+		T(vectors_that_are_not_there_are_none), T(odd_accesses_do_nothing),
+		T(masked_interrupts_come_later),	T(the_bus_answers_in_both_ways),
+		T(a_bar_moves_and_comes_home),		T(there_is_a_window),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -46,8 +46,10 @@ static int bench_close(void **state)
 static void a_chain_comes_out_as_it_went_in(void **state)
 {
 	struct bench *b = *state;
-	struct drv_buf bufs[] = { { b->page, 16, false }, { b->page + 100, 0, false },
-				  { b->page + 512, 512, false }, { b->page + 1024, 1, true } };
+	struct drv_buf bufs[] = { { b->page, 16, false },
+				  { b->page + 100, 0, false },
+				  { b->page + 512, 512, false },
+				  { b->page + 1024, 1, true } };
 
 	assert_int_equal(vmm_virtq_pop(&b->q, &b->c), 0);
 	uint16_t head = drv_chain(&b->d, 0, bufs, 4);
@@ -209,11 +211,18 @@ static void a_next_out_of_range_breaks_the_queue(void **state)
 
 static void buffers_outside_of_ram_break_the_queue(void **state)
 {
-	static const struct { uint64_t gpa; uint32_t len; } bad[] = {
-		{ 0, 1 },	      { DRV_RAM - 1, 1 },
-		{ DRV_RAM - 1, 2 },   { DRV_RAM + DRV_SIZE, 1 },
-		{ DRV_RAM, UINT32_MAX }, { UINT64_MAX, 1 },
-		{ UINT64_MAX - 3, 8 },	 { DRV_RAM + DRV_SIZE - 1, 2 },
+	static const struct {
+		uint64_t gpa;
+		uint32_t len;
+	} bad[] = {
+		{ 0, 1 },
+		{ DRV_RAM - 1, 1 },
+		{ DRV_RAM - 1, 2 },
+		{ DRV_RAM + DRV_SIZE, 1 },
+		{ DRV_RAM, UINT32_MAX },
+		{ UINT64_MAX, 1 },
+		{ UINT64_MAX - 3, 8 },
+		{ DRV_RAM + DRV_SIZE - 1, 2 },
 	};
 	struct bench *b = *state;
 
@@ -230,7 +239,10 @@ static void rings_have_to_be_in_ram_and_aligned(void **state)
 {
 	struct bench *b = *state;
 	const struct vmm_virtq good = b->q;
-	static const struct { int num; int desc, avail, used; } bad[] = {
+	static const struct {
+		int num;
+		int desc, avail, used;
+	} bad[] = {
 		{ 0, 0, 0, 0 },	 { 3, 0, 0, 0 },  { 512, 0, 0, 0 },
 		{ 16, 8, 0, 0 }, { 16, 0, 1, 0 }, { 16, 0, 0, 2 },
 	};
@@ -247,7 +259,9 @@ static void rings_have_to_be_in_ram_and_aligned(void **state)
 	}
 	for (int i = 0; i < 3; i++) {
 		b->q = good;
-		*(i == 0 ? &b->q.desc : i == 1 ? &b->q.avail : &b->q.used) = DRV_RAM + DRV_SIZE - 16;
+		*(i == 0   ? &b->q.desc
+		  : i == 1 ? &b->q.avail
+			   : &b->q.used) = DRV_RAM + DRV_SIZE - 16;
 		assert_int_equal(vmm_virtq_enable(&b->q), -EINVAL);
 	}
 }
