@@ -9,6 +9,10 @@
  * generation after each chunk, so bytes of a buffer that is the sender's user's again never pass
  * for the message. Beside it the sender counts what it has written.
  *
+ * Copies that follow one another may be turned round, every second one: what the end of one has
+ * left in the cache, the next one begins with. That pays where both ways are busy, and everybody
+ * reads all of its messages.
+ *
  * The other side is another process: no value here leads anywhere but to a chunk below N.
  */
 #ifndef DVMI_NET_SPLIT_H
@@ -21,7 +25,8 @@
 struct dvmi_split {
 	_Atomic uint64_t claim;	 /* generation 16 bits, from the back 24, from the front 24 */
 	_Atomic uint64_t pushed; /* chunks the sender has written */
-	uint8_t pad[48];
+	_Atomic uint32_t turned; /* the receiver: what is called the front is the end */
+	uint8_t pad[44];
 };
 
 _Static_assert(sizeof(struct dvmi_split) == 64, "one cache line");
@@ -54,6 +59,15 @@ static inline uint32_t dvmi_split_chunks(uint64_t want)
 	uint64_t c = dvmi_split_chunk(want);
 
 	return (uint32_t)(want / c + (want % c != 0));
+}
+
+/* Chunk K of a copy of WANT bytes: where it begins, and its length in *LEN. */
+static inline uint64_t dvmi_split_at(uint64_t want, uint64_t k, bool turned, uint64_t *len)
+{
+	uint64_t c = dvmi_split_chunk(want), from = k * c, to = want - from < c ? want : from + c;
+
+	*len = to - from;
+	return turned ? want - to : from;
 }
 
 enum {

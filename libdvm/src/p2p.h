@@ -59,6 +59,7 @@ struct dvmi_op {
 	bool detached;		 /* goes to the finished ones when done */
 	bool offered;		 /* send: the slot is ours */
 	uint8_t way;		 /* receive: enum dvmi_way */
+	bool turned;		 /* is copied from its end */
 	uint8_t *buf;		 /* a send only reads it */
 	uint64_t len;		 /* of buf */
 	struct dvmi_cursor *cur; /* where the bytes are, the owner's; NULL: at buf */
@@ -104,7 +105,9 @@ struct dvmi_copier {
 	uint64_t used; /* slots of ours */
 	uint16_t gen[DVMI_TPORT_SPLITS];
 	uint32_t failures;
+	bool turn;				    /* the last one was */
 	uint64_t last;				    /* when a long message was last complete */
+	uint8_t last_way;			    /* and how it came */
 	struct dvmi_pace pace[DVMI_COPIER_CLASSES]; /* by length */
 };
 
@@ -126,7 +129,8 @@ struct dvmi_p2p_stats {
  * are called from within packets and must not wait; their first argument is that of route.
  */
 struct dvmi_p2p_owner {
-	/* Who else may send in CTX: 0 somebody, 1 only we, or what receives from anyone end with. */
+	/* Who else may send in CTX: 0 somebody, 1 only we, or what receives from anyone end with.
+	 */
 	int (*anybody)(void *arg, uint32_t ctx);
 	/* SRC, maybe we, revokes CTX: the owner does it here and tells whom it concerns. */
 	void (*revoke)(void *arg, uint32_t src, uint32_t ctx, int code);
@@ -144,8 +148,8 @@ struct dvmi_p2p {
 	struct dvmi_match match;
 	struct dvmi_optab ops; /* those with an id */
 	uint32_t self, size;
-	uint32_t others; /* ranks beside us that are not down */
-	uint64_t credit; /* eager bytes per ordered pair */
+	uint32_t others;	 /* ranks beside us that are not down */
+	uint64_t credit;	 /* eager bytes per ordered pair */
 	struct dvmi_peer *peers; /* [size + DVMI_P2P_FAR_MAX]: those of other jobs follow ours */
 	uint32_t nfar;
 	struct dvmi_peer *busy;

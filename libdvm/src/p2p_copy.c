@@ -111,18 +111,28 @@ void dvmi_copy_choose(struct dvmi_p2p *p, struct dvmi_op *op, uint64_t remote, u
 	op->way = DVMI_WAY_COPY;
 	if (p->clock && p->way == DVMI_P2P_FASTEST)
 		op->way = dvmi_pace_choose(pace_of(peer->copier, op->want));
+	/* With messages the other way, too, the sender has its own to read. */
+	op->turned = peer->copier->used && !peer->copier->turn;
+	peer->copier->turn = op->turned;
+	atomic_store_explicit(&split_of(p, op)->turned, op->turned, memory_order_relaxed);
 }
 
-/* A message of OP's peer has come: how long it took counts from when the one before it had. */
+/*
+ * A message of OP's peer has come: how long it took counts from when the one before it had. What
+ * overlaps with one that went the other way says nothing.
+ */
 void dvmi_copy_measure(struct dvmi_p2p *p, struct dvmi_op *op)
 {
 	struct dvmi_copier *c = p->peers[op->peer].copier;
 
 	if (!c || !p->clock || !op->since)
 		return;
-	uint64_t now = p->clock(), from = op->since > c->last ? op->since : c->last;
+	bool alone = op->since >= c->last, alike = op->way == c->last_way;
+	uint64_t now = p->clock(), from = alone ? op->since : c->last;
 	c->last = now;
-	dvmi_pace_sample(pace_of(c, op->want), op->way, op->want, now - from);
+	c->last_way = op->way;
+	if (alone || alike)
+		dvmi_pace_sample(pace_of(c, op->want), op->way, op->want, now - from);
 }
 
 bool dvmi_copy_needs_join(const struct dvmi_op *op)
@@ -200,13 +210,6 @@ static void complete(struct dvmi_p2p *p, struct dvmi_op *op)
 	dvmi_p2p_submit(p, &p->peers[op->peer], op);
 }
 
-static uint64_t part(uint64_t want, uint64_t off)
-{
-	uint64_t c = dvmi_split_chunk(want);
-
-	return want - off < c ? want - off : c;
-}
-
 /* What follows from how the copy stands: 1 when that was something. */
 static int conclude(struct dvmi_p2p *p, struct dvmi_op *op, enum dvmi_split_state state)
 {
@@ -234,7 +237,7 @@ static int pull_some(struct dvmi_p2p *p, struct dvmi_op *op)
 
 	if (k < 0)
 		return conclude(p, op, dvmi_split_state(s, gen_of(op), n));
-	uint64_t off = (uint64_t)k * dvmi_split_chunk(op->want), len = part(op->want, off);
+	uint64_t len, off = dvmi_split_at(op->want, (uint64_t)k, op->turned, &len);
 	if (t->ops->pull(t, op->peer, op->buf + off, op->remote + off, len) < 0)
 		ask_for_stream(p, op);
 	else
@@ -249,8 +252,7 @@ static int push_some(struct dvmi_p2p *p, struct dvmi_op *op)
 	int64_t k = dvmi_split_back(s, gen_of(op), dvmi_split_chunks(op->want));
 
 	if (k >= 0) {
-		uint64_t off = (uint64_t)k * dvmi_split_chunk(op->want);
-		uint64_t len = part(op->want, off);
+		uint64_t len, off = dvmi_split_at(op->want, (uint64_t)k, op->turned, &len);
 		int rc = t->ops->push(t, op->peer, op->remote + off, op->buf + off, len);
 		dvmi_split_pushed(s, rc == 0);
 		if (rc == 0)
@@ -310,6 +312,7 @@ void dvmi_copy_on_join(struct dvmi_p2p *p, uint32_t src, const struct dvmi_pkt *
 	}
 	op->want = w.want;
 	op->remote = w.addr;
+	op->turned = atomic_load_explicit(&split_of(p, op)->turned, memory_order_relaxed) != 0;
 	dvmi_copy_start(p, op, DVMI_OP_PUSH);
 }
 
