@@ -54,6 +54,7 @@ size_t dvmi_coll_piece(size_t slot, bool flow, bool crowded)
 #define DIRECT_PART_FROM (16u * 1024)  /* of parts, several of which are under way */
 #define DIRECT_SUM_FROM	 (256u * 1024) /* combining wants its operands in a cache anyhow */
 #define DIRECT_BLOCK	 (64u * 1024)
+#define TWO_BLOCK	 (256u * 1024) /* longer ones cost fewer calls, shorter ones less cache */
 
 bool dvmi_coll_is_direct(enum dvmi_coll_kind kind, size_t len)
 {
@@ -70,6 +71,11 @@ bool dvmi_coll_is_direct(enum dvmi_coll_kind kind, size_t len)
 size_t dvmi_coll_direct_block(size_t slot)
 {
 	return DIRECT_BLOCK < slot / 2 ? DIRECT_BLOCK : slot / 2;
+}
+
+size_t dvmi_coll_two_block(size_t slot, bool in_place)
+{
+	return in_place ? dvmi_coll_direct_block(slot) : TWO_BLOCK;
 }
 
 bool dvmi_coll_alone(const struct dvmi_vector *v, uint32_t n)

@@ -50,6 +50,8 @@ size_t dvmi_coll_piece(size_t slot, bool flow, bool crowded);
 bool dvmi_coll_is_direct(enum dvmi_coll_kind kind, size_t len);
 /* Bytes that are read for a combination at a time; twice that is at most SLOT. */
 size_t dvmi_coll_direct_block(size_t slot);
+/* The same where two ranks do it, and the result is or is not written over the operand. */
+size_t dvmi_coll_two_block(size_t slot, bool in_place);
 /* Every one of N ranks combines everything, instead of a part each that is then handed round. */
 bool dvmi_coll_alone(const struct dvmi_vector *v, uint32_t n);
 

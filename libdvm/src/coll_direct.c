@@ -3,6 +3,9 @@
  * Long collectives from memory to memory: members tell each other in the area where their buffers
  * are, and the kernel copies once, each member its share at the same time. A last operation, in
  * which all wait for all, says that nobody touches another's buffer any more.
+ *
+ * Copies only read what is another's: a rank that gives up when a third one dies may use its buffer
+ * for something else while we still copy. (Of two there is no third, see coll_direct_two.c.)
  */
 #include <errno.h>
 #include <string.h>
@@ -13,22 +16,13 @@
 
 #define PATIENCE (2 * DVMI_SEC) /* ns until a copy that failed must have a reason */
 
-/* What a member's line says. */
-struct place {
-	uint64_t in, out; /* addresses in its process */
-};
-
-static uint32_t peer_of(const struct dvmi_area *a, uint32_t m)
-{
-	return dvmi_rankmap_peer(&a->g->map, dvmi_team_rank(&a->team, m));
-}
-
 static bool reaches_all(const struct dvmi_area *a)
 {
 	struct dvmi_tport *t = a->g->d->shm;
 
 	for (uint32_t m = 0; m < a->team.size; m++)
-		if (m != a->team.rank && (!t->ops->reaches || !t->ops->reaches(t, peer_of(a, m))))
+		if (m != a->team.rank &&
+		    (!t->ops->reaches || !t->ops->reaches(t, dvmi_area_peer(a, m))))
 			return false;
 	return true;
 }
@@ -52,30 +46,33 @@ int dvmi_shm_try_direct(struct dvmi_area *a)
 	return rc;
 }
 
-/* Everybody says where its buffers are. Waiting for the others is the caller's. */
-static int show(struct dvmi_area *a, uint64_t what, const void *in, void *out)
+int dvmi_direct_show(struct dvmi_area *a, uint64_t what, const void *in, void *out)
 {
-	struct place p = { .in = (uintptr_t)in, .out = (uintptr_t)out };
 	int rc = dvmi_area_enter(a, what);
 
 	if (rc < 0)
 		return rc;
-	memcpy(dvmi_area_mine(a, sizeof p), &p, sizeof p);
+	struct dvmi_place *p = dvmi_place_of(a, a->team.rank);
+	p->in = (uintptr_t)in;
+	p->out = (uintptr_t)out;
+	atomic_store_explicit(&p->gate, DVMI_GATE_OPEN, memory_order_relaxed);
 	dvmi_area_publish(a);
 	return 0;
 }
 
-static int find(struct dvmi_area *a, uint32_t m, struct place *p)
+/* Where member M's buffers are. */
+static int find(struct dvmi_area *a, uint32_t m, struct dvmi_place *p)
 {
 	int rc = dvmi_area_wait(a, m);
 
-	if (rc == 0)
-		memcpy(p, dvmi_area_at(a, m, sizeof *p), sizeof *p);
+	if (rc == 0) {
+		p->in = dvmi_place_of(a, m)->in;
+		p->out = dvmi_place_of(a, m)->out;
+	}
 	return rc;
 }
 
-/* A copy that fails has met a member that is gone, or memory that the kernel does not copy. */
-static int explain(struct dvmi_area *a, uint32_t m, int rc)
+int dvmi_direct_explain(struct dvmi_area *a, uint32_t m, int rc)
 {
 	struct dvmi_wait w = { .until = rc < 0 ? dvmi_clock_mono() + PATIENCE : 0 };
 
@@ -88,78 +85,56 @@ static int explain(struct dvmi_area *a, uint32_t m, int rc)
 	return rc;
 }
 
-static int pull(struct dvmi_area *a, uint32_t m, void *to, uint64_t from, size_t len)
+int dvmi_direct_pull(struct dvmi_area *a, uint32_t m, void *to, uint64_t from, size_t len)
 {
 	struct dvmi_tport *t = a->g->d->shm;
 
-	return len ? explain(a, m, t->ops->pull(t, peer_of(a, m), to, from, len)) : 0;
-}
-
-static int push(struct dvmi_area *a, uint32_t m, uint64_t to, const void *from, size_t len)
-{
-	struct dvmi_tport *t = a->g->d->shm;
-
-	return len ? explain(a, m, t->ops->push(t, peer_of(a, m), to, from, len)) : 0;
-}
-
-/*
- * Everybody takes it from the root; of two ranks in all, both copy half. Nobody else writes to
- * another's memory: a rank that gives up when a third one dies may use its buffer for something
- * else while we still copy.
- */
-static int bcast_copy(struct dvmi_area *a, uint8_t *buf, size_t len, uint32_t root)
-{
-	size_t half = a->g->size == 2 && !a->crowded ? len / 2 : 0;
-	bool is_root = a->team.rank == root;
-	uint32_t m = is_root ? 1 - root : root;
-	struct place p;
-
-	if (is_root && !half)
-		return 0;
-	int rc = find(a, m, &p);
-	if (rc < 0)
-		return rc;
-	return is_root ? push(a, m, p.out, buf, half)
-		       : pull(a, m, buf + half, p.out + half, len - half);
+	return len ? dvmi_direct_explain(a, m, t->ops->pull(t, dvmi_area_peer(a, m), to, from, len))
+		   : 0;
 }
 
 int dvmi_direct_bcast(struct dvmi_area *a, uint8_t *buf, size_t len, uint32_t root)
 {
-	int rc = show(a, dvmi_shm_what(DVMI_COLL_BCAST, root, len), NULL, buf);
+	struct dvmi_place p;
 
-	if (rc == 0)
-		rc = bcast_copy(a, buf, len, root);
+	if (dvmi_direct_two(a))
+		return dvmi_two_bcast(a, buf, len, root);
+	int rc = dvmi_direct_show(a, dvmi_shm_what(DVMI_COLL_BCAST, root, len), NULL, buf);
+	if (rc == 0 && a->team.rank != root)
+		rc = find(a, root, &p);
+	if (rc == 0 && a->team.rank != root)
+		rc = dvmi_direct_pull(a, root, buf, p.out, len);
 	return rc < 0 ? rc : dvmi_shm_barrier(a);
 }
 
 int dvmi_direct_scatter(struct dvmi_area *a, const uint8_t *in, uint8_t *out, size_t len,
 			uint32_t root)
 {
-	int rc = show(a, dvmi_shm_what(DVMI_COLL_SCATTER, root, len), in, NULL);
-	struct place p;
+	int rc = dvmi_direct_show(a, dvmi_shm_what(DVMI_COLL_SCATTER, root, len), in, NULL);
+	struct dvmi_place p;
 
 	if (rc == 0 && a->team.rank == root && out != in + root * len)
 		memcpy(out, in + root * len, len);
 	if (rc == 0 && a->team.rank != root)
 		rc = find(a, root, &p);
 	if (rc == 0 && a->team.rank != root)
-		rc = pull(a, root, out, p.in + a->team.rank * len, len);
+		rc = dvmi_direct_pull(a, root, out, p.in + a->team.rank * len, len);
 	return rc < 0 ? rc : dvmi_shm_barrier(a);
 }
 
 int dvmi_direct_gather(struct dvmi_area *a, const uint8_t *in, size_t len, uint8_t *out,
 		       uint32_t root)
 {
-	int rc = show(a, dvmi_shm_what(DVMI_COLL_GATHER, root, len), in, NULL);
+	int rc = dvmi_direct_show(a, dvmi_shm_what(DVMI_COLL_GATHER, root, len), in, NULL);
 	bool is_root = a->team.rank == root;
 
 	if (rc == 0 && is_root && out + root * len != in)
 		memcpy(out + root * len, in, len);
 	for (uint32_t m = 0; is_root && m < a->team.size && rc == 0; m++) {
-		struct place p;
+		struct dvmi_place p;
 		rc = m == root ? 0 : find(a, m, &p);
 		if (rc == 0 && m != root)
-			rc = pull(a, m, out + m * len, p.in, len);
+			rc = dvmi_direct_pull(a, m, out + m * len, p.in, len);
 	}
 	return rc < 0 ? rc : dvmi_shm_barrier(a);
 }
@@ -167,16 +142,16 @@ int dvmi_direct_gather(struct dvmi_area *a, const uint8_t *in, size_t len, uint8
 int dvmi_direct_allgather(struct dvmi_area *a, const uint8_t *in, size_t len, uint8_t *out)
 {
 	uint32_t me = a->team.rank;
-	int rc = show(a, dvmi_shm_what(DVMI_COLL_ALLGATHER, 1, len), in, NULL);
+	int rc = dvmi_direct_show(a, dvmi_shm_what(DVMI_COLL_ALLGATHER, 1, len), in, NULL);
 
 	if (rc == 0 && out + me * len != in)
 		memcpy(out + me * len, in, len);
 	for (uint32_t k = 1; k < a->team.size && rc == 0; k++) {
 		uint32_t m = dvmi_team_before(&a->team, k);
-		struct place p;
+		struct dvmi_place p;
 		rc = find(a, m, &p);
 		if (rc == 0)
-			rc = pull(a, m, out + m * len, p.in, len);
+			rc = dvmi_direct_pull(a, m, out + m * len, p.in, len);
 	}
 	return rc < 0 ? rc : dvmi_shm_barrier(a);
 }
@@ -184,16 +159,16 @@ int dvmi_direct_allgather(struct dvmi_area *a, const uint8_t *in, size_t len, ui
 int dvmi_direct_alltoall(struct dvmi_area *a, const uint8_t *in, uint8_t *out, size_t len)
 {
 	uint32_t me = a->team.rank;
-	int rc = show(a, dvmi_shm_what(DVMI_COLL_ALLTOALL, 1, len), in, NULL);
+	int rc = dvmi_direct_show(a, dvmi_shm_what(DVMI_COLL_ALLTOALL, 1, len), in, NULL);
 
 	if (rc == 0 && out + me * len != in + me * len)
 		memcpy(out + me * len, in + me * len, len);
 	for (uint32_t k = 1; k < a->team.size && rc == 0; k++) {
 		uint32_t m = dvmi_team_before(&a->team, k);
-		struct place p;
+		struct dvmi_place p;
 		rc = find(a, m, &p);
 		if (rc == 0)
-			rc = pull(a, m, out + m * len, p.in + me * len, len);
+			rc = dvmi_direct_pull(a, m, out + m * len, p.in + me * len, len);
 	}
 	return rc < 0 ? rc : dvmi_shm_barrier(a);
 }
@@ -216,12 +191,13 @@ static int combine_block(struct dvmi_area *a, const struct dvmi_combine *op,
 		mine = memcpy(own, mine, len);
 	for (uint32_t m = 0; m < a->team.size && rc == 0; m++) {
 		const uint8_t *next = mine;
-		struct place p;
+		struct dvmi_place p;
 		if (m != a->team.rank) {
 			rc = find(a, m, &p);
 			next = acc || (in_place && a->team.rank == 1) ? tmp : out;
 			if (rc == 0)
-				rc = pull(a, m, (uint8_t *)(uintptr_t)next, p.in + from, len);
+				rc = dvmi_direct_pull(a, m, (uint8_t *)(uintptr_t)next, p.in + from,
+						      len);
 		}
 		if (rc == 0 && acc)
 			dvmi_combine(op, out, acc, next, n);
@@ -251,10 +227,10 @@ static int collect(struct dvmi_area *a, const struct dvmi_vector *v)
 		uint32_t m = dvmi_team_before(&a->team, k);
 		size_t from = dvmi_split(v->count, size, m) * v->each;
 		size_t to = dvmi_split(v->count, size, m + 1) * v->each;
-		struct place p;
+		struct dvmi_place p;
 		rc = find(a, m, &p);
 		if (rc == 0)
-			rc = pull(a, m, v->out + from, p.out + from, to - from);
+			rc = dvmi_direct_pull(a, m, v->out + from, p.out + from, to - from);
 	}
 	return rc;
 }
@@ -264,13 +240,16 @@ int dvmi_direct_allreduce(struct dvmi_area *a, const struct dvmi_combine *op,
 {
 	uint32_t size = a->team.size, me = a->team.rank;
 	uint64_t what = dvmi_shm_what(DVMI_COLL_ALLREDUCE, 1, v->count * v->each);
-	int rc = show(a, what, v->in, v->out);
+
+	if (dvmi_direct_two(a))
+		return dvmi_two_allreduce(a, op, v);
+	int rc = dvmi_direct_show(a, what, v->in, v->out);
 
 	if (rc == 0)
 		rc = combine_part(a, op, v, dvmi_split(v->count, size, me),
 				  dvmi_split(v->count, size, me + 1));
 	if (rc == 0)
-		rc = show(a, what, v->in, v->out);
+		rc = dvmi_direct_show(a, what, v->in, v->out);
 	if (rc == 0)
 		rc = collect(a, v);
 	return rc < 0 ? rc : dvmi_shm_barrier(a);

@@ -91,6 +91,7 @@ static const struct {
 	{ "carts", carts, 0 },
 	{ "random_groups", random_groups, 0 },
 	{ "revoked", revoked, 0 },
+	{ "revoked_inside", revoked_inside, DVM_OPEN_THREADS },
 	{ "dies_revoking", dies_revoking, 0 },
 	{ "agrees", agrees, 0 },
 	{ "acknowledges", acknowledges, 0 },

@@ -54,8 +54,8 @@ verb_fn order, wildcards, truncation, longer, flood, crossing, gathered, probing
 verb_fn dies_while_received, dies_while_any, dies_announced, dies_flooded, dies_sending,
 	dies_in_collective, dies_at_once, lacks_fabric, wanted_without_fabric, shepherd_vanishes,
 	closes_in_collective, refuses_closed;
-verb_fn players, synchronous, mixed_order, truncated, halo, scattered, some, matched, detached, packed,
-	folded;
+verb_fn players, synchronous, mixed_order, truncated, halo, scattered, some, matched, detached,
+	packed, folded;
 verb_fn dies_synchronous, dies_probed, dies_columns, dies_persistent, dies_detached, closes_probed;
 verb_fn am_echo, am_answers, am_late, am_loop, am_helper, dies_active;
 verb_fn rma_copy, rma_requests, rma_tickets, rma_random, rma_flags, rma_locks, rma_passive,
@@ -67,7 +67,7 @@ verb_fn dies_copying, closes_copying;
 
 void choose_way(dvm_t *d);
 verb_fn groups, groups_disagree, groups_many, intergroups, carts, random_groups;
-verb_fn revoked, dies_revoking, agrees, acknowledges, dies_agreeing, dies_shrinking, dies_grouping,
-	recovers, outlives;
+verb_fn revoked, revoked_inside, dies_revoking, agrees, acknowledges, dies_agreeing, dies_shrinking,
+	dies_grouping, recovers, outlives;
 
 #endif

@@ -4,6 +4,7 @@
  * alarm of the program and fails the test.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -31,7 +32,8 @@ static void on_alarm(int sig)
 /* This rank is killed after US microseconds, wherever it is then. */
 static void die_after(long us)
 {
-	struct itimerval t = { .it_value = { .tv_sec = us / 1000000, .tv_usec = us % 1000000 + 1 } };
+	struct itimerval t = { .it_value = { .tv_sec = us / 1000000,
+					     .tv_usec = us % 1000000 + 1 } };
 
 	signal(SIGALRM, on_alarm);
 	setitimer(ITIMER_REAL, &t, NULL);
@@ -74,6 +76,61 @@ int revoked(struct job *j)
 	CHECK_INT(dvm_barrier(other), 0);
 	CHECK_INT(dvm_barrier(j->w), 0);
 	CHECK_INT(dvm_group_free(g), 0);
+	return 0;
+}
+
+struct revoker {
+	dvm_group_t *g;
+	long us;
+};
+
+static void *revoke_later(void *arg)
+{
+	const struct revoker *r = arg;
+
+	usleep((useconds_t)r->us);
+	dvm_group_revoke(r->g);
+	return NULL;
+}
+
+/* Long collectives of G until it is revoked; what they end with. */
+static int until_revoked(dvm_group_t *g, double *in, double *out, size_t n)
+{
+	int rc = 0;
+
+	for (int i = 0; rc == 0; i++)
+		rc = i % 3 == 2 ? dvm_bcast(g, out, n * sizeof *out, i % 2)
+				: dvm_allreduce(g, i % 3 ? out : in, out, n, DVM_DOUBLE, DVM_MAX);
+	return rc;
+}
+
+/*
+ * A thread revokes the group within a long collective: what that writes to is the program's again
+ * when it returns, however far the other rank has come.
+ */
+int revoked_inside(struct job *j)
+{
+	const size_t n = 400000;
+	double *in = calloc(n, sizeof *in), *out = calloc(n, sizeof *out);
+	pthread_t id;
+
+	CHECK(in && out);
+	for (int i = 0; i < 30; i++) {
+		struct revoker r = { .us = (long)(mix(77, (uint64_t)i) % 2000) };
+		CHECK_INT(dvm_group_dup(j->w, &r.g), 0);
+		if (j->rank == i % 2)
+			CHECK_INT(pthread_create(&id, NULL, revoke_later, &r), 0);
+		CHECK_INT(until_revoked(r.g, in, out, n), -DVM_EREVOKED);
+		fill(out, n * sizeof *out, (uint64_t)i);
+		CHECK_INT(dvm_barrier(j->w), 0);
+		CHECK(filled(out, n * sizeof *out, (uint64_t)i));
+		if (j->rank == i % 2)
+			CHECK_INT(pthread_join(id, NULL), 0);
+		CHECK_INT(dvm_group_free(r.g), 0);
+		memset(out, 0, n * sizeof *out);
+	}
+	free(in);
+	free(out);
 	return 0;
 }
 

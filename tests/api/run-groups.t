@@ -23,6 +23,8 @@ for nodes in 1 2; do
 done
 for nodes in 1 2; do
 	check 5 $nodes revoked
+	check 2 $nodes revoked_inside
+	check 3 $nodes revoked_inside
 	check 4 $nodes dies_revoking
 	check 5 $nodes agrees
 	check 4 $nodes acknowledges
