@@ -44,7 +44,7 @@ static int send_slowly(dvm_group_t *g, const void *buf, size_t len, uint32_t des
 	struct dvmi_op op;
 
 	/* A look at what has come may bring the credit or the room that was missing. */
-	if (len <= d->p2p.peers[dest].tport->eager_max) {
+	if (len <= d->p2p.peers[dest].eager_max) {
 		dvmi_progress(d);
 		int rc = dvmi_p2p_send_now(&d->p2p, dest, g->ctx, tag, buf, len);
 		if (rc != -EAGAIN)
