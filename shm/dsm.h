@@ -42,13 +42,16 @@ struct dsm_link {
 
 /* ---- nodes ---- */
 
-#define DSM_SERVICES 8
+#define DSM_GROUP_MAX 1024 /* nodes of a domain */
+#define DSM_SERVICES  8
 
 struct dsm_node_config {
 	uint32_t self, nodes;
 	struct dsm_link link;
 	struct dvmi_log *log;
 	uint64_t spin; /* ns for which the service thread looks before it sleeps */
+	/* NODE is dead, for good: looked at now and then. */
+	bool (*dead)(void *arg, uint32_t node);
 	/* A descriptor as of open("/dev/userfaultfd"), or -E…; NULL: there is no other way. */
 	int (*open_uffd)(void *arg);
 	void *arg;
@@ -60,9 +63,6 @@ void dsm_node_destroy(struct dsm_node *n);
 
 /* Locked; by the link's progress: PACKET has come. It is input. */
 void dsm_node_packet(struct dsm_node *n, uint32_t from, const void *packet, size_t len);
-/* NODE is dead, for good. By any thread, any number of times, with the lock or without. */
-void dsm_node_dead(struct dsm_node *n, uint32_t node);
-
 void dsm_node_enter(struct dsm_node *n);
 /* What was posted meanwhile goes. */
 void dsm_node_leave(struct dsm_node *n);

@@ -119,14 +119,17 @@ static void hold(struct dsm *d, uint64_t page)
 static void unhold(struct dsm *d, struct dsm_held *h)
 {
 	HASH_DEL(d->held, h);
-	DL_DELETE(d->held_list, h);
+	if (!h->pinned)
+		DL_DELETE(d->held_list, h);
 	free(h);
 }
 
 void dsm_held_clear(struct dsm *d)
 {
-	while (d->held_list)
-		unhold(d, d->held_list);
+	struct dsm_held *h, *tmp;
+
+	HASH_ITER(hh, d->held, h, tmp)
+		unhold(d, h);
 }
 
 /* Keeps M for later if its page is held. A home asks one thing of a page at a time. */
@@ -147,16 +150,53 @@ uint64_t dsm_deadline(const struct dsm *d)
 	return d->held_list ? d->held_list->until : UINT64_MAX;
 }
 
+/* Who has asked for its page meanwhile gets it. */
+static void let_go(struct dsm *d, struct dsm_held *held)
+{
+	struct dsm_held h = *held;
+
+	unhold(d, held);
+	if (h.asked)
+		dsm_take(d, dsm_home(d, h.page), &h.m);
+	dsm_run_local(d);
+}
+
 void dsm_tick(struct dsm *d, uint64_t now)
 {
 	d->now = now;
-	while (d->held_list && d->held_list->until <= now) {
-		struct dsm_held h = *d->held_list;
-		unhold(d, d->held_list);
-		if (h.asked)
-			dsm_take(d, dsm_home(d, h.page), &h.m);
-		dsm_run_local(d);
+	while (d->held_list && d->held_list->until <= now)
+		let_go(d, d->held_list);
+}
+
+int dsm_pin(struct dsm *d, uint64_t page)
+{
+	struct dsm_held *h = find_held(d, page);
+
+	if (page >= d->c.pages || dsm_cell_get(d, page).state != DSM_MODIFIED)
+		return -EAGAIN;
+	if (h && h->pinned)
+		return 0;
+	if (h) {
+		DL_DELETE(d->held_list, h);
+		h->pinned = true;
+		return 0;
 	}
+	h = calloc(1, sizeof *h);
+	if (!h)
+		return -ENOMEM;
+	h->pinned = true;
+	h->page = page;
+	HASH_ADD(hh, d->held, page, sizeof h->page, h);
+	return 0;
+}
+
+void dsm_unpin(struct dsm *d, uint64_t page, uint64_t now)
+{
+	struct dsm_held *h = find_held(d, page);
+
+	d->now = now;
+	if (h && h->pinned)
+		let_go(d, h);
 }
 
 /* ---- asking ---- */
@@ -248,6 +288,23 @@ int dsm_evict(struct dsm *d, uint64_t page)
 	if (d->flushing || find_want(d, page))
 		return -EAGAIN;
 	dsm_send(d, home, (struct dsm_msg){ .kind = DSM_PUT, .page = page });
+	return 0;
+}
+
+/* The home goes on counting us as a sharer; that is harmless. */
+int dsm_discard(struct dsm *d, uint64_t page)
+{
+	struct dsm_cell *c = page < d->c.pages ? dsm_cell_touch(d, page) : NULL;
+
+	if (!c || c->state > DSM_SHARED || c->version == 0 || c->version == DSM_NO_VERSION)
+		return -ENOENT;
+	if (d->flushing || find_want(d, page) || dsm_is_held(d, page))
+		return -EAGAIN;
+	if (c->state == DSM_SHARED) {
+		c->state = DSM_INVALID;
+		d->c.ops->drop(d->c.arg, page);
+	}
+	c->version = DSM_NO_VERSION;
 	return 0;
 }
 

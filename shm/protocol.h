@@ -127,6 +127,13 @@ int dsm_fault(struct dsm *d, uint64_t page, bool write, uint64_t now);
  */
 int dsm_evict(struct dsm *d, uint64_t page);
 
+/*
+ * A copy that others have, too, or the kept bytes of an INVALID page, are given up; drop() comes for
+ * a copy. 0; -EAGAIN (something is under way), -ENOENT (we are responsible for it, or there are no
+ * bytes).
+ */
+int dsm_discard(struct dsm *d, uint64_t page);
+
 /* The kept bytes of an INVALID page are gone: they will be sent. */
 void dsm_forget(struct dsm *d, uint64_t page);
 
@@ -137,6 +144,13 @@ int dsm_receive(struct dsm *d, uint32_t from, const struct dsm_msg *m, uint64_t 
 uint64_t dsm_deadline(const struct dsm *d);
 /* Gives away what has been held for long enough. */
 void dsm_tick(struct dsm *d, uint64_t now);
+
+/*
+ * A page that may be written here is not given away until it is unpinned, or there is a new view.
+ * 0; -EAGAIN (it may not be written), -ENOMEM.
+ */
+int dsm_pin(struct dsm *d, uint64_t page);
+void dsm_unpin(struct dsm *d, uint64_t page, uint64_t now);
 
 /*
  * Membership: from view EPOCH on, ALIVE[0 … nodes - 1] are there; this node is. Epochs grow; the

@@ -64,7 +64,8 @@ struct dsm_want {
 struct dsm_held {
 	struct dsm_held *prev, *next;
 	uint64_t page, until;
-	bool asked; /* m waits */
+	bool asked;  /* m waits */
+	bool pinned; /* until it is unpinned: not in the list */
 	struct dsm_msg m;
 	UT_hash_handle hh;
 };

@@ -176,9 +176,7 @@ static int pump(struct dvmi_shm *s, struct dvmi_shm_in *in, int budget)
 		rc = deliver(s, in, &rec);
 		if (rc < 0)
 			break;
-		/* One alone is all there is to an exchange of questions and answers. */
-		if (n++)
-			dvmi_ring_look_ahead(&in->rx);
+		n++;
 	}
 	if (__builtin_expect(rc < 0 && rc != -EAGAIN && !in->broken, 0))
 		broken(s, in);

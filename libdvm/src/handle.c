@@ -18,6 +18,7 @@
 #include "libdvm/src/coll_area.h"
 #include "libdvm/src/accord.h"
 #include "libdvm/src/link.h"
+#include "libdvm/src/mem.h"
 #include "libdvm/src/request.h"
 #include "libdvm/src/rma_hook.h"
 #include "libdvm/src/wait.h"
@@ -241,6 +242,7 @@ static int open_transports(dvm_t *d, dvm_error_t *err)
 
 static void destroy(dvm_t *d)
 {
+	dvmi_seg_fini(d);
 	dvmi_rma_fini(d);
 	dvmi_groups_fini(d);
 	dvmi_links_fini(d);

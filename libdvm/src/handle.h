@@ -127,6 +127,7 @@ struct dvm {
 	struct dvmi_p2p p2p;
 	struct dvmi_am am;
 	struct dvmi_rma *rma; /* NULL until there is a window */
+	struct dvmi_segments *mem; /* NULL until there is a segment */
 	struct dvmi_tport *self, *shm, *fab; /* NULL where not needed */
 	struct dvm_group world;
 	struct dvmi_groups groups;

@@ -23,6 +23,8 @@ rank 2 is between 1 and 0"
 	is "dvm_ft, $nodes nodes" "$(sorted "3 $nodes" dvm_ft | tail -n 1)" "rank 2: 3 of 3 are left"
 	is "dvm_cart, $nodes nodes" "$(sorted "6 $nodes" dvm_cart | head -n 2)" "rank 0 at 0,0 of 3x2, left of it 1
 rank 1 at 0,1 of 3x2, left of it 0"
+	is "dvm_seg, $nodes nodes" "$(sorted "3 $nodes" dvm_seg)" \
+		"6000 entries by 3 ranks add up to 17997000"
 	is "dvm_win, $nodes nodes" "$(sorted "3 $nodes" dvm_win)" \
 		"12 numbers drawn, the ranks add up to 12"
 	is "dvm_am, $nodes nodes" "$(sorted "3 $nodes" dvm_am)" 3000

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * dvm: memory shared by ranks wherever they run. A segment is mapped at the same address by every
+ * dvm: memory shared by ranks on different nodes. A segment is mapped at the same address by every
  * rank of a group and read and written with plain loads and stores. Ranks on one node alone share
  * plain memory; otherwise pages travel when they are touched. dvm/sync.h has locks, barriers,
  * conditions, atomics and an allocator to go with it.
@@ -20,9 +20,10 @@
  * or whatever else keeps pages while they may go (registered buffers, vmsplice). A child made by
  * fork() does not have the segment.
  *
- * A rank that is lost takes the bytes with it of which it had the only copy. Where another copy is
- * left, the newest one lives on. Touching a page that was lost raises SIGBUS, and makes a system
- * call fail with EFAULT or EIO; it never shows old bytes and never waits. Which pages: dvm_seg_lost().
+ * Failures: a rank that is lost takes the bytes with it of which it had the only copy. Where another
+ * copy is left, the newest one lives on. Touching a page that was lost raises SIGBUS, and makes a
+ * system call fail with EFAULT or EIO; it never shows old bytes and never waits. Which pages:
+ * dvm_seg_lost(). A rank that closes while others use the segment is lost to it.
  *
  * Calls return 0 or: -EINVAL (a NULL, a range outside), -ENOMEM, -EBUSY (within a handler of
  * dvm/am.h), -DVM_EPEERLOST, -DVM_ECLOSED, -DVM_EPROTO, -DVM_EREVOKED.
@@ -39,11 +40,8 @@
 extern "C" {
 #endif
 
-/* Until it is exported. */
-#define DVM_PLANNED
-
 #define DVM_SEG_NAME_MAX 64 /* bytes, with the NUL */
-#define DVM_SEG_UNIT_MAX 2097152
+#define DVM_SEG_UNIT_MAX 65536
 
 /* A segment as this rank has it. Made by dvm_seg_create() or dvm_seg_attach(). */
 typedef struct dvm_seg dvm_seg_t;
@@ -144,7 +142,7 @@ typedef struct dvm_seg_stat {
  * taken at some rank), -EPERM (no access to userfaultfd, and the shepherd cannot give it), -ENOTSUP
  * (this kernel cannot do it), -E2BIG. ERR may be NULL.
  */
-DVM_PLANNED int dvm_seg_create(dvm_group_t *g, const dvm_seg_config_t *config, dvm_seg_t **seg,
+DVM_PUBLIC int dvm_seg_create(dvm_group_t *g, const dvm_seg_config_t *config, dvm_seg_t **seg,
 			      dvm_error_t *err);
 
 /*
@@ -152,67 +150,57 @@ DVM_PLANNED int dvm_seg_create(dvm_group_t *g, const dvm_seg_config_t *config, d
  * dvm_seg_detach(), or gives another part of the program a handle of its own. Not collective.
  * -ENOENT: there is none.
  */
-DVM_PLANNED int dvm_seg_attach(dvm_t *dvm, const char *name, dvm_seg_t **seg, dvm_error_t *err);
+DVM_PUBLIC int dvm_seg_attach(dvm_t *dvm, const char *name, dvm_seg_t **seg, dvm_error_t *err);
 
 /*
  * This handle is given back. With the last one the memory is unmapped here; the rank goes on
  * serving others what it has of it. Not collective. NULL is accepted.
  */
-DVM_PLANNED int dvm_seg_detach(dvm_seg_t *seg);
+DVM_PUBLIC int dvm_seg_detach(dvm_seg_t *seg);
 
 /*
  * Ends the segment, at all ranks of its group, and all handles of it. Collective. Returns 0 or why
  * not all could be waited for; SEG is gone in every case. NULL is accepted.
  */
-DVM_PLANNED int dvm_seg_destroy(dvm_seg_t *seg);
+DVM_PUBLIC int dvm_seg_destroy(dvm_seg_t *seg);
 
 /* Where it is, the same at all ranks; NULL for NULL. */
-DVM_PLANNED void *dvm_seg_base(const dvm_seg_t *seg);
+DVM_PUBLIC void *dvm_seg_base(const dvm_seg_t *seg);
 /* Its size in bytes, whole units; 0 for NULL. */
-DVM_PLANNED uint64_t dvm_seg_size(const dvm_seg_t *seg);
+DVM_PUBLIC uint64_t dvm_seg_size(const dvm_seg_t *seg);
 /* Its name, "" when it has none; NULL for NULL. */
-DVM_PLANNED const char *dvm_seg_name(const dvm_seg_t *seg);
+DVM_PUBLIC const char *dvm_seg_name(const dvm_seg_t *seg);
 
 /* What has happened so far, at this rank. STAT->size is set by the caller. */
-DVM_PLANNED int dvm_seg_stat(dvm_seg_t *seg, dvm_seg_stat_t *stat);
+DVM_PUBLIC int dvm_seg_stat(dvm_seg_t *seg, dvm_seg_stat_t *stat);
 
 /* Asks for LEN bytes at OFFSET, to be read or (WRITE) written, and does not wait for them. */
-DVM_PLANNED int dvm_seg_prefetch(dvm_seg_t *seg, uint64_t offset, uint64_t len, int write);
+DVM_PUBLIC int dvm_seg_prefetch(dvm_seg_t *seg, uint64_t offset, uint64_t len, int write);
 
 /*
  * LEN bytes at OFFSET are not needed here for now: copies are given up, what only this rank has goes
  * to its home. Only a hint; nothing is lost by it.
  */
-DVM_PLANNED int dvm_seg_drop(dvm_seg_t *seg, uint64_t offset, uint64_t len);
+DVM_PUBLIC int dvm_seg_drop(dvm_seg_t *seg, uint64_t offset, uint64_t len);
 
 /*
  * LEN bytes at OFFSET, which are brought here to be written, stay until dvm_seg_unpin(): others
  * wait for them. For short times.
  */
-DVM_PLANNED int dvm_seg_pin(dvm_seg_t *seg, uint64_t offset, uint64_t len);
-DVM_PLANNED int dvm_seg_unpin(dvm_seg_t *seg, uint64_t offset, uint64_t len);
+DVM_PUBLIC int dvm_seg_pin(dvm_seg_t *seg, uint64_t offset, uint64_t len);
+DVM_PUBLIC int dvm_seg_unpin(dvm_seg_t *seg, uint64_t offset, uint64_t len);
 
 /* How LEN bytes at OFFSET will be used by this rank: DVM_ADVISE_…. */
-DVM_PLANNED int dvm_seg_advise(dvm_seg_t *seg, uint64_t offset, uint64_t len, int advice);
+DVM_PUBLIC int dvm_seg_advise(dvm_seg_t *seg, uint64_t offset, uint64_t len, int advice);
 
-/* RANK of the group becomes the home of LEN bytes at OFFSET; returns when that is so everywhere. */
-DVM_PLANNED int dvm_seg_move_home(dvm_seg_t *seg, uint64_t offset, uint64_t len, int rank);
 /* The rank of the group that is home to the byte at OFFSET. -EINVAL. */
-DVM_PLANNED int dvm_seg_home(dvm_seg_t *seg, uint64_t offset);
-
-/*
- * Release consistency: what this rank has written so far will be seen by whoever acquires after it
- * has heard of this; what others have released before is seen by this rank from now on. Nothing to
- * do for other segments.
- */
-DVM_PLANNED int dvm_seg_release(dvm_seg_t *seg);
-DVM_PLANNED int dvm_seg_acquire(dvm_seg_t *seg);
+DVM_PUBLIC int dvm_seg_home(dvm_seg_t *seg, uint64_t offset);
 
 /*
  * The first byte at OFFSET or behind it that is known here to be lost goes to *AT. Returns 1, 0 when
  * there is none.
  */
-DVM_PLANNED int dvm_seg_lost(dvm_seg_t *seg, uint64_t offset, uint64_t *at);
+DVM_PUBLIC int dvm_seg_lost(dvm_seg_t *seg, uint64_t offset, uint64_t *at);
 
 #ifdef __cplusplus
 }

@@ -20,6 +20,9 @@
 
 #include "dvm/mem.h"
 
+/* Until it is exported. */
+#define DVM_PLANNED
+
 #ifdef __cplusplus
 extern "C" {
 #endif

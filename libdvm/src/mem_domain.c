@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The shared memory of a group: made with its first segment, gone with its last. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "dvm/coll.h"
+#include "libdvm/base/clock.h"
+#include "libdvm/src/mem.h"
+
+#define FIRST_AT UINT64_C(0x200000000000)
+
+struct dvmi_segments *dvmi_seg_of(dvm_t *d)
+{
+	if (!d->mem) {
+		d->mem = calloc(1, sizeof *d->mem);
+		if (d->mem)
+			d->mem->uffd_dev = -1;
+	}
+	return d->mem;
+}
+
+struct dvmi_seg_domain *dvmi_seg_domain(dvm_group_t *g)
+{
+	struct dvmi_segments *mem = dvmi_seg_of(g->d);
+	struct dvmi_seg_domain *m = mem ? mem->domains : NULL;
+
+	while (m && m->g != g)
+		m = m->next;
+	if (!m && mem) {
+		m = calloc(1, sizeof *m);
+		if (!m)
+			return NULL;
+		m->g = g;
+		m->next_at = FIRST_AT;
+		m->next = mem->domains;
+		mem->domains = m;
+		g->users++;
+	}
+	return m;
+}
+
+int dvmi_seg_exchange(void *group, const void *mine, void *all, size_t each)
+{
+	return dvm_allgather(group, mine, each, all);
+}
+
+/* What the shepherds say of the rank; they see processes end and nodes go. */
+static bool is_dead(void *arg, uint32_t node)
+{
+	const struct dvmi_seg_domain *m = arg;
+	const dvm_t *d = m->g->d;
+	uint32_t peer = dvmi_rankmap_peer(&m->g->map, node);
+
+	return d->map.map && atomic_load_explicit(&d->map.state[peer], memory_order_acquire) !=
+				     DVMI_RANK_ALIVE;
+}
+
+static int open_uffd(void *arg)
+{
+	const struct dvmi_seg_domain *m = arg;
+	int dev = m->g->d->mem->uffd_dev;
+	int fd = dev < 0 ? -1 : fcntl(dev, F_DUPFD_CLOEXEC, 0);
+
+	return fd < 0 ? -EPERM : fd;
+}
+
+/* A core each for the rank and its service thread: then that may look for news by itself. */
+static uint64_t spin_of(const dvm_t *d)
+{
+	return d->cores >= 2 * d->env.local_size ? 20 * DVMI_USEC : 0;
+}
+
+static int make_mesh(struct dvmi_seg_domain *m)
+{
+	dvm_t *d = m->g->d;
+
+	return dsm_mesh_create(&m->mesh, &(struct dsm_mesh_config){
+						 .self = m->g->rank,
+						 .nodes = m->g->size,
+						 .interface = d->map.map ? d->map.map->interface
+									 : "127.0.0.1",
+						 .port_low = d->map.map ? d->map.map->port_low : 0,
+						 .port_high = d->map.map ? d->map.map->port_high : 0,
+						 .key = d->key * 3 + m->g->ctx,
+						 .dir = d->dir,
+						 .log = &d->log,
+						 .exchange = dvmi_seg_exchange,
+						 .arg = m->g,
+					 });
+}
+
+static int make_node(struct dvmi_seg_domain *m)
+{
+	dvm_t *d = m->g->d;
+
+	return dsm_node_create(&m->node, &(struct dsm_node_config){
+						 .self = m->g->rank,
+						 .nodes = m->g->size,
+						 .link = dsm_mesh_link(m->mesh, &m->node),
+						 .log = &d->log,
+						 .spin = spin_of(d),
+						 .dead = is_dead,
+						 .open_uffd = open_uffd,
+						 .arg = m,
+					 });
+}
+
+static void disconnect(struct dvmi_seg_domain *m)
+{
+	dsm_node_destroy(m->node);
+	dsm_mesh_destroy(m->mesh);
+	m->node = NULL;
+	m->mesh = NULL;
+}
+
+int dvmi_seg_connect(struct dvmi_seg_domain *m)
+{
+	int8_t all[DSM_GROUP_MAX];
+
+	if (m->node)
+		return 0;
+	int rc = make_mesh(m);
+	if (rc == 0)
+		rc = make_node(m);
+	int8_t bad = rc < 0;
+	int said = dvmi_seg_exchange(m->g, &bad, all, sizeof bad);
+	for (uint32_t i = 0; i < m->g->size && said == 0 && rc == 0; i++)
+		if (all[i])
+			rc = -ENOTCONN;
+	if (rc == 0)
+		rc = said;
+	if (rc < 0)
+		disconnect(m);
+	return rc;
+}
+
+static void destroy(struct dvmi_seg_domain *m)
+{
+	struct dvmi_segments *mem = m->g->d->mem;
+
+	for (struct dvmi_seg_domain **p = &mem->domains; *p; p = &(*p)->next)
+		if (*p == m) {
+			*p = m->next;
+			break;
+		}
+	m->g->users--;
+	disconnect(m);
+	free(m);
+}
+
+void dvmi_seg_domain_put(struct dvmi_seg_domain *m)
+{
+	if (--m->users == 0)
+		destroy(m);
+}
+
+void dvmi_seg_fini(dvm_t *d)
+{
+	if (!d->mem)
+		return;
+	while (d->mem->segs)
+		dvmi_seg_free(d->mem->segs);
+	while (d->mem->domains)
+		destroy(d->mem->domains);
+	if (d->mem->uffd_dev >= 0)
+		close(d->mem->uffd_dev);
+	free(d->mem);
+	d->mem = NULL;
+}

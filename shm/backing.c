@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "shm/backing.h"
+
+#define PAGE 4096u /* the kernel's */
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
+/* ---- making ---- */
+
+static void *map_file(const struct dsm_backing *b, void *at)
+{
+	int flags = MAP_SHARED | MAP_NORESERVE | (at ? MAP_FIXED_NOREPLACE : 0);
+	void *p = mmap(at, b->bytes, PROT_READ | PROT_WRITE, flags, b->file, 0);
+
+	if (p != MAP_FAILED && at && p != at) {
+		munmap(p, b->bytes);
+		p = MAP_FAILED;
+		errno = EEXIST;
+	}
+	return p == MAP_FAILED ? NULL : p;
+}
+
+static void *map_nothing(size_t bytes)
+{
+	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+static int map_app(struct dsm_backing *b, void *address)
+{
+	b->app = map_file(b, address);
+	if (!b->app)
+		return -errno;
+	/* A child has no share in the protocol. Huge pages would be invalidated as one. */
+	madvise(b->app, b->bytes, MADV_DONTFORK);
+	madvise(b->app, b->bytes, MADV_NOHUGEPAGE);
+	int rc = dsm_uffd_register(b->uffd, b->app, b->bytes);
+	b->here = rc == 0;
+	return rc;
+}
+
+static int make(struct dsm_backing *b, void *address)
+{
+	b->file = memfd_create("dvm-segment", MFD_CLOEXEC);
+	if (b->file < 0 || ftruncate(b->file, (off_t)b->bytes) < 0)
+		return -errno;
+	b->alias = map_file(b, NULL);
+	b->map = map_nothing(b->pages);
+	if (!b->uffd->minor)
+		b->store = map_nothing(b->bytes);
+	if (!b->alias || !b->map || (!b->uffd->minor && !b->store))
+		return -ENOMEM;
+	madvise(b->alias, b->bytes, MADV_DONTFORK);
+	return map_app(b, address);
+}
+
+int dsm_backing_create(struct dsm_backing *b, const struct dsm_uffd *u, uint64_t pages, size_t unit,
+		       void *address)
+{
+	*b = (struct dsm_backing){
+		.file = -1, .uffd = u, .pages = pages, .unit = unit, .bytes = pages * unit
+	};
+	int rc = make(b, address);
+	if (rc < 0)
+		dsm_backing_destroy(b);
+	return rc;
+}
+
+void dsm_backing_destroy(struct dsm_backing *b)
+{
+	if (b->app)
+		munmap(b->app, b->bytes);
+	if (b->alias)
+		munmap(b->alias, b->bytes);
+	if (b->store)
+		munmap(b->store, b->bytes);
+	if (b->map)
+		munmap(b->map, b->pages);
+	if (b->file >= 0)
+		close(b->file);
+	*b = (struct dsm_backing){ .file = -1 };
+}
+
+/* ---- bytes ---- */
+
+static uint8_t *in(uint8_t *base, const struct dsm_backing *b, uint64_t page)
+{
+	return base + page * b->unit;
+}
+
+static bool given(const struct dsm_backing *b, uint64_t page)
+{
+	return b->map[page] == DSM_MAP_READ || b->map[page] == DSM_MAP_WRITE;
+}
+
+const uint8_t *dsm_backing_bytes(const struct dsm_backing *b, uint64_t page)
+{
+	return in(b->store && !given(b, page) ? b->store : b->alias, b, page);
+}
+
+uint8_t *dsm_backing_fill(struct dsm_backing *b, uint64_t page)
+{
+	return in(b->store ? b->store : b->alias, b, page);
+}
+
+/* ---- giving ---- */
+
+static void set(struct dsm_backing *b, uint64_t page, enum dsm_map to)
+{
+	b->resident += (to == DSM_MAP_READ || to == DSM_MAP_WRITE) - (unsigned)given(b, page);
+	b->writable += (to == DSM_MAP_WRITE) - (unsigned)(b->map[page] == DSM_MAP_WRITE);
+	b->map[page] = (uint8_t)to;
+}
+
+/* Bytes from P on that were never touched get memory. */
+static int populate(void *p, size_t len)
+{
+	if (madvise(p, len, MADV_POPULATE_WRITE) == 0)
+		return 0;
+	return errno == EINVAL ? -ENOTSUP : -ENOMEM;
+}
+
+/* Bytes [AT, AT + LEN) of the segment, as far as one call gets: *DONE of them. */
+static int give_some(struct dsm_backing *b, size_t at, size_t len, size_t *done)
+{
+	if (b->store)
+		return dsm_uffd_copy(b->uffd, b->app + at, b->store + at, len, b->write, done);
+	int rc = dsm_uffd_continue(b->uffd, b->app + at, len, b->write, done);
+	if (rc != -EFAULT)
+		return rc;
+	/* There never was anything: now there are zeros. */
+	rc = populate(b->alias + at + *done, len - *done);
+	return rc < 0 ? rc : -EAGAIN;
+}
+
+/* A page of the kernel's that is mapped already gets the rights it shall have. */
+static void correct(struct dsm_backing *b, size_t at)
+{
+	dsm_uffd_protect(b->uffd, b->app + at, PAGE, !b->write);
+	dsm_uffd_wake(b->uffd, b->app + at, PAGE);
+}
+
+static int give_bytes(struct dsm_backing *b, size_t at, size_t len)
+{
+	for (size_t end = at + len, done; at < end; at += done) {
+		done = 0;
+		int rc = give_some(b, at, end - at, &done);
+		if (rc == -EEXIST) {
+			correct(b, at + done);
+			done += PAGE;
+		} else if (rc < 0 && rc != -EAGAIN) {
+			return rc;
+		}
+	}
+	return 0;
+}
+
+int dsm_backing_flush(struct dsm_backing *b)
+{
+	uint64_t first = b->first, count = b->count;
+	int rc = 0;
+
+	if (!count)
+		return 0;
+	b->count = 0;
+	if (b->here)
+		rc = give_bytes(b, first * b->unit, count * b->unit);
+	for (uint64_t i = first; b->here && rc == 0 && i < first + count; i++)
+		set(b, i, b->write ? DSM_MAP_WRITE : DSM_MAP_READ);
+	return rc;
+}
+
+/* What is mapped read only needs no more than the right. */
+static void allow(struct dsm_backing *b, uint64_t page)
+{
+	dsm_uffd_protect(b->uffd, in(b->app, b, page), b->unit, false);
+	set(b, page, DSM_MAP_WRITE);
+}
+
+void dsm_backing_give(struct dsm_backing *b, uint64_t page, bool write)
+{
+	if (given(b, page) && write) {
+		allow(b, page);
+		return;
+	}
+	if (given(b, page)) {
+		dsm_uffd_wake(b->uffd, in(b->app, b, page), b->unit);
+		return;
+	}
+	if (b->count && b->write == write && page == b->first + b->count) {
+		b->count++;
+		return;
+	}
+	dsm_backing_flush(b);
+	b->first = page;
+	b->count = 1;
+	b->write = write;
+}
+
+/* ---- taking ---- */
+
+static bool in_run(const struct dsm_backing *b, uint64_t page)
+{
+	return page - b->first < b->count;
+}
+
+void dsm_backing_protect(struct dsm_backing *b, uint64_t page)
+{
+	if (in_run(b, page))
+		dsm_backing_flush(b);
+	if (b->map[page] != DSM_MAP_WRITE && b->map[page] != DSM_MAP_DOUBT)
+		return;
+	dsm_uffd_protect(b->uffd, in(b->app, b, page), b->unit, true);
+	if (b->map[page] == DSM_MAP_WRITE)
+		set(b, page, DSM_MAP_READ);
+}
+
+/* In the file it could be touched: its bytes go to the store. */
+static void move_to_store(struct dsm_backing *b, uint64_t page)
+{
+	/* Nobody writes while they are copied. */
+	dsm_uffd_protect(b->uffd, in(b->app, b, page), b->unit, true);
+	memcpy(in(b->store, b, page), in(b->alias, b, page), b->unit);
+	fallocate(b->file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)(page * b->unit),
+		  (off_t)b->unit);
+	/* The hole has forgotten that it was protected, or not. */
+	dsm_uffd_protect(b->uffd, in(b->app, b, page), b->unit, false);
+}
+
+void dsm_backing_drop(struct dsm_backing *b, uint64_t page)
+{
+	if (in_run(b, page))
+		dsm_backing_flush(b);
+	if (!given(b, page) && b->map[page] != DSM_MAP_DOUBT)
+		return;
+	if (b->store)
+		move_to_store(b, page);
+	else
+		madvise(in(b->app, b, page), b->unit, MADV_DONTNEED);
+	set(b, page, DSM_MAP_NONE);
+}
+
+/* A map of nothing in the place of some bytes: beyond the end of its file. */
+static void poison_by_map(uint8_t *at, size_t len)
+{
+	int empty = memfd_create("dvm-lost", MFD_CLOEXEC);
+
+	if (empty < 0)
+		return;
+	if (mmap(at, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, empty, 0) == at)
+		madvise(at, len, MADV_DONTFORK);
+	close(empty);
+}
+
+void dsm_backing_poison(struct dsm_backing *b, uint64_t page)
+{
+	dsm_backing_drop(b, page);
+	if (!b->here)
+		return;
+	if (b->map[page] != DSM_MAP_POISON &&
+	    dsm_uffd_poison(b->uffd, in(b->app, b, page), b->unit) < 0)
+		poison_by_map(in(b->app, b, page), b->unit);
+	set(b, page, DSM_MAP_POISON);
+	dsm_uffd_wake(b->uffd, in(b->app, b, page), b->unit);
+}
+
+void dsm_backing_cut(struct dsm_backing *b)
+{
+	b->count = 0;
+	if (b->here)
+		poison_by_map(b->app, b->bytes);
+	dsm_uffd_wake(b->uffd, b->app, b->bytes);
+	b->here = false;
+}
+
+void dsm_backing_release(struct dsm_backing *b, uint64_t page)
+{
+	if (b->map[page] != DSM_MAP_NONE || in_run(b, page))
+		return;
+	if (b->store)
+		madvise(in(b->store, b, page), b->unit, MADV_DONTNEED);
+	else
+		fallocate(b->file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			  (off_t)(page * b->unit), (off_t)b->unit);
+}
+
+void dsm_backing_doubt(struct dsm_backing *b, uint64_t page)
+{
+	if (given(b, page) && !in_run(b, page) && !b->store)
+		set(b, page, DSM_MAP_DOUBT);
+}
+
+/* ---- the application's map ---- */
+
+int dsm_backing_unmap(struct dsm_backing *b)
+{
+	if (!b->here)
+		return 0;
+	for (uint64_t i = 0; i < b->pages; i++)
+		dsm_backing_drop(b, i);
+	/* The place is kept. */
+	if (mmap(b->app, b->bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED |
+		 MAP_NORESERVE, -1, 0) == MAP_FAILED)
+		return -errno;
+	b->here = false;
+	return 0;
+}
+
+int dsm_backing_map(struct dsm_backing *b)
+{
+	if (b->here)
+		return 0;
+	uint8_t *at = b->app;
+	munmap(at, b->bytes);
+	int rc = map_app(b, at);
+	for (uint64_t i = 0; rc == 0 && i < b->pages; i++)
+		if (b->map[i] == DSM_MAP_POISON)
+			dsm_backing_poison(b, i);
+	return rc;
+}

@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A node: its life, what comes, and who is there. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+#include <utlist.h>
+
+#include "libdvm/base/clock.h"
+#include "shm/node_private.h"
+
+#define LOOK_EVERY (20 * DVMI_MSEC) /* for who has died */
+#define EARLY_MAX  4096
+#define FAULTS_MAX 32
+
+/* ---- life ---- */
+
+static int init(struct dsm_node *n)
+{
+	n->kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (n->kick < 0)
+		return -errno;
+	int rc = dsm_member_init(&n->member, n->c.self, n->c.nodes);
+	if (rc == 0)
+		rc = dsm_out_init(n);
+	if (rc == 0)
+		rc = dsm_run_start(n);
+	return rc;
+}
+
+int dsm_node_create(struct dsm_node **out, const struct dsm_node_config *c)
+{
+	if (!c->nodes || c->nodes > DSM_NODES_MAX || c->self >= c->nodes)
+		return -EINVAL;
+	struct dsm_node *n = calloc(1, sizeof *n);
+	if (!n)
+		return -ENOMEM;
+	n->c = *c;
+	n->kick = n->uffd[0].fd = n->uffd[1].fd = -1;
+	pthread_mutex_init(&n->lock, NULL);
+	/* The link may deliver as soon as there is a thread. */
+	*out = n;
+	int rc = init(n);
+	if (rc < 0) {
+		*out = NULL;
+		dsm_node_destroy(n);
+	}
+	return rc;
+}
+
+void dsm_node_destroy(struct dsm_node *n)
+{
+	struct dsm_early *e, *tmp;
+
+	if (!n)
+		return;
+	dsm_run_stop(n);
+	DL_FOREACH_SAFE(n->early, e, tmp)
+		free(e);
+	dsm_uffd_close(&n->uffd[0]);
+	dsm_uffd_close(&n->uffd[1]);
+	dsm_out_fini(n);
+	dsm_member_fini(&n->member);
+	free(n->self);
+	free(n->self_taken);
+	if (n->kick >= 0)
+		close(n->kick);
+	pthread_mutex_destroy(&n->lock);
+	free(n);
+}
+
+uint32_t dsm_node_self(const struct dsm_node *n)
+{
+	return n->c.self;
+}
+
+uint32_t dsm_node_size(const struct dsm_node *n)
+{
+	return n->c.nodes;
+}
+
+bool dsm_node_alive(const struct dsm_node *n, uint32_t node)
+{
+	return node < n->c.nodes && !n->member.gone[node] && (!n->cut || node == n->c.self);
+}
+
+int dsm_node_uffd(struct dsm_node *n, bool signals, const struct dsm_uffd **out)
+{
+	struct dsm_uffd *u = &n->uffd[signals];
+	int rc = u->fd >= 0 ? 0 : dsm_uffd_open(u, signals, n->c.open_uffd, n->c.arg);
+
+	*out = u;
+	return rc;
+}
+
+/* ---- services ---- */
+
+int dsm_node_serve(struct dsm_node *n, unsigned number, const struct dsm_service *s)
+{
+	if (number >= DSM_SERVICES || !s->message)
+		return -EINVAL;
+	dsm_node_enter(n);
+	int rc = n->services[number].message ? -EBUSY : 0;
+	if (rc == 0)
+		n->services[number] = *s;
+	dsm_node_leave(n);
+	return rc;
+}
+
+void dsm_node_unserve(struct dsm_node *n, unsigned number)
+{
+	dsm_node_enter(n);
+	if (number < DSM_SERVICES)
+		memset(&n->services[number], 0, sizeof n->services[number]);
+	dsm_node_leave(n);
+}
+
+static int post_own(struct dsm_node *n, unsigned number, const void *message, size_t len)
+{
+	size_t need = n->self_len + dsm_wire_room(len);
+
+	if (need > n->self_room) {
+		uint8_t *p = realloc(n->self, need * 2);
+		if (!p)
+			return -ENOMEM;
+		n->self = p;
+		n->self_room = need * 2;
+	}
+	memcpy(dsm_wire_record(n->self + n->self_len, number, len), message, len);
+	n->self_len = need;
+	return 0;
+}
+
+int dsm_node_post(struct dsm_node *n, uint32_t to, unsigned number, const void *message, size_t len)
+{
+	if (to >= n->c.nodes || number >= DSM_SERVICES || len > DSM_POST_MAX)
+		return -EINVAL;
+	if (to == n->c.self)
+		return post_own(n, number, message, len);
+	if (!dsm_node_alive(n, to))
+		return -ENOTCONN;
+	void *body = dsm_out_record(n, to, number, len);
+	if (!body)
+		return -ENOMEM;
+	memcpy(body, message, len);
+	return 0;
+}
+
+/* ---- who is there ---- */
+
+static void tell(struct dsm_node *n, uint32_t to, unsigned service)
+{
+	void *body = dsm_out_record(n, to, service, dsm_wire_view_len(n->c.nodes));
+
+	if (body)
+		dsm_wire_put_view(body, n->member.epoch, n->member.gone, n->c.nodes);
+}
+
+static void services_gone(struct dsm_node *n, uint32_t node)
+{
+	for (unsigned i = 0; i < DSM_SERVICES; i++)
+		if (n->services[i].gone)
+			n->services[i].gone(n->services[i].arg, node, n->now);
+}
+
+static void cut_off(struct dsm_node *n)
+{
+	dvmi_log(n->c.log, "shm", LOG_ERR, "the other nodes go on without this one");
+	n->cut = true;
+	for (uint32_t i = 0; i < n->nsegs; i++)
+		if (n->segs[i])
+			dsm_seg_cut(n->segs[i]);
+	for (uint32_t i = 0; i < n->c.nodes; i++)
+		if (i != n->c.self)
+			services_gone(n, i);
+}
+
+/* The view is a new one; BEFORE: who was gone in the last. */
+static void new_view(struct dsm_node *n, const bool *before)
+{
+	bool alive[DSM_NODES_MAX];
+
+	if (n->cut)
+		return;
+	if (n->member.gone[n->c.self]) {
+		cut_off(n);
+		return;
+	}
+	for (uint32_t i = 0; i < n->c.nodes; i++) {
+		alive[i] = !n->member.gone[i];
+		if (n->member.gone[i])
+			dsm_out_forget(n, i);
+	}
+	for (uint32_t i = 0; i < n->nsegs; i++)
+		if (n->segs[i])
+			dsm_seg_view(n->segs[i], n->member.epoch, alive);
+	for (uint32_t i = 0; i < n->c.nodes; i++)
+		if (n->member.gone[i] && !before[i])
+			services_gone(n, i);
+}
+
+static void decide(struct dsm_node *n)
+{
+	bool before[DSM_NODES_MAX];
+
+	memcpy(before, n->member.gone, n->c.nodes * sizeof *before);
+	if (n->cut || !dsm_member_decide(&n->member))
+		return;
+	for (uint32_t i = 0; i < n->c.nodes; i++)
+		if (i != n->c.self && !n->member.gone[i])
+			tell(n, i, DSM_WIRE_VIEW);
+	new_view(n, before);
+}
+
+void dsm_node_look(struct dsm_node *n)
+{
+	if (!n->c.dead || n->now - n->looked < LOOK_EVERY)
+		return;
+	n->looked = n->now;
+	for (uint32_t i = 0; i < n->c.nodes; i++)
+		if (i != n->c.self && !n->member.heard[i] && n->c.dead(n->c.arg, i))
+			dsm_member_heard(&n->member, i);
+	decide(n);
+}
+
+static void on_view(struct dsm_node *n, uint32_t from, const struct dsm_wire_record *r)
+{
+	bool before[DSM_NODES_MAX], gone[DSM_NODES_MAX];
+	uint32_t epoch;
+
+	memcpy(before, n->member.gone, n->c.nodes * sizeof *before);
+	if (dsm_wire_get_view(r, n->c.nodes, &epoch, gone) < 0) {
+		n->dropped++;
+		return;
+	}
+	if (r->service == DSM_WIRE_STALE) {
+		dsm_member_stale(&n->member, epoch);
+		decide(n);
+		return;
+	}
+	switch (dsm_member_told(&n->member, from, epoch, gone)) {
+	case DSM_TOLD_NEW:
+		new_view(n, before);
+		decide(n);
+		break;
+	case DSM_TOLD_STALE:
+		tell(n, from, DSM_WIRE_STALE);
+		break;
+	default:
+		break;
+	}
+}
+
+/* ---- what comes ---- */
+
+static void keep_early(struct dsm_node *n, uint32_t from, const struct dsm_wire_record *r)
+{
+	struct dsm_early *e = n->nearly < EARLY_MAX ? malloc(sizeof *e + r->len) : NULL;
+
+	if (!e) {
+		n->dropped++;
+		return;
+	}
+	e->from = from;
+	e->len = r->len;
+	memcpy(e->bytes, r->body, r->len);
+	DL_APPEND(n->early, e);
+	n->nearly++;
+}
+
+void dsm_node_replay(struct dsm_node *n, uint32_t id)
+{
+	struct dsm_early *e, *tmp;
+
+	DL_FOREACH_SAFE(n->early, e, tmp) {
+		struct dsm_wire_record r = { .service = DSM_WIRE_PAGES,
+					     .body = e->bytes,
+					     .len = e->len };
+		if (dsm_wire_segment(&r) != id)
+			continue;
+		DL_DELETE(n->early, e);
+		n->nearly--;
+		dsm_seg_message(n->segs[id], e->from, &r);
+		free(e);
+	}
+}
+
+static void on_page(struct dsm_node *n, uint32_t from, const struct dsm_wire_record *r)
+{
+	uint32_t id = dsm_wire_segment(r);
+
+	if (id >= DSM_SEGS)
+		n->dropped++;
+	else if (n->segs[id])
+		dsm_seg_message(n->segs[id], from, r);
+	else
+		keep_early(n, from, r);
+}
+
+static void on_record(struct dsm_node *n, uint32_t from, const struct dsm_wire_record *r)
+{
+	if (r->service == DSM_WIRE_PAGES) {
+		on_page(n, from, r);
+	} else if (r->service == DSM_WIRE_VIEW || r->service == DSM_WIRE_STALE) {
+		on_view(n, from, r);
+	} else if (r->service < DSM_SERVICES && n->services[r->service].message) {
+		const struct dsm_service *s = &n->services[r->service];
+		s->message(s->arg, from, r->body, r->len, n->now);
+	} else {
+		n->dropped++;
+	}
+}
+
+static int take_records(struct dsm_node *n, uint32_t from, const void *p, size_t len)
+{
+	struct dsm_wire_record r;
+	size_t at = 0;
+	int rc, count = 0;
+
+	while ((rc = dsm_wire_next(p, len, &at, &r)) > 0) {
+		on_record(n, from, &r);
+		count++;
+	}
+	n->dropped += rc < 0;
+	return count;
+}
+
+void dsm_node_packet(struct dsm_node *n, uint32_t from, const void *packet, size_t len)
+{
+	if (from < n->c.nodes && from != n->c.self && !n->cut)
+		take_records(n, from, packet, len);
+}
+
+int dsm_node_take_own(struct dsm_node *n)
+{
+	int count = 0;
+
+	while (n->self_len) {
+		uint8_t *p = n->self;
+		size_t len = n->self_len;
+		n->self = n->self_taken;
+		n->self_taken = NULL;
+		n->self_len = n->self_room = 0;
+		count += take_records(n, n->c.self, p, len);
+		free(p);
+	}
+	return count;
+}
+
+/* ---- everything there is to do ---- */
+
+static int take_faults(struct dsm_node *n)
+{
+	struct dsm_uffd_fault f[FAULTS_MAX];
+	int count = n->uffd[0].fd >= 0 ? dsm_uffd_read(&n->uffd[0], f, FAULTS_MAX) : 0;
+
+	for (int i = 0; i < count; i++)
+		for (uint32_t s = 0; s < n->nsegs; s++)
+			if (n->segs[s] && dsm_seg_fault(n->segs[s], &f[i]))
+				break;
+	return count;
+}
+
+static void tick(struct dsm_node *n)
+{
+	for (unsigned i = 0; i < DSM_SERVICES; i++) {
+		struct dsm_service *s = &n->services[i];
+		if (s->deadline && s->tick && s->deadline(s->arg) <= n->now)
+			s->tick(s->arg, n->now);
+	}
+	for (uint32_t i = 0; i < n->nsegs; i++)
+		if (n->segs[i] && dsm_seg_deadline(n->segs[i]) <= n->now)
+			dsm_seg_tick(n->segs[i]);
+}
+
+uint64_t dsm_node_deadline(struct dsm_node *n)
+{
+	uint64_t t = n->c.dead ? n->looked + 5 * LOOK_EVERY : UINT64_MAX;
+
+	for (unsigned i = 0; i < DSM_SERVICES; i++) {
+		const struct dsm_service *s = &n->services[i];
+		uint64_t at = s->deadline ? s->deadline(s->arg) : UINT64_MAX;
+		t = at < t ? at : t;
+	}
+	for (uint32_t i = 0; i < n->nsegs; i++) {
+		uint64_t at = n->segs[i] ? dsm_seg_deadline(n->segs[i]) : UINT64_MAX;
+		t = at < t ? at : t;
+	}
+	return t;
+}
+
+int dsm_node_round(struct dsm_node *n)
+{
+	n->now = dvmi_clock_mono();
+	int events = take_faults(n);
+	events += n->c.link.progress(n->c.link.arg);
+	tick(n);
+	dsm_node_look(n);
+	events += dsm_node_take_own(n);
+	for (uint32_t i = 0; i < n->nsegs; i++)
+		if (n->segs[i])
+			dsm_seg_settle(n->segs[i]);
+	dsm_out_flush(n);
+	return events;
+}

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What is to be sent: a list of packets for each peer, the last of which is still being put
+ * together. All records that a handler makes for a peer share packets; nothing waits for more.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shm/node_private.h"
+
+int dsm_out_init(struct dsm_node *n)
+{
+	n->packet_max = n->c.link.packet_max;
+	n->peers = calloc(n->c.nodes, sizeof *n->peers);
+	n->unsent = calloc(n->c.nodes, sizeof *n->unsent);
+	return n->peers && n->unsent ? 0 : -ENOMEM;
+}
+
+static void free_list(struct dsm_out *o)
+{
+	while (o) {
+		struct dsm_out *next = o->next;
+		free(o);
+		o = next;
+	}
+}
+
+void dsm_out_fini(struct dsm_node *n)
+{
+	for (uint32_t i = 0; n->peers && i < n->c.nodes; i++)
+		free_list(n->peers[i].head);
+	free_list(n->spare);
+	free(n->peers);
+	free(n->unsent);
+}
+
+static void recycle(struct dsm_node *n, struct dsm_out *o)
+{
+	if (n->spare) {
+		free(o);
+		return;
+	}
+	o->next = NULL;
+	n->spare = o;
+}
+
+static struct dsm_out *fresh(struct dsm_node *n)
+{
+	struct dsm_out *o = n->spare;
+
+	n->spare = NULL;
+	if (!o)
+		o = malloc(sizeof *o + n->packet_max);
+	if (o) {
+		o->next = NULL;
+		o->len = o->records = 0;
+	}
+	return o;
+}
+
+static void append(struct dsm_node *n, uint32_t to, struct dsm_out *o)
+{
+	struct dsm_peer *p = &n->peers[to];
+
+	if (p->tail)
+		p->tail->next = o;
+	else
+		p->head = o;
+	p->tail = o;
+	if (!p->listed)
+		n->unsent[n->nunsent++] = to;
+	p->listed = true;
+}
+
+void *dsm_out_record(struct dsm_node *n, uint32_t to, unsigned service, size_t len)
+{
+	size_t room = dsm_wire_room(len);
+
+	if (n->member.gone[to] || room > n->packet_max)
+		return NULL;
+	struct dsm_out *o = n->peers[to].tail;
+	if (!o || o->len + room > n->packet_max) {
+		o = fresh(n);
+		if (!o)
+			return NULL;
+		append(n, to, o);
+	}
+	void *body = dsm_wire_record(o->bytes + o->len, service, len);
+	o->len += room;
+	o->records++;
+	return body;
+}
+
+/* True when all of P is sent. */
+static bool send_all(struct dsm_node *n, uint32_t to, struct dsm_peer *p)
+{
+	while (p->head) {
+		struct dsm_out *o = p->head;
+		if (n->c.link.send(n->c.link.arg, to, o->bytes, o->len) == -EAGAIN)
+			return false;
+		p->head = o->next;
+		if (!p->head)
+			p->tail = NULL;
+		recycle(n, o);
+	}
+	return true;
+}
+
+void dsm_out_flush(struct dsm_node *n)
+{
+	uint32_t left = 0;
+
+	for (uint32_t i = 0; i < n->nunsent; i++) {
+		uint32_t to = n->unsent[i];
+		if (send_all(n, to, &n->peers[to]))
+			n->peers[to].listed = false;
+		else
+			n->unsent[left++] = to;
+	}
+	n->nunsent = left;
+	n->behind = left > 0;
+}
+
+void dsm_out_forget(struct dsm_node *n, uint32_t node)
+{
+	free_list(n->peers[node].head);
+	n->peers[node].head = n->peers[node].tail = NULL;
+}

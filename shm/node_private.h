@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Shared by what a node consists of: node.c (life, packets, views), node_out.c (what is to be sent),
+ * node_run.c (the lock, the service thread, waiting), seg*.c (segments). Everything is under the
+ * lock unless it says otherwise.
+ */
+#ifndef SHM_NODE_PRIVATE_H
+#define SHM_NODE_PRIVATE_H
+
+#include <pthread.h>
+
+#include "shm/dsm.h"
+#include "shm/member.h"
+#include "shm/uffd.h"
+#include "shm/wire.h"
+
+/* A packet that is being put together, or waits. */
+struct dsm_out {
+	struct dsm_out *next;
+	size_t len, records;
+	uint8_t bytes[];
+};
+
+struct dsm_peer {
+	struct dsm_out *head, *tail;
+	bool listed; /* in the list of those that have something to be sent */
+};
+
+/* A record for a segment that is not there yet. */
+struct dsm_early {
+	struct dsm_early *prev, *next;
+	uint32_t from, len;
+	uint8_t bytes[];
+};
+
+struct dsm_node {
+	struct dsm_node_config c;
+	pthread_mutex_t lock;
+	_Atomic uint32_t wanting; /* threads that want the lock */
+	pthread_t thread;
+	bool running;
+	_Atomic bool stop;
+	int kick;	      /* eventfd */
+	bool asleep;	      /* the service thread */
+	uint64_t asleep_till; /* while it is */
+	uint64_t now, looked; /* now; when we have last looked for the dead */
+
+	struct dsm_peer *peers; /* [nodes] */
+	uint32_t *unsent, nunsent; /* whose packets are to be sent */
+	struct dsm_out *spare;
+	size_t packet_max;
+	bool behind; /* a link had no room */
+	uint8_t *self, *self_taken; /* records to ourselves, and those that are being taken */
+	size_t self_len, self_room;
+
+	struct dsm_member member;
+	bool cut; /* the others go on without us */
+	struct dsm_service services[DSM_SERVICES];
+	struct dsm_uffd uffd[2]; /* faults for the thread, and as signals */
+	struct dsm_seg *segs[DSM_SEGS];
+	uint32_t nsegs; /* none has an index from here on */
+	struct dsm_early *early;
+	uint32_t nearly;
+	uint32_t waiting; /* faults under way: it pays to look for their end */
+	uint64_t dropped; /* records that made no sense */
+};
+
+/* ---- node_out.c ---- */
+
+int dsm_out_init(struct dsm_node *n);
+void dsm_out_fini(struct dsm_node *n);
+/* Room for a record for TO, to be filled at once; NULL without memory or when TO is gone. */
+void *dsm_out_record(struct dsm_node *n, uint32_t to, unsigned service, size_t len);
+/* Gives the links what they take. */
+void dsm_out_flush(struct dsm_node *n);
+void dsm_out_forget(struct dsm_node *n, uint32_t node);
+
+/* ---- node.c ---- */
+
+/* The descriptor for segments whose faults are signals, or not; made when first needed. */
+int dsm_node_uffd(struct dsm_node *n, bool signals, const struct dsm_uffd **out);
+/* Looks for who has died. */
+void dsm_node_look(struct dsm_node *n);
+/* Takes what was posted to ourselves. Returns the number of records. */
+int dsm_node_take_own(struct dsm_node *n);
+/* Records that came before S go to it now. */
+void dsm_node_replay(struct dsm_node *n, uint32_t id);
+/* Does whatever can be done now. Returns the number of events. */
+int dsm_node_round(struct dsm_node *n);
+/* When something is due by itself. */
+uint64_t dsm_node_deadline(struct dsm_node *n);
+
+/* ---- node_run.c ---- */
+
+int dsm_run_start(struct dsm_node *n);
+void dsm_run_stop(struct dsm_node *n);
+
+/* ---- seg.c ---- */
+
+void dsm_seg_message(struct dsm_seg *s, uint32_t from, const struct dsm_wire_record *r);
+void dsm_seg_view(struct dsm_seg *s, uint32_t epoch, const bool *alive);
+uint64_t dsm_seg_deadline(const struct dsm_seg *s);
+void dsm_seg_tick(struct dsm_seg *s);
+/* What is to be mapped is. */
+void dsm_seg_settle(struct dsm_seg *s);
+/* A fault at FAULT->at, if that is in S. */
+bool dsm_seg_fault(struct dsm_seg *s, const struct dsm_uffd_fault *fault);
+/* Nothing of it can be had any more. */
+void dsm_seg_cut(struct dsm_seg *s);
+
+#endif

@@ -1,0 +1,388 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A segment: its life, its faults, and what the engine does to its pages. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "libdvm/base/clock.h"
+#include "shm/seg_private.h"
+#include "shm/sigbus.h"
+
+#define FIGHTS_MAX 4096
+
+/* ---- faults that wait ---- */
+
+static struct seg_wait *find_wait(const struct dsm_seg *s, uint64_t page)
+{
+	struct seg_wait *w;
+
+	HASH_FIND(hh, s->waits, &page, sizeof page, w);
+	return w;
+}
+
+bool dsm_seg_waits(const struct dsm_seg *s, uint64_t page)
+{
+	return find_wait(s, page) != NULL;
+}
+
+/* Without memory nothing is counted, and who has the fault will have it again. */
+static void begin_wait(struct dsm_seg *s, uint64_t page)
+{
+	struct seg_wait *w = find_wait(s, page) ? NULL : calloc(1, sizeof *w);
+
+	if (!w)
+		return;
+	w->page = page;
+	w->since = s->n->now;
+	HASH_ADD(hh, s->waits, page, sizeof w->page, w);
+	s->n->waiting++;
+}
+
+static void end_wait(struct dsm_seg *s, uint64_t page)
+{
+	struct seg_wait *w = s->waits ? find_wait(s, page) : NULL;
+
+	if (!w)
+		return;
+	uint64_t took = dvmi_clock_mono() - w->since;
+	s->stats.fault_ns += took;
+	if (took > s->stats.fault_ns_max)
+		s->stats.fault_ns_max = took;
+	HASH_DEL(s->waits, w);
+	free(w);
+	s->n->waiting--;
+}
+
+/* ---- pages that are fought for ---- */
+
+static void taken_away(struct dsm_seg *s, uint64_t page)
+{
+	struct seg_fight *f;
+
+	HASH_FIND(hh, s->fights, &page, sizeof page, f);
+	if (!f && s->nfights < FIGHTS_MAX) {
+		f = calloc(1, sizeof *f);
+		if (!f)
+			return;
+		f->page = page;
+		HASH_ADD(hh, s->fights, page, sizeof f->page, f);
+		s->nfights++;
+	}
+	if (f) {
+		f->moves++;
+		f->by = s->from;
+	}
+}
+
+static int by_moves(const void *a, const void *b)
+{
+	uint32_t x = ((const struct dsm_seg_hot *)a)->moves;
+	uint32_t y = ((const struct dsm_seg_hot *)b)->moves;
+
+	return x > y ? -1 : x < y;
+}
+
+int dsm_seg_hot(struct dsm_seg *s, struct dsm_seg_hot *out, int max)
+{
+	struct seg_fight *f, *tmp;
+	int n = 0;
+
+	dsm_node_enter(s->n);
+	struct dsm_seg_hot *all = calloc(s->nfights + 1, sizeof *all);
+	HASH_ITER(hh, s->fights, f, tmp)
+		if (all)
+			all[n++] = (struct dsm_seg_hot){ f->page, f->moves, f->by };
+	dsm_node_leave(s->n);
+	if (!all)
+		return -ENOMEM;
+	qsort(all, (size_t)n, sizeof *all, by_moves);
+	n = n < max ? n : max;
+	memcpy(out, all, (size_t)n * sizeof *all);
+	free(all);
+	return n;
+}
+
+/* ---- what the engine does ---- */
+
+static void op_install(void *arg, uint64_t page, bool write)
+{
+	struct dsm_seg *s = arg;
+
+	/* Its first touch is to be heard of. */
+	if (s->marks[page] & SEG_MARK && !find_wait(s, page))
+		return;
+	dsm_backing_give(&s->b, page, write);
+	end_wait(s, page);
+}
+
+static void op_protect(void *arg, uint64_t page)
+{
+	struct dsm_seg *s = arg;
+
+	if (s->c.hooks.protect)
+		s->c.hooks.protect(s->c.hooks.arg, page);
+	dsm_backing_protect(&s->b, page);
+}
+
+static void op_drop(void *arg, uint64_t page)
+{
+	struct dsm_seg *s = arg;
+
+	if (s->c.hooks.drop)
+		s->c.hooks.drop(s->c.hooks.arg, page);
+	dsm_backing_drop(&s->b, page);
+	s->marks[page] &= (uint8_t) ~(SEG_AHEAD | SEG_MARK);
+	taken_away(s, page);
+}
+
+static void op_poison(void *arg, uint64_t page)
+{
+	struct dsm_seg *s = arg;
+
+	if (s->b.map[page] != DSM_MAP_POISON) {
+		s->stats.lost++;
+		dvmi_log(s->n->c.log, "shm", LOG_ERR, "segment %u: page %llu is lost with its node",
+			 s->c.id, (unsigned long long)page);
+		if (s->c.hooks.lost)
+			s->c.hooks.lost(s->c.hooks.arg, page);
+	}
+	dsm_backing_poison(&s->b, page);
+	end_wait(s, page);
+}
+
+static const struct dsm_ops ops = {
+	.send = dsm_seg_send,
+	.fill = dsm_seg_fill,
+	.install = op_install,
+	.protect = op_protect,
+	.drop = op_drop,
+	.poison = op_poison,
+};
+
+/* ---- faults ---- */
+
+static bool allowed(const struct dsm_seg *s, uint64_t page, bool write)
+{
+	enum dsm_state st = dsm_state(s->d, page);
+
+	return st == DSM_MODIFIED || (!write && st != DSM_INVALID);
+}
+
+void dsm_seg_ahead(struct dsm_seg *s, const struct dsm_ahead *a, bool write)
+{
+	for (uint64_t page = a->first; page < a->first + a->count; page++) {
+		enum dsm_map need = write ? DSM_MAP_WRITE : DSM_MAP_READ;
+		if (s->b.map[page] >= need)
+			continue;
+		s->marks[page] |= page == a->mark ? SEG_AHEAD | SEG_MARK : SEG_AHEAD;
+		s->stats.prefetched += !allowed(s, page, write);
+		if (dsm_fault(s->d, page, write, s->n->now) < 0)
+			return;
+	}
+}
+
+static void follow_stream(struct dsm_seg *s, uint64_t page, bool write)
+{
+	uint8_t m = s->marks[page];
+
+	if (s->c.flags & DSM_NO_PREFETCH || m & SEG_RANDOM)
+		return;
+	struct dsm_ahead a = dsm_stream_touch(&s->streams, page, s->b.pages, write, m & SEG_STREAM);
+	dsm_seg_ahead(s, &a, write);
+}
+
+void dsm_seg_want(struct dsm_seg *s, uint64_t page, bool write)
+{
+	bool local = allowed(s, page, write);
+
+	s->stats.prefetch_used += !!(s->marks[page] & SEG_AHEAD);
+	s->marks[page] &= (uint8_t) ~(SEG_AHEAD | SEG_MARK);
+	s->stats.local_faults += local;
+	s->stats.read_faults += !local && !write;
+	s->stats.write_faults += !local && write;
+	begin_wait(s, page);
+	if (dsm_fault(s->d, page, write, s->n->now) < 0) {
+		/* It will be back. */
+		end_wait(s, page);
+		dsm_uffd_wake(s->b.uffd, s->b.app + page * s->c.unit, s->c.unit);
+		return;
+	}
+	follow_stream(s, page, write);
+}
+
+bool dsm_seg_fault(struct dsm_seg *s, const struct dsm_uffd_fault *f)
+{
+	uintptr_t at = f->at - (uintptr_t)s->b.app;
+
+	if (at >= s->b.bytes)
+		return false;
+	uint64_t page = at / s->c.unit;
+	if (!f->mapped)
+		dsm_backing_doubt(&s->b, page);
+	dsm_seg_want(s, page, f->write);
+	return true;
+}
+
+void dsm_seg_settle(struct dsm_seg *s)
+{
+	if (dsm_backing_flush(&s->b) < 0)
+		dvmi_log(s->n->c.log, "shm", LOG_ERR, "segment %u: no memory for a page", s->c.id);
+}
+
+/* ---- time and views ---- */
+
+uint64_t dsm_seg_deadline(const struct dsm_seg *s)
+{
+	return s->cut ? UINT64_MAX : dsm_deadline(s->d);
+}
+
+void dsm_seg_tick(struct dsm_seg *s)
+{
+	dsm_tick(s->d, s->n->now);
+}
+
+void dsm_seg_view(struct dsm_seg *s, uint32_t epoch, const bool *alive)
+{
+	if (dsm_view(s->d, epoch, alive, s->n->now) < 0)
+		dvmi_log(s->n->c.log, "shm", LOG_ERR, "segment %u: view %u is none", s->c.id,
+			 epoch);
+}
+
+void dsm_seg_cut(struct dsm_seg *s)
+{
+	struct seg_wait *w, *tmp;
+
+	s->cut = true;
+	dsm_backing_cut(&s->b);
+	HASH_ITER(hh, s->waits, w, tmp)
+		end_wait(s, w->page);
+}
+
+/* ---- life ---- */
+
+static bool config_good(const struct dsm_seg_config *c)
+{
+	return c->id < DSM_SEGS && c->unit >= 4096 && c->unit <= 65536 &&
+	       !(c->unit & (c->unit - 1)) && c->bytes && c->bytes % c->unit == 0 && c->home;
+}
+
+static uint32_t home_of(void *arg, uint64_t page)
+{
+	const struct dsm_seg *s = arg;
+
+	return s->c.home(s->c.home_arg, page);
+}
+
+static int make_engine(struct dsm_seg *s)
+{
+	const struct dsm_seg_config *c = &s->c;
+
+	return dsm_create(&s->d, &(struct dsm_config){
+					 .self = s->n->c.self,
+					 .nodes = s->n->c.nodes,
+					 .pages = c->bytes / c->unit,
+					 .home = home_of,
+					 .hold = c->flags & DSM_NO_HOLD ? 0 : c->hold,
+					 .ops = &ops,
+					 .arg = s,
+				 });
+}
+
+static int make(struct dsm_seg *s)
+{
+	const struct dsm_uffd *u;
+	uint64_t pages = s->c.bytes / s->c.unit;
+	int rc = dsm_node_uffd(s->n, s->c.flags & DSM_SIGBUS, &u);
+
+	if (rc == 0)
+		rc = make_engine(s);
+	if (rc == 0)
+		rc = dsm_backing_create(&s->b, u, pages, s->c.unit, s->c.address);
+	if (rc < 0)
+		return rc;
+	void *p = mmap(NULL, pages, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (p == MAP_FAILED)
+		return -ENOMEM;
+	s->marks = p;
+	return s->c.flags & DSM_SIGBUS ? dsm_sigbus_add(s) : 0;
+}
+
+static void unmake(struct dsm_seg *s)
+{
+	struct seg_wait *w, *tw;
+	struct seg_fight *f, *tf;
+
+	dsm_sigbus_remove(s);
+	if (s->marks)
+		munmap(s->marks, s->b.pages);
+	dsm_backing_destroy(&s->b);
+	dsm_destroy(s->d);
+	HASH_ITER(hh, s->waits, w, tw) {
+		HASH_DEL(s->waits, w);
+		free(w);
+		s->n->waiting--;
+	}
+	HASH_ITER(hh, s->fights, f, tf) {
+		HASH_DEL(s->fights, f);
+		free(f);
+	}
+	free(s);
+}
+
+/* It is there for messages from now on. */
+static void enlist(struct dsm_seg *s)
+{
+	struct dsm_node *n = s->n;
+	bool alive[DSM_NODES_MAX];
+
+	n->segs[s->c.id] = s;
+	if (n->nsegs <= s->c.id)
+		n->nsegs = s->c.id + 1;
+	for (uint32_t i = 0; i < n->c.nodes; i++)
+		alive[i] = !n->member.gone[i];
+	if (n->member.epoch)
+		dsm_seg_view(s, n->member.epoch, alive);
+	dsm_node_replay(n, s->c.id);
+}
+
+int dsm_seg_create(struct dsm_node *n, struct dsm_seg **out, const struct dsm_seg_config *config)
+{
+	if (!config_good(config))
+		return -EINVAL;
+	struct dsm_seg *s = calloc(1, sizeof *s);
+	if (!s)
+		return -ENOMEM;
+	s->n = n;
+	s->c = *config;
+	s->b.file = -1;
+	dsm_node_enter(n);
+	int rc = n->cut ? -ENOTCONN : n->segs[config->id] ? -EEXIST : make(s);
+	if (rc == 0)
+		enlist(s);
+	else
+		unmake(s);
+	dsm_node_leave(n);
+	if (rc == 0)
+		*out = s;
+	return rc;
+}
+
+void dsm_seg_destroy(struct dsm_seg *s)
+{
+	if (!s)
+		return;
+	struct dsm_node *n = s->n;
+	dsm_node_enter(n);
+	n->segs[s->c.id] = NULL;
+	while (n->nsegs && !n->segs[n->nsegs - 1])
+		n->nsegs--;
+	unmake(s);
+	dsm_node_leave(n);
+}
+
+void *dsm_seg_base(const struct dsm_seg *s)
+{
+	return s->b.app;
+}

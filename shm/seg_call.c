@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What a segment's users ask for, beside touching it. */
+#include <errno.h>
+#include <time.h>
+
+#include "dvm/error.h"
+#include "shm/seg_private.h"
+
+int dsm_seg_unmap(struct dsm_seg *s)
+{
+	dsm_node_enter(s->n);
+	int rc = dsm_backing_unmap(&s->b);
+	dsm_node_leave(s->n);
+	return rc;
+}
+
+int dsm_seg_map(struct dsm_seg *s)
+{
+	dsm_node_enter(s->n);
+	int rc = dsm_backing_map(&s->b);
+	dsm_node_leave(s->n);
+	return rc;
+}
+
+void dsm_seg_stats(struct dsm_seg *s, struct dsm_seg_stats *out)
+{
+	dsm_node_enter(s->n);
+	const struct dsm_stats *d = dsm_stats(s->d);
+	*out = s->stats;
+	out->elided_same = d->elided;
+	out->held = d->deferred;
+	out->resident = s->b.resident;
+	out->writable = s->b.writable;
+	dsm_node_leave(s->n);
+}
+
+int dsm_seg_prefetch(struct dsm_seg *s, uint64_t first, uint64_t n, bool write)
+{
+	/* In pieces, so that the service thread has its turn. */
+	while (n) {
+		uint32_t some = n < DSM_STREAM_HIGH ? (uint32_t)n : DSM_STREAM_HIGH;
+		dsm_node_enter(s->n);
+		dsm_seg_ahead(s, &(struct dsm_ahead){ .first = first,
+						      .count = some,
+						      .mark = UINT64_MAX }, write);
+		dsm_seg_settle(s);
+		dsm_node_leave(s->n);
+		first += some;
+		n -= some;
+	}
+	return 0;
+}
+
+static void drop_page(struct dsm_seg *s, uint64_t page)
+{
+	int rc = dsm_discard(s->d, page);
+
+	if (rc == -ENOENT)
+		rc = dsm_evict(s->d, page);
+	else if (rc == 0)
+		dsm_backing_release(&s->b, page);
+	s->stats.evicted += rc == 0;
+}
+
+int dsm_seg_drop(struct dsm_seg *s, uint64_t first, uint64_t n)
+{
+	dsm_node_enter(s->n);
+	for (uint64_t page = first; page < first + n; page++)
+		drop_page(s, page);
+	dsm_node_leave(s->n);
+	return 0;
+}
+
+/* ---- pages that stay ---- */
+
+/* Once they are here; somebody may take one again before we get to it. */
+static bool pin_some(struct dsm_seg *s, uint64_t *at, uint64_t end)
+{
+	while (*at < end && dsm_pin(s->d, *at) == 0)
+		++*at;
+	if (*at < end && dsm_state(s->d, *at) != DSM_POISONED && !s->cut)
+		dsm_fault(s->d, *at, true, s->n->now);
+	return *at < end;
+}
+
+int dsm_seg_pin(struct dsm_seg *s, uint64_t first, uint64_t n)
+{
+	static const struct timespec nap = { .tv_nsec = 20000 };
+	uint64_t at = first;
+	int rc = dsm_seg_prefetch(s, first, n, true);
+
+	while (rc == 0) {
+		dsm_node_enter(s->n);
+		bool more = pin_some(s, &at, first + n);
+		bool lost = more && (s->cut || dsm_state(s->d, at) == DSM_POISONED);
+		dsm_node_round(s->n);
+		dsm_node_leave(s->n);
+		if (!more)
+			return 0;
+		if (lost)
+			rc = -DVM_EPEERLOST;
+		else
+			nanosleep(&nap, NULL);
+	}
+	dsm_seg_unpin(s, first, at - first);
+	return rc;
+}
+
+int dsm_seg_unpin(struct dsm_seg *s, uint64_t first, uint64_t n)
+{
+	dsm_node_enter(s->n);
+	for (uint64_t page = first; page < first + n; page++)
+		dsm_unpin(s->d, page, s->n->now);
+	dsm_node_leave(s->n);
+	return 0;
+}
+
+int dsm_seg_advise(struct dsm_seg *s, uint64_t first, uint64_t n, int advice)
+{
+	static const uint8_t marks[] = { 0, SEG_STREAM, SEG_RANDOM };
+
+	if (advice < 0 || advice > 2)
+		return -EINVAL;
+	dsm_node_enter(s->n);
+	for (uint64_t page = first; page < first + n; page++)
+		s->marks[page] = (uint8_t)((s->marks[page] & ~(SEG_STREAM | SEG_RANDOM)) |
+					   marks[advice]);
+	dsm_node_leave(s->n);
+	return 0;
+}
+
+int dsm_seg_lost(struct dsm_seg *s, uint64_t first, uint64_t *page)
+{
+	int found = 0;
+
+	dsm_node_enter(s->n);
+	for (uint64_t p = first; p < s->b.pages && !found; p++)
+		if (s->cut || dsm_state(s->d, p) == DSM_POISONED) {
+			*page = p;
+			found = 1;
+		}
+	dsm_node_leave(s->n);
+	return found;
+}
+
+uint32_t dsm_seg_home(struct dsm_seg *s, uint64_t page)
+{
+	dsm_node_enter(s->n);
+	uint32_t home = dsm_home(s->d, page);
+	dsm_node_leave(s->n);
+	return home;
+}

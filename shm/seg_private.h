@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Shared by the files of a segment: seg.c (life, faults, what the engine does), seg_wire.c (pages in
+ * messages), seg_call.c (what its users ask for). All under the node's lock. */
+#ifndef SHM_SEG_PRIVATE_H
+#define SHM_SEG_PRIVATE_H
+
+#include <uthash.h>
+
+#include "shm/backing.h"
+#include "shm/node_private.h"
+#include "shm/stream.h"
+
+/* What is known of a page beside its state; memory exists from the first one set. */
+enum {
+	SEG_AHEAD = 1,	/* was asked for ahead of time and not touched since */
+	SEG_MARK = 2,	/* likewise, and is not given before it is touched */
+	SEG_RANDOM = 4, /* advised: no stream */
+	SEG_STREAM = 8, /* advised: one at once */
+	SEG_PINNED = 16,
+};
+
+/* A fault that waits. */
+struct seg_wait {
+	uint64_t page, since;
+	UT_hash_handle hh;
+};
+
+/* A page that was taken away, and by whom. */
+struct seg_fight {
+	uint64_t page;
+	uint32_t moves, by;
+	UT_hash_handle hh;
+};
+
+struct dsm_seg {
+	struct dsm_node *n;
+	struct dsm_seg_config c;
+	struct dsm *d;
+	struct dsm_backing b;
+	uint8_t *marks; /* [pages] */
+	struct seg_wait *waits;
+	struct seg_fight *fights;
+	uint32_t nfights;
+	struct dsm_streams streams;
+	bool cut;
+	/* The message that is being received. */
+	const uint8_t *bytes;
+	size_t nbytes;
+	enum dsm_wire_form form;
+	uint32_t from;
+	struct dsm_seg_stats stats;
+};
+
+/* ---- seg_wire.c ---- */
+
+void dsm_seg_send(void *seg, uint32_t node, const struct dsm_msg *m);
+void dsm_seg_fill(void *seg, uint64_t page);
+
+/* ---- seg.c ---- */
+
+/* A fault at PAGE is under way. */
+bool dsm_seg_waits(const struct dsm_seg *s, uint64_t page);
+/* PAGE is wanted; what follows is asked for, too. */
+void dsm_seg_want(struct dsm_seg *s, uint64_t page, bool write);
+/* Asks for [FIRST, FIRST + COUNT) ahead of time; the page MARK is not given at once. */
+void dsm_seg_ahead(struct dsm_seg *s, const struct dsm_ahead *a, bool write);
+
+#endif

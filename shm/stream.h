@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What to ask for ahead of time: faults that follow one another are a stream, for which a window of
+ * pages is asked for that doubles as long as it is used. In the middle of each window a page is
+ * marked, which is brought but not given, so that its first touch tells how far the stream has come
+ * and the next window is under way before this one is at its end. Pure.
+ */
+#ifndef SHM_STREAM_H
+#define SHM_STREAM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define DSM_STREAMS	8
+#define DSM_STREAM_LOW	8  /* pages of the first window */
+#define DSM_STREAM_HIGH 64 /* and of the largest */
+
+struct dsm_stream {
+	uint64_t next; /* the first page that was not asked for */
+	uint64_t mark; /* whose touch begins the next window */
+	uint32_t window, age;
+	bool write, used;
+};
+
+struct dsm_streams {
+	struct dsm_stream s[DSM_STREAMS];
+	uint32_t clock;
+	uint64_t last[4]; /* faults that belonged to none */
+	uint32_t at;
+};
+
+/* Pages [first, first + count) are to be asked for, MARK of them (if in there) is marked. */
+struct dsm_ahead {
+	uint64_t first, mark;
+	uint32_t count;
+};
+
+/*
+ * There was a fault at PAGE of PAGES, or a marked page was touched. EAGER: with the largest window
+ * at once. Nothing is to be asked for: count is 0.
+ */
+struct dsm_ahead dsm_stream_touch(struct dsm_streams *t, uint64_t page, uint64_t pages, bool write,
+				  bool eager);
+
+#endif

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Segments: what all ranks see. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <dvm/mem.h>
+
+#include "tests/api/job.h"
+
+#define PAGE 4096u
+
+/* A segment of PAGES pages as the arguments of the verb say: flags, faults, unit in pages. */
+static int make(struct job *j, uint64_t pages, const char *name, dvm_seg_t **s)
+{
+	dvm_error_t err = { 0 };
+	dvm_seg_config_t c = {
+		.size = sizeof c,
+		.bytes = pages * PAGE,
+		.name = name,
+		.flags = (uint32_t)arg(j, 0, DVM_SEG_PROTOCOL),
+		.faults = (uint32_t)arg(j, 1, DVM_FAULT_THREAD),
+		.unit = (uint32_t)arg(j, 2, 1) * PAGE,
+		.homes = (uint32_t)arg(j, 3, DVM_HOMES_RANGE),
+	};
+	int rc = dvm_seg_create(j->w, &c, s, &err);
+
+	if (rc < 0)
+		fprintf(stderr, "rank %d: %s\n", j->rank, err.text);
+	return rc;
+}
+
+/* Each rank writes a page of each other one's range in turn; all see it after a barrier. */
+int mem_seen(struct job *j)
+{
+	dvm_seg_t *s;
+	uint64_t pages = 16 * (uint64_t)j->size;
+
+	CHECK_INT(make(j, pages, NULL, &s), 0);
+	volatile uint64_t *p = dvm_seg_base(s);
+	CHECK(dvm_seg_size(s) >= pages * PAGE);
+	for (int round = 0; round < 4; round++) {
+		for (uint64_t i = (uint64_t)j->rank; i < pages; i += (uint64_t)j->size)
+			p[i * PAGE / 8 + (uint64_t)round] = mix(i, (uint64_t)round);
+		CHECK_INT(dvm_barrier(j->w), 0);
+		for (uint64_t i = 0; i < pages; i++)
+			CHECK_INT(p[i * PAGE / 8 + (uint64_t)round], mix(i, (uint64_t)round));
+		CHECK_INT(dvm_barrier(j->w), 0);
+	}
+	CHECK_INT(dvm_seg_destroy(s), 0);
+	return 0;
+}
+
+/* Atomic instructions on words of one page. */
+int mem_count(struct job *j)
+{
+	dvm_seg_t *s;
+	uint64_t n = (uint64_t)arg(j, 4, 300);
+
+	CHECK_INT(make(j, 2, NULL, &s), 0);
+	uint64_t *p = dvm_seg_base(s);
+	for (uint64_t i = 0; i < n; i++) {
+		__atomic_fetch_add(&p[0], 1, __ATOMIC_SEQ_CST);
+		p[1 + j->rank] = i + 1; /* of our own, on the same page */
+	}
+	CHECK_INT(dvm_barrier(j->w), 0);
+	CHECK_INT(p[0], n * (uint64_t)j->size);
+	for (int r = 0; r < j->size; r++)
+		CHECK_INT(p[1 + r], n);
+	CHECK_INT(dvm_seg_destroy(s), 0);
+	return 0;
+}
+
+/* Whoever has the token adds one to every word, and gives it to the next by a store. */
+int mem_ring(struct job *j)
+{
+	dvm_seg_t *s;
+	uint64_t laps = (uint64_t)arg(j, 4, 10), words = 3 * PAGE / 8, n = (uint64_t)j->size;
+
+	CHECK_INT(make(j, 4, NULL, &s), 0);
+	volatile uint64_t *p = dvm_seg_base(s), *token = p + words;
+	for (uint64_t lap = 0; lap < laps; lap++) {
+		uint64_t turn = lap * n + (uint64_t)j->rank;
+		while (__atomic_load_n(token, __ATOMIC_ACQUIRE) != turn)
+			usleep(20);
+		for (uint64_t i = 0; i < words; i++) {
+			CHECK_INT(p[i], turn);
+			p[i] = turn + 1;
+		}
+		__atomic_store_n(token, turn + 1, __ATOMIC_RELEASE);
+	}
+	CHECK_INT(dvm_barrier(j->w), 0);
+	CHECK_INT(p[words - 1], laps * n);
+	CHECK_INT(dvm_seg_destroy(s), 0);
+	return 0;
+}
+
+/* The kernel reads and writes pages that are elsewhere. */
+int mem_system_calls(struct job *j)
+{
+	dvm_seg_t *s;
+	enum { N = 40 * PAGE };
+	int fds[2];
+
+	CHECK_INT(make(j, 2 * N / PAGE, NULL, &s), 0);
+	uint8_t *p = dvm_seg_base(s);
+	if (j->rank == 0)
+		fill(p, N, 7);
+	CHECK_INT(dvm_barrier(j->w), 0);
+	if (j->rank == j->size - 1) {
+		CHECK_INT(pipe(fds), 0);
+		for (size_t at = 0; at < N; at += PAGE) {
+			CHECK_INT(write(fds[1], p + at, PAGE), PAGE);
+			CHECK_INT(read(fds[0], p + N + at, PAGE), PAGE);
+		}
+		close(fds[0]);
+		close(fds[1]);
+	}
+	CHECK_INT(dvm_barrier(j->w), 0);
+	CHECK(filled(p + N, N, 7));
+	CHECK_INT(dvm_barrier(j->w), 0);
+	/* Messages out of it and into it. */
+	if (j->size > 1 && j->rank == 0) {
+		fill(p, N, 8);
+		CHECK_INT(dvm_send(j->w, p, N, 1, 5), 0);
+	} else if (j->rank == 1) {
+		CHECK_INT(dvm_recv(j->w, p + N, N, 0, 5, NULL), 0);
+		CHECK(filled(p + N, N, 8));
+	}
+	CHECK_INT(dvm_seg_destroy(s), 0);
+	return 0;
+}
+
+/* Names, several handles, coming and going. */
+int mem_attach(struct job *j)
+{
+	dvm_seg_t *s, *again = NULL, *other = NULL;
+	dvm_error_t err;
+
+	CHECK_INT(make(j, 8, "field", &s), 0);
+	CHECK(strcmp(dvm_seg_name(s), "field") == 0);
+	CHECK_INT(make(j, 8, "field", &other), -EEXIST);
+	CHECK(!other);
+	CHECK_INT(dvm_seg_attach(j->d, "fields", &again, &err), -ENOENT);
+	CHECK(err.text[0] && !again);
+	CHECK_INT(dvm_seg_attach(j->d, "field", &again, NULL), 0);
+	volatile uint64_t *p = dvm_seg_base(again);
+	p[(size_t)j->rank * PAGE / 8] = 77 + (uint64_t)j->rank;
+	CHECK_INT(dvm_seg_detach(again), 0);
+	CHECK_INT(p[(size_t)j->rank * PAGE / 8], 77 + j->rank);
+	if (j->rank == 0) {
+		/* Away: the others still get what is here. */
+		CHECK_INT(dvm_seg_detach(s), 0);
+		CHECK_INT(dvm_seg_detach(s), -EINVAL);
+	}
+	CHECK_INT(dvm_barrier(j->w), 0);
+	if (j->rank != 0)
+		CHECK_INT(p[0], 77);
+	CHECK_INT(dvm_barrier(j->w), 0);
+	if (j->rank == 0) {
+		CHECK_INT(dvm_seg_attach(j->d, "field", &again, NULL), 0);
+		CHECK(dvm_seg_base(again) == (void *)(uintptr_t)p);
+	}
+	for (int r = 0; r < j->size && r < 8; r++)
+		CHECK_INT(p[(size_t)r * PAGE / 8], 77 + r);
+	CHECK_INT(dvm_seg_destroy(s), 0);
+	return 0;
+}
+
+/* Several segments at a time, at different places. */
+int mem_several(struct job *j)
+{
+	enum { N = 5 };
+	dvm_seg_t *s[N];
+
+	for (int round = 0; round < 3; round++) {
+		for (int i = 0; i < N; i++)
+			CHECK_INT(make(j, 4, NULL, &s[i]), 0);
+		for (int i = 0; i < N; i++) {
+			volatile uint64_t *p = dvm_seg_base(s[i]);
+			CHECK_INT(p[j->rank], 0);
+			p[j->rank] = (uint64_t)(i + 1);
+		}
+		CHECK_INT(dvm_barrier(j->w), 0);
+		for (int i = 0; i < N; i++) {
+			volatile uint64_t *p = dvm_seg_base(s[i]);
+			for (int r = 0; r < j->size; r++)
+				CHECK_INT(p[r], i + 1);
+		}
+		for (int i = 0; i < N; i++)
+			CHECK_INT(dvm_seg_destroy(s[i]), 0);
+	}
+	return 0;
+}
+
+/* Many pages in a row, read and written: streams. */
+int mem_stream(struct job *j)
+{
+	dvm_seg_t *s;
+	uint64_t pages = (uint64_t)arg(j, 4, 600), words = pages * PAGE / 8;
+	dvm_seg_stat_t st = { .size = sizeof st };
+
+	CHECK_INT(make(j, pages, NULL, &s), 0);
+	volatile uint64_t *p = dvm_seg_base(s);
+	for (int turn = 0; turn < 2 * j->size; turn++) {
+		if (turn % j->size == j->rank)
+			for (uint64_t i = 0; i < words; i++)
+				p[i] += i;
+		CHECK_INT(dvm_barrier(j->w), 0);
+	}
+	uint64_t bad = 0;
+	for (uint64_t i = 0; i < words; i++)
+		bad += p[i] != i * 2 * (uint64_t)j->size;
+	CHECK_INT(bad, 0);
+	CHECK_INT(dvm_seg_stat(s, &st), 0);
+	if (getenv("MEM_STATS"))
+		fprintf(stderr,
+			"rank %d: r %llu w %llu local %llu msgs %llu got %llu ahead %llu used %llu "
+			"same %llu zero %llu held %llu avg %llu us\n",
+			j->rank, (unsigned long long)st.read_faults,
+			(unsigned long long)st.write_faults, (unsigned long long)st.local_faults,
+			(unsigned long long)st.messages, (unsigned long long)st.units_got,
+			(unsigned long long)st.prefetched, (unsigned long long)st.prefetch_used,
+			(unsigned long long)st.elided_same, (unsigned long long)st.elided_zero,
+			(unsigned long long)st.held,
+			(unsigned long long)(st.fault_ns /
+					     (st.read_faults + st.write_faults + 1) / 1000));
+	CHECK_INT(dvm_barrier(j->w), 0);
+	CHECK_INT(dvm_seg_destroy(s), 0);
+	return 0;
+}
+
+/* Random reads and writes of words that each belong to one writer, with checks. */
+int mem_random(struct job *j)
+{
+	dvm_seg_t *s;
+	uint64_t pages = 24, n = (uint64_t)arg(j, 4, 20000), seed = (uint64_t)arg(j, 5, 1);
+	uint64_t slots = pages * PAGE / 8 / (uint64_t)j->size, mine[64] = { 0 };
+
+	CHECK_INT(make(j, pages, NULL, &s), 0);
+	volatile uint64_t *p = dvm_seg_base(s);
+	for (uint64_t i = 0; i < n; i++) {
+		uint64_t r = mix(seed * 1000 + (uint64_t)j->rank, i);
+		uint64_t k = r % 64, at = k * slots / 64 * (uint64_t)j->size;
+		if (r >> 32 & 1) {
+			CHECK_INT(p[at + (uint64_t)j->rank], mine[k]);
+			p[at + (uint64_t)j->rank] = ++mine[k];
+		} else {
+			/* Another's only grows. */
+			uint64_t who = (r >> 8) % (uint64_t)j->size;
+			uint64_t a = p[at + who], b = p[at + who];
+			CHECK(b >= a);
+		}
+	}
+	CHECK_INT(dvm_barrier(j->w), 0);
+	CHECK_INT(dvm_seg_destroy(s), 0);
+	return 0;
+}
+
+/* A child does not have it; the parent keeps it. */
+int mem_fork(struct job *j)
+{
+	dvm_seg_t *s;
+	int status;
+
+	CHECK_INT(make(j, 4, NULL, &s), 0);
+	volatile uint64_t *p = dvm_seg_base(s);
+	p[j->rank] = 5;
+	pid_t child = fork();
+	if (child == 0)
+		_exit(0);
+	CHECK(child > 0);
+	CHECK(waitpid(child, &status, 0) == child && status == 0);
+	CHECK_INT(p[j->rank], 5);
+	CHECK_INT(system("true"), 0);
+	CHECK_INT(dvm_barrier(j->w), 0);
+	for (int r = 0; r < j->size; r++)
+		CHECK_INT(p[r], 5);
+	CHECK_INT(dvm_barrier(j->w), 0);
+	CHECK_INT(dvm_seg_destroy(s), 0);
+	return 0;
+}
+
+/* Prefetch, drop, pin, advise: nothing is lost by them. */
+int mem_hints(struct job *j)
+{
+	dvm_seg_t *s;
+	uint64_t pages = 64, len = pages * PAGE;
+
+	CHECK_INT(make(j, pages, NULL, &s), 0);
+	volatile uint64_t *p = dvm_seg_base(s);
+	for (int turn = 0; turn < j->size * 2; turn++) {
+		if (turn % j->size == j->rank) {
+			CHECK_INT(dvm_seg_prefetch(s, 0, len, turn & 1), 0);
+			CHECK_INT(dvm_seg_advise(s, 0, len, turn % 3), 0);
+			for (uint64_t i = 0; i < pages; i++)
+				p[i * PAGE / 8] += 1;
+			CHECK_INT(dvm_seg_pin(s, 8, PAGE), 0);
+			p[1] += 1;
+			CHECK_INT(dvm_seg_unpin(s, 8, PAGE), 0);
+			CHECK_INT(dvm_seg_drop(s, 0, len), 0);
+		}
+		CHECK_INT(dvm_barrier(j->w), 0);
+	}
+	for (uint64_t i = 0; i < pages; i++)
+		CHECK_INT(p[i * PAGE / 8], 2 * j->size);
+	CHECK_INT(p[1], 2 * j->size);
+	for (uint64_t i = 0; i < pages; i++) {
+		int home = dvm_seg_home(s, i * PAGE);
+		CHECK(home >= 0 && home < j->size);
+	}
+	CHECK_INT(dvm_barrier(j->w), 0);
+	CHECK_INT(dvm_seg_destroy(s), 0);
+	return 0;
+}

@@ -1,0 +1,40 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# Segments: verbs of the program `job`. run-mem.t [PATTERN] runs the lines that match.
+# shellcheck source=tests/api/jobs.sh
+. "${DVM_SRC:-.}/tests/api/jobs.sh"
+
+# shellcheck disable=SC2034 # for jobs.sh
+pattern=$1
+# shellcheck disable=SC2034
+options=
+verbs="seen count ring several stream random fork hints"
+with_calls="$verbs attach system_calls"
+
+all() { # RANKS NODES VERBS [ARG]...: flags, faults, pages of a unit, homes
+	ranks_=$1 nodes_=$2 verbs_=$3
+	shift 3
+	for v in $verbs_; do
+		check "$ranks_" "$nodes_" "mem_$v" "$@"
+	done
+}
+
+# 64: the protocol, also on one node. Plain memory; the usual way; few and many on a node.
+all 3 1 "$with_calls" 0
+all 3 1 "$with_calls" 64
+all 2 2 "$with_calls"
+all 4 2 "$with_calls"
+# Faults as signals; pages of 16 KiB; homes page by page; nothing that is clever.
+all 3 3 "$verbs" 64 1
+all 3 3 "$with_calls" 64 0 4
+all 2 2 "$with_calls" 64 0 1 1
+all 2 2 "$with_calls" 127
+# As on Linux 6.1; and between hosts.
+export DVM_SHM_UFFD=missing
+all 3 3 "$with_calls"
+all 3 3 "$verbs" 64 1
+unset DVM_SHM_UFFD
+export DVM_SHM_TRANSPORT=tcp
+all 3 3 "$with_calls"
+echo "1..$n"
+exit "$failed"
