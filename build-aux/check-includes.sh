@@ -22,7 +22,7 @@ rules()
 	libdvm/pvm3/: pvm3.h pvmproto.h dvm/ libdvm/base/ libdvm/net/ libdvm/proto/pvm.h libdvm/proto/rank.h libdvm/src/ libdvm/pvm3/
 	shm/: dvm/error.h libdvm/base/ libdvm/net/ shm/ <uthash.h> <utlist.h>
 	sched/: dvm/error.h libdvm/base/ sched/
-	daemon/: dvm/error.h libdvm/base/ libdvm/proto/ sched/dsched.h daemon/ <uv.h> <zmq.h> <sodium.h> <hwloc.h> <cyaml/ <jansson.h> <uthash.h> <utlist.h> <systemd/
+	daemon/: dvm/error.h libdvm/base/ libdvm/proto/ sched/dsched.h sched/dsched_queue.h sched/dsched_replay.h daemon/ <uv.h> <zmq.h> <sodium.h> <hwloc.h> <cyaml/ <jansson.h> <uthash.h> <utlist.h> <systemd/
 	daemon/pmix/: dvm/error.h libdvm/base/ libdvm/proto/ daemon/pmix/ <uv.h> <pmix.h> <pmix_server.h>
 	daemon/pvm/: pvm3.h pvmproto.h dvm/ libdvm/base/ libdvm/proto/ daemon/paths.h daemon/pvm/
 	kvm-node/: dvm/ libdvm/base/ shm/dsm.h kvm-node/ <uv.h>

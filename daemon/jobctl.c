@@ -40,6 +40,7 @@ struct job {
 	uint64_t id;
 	uint32_t origin;
 	uint64_t parent; /* whose end is ours, too; 0: none */
+	bool one_fate;	 /* only a bad one, and a bad end of ours is the parent's */
 	bool detached, keep_going;
 	Pb__JobState state;
 	struct share *shares;
@@ -277,7 +278,8 @@ int dvmd_jobctl_add(struct dvmd_jobctl *c, const Pb__JobRecord *record, bool rec
 	j->ends_by = record->spec->timeout_ns ? later(now, record->spec->timeout_ns) : UINT64_MAX;
 	j->settle_by = j->kill_by = j->give_up_by = j->orphan_by = j->hold_by = UINT64_MAX;
 	j->parent = record->spec->outlives_parent ? 0 : record->spec->parent_job;
-	if (j->parent && recovered)
+	j->one_fate = record->spec->one_fate;
+	if (j->parent && recovered && !j->one_fate)
 		j->orphan_by = later(now, ORPHAN_GRACE); /* has its parent ended meanwhile? */
 	if (recovered && j->state == S(ENDING)) {
 		/* Whoever was being killed is told again: the order may have been lost with us. */
@@ -343,11 +345,21 @@ __attribute__((format(printf, 3, 4))) static void blame(struct job *j, int exit_
 static void end_children(struct dvmd_jobctl *c, const struct job *parent, uint64_t now,
 			 uint64_t grace);
 
+static void share_fate(struct dvmd_jobctl *c, const struct job *j, uint64_t now);
+
+static bool ran(const struct job *j)
+{
+	return j->state == S(RUNNING) || every_share(j, share_running);
+}
+
 static void begin_end(struct dvmd_jobctl *c, struct job *j, uint64_t now, uint64_t grace)
 {
 	if (j->state == S(ENDING) || j->state == S(DONE))
 		return;
+	bool has_run = ran(j);
 	j->state = transitions[j->state][EV_FAIL];
+	if (has_run)
+		share_fate(c, j, now);
 	j->weak = false;
 	j->hold_by = UINT64_MAX;
 	j->kill_by = later(now, grace + 2 * DVMI_SEC); /* said again to who may have missed it */
@@ -355,6 +367,21 @@ static void begin_end(struct dvmd_jobctl *c, struct job *j, uint64_t now, uint64
 	push_change(c, j);
 	push_kill(c, j, grace);
 	end_children(c, j, now, grace);
+}
+
+/*
+ * A job that failed takes its spawner along, whose ranks wait for its ranks; unless it never ran,
+ * which the spawner is told as an answer.
+ */
+static void share_fate(struct dvmd_jobctl *c, const struct job *j, uint64_t now)
+{
+	struct job *parent = j->one_fate ? find(c, j->parent) : NULL;
+
+	if (!parent || !j->exit_code || parent->keep_going || parent->state == S(ENDING))
+		return;
+	blame(parent, j->exit_code, "job %llu, which it has spawned, has failed: %s",
+	      (unsigned long long)j->id, reason_of(j));
+	begin_end(c, parent, now, c->config.kill_grace);
 }
 
 /* As deep as jobs have spawned jobs; one that is ending already is not visited again. */
@@ -375,7 +402,7 @@ static void end_children(struct dvmd_jobctl *c, const struct job *parent, uint64
 static void orphan_children(struct dvmd_jobctl *c, uint64_t parent, uint64_t now)
 {
 	for (struct job *j = c->jobs; j; j = j->hh.next)
-		if (j->parent == parent && j->orphan_by == UINT64_MAX)
+		if (j->parent == parent && j->orphan_by == UINT64_MAX && !j->one_fate)
 			j->orphan_by = later(now, ORPHAN_GRACE);
 }
 
@@ -505,7 +532,10 @@ static void finish(struct dvmd_jobctl *c, struct job *j, uint64_t now)
 {
 	orphan_children(c, j->id, now);
 	fold_start_failures(j);
+	bool failed = j->state != S(ENDING) && ran(j);
 	j->state = transitions[j->state][EV_FINAL];
+	if (failed)
+		share_fate(c, j, now);
 	push_change(c, j);
 	push_ended(c, j);
 	push(c, DVMD_DO_RELEASE, j->id);

@@ -48,7 +48,8 @@ void dvmd_jobctl_destroy(struct dvmd_jobctl *c);
 /*
  * A job that was logged. RECORD is borrowed for the call. One that was spawned ends with its parent,
  * unless the record says that it outlives it: at once where the parent is ended, after a moment where
- * the parent has ended by itself. With RECOVERED the leader has restarted
+ * the parent has ended by itself; or, where it shares one fate with its parent, when one of them
+ * fails, and not when one ends well. With RECOVERED the leader has restarted
  * and knows nothing of its shares: their reports will come, or are asked for.
  */
 int dvmd_jobctl_add(struct dvmd_jobctl *c, const Pb__JobRecord *record, bool recovered,

@@ -208,6 +208,20 @@ static void on_timer(uv_timer_t *t)
 
 /* ---- starting a job ---- */
 
+/* Several programs: each whole, and all ranks theirs. */
+static bool are_programs(const Pb__JobSpec *spec)
+{
+	uint64_t ranks = 0;
+
+	for (size_t i = 0; i < spec->n_apps; i++) {
+		const Pb__App *a = spec->apps[i];
+		if (!a->n_argv || !*a->argv[0] || !a->ranks || (*a->wdir && *a->wdir != '/'))
+			return false;
+		ranks += a->ranks;
+	}
+	return ranks == spec->ranks;
+}
+
 static const char *spec_fault(const Pb__JobSpec *spec)
 {
 	if (!spec)
@@ -216,6 +230,8 @@ static const char *spec_fault(const Pb__JobSpec *spec)
 		return "no program";
 	if (spec->wdir[0] != '/')
 		return "the working directory must be an absolute path";
+	if (spec->n_apps && !are_programs(spec))
+		return "its programs do not make up the job";
 	for (size_t i = 0; i < spec->n_env; i++)
 		if (!strchr(spec->env[i], '='))
 			return "an environment entry has no '='";
@@ -301,6 +317,15 @@ static void on_launch_result(uint32_t node, int code, const char *text, void *ar
 	drain(la->lead);
 }
 
+static int add_slots(const Pb__Member *m, void *arg)
+{
+	uint32_t *slots = arg;
+
+	if (m->state == PB__MEMBER_STATE__MEMBER_UP)
+		*slots += m->slots;
+	return 0;
+}
+
 static void launch(struct dvmd_lead *l, uint64_t job, Pb__JobSpec *spec, Pb__Placement *placement,
 		   uint64_t key, uint32_t origin)
 {
@@ -317,6 +342,7 @@ static void launch(struct dvmd_lead *l, uint64_t job, Pb__JobSpec *spec, Pb__Pla
 	msg.origin = origin;
 	msg.machine = (char *)l->d->setup.machine;
 	msg.launch_deadline_ns = l->d->setup.launch_timeout;
+	dvmd_cstate_each_member(dvmd_state(l->d), add_slots, &msg.universe);
 	dvmi_pb_pack(&b, &msg);
 	int rc = !la || !ids || b.err ? -ENOMEM : 0;
 	if (rc == 0) {

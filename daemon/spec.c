@@ -12,6 +12,37 @@
 
 #define RANKS_MAX 1048576u
 
+size_t dvmd_spec_programs(const Pb__JobSpec *spec)
+{
+	return spec->n_apps ? spec->n_apps : 1;
+}
+
+struct dvmd_program dvmd_spec_program(const Pb__JobSpec *spec, size_t i, uint32_t ranks)
+{
+	struct dvmd_program p = { spec->argv, spec->n_argv, spec->wdir, 0, ranks };
+
+	if (!spec->n_apps)
+		return p;
+	for (size_t k = 0; k < i; k++)
+		p.first += spec->apps[k]->ranks;
+	p.ranks = spec->apps[i]->ranks;
+	p.argv = spec->apps[i]->argv;
+	p.n_argv = spec->apps[i]->n_argv;
+	if (*spec->apps[i]->wdir)
+		p.wdir = spec->apps[i]->wdir;
+	return p;
+}
+
+size_t dvmd_spec_program_of(const Pb__JobSpec *spec, uint32_t rank)
+{
+	uint64_t end = 0;
+
+	for (size_t i = 0; i < spec->n_apps; i++)
+		if (rank < (end += spec->apps[i]->ranks))
+			return i;
+	return 0;
+}
+
 static int add_pointer(void *vector, size_t *n, void *p)
 {
 	void **v = *(void ***)vector;

@@ -9,6 +9,21 @@
 #include "dvm/error.h"
 #include "libdvm/proto/pb.h"
 
+/* A program of a job: what is run as ranks FIRST and up. All borrowed from the spec. */
+struct dvmd_program {
+	char **argv;
+	size_t n_argv;
+	const char *wdir; /* "": none is asked for */
+	uint32_t first, ranks;
+};
+
+/* How many programs a job has: 1 unless the spec has `apps`. */
+size_t dvmd_spec_programs(const Pb__JobSpec *spec);
+/* The one with index I; RANKS is the job's size. */
+struct dvmd_program dvmd_spec_program(const Pb__JobSpec *spec, size_t i, uint32_t ranks);
+/* The index of RANK's program; 0 also where the spec does not say. */
+size_t dvmd_spec_program_of(const Pb__JobSpec *spec, uint32_t rank);
+
 /* Copies S. -ENOMEM. */
 int dvmd_spec_add_string(char ***v, size_t *n, const char *s);
 int dvmd_spec_set_string(char **field, const char *s);

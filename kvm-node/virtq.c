@@ -69,6 +69,7 @@ static int add_buffer(const struct vmm_virtq *q, struct vmm_chain *c, const stru
 	void *p = vmm_gmem_at(q->mem, d->addr, d->len);
 	if (!p)
 		return -EPROTO;
+	c->gpa[c->nout + c->nin] = d->addr;
 	c->iov[c->nout + c->nin] = (struct iovec){ .iov_base = p, .iov_len = d->len };
 	*(in ? &c->nin : &c->nout) += 1;
 	*(in ? &c->in_len : &c->out_len) += d->len;
@@ -112,9 +113,14 @@ static int walk_chain(const struct vmm_virtq *q, struct vmm_chain *c)
 	}
 }
 
+uint16_t vmm_virtq_waiting(const struct vmm_virtq *q)
+{
+	return q->ready && !q->broken ? (uint16_t)(get_first(q->availp->idx) - q->seen) : 0;
+}
+
 bool vmm_virtq_some(const struct vmm_virtq *q)
 {
-	return q->ready && !q->broken && get_first(q->availp->idx) != q->seen;
+	return vmm_virtq_waiting(q);
 }
 
 int vmm_virtq_pop(struct vmm_virtq *q, struct vmm_chain *c)
@@ -137,19 +143,32 @@ int vmm_virtq_pop(struct vmm_virtq *q, struct vmm_chain *c)
 	return 1;
 }
 
-void vmm_virtq_unpop(struct vmm_virtq *q)
+void vmm_virtq_unpop(struct vmm_virtq *q, unsigned n)
 {
-	q->seen--;
+	q->seen = (uint16_t)(q->seen - n);
+}
+
+void vmm_virtq_fill(struct vmm_virtq *q, unsigned i, uint16_t head, uint32_t written)
+{
+	if (!q->ready || q->broken)
+		return;
+	vring_used_elem_t *e = &q->usedp->ring[(uint16_t)(q->next + i) % q->num];
+	put(e->id, head);
+	put(e->len, written);
+}
+
+void vmm_virtq_publish(struct vmm_virtq *q, unsigned n)
+{
+	if (!q->ready || q->broken)
+		return;
+	q->next = (uint16_t)(q->next + n);
+	put_last(q->usedp->idx, q->next);
 }
 
 void vmm_virtq_push(struct vmm_virtq *q, uint16_t head, uint32_t written)
 {
-	if (!q->ready || q->broken)
-		return;
-	vring_used_elem_t *e = &q->usedp->ring[q->next % q->num];
-	put(e->id, head);
-	put(e->len, written);
-	put_last(q->usedp->idx, ++q->next);
+	vmm_virtq_fill(q, 0, head, written);
+	vmm_virtq_publish(q, 1);
 }
 
 static uint16_t *used_event(const struct vmm_virtq *q)
@@ -175,14 +194,23 @@ bool vmm_virtq_wants_signal(struct vmm_virtq *q)
 	return vring_need_event(get(*used_event(q)), now, old);
 }
 
-bool vmm_virtq_kicks(struct vmm_virtq *q, bool on)
+bool vmm_virtq_await(struct vmm_virtq *q, uint16_t had)
 {
 	if (!q->ready || q->broken)
 		return false;
-	if (!q->event_idx)
-		put(q->usedp->flags, on ? 0 : VRING_USED_F_NO_NOTIFY);
-	else if (on)
-		put(*avail_event(q), q->seen);
+	if (q->event_idx)
+		put(*avail_event(q), (uint16_t)(q->seen + had));
+	else
+		put(q->usedp->flags, 0);
 	__atomic_thread_fence(__ATOMIC_SEQ_CST); /* ... before we look for the last time */
-	return on && vmm_virtq_some(q);
+	return vmm_virtq_waiting(q) != had;
+}
+
+bool vmm_virtq_kicks(struct vmm_virtq *q, bool on)
+{
+	if (on)
+		return vmm_virtq_await(q, 0);
+	if (q->ready && !q->broken && !q->event_idx)
+		put(q->usedp->flags, VRING_USED_F_NO_NOTIFY);
+	return false;
 }

@@ -40,6 +40,7 @@ struct vmm_chain {
 	unsigned nout, nin; /* iov[0..nout) may be read, iov[nout..nout+nin) may be written */
 	uint64_t out_len, in_len;
 	struct iovec iov[VMM_CHAIN_MAX];
+	uint64_t gpa[VMM_CHAIN_MAX]; /* where the guest has them */
 };
 
 /* Everything but `mem` and `max` as after power-on. */
@@ -54,11 +55,15 @@ int vmm_virtq_pop(struct vmm_virtq *q, struct vmm_chain *c);
 /* Is there something to pop? Also true if popping it would break the queue. */
 bool vmm_virtq_some(const struct vmm_virtq *q);
 
-/* Puts the last popped chain back, as if it had never been popped. */
-void vmm_virtq_unpop(struct vmm_virtq *q);
+/* Puts the last N popped chains back, as if they had never been popped. */
+void vmm_virtq_unpop(struct vmm_virtq *q, unsigned n);
 
 /* The request of HEAD is done; WRITTEN bytes from the beginning of its writable part are new. */
 void vmm_virtq_push(struct vmm_virtq *q, uint16_t head, uint32_t written);
+
+/* The same in two steps, for answers that must be seen together: entry I of the next N. */
+void vmm_virtq_fill(struct vmm_virtq *q, unsigned i, uint16_t head, uint32_t written);
+void vmm_virtq_publish(struct vmm_virtq *q, unsigned n);
 
 /* Does the driver want to hear of what was pushed since this was last asked? */
 bool vmm_virtq_wants_signal(struct vmm_virtq *q);
@@ -68,6 +73,11 @@ bool vmm_virtq_wants_signal(struct vmm_virtq *q);
  * returns true if there are some.
  */
 bool vmm_virtq_kicks(struct vmm_virtq *q, bool on);
+
+/* How many requests there are to pop, and: tell us when there are more than HAD. True: there are.
+ */
+uint16_t vmm_virtq_waiting(const struct vmm_virtq *q);
+bool vmm_virtq_await(struct vmm_virtq *q, uint16_t had);
 
 /* Copies between BUF and vectors, from byte AT of them on. Return how many there were, up to LEN.
  */

@@ -98,10 +98,20 @@ static void by_ppr(const struct dsched_request *req, struct dsched_cand *c)
 	c->soft = c->hard = c->step = c->hard >= want ? want : 0;
 }
 
+int dsched_gres_lacking(const struct dsched_request *req, const struct dsched_node *node, bool idle)
+{
+	for (int k = 0; k < DSCHED_GRES_MAX; k++)
+		if (req->gres[k] > (idle ? node->gres[k] : minus(node->gres[k], node->gres_used[k])))
+			return k;
+	return -1;
+}
+
 static void capacity(const struct dsched_request *req, struct dsched_cand *c,
 		     struct dsched_view view)
 {
 	by_slots(req, c, view.idle);
+	if (view.memory && dsched_gres_lacking(req, c->node, view.idle) >= 0)
+		c->hard = 0;
 	if (view.memory)
 		c->hard = smaller(c->hard, dsched_memory_ranks(req, c->node, view.idle));
 	if (!view.idle && barred(req, c->node))

@@ -23,6 +23,7 @@
 #define DSCHED_TOPO_TEXT_MAX 65536 /* bytes of a topology's text */
 #define DSCHED_RANKS_MAX     (1u << 24)
 #define DSCHED_NAME_MAX	     64 /* what a reason quotes of a name, with its NUL */
+#define DSCHED_GRES_MAX	     8	/* kinds of generic resources in a machine */
 
 /* ---- topology ---- */
 
@@ -84,12 +85,16 @@ struct dsched_node {
 	uint64_t mem_free;   /* bytes of them that are free now */
 	const struct dsched_topo *topo; /* borrowed; NULL: unknown, ranks there stay unbound */
 	const struct dvmi_idset *busy; /* borrowed; PUs its running jobs are bound to; NULL: none */
+	uint32_t gres[DSCHED_GRES_MAX];	     /* generic resources it has, by kind */
+	uint32_t gres_used[DSCHED_GRES_MAX]; /* by running jobs */
 };
 
 struct dsched_snapshot {
 	size_t size;
 	const struct dsched_node *nodes; /* in the order ranks are to fill them; names are unique */
 	uint32_t nnodes;
+	const char *const *gres_names; /* of the kinds; borrowed */
+	uint32_t ngres;		       /* kinds there are: at most DSCHED_GRES_MAX */
 };
 
 /* The `host` of a node from a text that names the kernel it runs on; 0 for "". */
@@ -136,6 +141,7 @@ struct dsched_request {
 	bool oversubscribe;    /* slots are no limit and never waited for */
 	bool exclusive;	       /* only on nodes without another job */
 	uint64_t mem_per_rank; /* bytes; 0: not asked for */
+	uint32_t gres[DSCHED_GRES_MAX]; /* of each node it uses, by kind of the snapshot */
 };
 
 /*
@@ -179,6 +185,7 @@ enum dsched_constraint {
 	DSCHED_C_NODES,	     /* too few nodes, or too few that have room */
 	DSCHED_C_MEMORY,     /* there are slots, but with too little memory */
 	DSCHED_C_EXCLUSIVE,  /* nodes without another job are too few now */
+	DSCHED_C_GRES,	     /* nodes with the generic resource `name` are too few */
 };
 
 struct dsched_reason {

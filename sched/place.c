@@ -164,19 +164,31 @@ static int number_in_turn(struct dsched_placement *p)
 	return 0;
 }
 
+int dsched_probe(struct dsched_work *w)
+{
+	*w->reason = (struct dsched_reason){ 0 };
+	int rc = check_request(w);
+	if (rc == 0)
+		rc = dsched_candidates(w);
+	if (rc == 0)
+		rc = choose(w);
+	if (rc < 0)
+		return rc;
+	keep_chosen(w);
+	rc = dsched_distribute(w->cands, w->ncands, w->ranks,
+			       w->req->map == DSCHED_MAP_NODE || w->req->nodes);
+	keep_used(w);
+	return rc;
+}
+
 static int build(struct dsched_work *w, struct dsched_placement *p)
 {
-	bool in_turn = w->req->map == DSCHED_MAP_NODE;
+	int rc = allocate(w, p);
 
-	keep_chosen(w);
-	int rc = dsched_distribute(w->cands, w->ncands, w->ranks, in_turn || w->req->nodes);
-	keep_used(w);
-	if (rc == 0)
-		rc = allocate(w, p);
 	if (rc < 0)
 		return rc;
 	fill_nodes(w, p);
-	if (in_turn)
+	if (w->req->map == DSCHED_MAP_NODE)
 		rc = number_in_turn(p);
 	else
 		number_by_node(p);
@@ -189,12 +201,7 @@ int dsched_place(const struct dsched_snapshot *snap, const struct dsched_request
 	struct dsched_work w = { .snap = snap, .req = req, .reason = reason };
 	struct dsched_placement fresh = { 0 };
 
-	*reason = (struct dsched_reason){ 0 };
-	int rc = check_request(&w);
-	if (rc == 0)
-		rc = dsched_candidates(&w);
-	if (rc == 0)
-		rc = choose(&w);
+	int rc = dsched_probe(&w);
 	if (rc == 0)
 		rc = build(&w, &fresh);
 	free(w.cands);

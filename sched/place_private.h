@@ -20,7 +20,7 @@ struct dsched_cand {
 	bool chosen;
 };
 
-/* The machine as it is, or as if no job ran; memory counted or not. */
+/* The machine as it is, or as if no job ran; memory and generic resources counted or not. */
 struct dsched_view {
 	bool idle, memory;
 };
@@ -50,6 +50,9 @@ uint32_t dsched_ppr_ranks(const struct dsched_request *req, const struct dsched_
 uint32_t dsched_memory_ranks(const struct dsched_request *req, const struct dsched_node *node,
 			     bool idle);
 
+/* A kind of generic resource of which the node has too little for REQ; -1: none. */
+int dsched_gres_lacking(const struct dsched_request *req, const struct dsched_node *node, bool idle);
+
 /* select.c: marks the nodes to use and settles w->ranks; -EAGAIN and *LACK if they do not do. */
 int dsched_select(struct dsched_work *w, struct dsched_shortage *lack);
 /* Sets the count of each of the N candidates, all chosen, so that they add up to RANKS. -ENOMEM. */
@@ -63,5 +66,11 @@ int dsched_refuse(struct dsched_work *w, enum dsched_constraint what, const char
 		  const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 int dsched_refuse_view(struct dsched_work *w, struct dsched_view view,
 		       const struct dsched_shortage *lack);
+
+/*
+ * place.c: how many ranks of each node REQ would get on SNAP: w->cands is left with those nodes.
+ * The caller frees w->cands. As dsched_place(), but for the placement.
+ */
+int dsched_probe(struct dsched_work *w);
 
 #endif

@@ -220,6 +220,31 @@ static int too_little_memory(struct dsched_work *w, bool idle, const struct dsch
 		   (unsigned)lack->asked, (unsigned)lack->have, node->name, there, kind, advice);
 }
 
+/* ---- generic resources ---- */
+
+/* A kind that some candidate lacks; -1: none does, so it is memory. */
+static int lacking_kind(const struct dsched_work *w, bool idle)
+{
+	int kind = -1;
+
+	for (uint32_t i = 0; i < w->ncands && kind < 0; i++)
+		kind = dsched_gres_lacking(w->req, w->cands[i].node, idle);
+	return kind;
+}
+
+static int too_few_gres(struct dsched_work *w, bool idle, int kind)
+{
+	const char *name = (uint32_t)kind < w->snap->ngres ? w->snap->gres_names[kind] : "resource";
+	uint32_t have = 0;
+
+	for (uint32_t i = 0; i < w->ncands; i++)
+		have += dsched_gres_lacking(w->req, w->cands[i].node, idle) < 0;
+	return say(w, idle ? DSCHED_IMPOSSIBLE : DSCHED_WAIT, DSCHED_C_GRES, name,
+		   "needs %.64s:%u on each of its nodes, %u of %u node%s ha%s %s", name,
+		   w->req->gres[kind], have, w->ncands, plural(w->ncands), have == 1 ? "s" : "ve",
+		   idle ? "so many" : "so many free");
+}
+
 /* ---- the machine is busy ---- */
 
 static uint64_t held(const struct dsched_work *w)
@@ -286,6 +311,9 @@ int dsched_refuse_view(struct dsched_work *w, struct dsched_view view,
 	w->reason->of_nodes = lack->what == DSCHED_C_NODES;
 	w->reason->asked = lack->asked;
 	w->reason->have = w->reason->nearest = lack->have;
+	int kind = view.memory ? lacking_kind(w, view.idle) : -1;
+	if (kind >= 0)
+		return too_few_gres(w, view.idle, kind);
 	if (view.memory)
 		return too_little_memory(w, view.idle, lack);
 	if (view.idle)

@@ -262,13 +262,13 @@ static void empty(struct dsm_sync *s, struct dsm_sync_object *o, uint32_t list)
 	o->waiting = 0;
 }
 
-void dsm_sync_forget(struct dsm_sync *s, uint64_t space)
+void dsm_sync_forget(struct dsm_sync *s, uint64_t space, uint64_t mask)
 {
 	uint32_t top = s->m->objects.top < s->nobjects ? s->m->objects.top : s->nobjects;
 
 	for (uint32_t i = 1; i <= top; i++) {
 		struct dsm_sync_object *o = &s->objects[i];
-		if (o->class == DSM_SYNC_NONE || o->space != space)
+		if (o->class == DSM_SYNC_NONE || (o->space & mask) != space)
 			continue;
 		empty(s, o, o->head);
 		empty(s, o, o->holders);

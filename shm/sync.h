@@ -2,7 +2,7 @@
 /*
  * Locks, condition variables, barriers and cells, as their home keeps them. Pure: a request goes
  * in, replies come out, at once or when what was asked for has become true.
- * doc/design/0018-sync.md.
+ * doc/design/0019-sync.md.
  *
  * The state lies in memory of the caller, without pointers, all zero at first, so that the
  * processes of a node can share it: each has a view of its own, and whoever is at hand serves a
@@ -95,8 +95,8 @@ void dsm_sync_serve(struct dsm_sync *s, const struct dsm_sync_req *q);
 
 /* RANK is gone: it waits no more, what it held is for others. Twice is as good as once. */
 void dsm_sync_death(struct dsm_sync *s, uint32_t rank);
-/* All of SPACE is forgotten; nobody is told. */
-void dsm_sync_forget(struct dsm_sync *s, uint64_t space);
+/* All in spaces that are SPACE in the bits of MASK is forgotten; nobody is told. */
+void dsm_sync_forget(struct dsm_sync *s, uint64_t space, uint64_t mask);
 
 /* Objects and requests there are, for tests and statistics. */
 uint32_t dsm_sync_objects(const struct dsm_sync *s);

@@ -66,6 +66,8 @@ static void end(struct dsm_sync_client *c, struct dsm_sync_call *call, int32_t c
 	call->done = true;
 	if (is_lock(call->q.op) && code >= 0)
 		note_hold(c, call);
+	if (c->ops->changed)
+		c->ops->changed(c->arg, call);
 }
 
 /*
@@ -139,13 +141,18 @@ static int start_detached(struct dsm_sync_client *c, uint32_t home, int64_t agen
 	return 0;
 }
 
-static struct dsm_sync_hold *find_hold(struct dsm_sync_client *c, uint64_t space, uint64_t id,
+static struct dsm_sync_hold *find_hold(const struct dsm_sync_client *c, uint64_t space, uint64_t id,
 				       uint32_t op)
 {
 	for (uint32_t i = c->nholds; i-- > 0;)
 		if (c->holds[i].id == id && c->holds[i].space == space && c->holds[i].op == op)
 			return &c->holds[i];
 	return NULL;
+}
+
+bool dsm_sync_holds(const struct dsm_sync_client *c, uint64_t space, uint64_t id, uint32_t op)
+{
+	return find_hold(c, space, id, op) != NULL;
 }
 
 int dsm_sync_unlock(struct dsm_sync_client *c, uint64_t space, uint64_t id, uint32_t op)
@@ -194,10 +201,19 @@ void dsm_sync_replied(struct dsm_sync_client *c, const struct dsm_sync_reply *r)
 
 	if (!call)
 		return;
-	if (r->code == DSM_SYNC_QUEUED)
-		call->queued = true;
-	else
+	if (r->code != DSM_SYNC_QUEUED) {
 		end(c, call, r->code, r->value);
+		return;
+	}
+	call->queued = true;
+	if (c->ops->changed)
+		c->ops->changed(c->arg, call);
+}
+
+void dsm_sync_fail(struct dsm_sync_client *c, int code)
+{
+	while (c->calls)
+		end(c, c->calls, code, 0);
 }
 
 /* The answer may come from any rank of the home, later; to ask twice does no harm. */

@@ -31,6 +31,8 @@ struct dsm_sync_client_ops {
 	int64_t (*agent)(void *arg, uint32_t home, uint64_t id, int64_t preferred);
 	/* Sends Q to AGENT; replies may come from inside the call. 0 or -E…: it is not sent. */
 	int (*send)(void *arg, uint32_t home, uint32_t agent, const struct dsm_sync_req *q);
+	/* CALL is done or queued: whoever waits for that goes on. May be NULL. */
+	void (*changed)(void *arg, struct dsm_sync_call *call);
 };
 
 /* A lock that is held, by which request. */
@@ -59,6 +61,8 @@ void dsm_sync_client_fini(struct dsm_sync_client *c);
 void dsm_sync_start(struct dsm_sync_client *c, struct dsm_sync_call *call);
 /* Gives back the lock that was got by OP (LOCK, READ or WRITE). 0, -EPERM (not held), -ENOMEM. */
 int dsm_sync_unlock(struct dsm_sync_client *c, uint64_t space, uint64_t id, uint32_t op);
+/* Whether that lock is held. */
+bool dsm_sync_holds(const struct dsm_sync_client *c, uint64_t space, uint64_t id, uint32_t op);
 /* CALL, a WAIT or BARRIER that is under way, shall end: with -ECANCELED, unless it was too late. */
 void dsm_sync_withdraw(struct dsm_sync_client *c, struct dsm_sync_call *call);
 
@@ -66,5 +70,7 @@ void dsm_sync_withdraw(struct dsm_sync_client *c, struct dsm_sync_call *call);
 void dsm_sync_replied(struct dsm_sync_client *c, const struct dsm_sync_reply *r);
 /* RANK, of node HOME, is gone. */
 void dsm_sync_lost(struct dsm_sync_client *c, uint32_t rank, uint32_t home);
+/* All that is under way ends with CODE. */
+void dsm_sync_fail(struct dsm_sync_client *c, int code);
 
 #endif

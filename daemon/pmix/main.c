@@ -79,21 +79,43 @@ static void on_setup(struct program *p, const Pb__PmixSetup *setup)
 
 static void on_fence(struct program *p, const Pb__PmixFence *f)
 {
-	pmixd_answer(&p->d, f->id, f->code, f->data.data, f->data.len);
+	const struct pmixd_said said = { .code = f->code, .data = f->data.data, .len = f->data.len };
+
+	pmixd_answer(&p->d, f->id, &said);
 }
 
 static void on_modex(struct program *p, const Pb__PmixModex *m)
 {
+	const struct pmixd_said said = { .code = m->code, .data = m->data.data, .len = m->data.len };
+
 	if (m->answer)
-		pmixd_answer(&p->d, m->id, m->code, m->data.data, m->data.len);
+		pmixd_answer(&p->d, m->id, &said);
 	else
 		pmixd_modex(&p->d, m->id, m->rank);
+}
+
+static void on_answer(struct program *p, const Pb__PmixAnswer *a)
+{
+	const struct pmixd_said said = { .code = a->code,
+					 .job = a->job,
+					 .rank = a->rank,
+					 .data = a->value.data,
+					 .len = a->value.len };
+
+	pmixd_answer(&p->d, a->id, &said);
+}
+
+static void on_connect(struct program *p, const Pb__PmixConnect *c)
+{
+	pmixd_connected(&p->d, c);
 }
 
 static const struct dvmi_taker takers[] = {
 	DVMI_TAKES(DVMI_MSG_PMIX_SETUP, pmix_setup, on_setup),
 	DVMI_TAKES(DVMI_MSG_PMIX_FENCE, pmix_fence, on_fence),
 	DVMI_TAKES(DVMI_MSG_PMIX_MODEX, pmix_modex, on_modex),
+	DVMI_TAKES(DVMI_MSG_PMIX_ANSWER, pmix_answer, on_answer),
+	DVMI_TAKES(DVMI_MSG_PMIX_CONNECT, pmix_connect, on_connect),
 };
 
 static void on_message(struct dvmi_stream *s, const struct dvmi_envelope *env, const uint8_t *body,

@@ -39,14 +39,13 @@ void pmixd_note_free(struct pmixd_note *n)
 	free(n);
 }
 
-uint64_t pmixd_question_add(struct pmixd *d, pmix_modex_cbfunc_t answer, void *arg)
+uint64_t pmixd_question_add(struct pmixd *d, const struct pmixd_question *like)
 {
-	struct pmixd_question *q = calloc(1, sizeof *q);
+	struct pmixd_question *q = malloc(sizeof *q);
 
 	if (!q)
 		return 0;
-	q->answer = answer;
-	q->arg = arg;
+	*q = *like;
 	pthread_mutex_lock(&d->lock);
 	uint64_t id = q->id = ++d->ids;
 	q->next = d->questions;

@@ -21,6 +21,8 @@
 #include "libdvm/base/buf.h"
 #include "libdvm/proto/pb.h"
 
+struct pmixd;
+
 /* A message on its way from an upcall to the shepherd. */
 struct pmixd_note {
 	struct pmixd_note *next;
@@ -28,12 +30,29 @@ struct pmixd_note {
 	struct dvmi_buf body;
 };
 
+/* What the shepherd has answered. */
+struct pmixd_said {
+	int code; /* 0 or -E… */
+	uint64_t job;
+	uint32_t rank;
+	const uint8_t *data;
+	size_t len;
+};
+
 /* A client's question that the shepherd will answer. */
 struct pmixd_question {
 	struct pmixd_question *next;
 	uint64_t id;
-	pmix_modex_cbfunc_t answer;
-	void *arg;
+	/* On the loop's thread: calls the one of CB that it knows. */
+	void (*answer)(struct pmixd *d, const struct pmixd_question *q,
+		       const struct pmixd_said *said);
+	union {
+		pmix_modex_cbfunc_t modex;
+		pmix_op_cbfunc_t op;
+		pmix_spawn_cbfunc_t spawn;
+		struct pmixd_names *names;
+	} cb;
+	void *arg; /* of libpmix */
 };
 
 struct pmixd {
@@ -44,9 +63,14 @@ struct pmixd {
 
 	/* Set once, before the server listens. */
 	pmix_nspace_t nspace;
+	char prefix[80]; /* of the names of all jobs of the machine */
+	uint64_t job;
 	uint32_t size;
 	void (*wake)(void *arg); /* gets the loop to fetch notes; any thread */
 	void *arg;
+
+	uint64_t *known; /* [n_known]: other jobs that libpmix knows; the loop's */
+	size_t n_known;
 };
 
 /* ---- server.c: on the loop's thread ---- */
@@ -59,15 +83,59 @@ int pmixd_server_start(struct pmixd *d, const Pb__PmixSetup *setup, struct dvmi_
 		       dvm_error_t *err);
 void pmixd_server_stop(struct pmixd *d);
 
-/* The bytes of all nodes, or (CODE) why there are none, for the question ID. */
-void pmixd_answer(struct pmixd *d, uint64_t id, int code, const uint8_t *data, size_t len);
+/* The question ID is answered. */
+void pmixd_answer(struct pmixd *d, uint64_t id, const struct pmixd_said *said);
 /* The shepherd asks what a local rank has put; the answer becomes a note. */
 void pmixd_modex(struct pmixd *d, uint64_t id, uint32_t rank);
+/* What other jobs look like that local ranks connect to; then the question is answered. */
+void pmixd_connected(struct pmixd *d, const Pb__PmixConnect *c);
+
+/* ---- describe.c ---- */
+
+/* A list of key and value that grows. Values are copied by libpmix. */
+struct pmixd_infos {
+	pmix_info_t *list;
+	size_t n, cap;
+	bool failed;
+};
+
+void pmixd_infos_add(struct pmixd_infos *l, const char *key, const void *value,
+		     pmix_data_type_t type);
+void pmixd_infos_free(struct pmixd_infos *l);
+
+/* All that is told of the job S, whose namespace is NSPACE, on this node. */
+void pmixd_describe(struct pmixd_infos *l, const struct pmixd *d, const Pb__PmixSetup *s,
+		    const char *nspace);
 
 /* ---- upcalls.c: on libpmix' thread ---- */
 
 /* The module to give to PMIx_server_init(). It serves D, of which there is one in a process. */
 pmix_server_module_t *pmixd_upcalls(struct pmixd *d);
+/* That one. */
+struct pmixd *pmixd_self(void);
+/* Whether P is of our job; the job that it is of, 0: of none of this machine. */
+bool pmixd_is_ours(const pmix_proc_t *p);
+uint64_t pmixd_job_of(const struct pmixd *d, const char *nspace);
+void pmixd_nspace_of(const struct pmixd *d, uint64_t job, pmix_nspace_t out);
+
+/* ---- upcalls_jobs.c: the same, about other jobs ---- */
+
+pmix_status_t pmixd_on_spawn(const pmix_proc_t *p, const pmix_info_t info[], size_t n,
+			     const pmix_app_t apps[], size_t n_apps, pmix_spawn_cbfunc_t cb,
+			     void *arg);
+pmix_status_t pmixd_on_connect(const pmix_proc_t procs[], size_t n, const pmix_info_t info[],
+			       size_t n_info, pmix_op_cbfunc_t cb, void *arg);
+pmix_status_t pmixd_on_disconnect(const pmix_proc_t procs[], size_t n, const pmix_info_t info[],
+				  size_t n_info, pmix_op_cbfunc_t cb, void *arg);
+
+/* ---- upcalls_names.c ---- */
+
+pmix_status_t pmixd_on_publish(const pmix_proc_t *p, const pmix_info_t info[], size_t n,
+			       pmix_op_cbfunc_t cb, void *arg);
+pmix_status_t pmixd_on_lookup(const pmix_proc_t *p, char **keys, const pmix_info_t info[],
+			      size_t n, pmix_lookup_cbfunc_t cb, void *arg);
+pmix_status_t pmixd_on_unpublish(const pmix_proc_t *p, char **keys, const pmix_info_t info[],
+				 size_t n, pmix_op_cbfunc_t cb, void *arg);
 
 /* ---- notes.c: any thread ---- */
 
@@ -78,8 +146,8 @@ void pmixd_note(struct pmixd *d, uint16_t type, const void *msg);
 struct pmixd_note *pmixd_notes_take(struct pmixd *d);
 void pmixd_note_free(struct pmixd_note *n);
 
-/* A number for a question that ANSWER will be called for, or 0 without memory. */
-uint64_t pmixd_question_add(struct pmixd *d, pmix_modex_cbfunc_t answer, void *arg);
+/* Keeps a copy of Q; its number, or 0 without memory. */
+uint64_t pmixd_question_add(struct pmixd *d, const struct pmixd_question *q);
 /* Takes it out of the table, to be freed; NULL: no such question. */
 struct pmixd_question *pmixd_question_take(struct pmixd *d, uint64_t id);
 

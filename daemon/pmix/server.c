@@ -49,154 +49,35 @@ static int settle(struct pending *p, pmix_status_t rc, const char *what, dvm_err
 	return dvmi_error_set(err, -EIO, "PMIx: %s: %s", what, PMIx_Error_string(rc));
 }
 
-/* ---- what the job looks like ---- */
-
-/* A list of key and value that grows. Values are copied by libpmix. */
-struct infos {
-	pmix_info_t *list;
-	size_t n, cap;
-	bool failed;
-};
-
-static void add(struct infos *l, const char *key, const void *value, pmix_data_type_t type)
-{
-	if (l->n == l->cap) {
-		size_t cap = l->cap ? 2 * l->cap : 32;
-		pmix_info_t *list = realloc(l->list, cap * sizeof *list);
-		if (!list) {
-			l->failed = true;
-			return;
-		}
-		memset(list + l->cap, 0, (cap - l->cap) * sizeof *list);
-		l->list = list;
-		l->cap = cap;
-	}
-	if (PMIx_Info_load(&l->list[l->n++], key, value, type) != PMIX_SUCCESS)
-		l->failed = true;
-}
-
-static void add_u32(struct infos *l, const char *key, uint32_t v)
-{
-	add(l, key, &v, PMIX_UINT32);
-}
-
-static void free_infos(struct infos *l)
-{
-	for (size_t i = 0; i < l->n; i++)
-		PMIX_INFO_DESTRUCT(&l->list[i]);
-	free(l->list);
-}
+/* ---- the job ---- */
 
 static const Pb__PmixNode *here(const Pb__PmixSetup *s)
 {
 	return s->nodes[s->node];
 }
 
-static void put_ranks(struct dvmi_buf *b, const Pb__PmixNode *node)
+/* One that has N ranks on this node for us to serve. */
+static int register_nspace(struct pmixd *d, const Pb__PmixSetup *s, const char *nspace, int n,
+			   dvm_error_t *err)
 {
-	for (size_t r = 0; r < node->n_ranks; r++)
-		dvmi_buf_printf(b, "%s%u", r ? "," : "", node->ranks[r]);
-}
+	struct pending made = PENDING_INIT;
+	struct pmixd_infos l = { 0 };
 
-/* Which nodes there are and which ranks they have, in libpmix' own compressed form. */
-static void add_maps(struct infos *l, const Pb__PmixSetup *s)
-{
-	struct dvmi_buf names = { 0 }, ranks = { 0 };
-	char *nodes = NULL, *procs = NULL;
-
-	for (size_t i = 0; i < s->n_nodes; i++) {
-		dvmi_buf_printf(&names, "%s%s", i ? "," : "", s->nodes[i]->name);
-		if (i)
-			dvmi_buf_printf(&ranks, ";");
-		put_ranks(&ranks, s->nodes[i]);
-	}
-	dvmi_buf_put_u8(&names, 0);
-	dvmi_buf_put_u8(&ranks, 0);
-	if (names.err || ranks.err || PMIx_generate_regex((char *)names.data, &nodes) != PMIX_SUCCESS ||
-	    PMIx_generate_ppn((char *)ranks.data, &procs) != PMIX_SUCCESS) {
-		l->failed = true;
-	} else {
-		add(l, PMIX_NODE_MAP, nodes, PMIX_REGEX);
-		add(l, PMIX_PROC_MAP, procs, PMIX_REGEX);
-	}
-	free(nodes);
-	free(procs);
-	dvmi_buf_free(&names);
-	dvmi_buf_free(&ranks);
-}
-
-static void add_local(struct infos *l, const Pb__PmixSetup *s)
-{
-	struct dvmi_buf peers = { 0 };
-	pmix_rank_t leader = here(s)->ranks[0];
-
-	put_ranks(&peers, here(s));
-	dvmi_buf_put_u8(&peers, 0);
-	if (peers.err)
-		l->failed = true;
-	else
-		add(l, PMIX_LOCAL_PEERS, peers.data, PMIX_STRING);
-	dvmi_buf_free(&peers);
-	add(l, PMIX_LOCALLDR, &leader, PMIX_PROC_RANK);
-	add_u32(l, PMIX_LOCAL_SIZE, (uint32_t)here(s)->n_ranks);
-	add_u32(l, PMIX_NODE_SIZE, (uint32_t)here(s)->n_ranks);
-	add_u32(l, PMIX_NODEID, s->node);
-}
-
-/* One rank: half of what PMIX_PROC_DATA may hold is worse than nothing of it. */
-static void add_rank(struct infos *l, const Pb__PmixSetup *s, uint32_t node, uint32_t local)
-{
-	struct infos own = { 0 };
-	pmix_rank_t rank = s->nodes[node]->ranks[local];
-	uint16_t l16 = (uint16_t)local;
-
-	add(&own, PMIX_RANK, &rank, PMIX_PROC_RANK);
-	add(&own, PMIX_GLOBAL_RANK, &rank, PMIX_PROC_RANK);
-	add(&own, PMIX_APP_RANK, &rank, PMIX_PROC_RANK);
-	add_u32(&own, PMIX_APPNUM, 0);
-	add(&own, PMIX_LOCAL_RANK, &l16, PMIX_UINT16);
-	add(&own, PMIX_NODE_RANK, &l16, PMIX_UINT16);
-	add_u32(&own, PMIX_NODEID, node);
-	add(&own, PMIX_HOSTNAME, s->nodes[node]->name, PMIX_STRING);
-	pmix_data_array_t all = { .type = PMIX_INFO, .size = own.n, .array = own.list };
-	add(l, PMIX_PROC_DATA, &all, PMIX_DATA_ARRAY);
-	l->failed |= own.failed;
-	free_infos(&own);
-}
-
-static void describe(struct infos *l, const Pb__PmixSetup *s, const char *nspace)
-{
-	const bool yes = true;
-
-	add_u32(l, PMIX_JOB_SIZE, s->size);
-	add_u32(l, PMIX_UNIV_SIZE, s->size);
-	add_u32(l, PMIX_MAX_PROCS, s->size);
-	add_u32(l, PMIX_JOB_NUM_APPS, 1);
-	add_u32(l, PMIX_NUM_NODES, (uint32_t)s->n_nodes);
-	add(l, PMIX_JOBID, nspace, PMIX_STRING);
-	add(l, PMIX_TMPDIR, s->dir, PMIX_STRING);
-	add(l, PMIX_NSDIR, s->dir, PMIX_STRING);
-	add(l, PMIX_TDIR_RMCLEAN, &yes, PMIX_BOOL);
-	add_maps(l, s);
-	add_local(l, s);
-	for (uint32_t n = 0; n < s->n_nodes; n++)
-		for (uint32_t r = 0; r < s->nodes[n]->n_ranks; r++)
-			add_rank(l, s, n, r);
+	pmixd_describe(&l, d, s, nspace);
+	int rc = l.failed ? dvmi_error_code(err, -ENOMEM, "PMIx: describing the job") : 0;
+	if (rc == 0)
+		rc = settle(&made,
+			    PMIx_server_register_nspace(nspace, n, l.list, l.n, on_over, &made),
+			    "the job", err);
+	pmixd_infos_free(&l);
+	return rc;
 }
 
 static int register_job(struct pmixd *d, const Pb__PmixSetup *s, dvm_error_t *err)
 {
-	struct pending made = PENDING_INIT, ready = PENDING_INIT;
-	struct infos l = { 0 };
+	struct pending ready = PENDING_INIT;
+	int rc = register_nspace(d, s, d->nspace, (int)here(s)->n_ranks, err);
 
-	describe(&l, s, d->nspace);
-	int rc = l.failed ? dvmi_error_code(err, -ENOMEM, "PMIx: describing the job") : 0;
-	if (rc == 0)
-		rc = settle(&made,
-			    PMIx_server_register_nspace(d->nspace, (int)here(s)->n_ranks, l.list,
-							l.n, on_over, &made),
-			    "the job", err);
-	free_infos(&l);
 	if (rc < 0)
 		return rc;
 	return settle(&ready,
@@ -242,16 +123,16 @@ static int collect_env(struct pmixd *d, uint32_t rank, struct dvmi_buf *out, dvm
 
 static int init(struct pmixd *d, const Pb__PmixSetup *s, dvm_error_t *err)
 {
-	struct infos l = { 0 };
+	struct pmixd_infos l = { 0 };
 	const bool no = false;
 
-	add(&l, PMIX_SERVER_TMPDIR, s->dir, PMIX_STRING);
-	add(&l, PMIX_SYSTEM_TMPDIR, s->dir, PMIX_STRING);
-	add(&l, PMIX_SERVER_TOOL_SUPPORT, &no, PMIX_BOOL);
-	add(&l, PMIX_HOSTNAME, here(s)->name, PMIX_STRING);
+	pmixd_infos_add(&l, PMIX_SERVER_TMPDIR, s->dir, PMIX_STRING);
+	pmixd_infos_add(&l, PMIX_SYSTEM_TMPDIR, s->dir, PMIX_STRING);
+	pmixd_infos_add(&l, PMIX_SERVER_TOOL_SUPPORT, &no, PMIX_BOOL);
+	pmixd_infos_add(&l, PMIX_HOSTNAME, here(s)->name, PMIX_STRING);
 	pmix_status_t rc = l.failed ? PMIX_ERR_NOMEM :
 				      PMIx_server_init(pmixd_upcalls(d), l.list, l.n);
-	free_infos(&l);
+	pmixd_infos_free(&l);
 	if (rc != PMIX_SUCCESS)
 		return dvmi_error_set(err, -EIO, "PMIx: the server: %s", PMIx_Error_string(rc));
 	return 0;
@@ -271,8 +152,9 @@ int pmixd_server_start(struct pmixd *d, const Pb__PmixSetup *s, struct dvmi_buf 
 
 	if (rc < 0)
 		return rc;
-	snprintf(d->nspace, sizeof d->nspace, "dvm-%.64s-%llu", s->machine,
-		 (unsigned long long)s->job);
+	snprintf(d->prefix, sizeof d->prefix, "dvm-%.64s-", s->machine);
+	d->job = s->job;
+	pmixd_nspace_of(d, d->job, d->nspace);
 	d->size = s->size;
 	rc = init(d, s, err);
 	if (rc == 0)
@@ -289,26 +171,16 @@ void pmixd_server_stop(struct pmixd *d)
 
 /* ---- answers ---- */
 
-static void free_copy(void *p)
-{
-	free(p);
-}
-
-void pmixd_answer(struct pmixd *d, uint64_t id, int code, const uint8_t *data, size_t len)
+void pmixd_answer(struct pmixd *d, uint64_t id, const struct pmixd_said *said)
 {
 	struct pmixd_question *q = pmixd_question_take(d, id);
 
-	if (!q)
-		return;
-	char *copy = code == 0 ? malloc(len + 1) : NULL;
-	if (copy && len)
-		memcpy(copy, data, len);
-	if (copy)
-		q->answer(PMIX_SUCCESS, copy, len, q->arg, free_copy, copy);
-	else
-		q->answer(code == 0 ? PMIX_ERR_NOMEM : PMIX_ERR_UNREACH, NULL, 0, q->arg, NULL, NULL);
+	if (q)
+		q->answer(d, q, said);
 	free(q);
 }
+
+/* ---- what a rank has put ---- */
 
 struct asked {
 	struct pmixd *d;
@@ -343,4 +215,35 @@ void pmixd_modex(struct pmixd *d, uint64_t id, uint32_t rank)
 	pmix_status_t rc = PMIx_server_dmodex_request(&p, on_put, a);
 	if (rc != PMIX_SUCCESS)
 		on_put(rc, NULL, 0, a);
+}
+
+/* ---- other jobs ---- */
+
+/* A job that is known already keeps what is known of it. */
+static int get_to_know(struct pmixd *d, const Pb__PmixSetup *s)
+{
+	dvm_error_t err = { 0 };
+	pmix_nspace_t nspace;
+
+	pmixd_nspace_of(d, s->job, nspace);
+	for (size_t i = 0; i < d->n_known; i++)
+		if (d->known[i] == s->job)
+			return 0;
+	uint64_t *known = reallocarray(d->known, d->n_known + 1, sizeof *known);
+	if (!known)
+		return -ENOMEM;
+	d->known = known;
+	int rc = register_nspace(d, s, nspace, 0, &err);
+	if (rc == 0)
+		d->known[d->n_known++] = s->job;
+	return rc;
+}
+
+void pmixd_connected(struct pmixd *d, const Pb__PmixConnect *c)
+{
+	struct pmixd_said said = { .code = c->code };
+
+	for (size_t i = 0; i < c->n_setups && said.code == 0; i++)
+		said.code = get_to_know(d, c->setups[i]);
+	pmixd_answer(d, c->id, &said);
 }

@@ -61,30 +61,36 @@ static void on_found(struct shep *s, struct shep_ask *a, const struct shep_said 
 					      .len = n->value.len });
 }
 
-static void ask(struct shep *s, struct shep_ask *a, const uint8_t *body, size_t len, uint16_t type,
-		shep_ask_fn *then)
+void shep_ask_name(struct shep *s, struct shep_ask *a, uint16_t type, const Pb__NameRequest *req)
+{
+	bool get = type == DVMI_MSG_NAME_GET;
+
+	shep_ask_call(s, a, type, req, get, get ? on_found : on_done);
+}
+
+static void ask(struct shep *s, struct shep_ask *a, const uint8_t *body, size_t len, uint16_t type)
 {
 	struct request r;
 
 	if (read_name(s, a, body, len, type == DVMI_MSG_NAME_PUT, &r) < 0)
 		shep_ask_fail(s, a, -EINVAL, "malformed name or value");
 	else
-		shep_ask_call(s, a, type, &r.msg, type == DVMI_MSG_NAME_GET, then);
+		shep_ask_name(s, a, type, &r.msg);
 }
 
 void shep_ask_name_put(struct shep *s, struct shep_ask *a, const uint8_t *body, size_t len, int fd)
 {
-	ask(s, a, body, len, DVMI_MSG_NAME_PUT, on_done);
+	ask(s, a, body, len, DVMI_MSG_NAME_PUT);
 }
 
 void shep_ask_name_get(struct shep *s, struct shep_ask *a, const uint8_t *body, size_t len, int fd)
 {
-	ask(s, a, body, len, DVMI_MSG_NAME_GET, on_found);
+	ask(s, a, body, len, DVMI_MSG_NAME_GET);
 }
 
 void shep_ask_name_drop(struct shep *s, struct shep_ask *a, const uint8_t *body, size_t len, int fd)
 {
-	ask(s, a, body, len, DVMI_MSG_NAME_DROP, on_done);
+	ask(s, a, body, len, DVMI_MSG_NAME_DROP);
 }
 
 void shep_ask_names_news(struct shep *s)

@@ -261,11 +261,18 @@ void shep_ask_spawn_news(struct shep *s, uint64_t job)
 			shep_ask_repeat(s, a);
 }
 
+void shep_ask_spawn_spec(struct shep *s, struct shep_ask *a, Pb__JobSpec *spec)
+{
+	Pb__RunRequest req = PB__RUN_REQUEST__INIT;
+
+	req.spec = spec;
+	shep_ask_call(s, a, DVMI_MSG_RUN, &req, false, on_run);
+}
+
 void shep_ask_spawn(struct shep *s, struct shep_ask *a, const uint8_t *body, size_t len, int fd)
 {
 	struct dvmi_rank_spawn p = { 0 };
 	cleanup_free char *text = NULL;
-	Pb__RunRequest req = PB__RUN_REQUEST__INIT;
 	dvm_error_t err = { 0 };
 	int rc = len == sizeof p - sizeof p.ask ? 0 : -EINVAL;
 
@@ -275,16 +282,15 @@ void shep_ask_spawn(struct shep *s, struct shep_ask *a, const uint8_t *body, siz
 		shep_ask_fail(s, a, rc, "malformed spawn");
 		return;
 	}
-	req.spec = malloc(sizeof *req.spec);
-	if (!req.spec) {
+	cleanup_pb Pb__JobSpec *spec = malloc(sizeof *spec);
+	if (!spec) {
 		shep_ask_fail(s, a, -ENOMEM, "out of memory");
 		return;
 	}
-	pb__job_spec__init(req.spec);
-	req.spec->parent_rank = s->share->ranks[a->local];
-	if (make_spec(s, &p, text, req.spec, &err) < 0)
+	pb__job_spec__init(spec);
+	spec->parent_rank = s->share->ranks[a->local];
+	if (make_spec(s, &p, text, spec, &err) < 0)
 		shep_ask_fail(s, a, err.code, "%s", err.text);
 	else
-		shep_ask_call(s, a, DVMI_MSG_RUN, &req, false, on_run);
-	dvmi_pb_free(req.spec);
+		shep_ask_spawn_spec(s, a, spec);
 }

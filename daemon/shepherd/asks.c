@@ -108,10 +108,31 @@ struct shep_ask *shep_asks_own(struct shep *s, uint32_t ms)
 	return a;
 }
 
+struct shep_ask *shep_asks_heard(struct shep *s, uint16_t type, uint32_t ms,
+				 shep_ask_heard_fn *heard, uint64_t id)
+{
+	struct shep_ask *a = shep_asks_own(s, ms);
+
+	if (!a)
+		return NULL;
+	a->type = type;
+	a->heard = heard;
+	a->heard_id = id;
+	return a;
+}
+
 /* ---- answering ---- */
 
-static void send_answer(struct shep *s, const struct shep_ask *a, int code,
-			const struct shep_reply *r)
+static void answer_own(struct shep *s, struct shep_ask *a, int code, const struct shep_reply *r)
+{
+	shep_ask_heard_fn *heard = a->heard;
+
+	a->heard = NULL;
+	if (heard)
+		heard(s, code, r, a->heard_id);
+}
+
+static void send_answer(struct shep *s, struct shep_ask *a, int code, const struct shep_reply *r)
 {
 	struct dvmi_rank_answer head = {
 		.id = a->id, .code = code, .job = r->job, .rank = r->rank, .count = r->count
@@ -119,8 +140,10 @@ static void send_answer(struct shep *s, const struct shep_ask *a, int code,
 	uint8_t body[DVMI_RANK_PACKET_MAX - sizeof(struct dvmi_rank_hdr)];
 	size_t room = sizeof body - sizeof head, len = r->len < room ? r->len : room;
 
-	if (a->local == DVMI_RANK_NOBODY)
+	if (a->local == DVMI_RANK_NOBODY) {
+		answer_own(s, a, code, r);
 		return;
+	}
 	memcpy(body, &head, sizeof head);
 	if (len)
 		memcpy(body + sizeof head, r->bytes, len);

@@ -30,6 +30,17 @@ struct shep_said {
 
 typedef void shep_ask_fn(struct shep *s, struct shep_ask *a, const struct shep_said *said);
 
+struct shep_reply {
+	uint64_t job;
+	uint32_t rank, count;
+	const void *bytes; /* of a failure: its text */
+	size_t len;
+	int fd; /* passed where it is > 0; stays the caller's */
+};
+
+/* Who hears the answer to one of our own: CODE 0 or -E…. */
+typedef void shep_ask_heard_fn(struct shep *s, int code, const struct shep_reply *r, uint64_t id);
+
 struct shep_ask {
 	struct shep_ask *prev, *next;
 	uint32_t local; /* who asks; DVMI_RANK_NOBODY: we, or a rank that is gone or has its answer */
@@ -45,6 +56,9 @@ struct shep_ask {
 	struct dvmi_buf call;
 	shep_ask_fn *then;
 
+	shep_ask_heard_fn *heard; /* instead of a rank; NULL: nobody, or it has heard */
+	uint64_t heard_id;
+
 	/* for the handlers */
 	bool late; /* its rank has been told so */
 	uint32_t timeout_ms, mask;
@@ -57,19 +71,19 @@ struct shep_asks {
 	uint32_t last; /* request number */
 };
 
-struct shep_reply {
-	uint64_t job;
-	uint32_t rank, count;
-	const void *bytes;
-	size_t len;
-	int fd; /* passed where it is > 0; stays the caller's */
-};
-
 /* A question of a local rank: it is answered, now or later. */
 void shep_asks_take(struct shep *s, uint32_t local, uint16_t type, const uint8_t *body, size_t len,
 		    int fd);
 /* One of our own, which ends after MS without further ado; NULL without memory. */
 struct shep_ask *shep_asks_own(struct shep *s, uint32_t ms);
+/* The same, whose answer HEARD gets together with ID. TYPE is the question's, as if a rank asked. */
+struct shep_ask *shep_asks_heard(struct shep *s, uint16_t type, uint32_t ms,
+				 shep_ask_heard_fn *heard, uint64_t id);
+
+/* What questions are made of, for those who do not ask in packets. SPEC and VALUE are borrowed. */
+void shep_ask_spawn_spec(struct shep *s, struct shep_ask *a, Pb__JobSpec *spec);
+/* TYPE: DVMI_MSG_NAME_PUT, _GET (which waits where A has a timeout), _DROP. */
+void shep_ask_name(struct shep *s, struct shep_ask *a, uint16_t type, const Pb__NameRequest *req);
 
 /* Calls the daemon with a protobuf message or NULL; THEN is called unless the question ends. */
 void shep_ask_call(struct shep *s, struct shep_ask *a, uint16_t type, const void *msg, bool repeat,
@@ -114,6 +128,12 @@ typedef void shep_ask_handler(struct shep *s, struct shep_ask *a, const uint8_t 
 shep_ask_handler shep_ask_link, shep_ask_unlink, shep_ask_spawn, shep_ask_cancel;
 shep_ask_handler shep_ask_name_put, shep_ask_name_get, shep_ask_name_drop;
 shep_ask_handler shep_ask_watch, shep_ask_hosts, shep_ask_host_add, shep_ask_host_drop;
+
+/* Questions of MPI (mpi.h), answered by shep_mpi_heard(). ARG is the shepherd. */
+void shep_ask_mpi_spawn(uint64_t id, Pb__JobSpec *spec, void *arg);
+void shep_ask_mpi_name(uint64_t id, uint16_t type, const Pb__NameRequest *req, uint32_t wait_ms,
+		       void *arg);
+void shep_ask_mpi_record(uint64_t id, uint64_t job, void *arg);
 
 /* Somebody has published something: who waits for a name looks again. */
 void shep_ask_names_news(struct shep *s);

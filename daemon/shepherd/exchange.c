@@ -334,6 +334,17 @@ void shep_exchange_lost(struct shep_exchange *x, uint32_t node)
 			finish(x, t, -DVM_EPEERLOST, NULL, 0);
 }
 
+void shep_exchange_forget(struct shep_exchange *x, uint64_t key)
+{
+	struct topic *t;
+
+	HASH_FIND(hh, x->topics, &key, sizeof key, t);
+	if (!t || t->entered)
+		return;
+	HASH_DEL(x->topics, t);
+	free_topic(t);
+}
+
 bool shep_exchange_ask_again(struct shep_exchange *x)
 {
 	struct topic *t, *tmp;

@@ -56,6 +56,9 @@ void shep_exchange_message(struct shep_exchange *x, uint32_t from,
 /* NODE is lost: exchanges that need it end with -DVM_EPEERLOST, now and later. */
 void shep_exchange_lost(struct shep_exchange *x, uint32_t node);
 
+/* There will be no exchange of KEY any more. One that is under way goes on. */
+void shep_exchange_forget(struct shep_exchange *x, uint64_t key);
+
 /* Repeats what has not been answered. False when nothing waits. */
 bool shep_exchange_ask_again(struct shep_exchange *x);
 

@@ -9,6 +9,7 @@
 
 #include "daemon/shepherd/launch.h"
 #include "daemon/shepherd/program.h"
+#include "daemon/shepherd/programs.h"
 #include "daemon/shepherd/spawn.h"
 #include "dvm/error.h"
 #include "libdvm/base/clock.h"
@@ -19,7 +20,7 @@ enum { BATCH = 32, TEXT = 512, LATE_MS = 2000 };
 struct shep_launch {
 	struct shep_launch_config c;
 	struct shep_spawn_plan plan;
-	char **argv_memory;
+	struct shep_programs programs;
 	uv_idle_t idle;	   /* runs while there are ranks to start */
 	uv_poll_t reports; /* read end of the report pipe */
 	uv_timer_t clock;  /* until it is late, then until the deadline */
@@ -38,6 +39,11 @@ struct shep_launch {
 static const Pb__NodeShare *share(const struct shep_launch *l)
 {
 	return l->c.launch->placement->nodes[l->c.self];
+}
+
+static const struct shep_spawn_program *program_of(const struct shep_launch *l, uint32_t rank)
+{
+	return shep_programs_of(&l->programs, rank);
 }
 
 static void finish(struct shep_launch *l, int code)
@@ -59,24 +65,24 @@ static void finish(struct shep_launch *l, int code)
 
 static void explain(struct shep_launch *l, const struct shep_spawn_report *r)
 {
-	const Pb__JobSpec *spec = l->c.launch->spec;
+	const struct shep_spawn_program *p = program_of(l, share(l)->ranks[r->local]);
 
 	l->failed = -r->err;
 	l->failed_local = r->local;
 	switch ((enum shep_stage)r->stage) {
 	case SHEP_STAGE_WDIR:
-		l->failed = shep_program_explain_wdir(l->plan.wdir, r->err, l->text, TEXT);
+		l->failed = shep_program_explain_wdir(p->wdir, r->err, l->text, TEXT);
 		break;
 	case SHEP_STAGE_EXEC:
-		l->failed = shep_program_explain(spec->argv[0], l->plan.candidates, l->plan.wdir,
-						 r->err, l->text, TEXT);
+		l->failed = shep_program_explain(p->argv[0], p->candidates, p->wdir, r->err,
+						 l->text, TEXT);
 		break;
 	case SHEP_STAGE_MEMORY:
 		snprintf(l->text, TEXT, "memory of a rank could not be limited: %s",
 			 strerrordesc_np(r->err));
 		break;
 	default:
-		snprintf(l->text, TEXT, "%s: could not be started: %s", spec->argv[0],
+		snprintf(l->text, TEXT, "%s: could not be started: %s", p->argv[0],
 			 strerrordesc_np(r->err));
 	}
 }
@@ -118,8 +124,9 @@ static bool name_late_rank(const struct shep_launch *l, const struct shep_rank *
 	bool entering = !strcmp(comm, SHEP_COMM_WDIR);
 	if (!entering && strcmp(comm, SHEP_COMM_EXEC) != 0)
 		return false;
+	const struct shep_spawn_program *p = program_of(l, r->rank);
 	snprintf(text, TEXT, "rank %u (pid %d) is %s %s", r->rank, (int)r->pid,
-		 entering ? "entering" : "loading", entering ? l->plan.wdir : l->plan.argv[0]);
+		 entering ? "entering" : "loading", entering ? p->wdir : p->argv[0]);
 	return true;
 }
 
@@ -197,6 +204,7 @@ static int start_with(struct shep_launch *l, struct shep_rank *r, struct shep_sp
 	cpu_set_t *cpus = cpus_of(l, sr->local);
 	sr->cpus = cpus;
 	sr->cpus_bytes = l->c.affinity->bytes;
+	sr->program = program_of(l, r->rank);
 	sr->envp = shep_environ_of(l->c.environ, r->rank, sr->local, sr->keep_fd);
 	pid_t pid = shep_spawn(&l->plan, sr);
 	if (cpus)
@@ -250,47 +258,20 @@ static void on_idle(uv_idle_t *h)
 	l->plan.report_fd = -1;
 }
 
-/* The spec's argv with a slot in front, for a script without "#!". */
-static int make_argv(struct shep_launch *l)
-{
-	const Pb__JobSpec *spec = l->c.launch->spec;
-
-	l->argv_memory = calloc(spec->n_argv + 2, sizeof(char *));
-	if (!l->argv_memory)
-		return -ENOMEM;
-	memcpy(l->argv_memory + 1, spec->argv, spec->n_argv * sizeof(char *));
-	l->plan.argv = l->argv_memory + 1;
-	return 0;
-}
-
-/* What is not in the front directories of PATH need not be looked for there by each rank. */
-static char **first_there(char **candidates)
-{
-	while (candidates[0] && candidates[1] && *candidates[0] == '/' &&
-	       access(candidates[0], F_OK) < 0 && errno == ENOENT)
-		candidates++;
-	return candidates;
-}
-
 static int make_plan(struct shep_launch *l)
 {
 	const Pb__JobSpec *spec = l->c.launch->spec;
 	bool limit = spec->mem_per_rank && !(l->c.group->there && l->c.group->memory);
-	int rc = make_argv(l), fds[2];
+	int rc = shep_programs_init(&l->programs, spec, shep_environ_get(l->c.environ, "PATH"));
+	int fds[2];
 
 	if (rc < 0)
 		return rc;
-	l->plan.candidates =
-		shep_program_candidates(spec->argv[0], shep_environ_get(l->c.environ, "PATH"));
-	l->plan.wdir = *spec->wdir ? spec->wdir : "/";
 	l->plan.umask = spec->umask & 0777;
 	l->plan.shepherd = getpid();
 	l->plan.data_limit = limit ? spec->mem_per_rank : RLIM_INFINITY;
 	l->plan.nofile = l->c.nofile;
 	l->plan.no_new_privs = l->c.no_new_privs;
-	if (!l->plan.candidates)
-		return -ENOMEM;
-	l->plan.first = first_there(l->plan.candidates);
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return -errno;
 	l->report_fd = fds[0];
@@ -320,8 +301,7 @@ static void free_launch(struct shep_launch *l)
 		close(l->report_fd);
 	if (l->plan.report_fd >= 0)
 		close(l->plan.report_fd);
-	free(l->plan.candidates);
-	free(l->argv_memory);
+	shep_programs_free(&l->programs);
 	free(l);
 }
 

@@ -11,21 +11,22 @@
 #include "daemon/shepherd/mpi_private.h"
 #include "daemon/shepherd/mpikind.h"
 #include "daemon/shepherd/program.h"
+#include "daemon/spec.h"
 #include "libdvm/base/cleanup.h"
 #include "libdvm/base/err.h"
 
 /* ---- what is wanted ---- */
 
 /* The file that will be run, as a path of ours: ranks look from the job's directory. */
-static int find_program(const struct shep_mpi_config *c, char *out, size_t size)
+static int find_program(const struct shep_mpi_config *c, const struct dvmd_program *p, char *out,
+			size_t size)
 {
-	const Pb__JobSpec *spec = c->launch->spec;
 	cleanup_free char **list =
-		shep_program_candidates(spec->argv[0], shep_environ_get(c->environ, "PATH"));
+		shep_program_candidates(p->argv[0], shep_environ_get(c->environ, "PATH"));
 
-	for (char **p = list; p && *p; p++) {
-		const char *dir = **p == '/' ? "" : spec->wdir;
-		if (snprintf(out, size, "%s%s%s", dir, *dir ? "/" : "", *p) >= (int)size)
+	for (char **at = list; at && *at; at++) {
+		const char *dir = **at == '/' ? "" : p->wdir;
+		if (snprintf(out, size, "%s%s%s", dir, *dir ? "/" : "", *at) >= (int)size)
 			continue;
 		if (dvmd_paths_is_program(out))
 			return 0;
@@ -33,10 +34,22 @@ static int find_program(const struct shep_mpi_config *c, char *out, size_t size)
 	return -ENOENT;
 }
 
+/* One that cannot be found cannot be started, which others will explain. */
+static unsigned kind_of(const struct shep_mpi_config *c, const struct dvmd_program *p)
+{
+	char file[PATH_MAX];
+
+	if (find_program(c, p, file, sizeof file) < 0)
+		return SHEP_MPI_NONE;
+	return shep_mpikind(file, p->argv, p->n_argv,
+			    shep_environ_get(c->environ, "LD_LIBRARY_PATH"),
+			    shep_environ_get(c->environ, "PATH"));
+}
+
 static unsigned find_kind(const struct shep_mpi_config *c)
 {
 	const Pb__JobSpec *spec = c->launch->spec;
-	char program[PATH_MAX];
+	unsigned kind = SHEP_MPI_NONE;
 
 	switch (spec->mpi) {
 	case PB__MPI_KIND__MPI_NONE:
@@ -48,21 +61,27 @@ static unsigned find_kind(const struct shep_mpi_config *c)
 	default:
 		break;
 	}
-	if (find_program(c, program, sizeof program) < 0)
-		return SHEP_MPI_NONE; /* it cannot be started, which others will explain */
-	return shep_mpikind(program, spec->argv, spec->n_argv,
-			    shep_environ_get(c->environ, "LD_LIBRARY_PATH"),
-			    shep_environ_get(c->environ, "PATH"));
+	for (size_t i = 0; i < dvmd_spec_programs(spec); i++) {
+		const struct dvmd_program p = dvmd_spec_program(spec, i, 0);
+		kind |= kind_of(c, &p);
+	}
+	return kind;
 }
 
 /* ---- exchanges ---- */
 
+void shep_mpi_send_to(struct shep_mpi *m, uint64_t job, uint32_t node_id, Pb__PeerMessage *msg)
+{
+	msg->job = job ? job : m->c.launch->job;
+	msg->from_job = job ? m->c.launch->job : 0;
+	msg->from = shep_mpi_share(m)->node;
+	msg->to = node_id;
+	m->c.send(msg, m->c.arg);
+}
+
 void shep_mpi_send(struct shep_mpi *m, uint32_t node, Pb__PeerMessage *msg)
 {
-	msg->job = m->c.launch->job;
-	msg->from = shep_mpi_share(m)->node;
-	msg->to = m->c.node_ids[node];
-	m->c.send(msg, m->c.arg);
+	shep_mpi_send_to(m, 0, m->c.node_ids[node], msg);
 }
 
 static void send_exchange(uint32_t node, const struct shep_exchange_msg *x, void *arg)
@@ -86,6 +105,8 @@ static void exchanged(uint64_t key, int code, const uint8_t *data, size_t len, v
 
 	if (key == SHEP_MPI_KEY_PMI1)
 		shep_pmi1_exchanged(m->pmi1, code, data, len);
+	else if (key & SHEP_MPI_KEY_SOME && key & SHEP_MPI_KEY_PHASE)
+		shep_mpi_met(m, key, code, data, len);
 	else
 		shep_mpi_pmix_fenced(m, key, code, data, len);
 }
@@ -182,26 +203,33 @@ static int64_t index_of(const struct shep_mpi *m, uint32_t node_id)
 	return -1;
 }
 
-void shep_mpi_message(struct shep_mpi *m, const Pb__PeerMessage *msg)
+static void take_exchange(struct shep_mpi *m, const Pb__PeerMessage *msg)
 {
 	int64_t from = index_of(m, msg->from);
 	const Pb__Exchange *x = msg->exchange;
-
-	if (from < 0)
-		return;
-	if (msg->kind != PB__PEER_MESSAGE__KIND__EXCHANGE) {
-		shep_mpi_pmix_message(m, (uint32_t)from, msg);
-		return;
-	}
-	if (!x)
-		return;
 	const struct shep_exchange_msg e = { .key = x->key,
 					     .seq = x->seq,
 					     .down = x->down,
 					     .code = x->code < 0 ? x->code : 0,
 					     .data = x->data.data,
 					     .len = x->data.len };
-	shep_exchange_message(m->exchange, (uint32_t)from, &e);
+	if (from >= 0)
+		shep_exchange_message(m->exchange, (uint32_t)from, &e);
+}
+
+void shep_mpi_message(struct shep_mpi *m, const Pb__PeerMessage *msg)
+{
+	switch (msg->kind) {
+	case PB__PEER_MESSAGE__KIND__EXCHANGE:
+		if (!msg->from_job && msg->exchange)
+			take_exchange(m, msg);
+		break;
+	case PB__PEER_MESSAGE__KIND__MEET:
+		shep_mpi_meet_message(m, msg);
+		break;
+	default:
+		shep_mpi_modex_message(m, msg);
+	}
 }
 
 void shep_mpi_lost(struct shep_mpi *m, uint32_t node)
@@ -213,7 +241,9 @@ bool shep_mpi_ask_again(struct shep_mpi *m)
 {
 	bool fences = shep_exchange_ask_again(m->exchange);
 
-	return shep_mpi_pmix_ask_again(m) || fences;
+	bool modex = shep_mpi_modex_ask_again(m, 0);
+
+	return shep_mpi_meet_ask_again(m) || modex || fences;
 }
 
 /* ---- making ---- */

@@ -17,6 +17,16 @@
 
 struct shep_mpi; /* incomplete */
 
+/* What the machine has answered: CODE 0 or -E… and TEXT. */
+struct shep_mpi_said {
+	int code;
+	const char *text;
+	uint64_t job;  /* that was spawned, or has published */
+	uint32_t rank;
+	const uint8_t *bytes; /* what was published, or a packed JobRecord */
+	size_t len;
+};
+
 struct shep_mpi_config {
 	uv_loop_t *loop;
 	const Pb__Launch *launch;
@@ -32,6 +42,14 @@ struct shep_mpi_config {
 	void (*send)(const Pb__PeerMessage *msg, void *arg);
 	/* A rank wants the job to end. */
 	void (*abort)(uint32_t local, int code, const char *text, void *arg);
+	/*
+	 * Questions to the machine: shep_mpi_heard() for ID is to follow, perhaps at once. What
+	 * is passed is borrowed.
+	 */
+	void (*spawn)(uint64_t id, Pb__JobSpec *spec, void *arg);
+	void (*name)(uint64_t id, uint16_t type, const Pb__NameRequest *req, uint32_t wait_ms,
+		     void *arg);
+	void (*record)(uint64_t id, uint64_t job, void *arg);
 	/* Something the user should hear. */
 	void (*note)(const char *text, void *arg);
 	void *arg;
@@ -52,10 +70,17 @@ void shep_mpi_rank_ended(struct shep_mpi *m, uint32_t local, bool good);
 /* All local ranks have ended: the server goes, too. */
 void shep_mpi_over(struct shep_mpi *m);
 
-/* EXCHANGE, MODEX and MODEX_ANSWER from another shepherd of the job. */
+void shep_mpi_heard(struct shep_mpi *m, uint64_t id, const struct shep_mpi_said *said);
+
+/*
+ * EXCHANGE, MODEX and MODEX_ANSWER from another shepherd of the job; the last two also from one of
+ * another job.
+ */
 void shep_mpi_message(struct shep_mpi *m, const Pb__PeerMessage *msg);
 /* The node with this index is lost. */
 void shep_mpi_lost(struct shep_mpi *m, uint32_t node);
+/* Another job is over. */
+void shep_mpi_job_over(struct shep_mpi *m, uint64_t job);
 /* Says again what has not been answered. False when nothing waits. */
 bool shep_mpi_ask_again(struct shep_mpi *m);
 

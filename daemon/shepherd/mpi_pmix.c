@@ -50,7 +50,6 @@ static int start_process(struct shep_mpi *m, int fd, dvm_error_t *err)
 void shep_mpi_pmix_stop(struct shep_mpi *m)
 {
 	struct shep_mpi_question *q;
-	struct shep_mpi_errand *e;
 
 	if (m->server > 0)
 		kill(m->server, SIGKILL); /* it holds nothing that anybody will miss */
@@ -61,17 +60,12 @@ void shep_mpi_pmix_stop(struct shep_mpi *m)
 		m->fences = q->next;
 		free(q);
 	}
-	while ((q = m->lookups)) {
-		m->lookups = q->next;
-		free(q);
-	}
-	while ((e = m->errands)) {
-		m->errands = e->next;
-		free(e);
-	}
+	shep_mpi_modex_free(m);
+	shep_mpi_meet_free(m);
+	shep_mpi_jobs_free(m);
 }
 
-static void say(struct shep_mpi *m, uint16_t type, const void *msg)
+void shep_mpi_pmix_say(struct shep_mpi *m, uint16_t type, const void *msg)
 {
 	struct dvmi_envelope env = { .type = type };
 
@@ -85,7 +79,7 @@ static void say(struct shep_mpi *m, uint16_t type, const void *msg)
 
 void shep_mpi_pmix_ping(struct shep_mpi *m)
 {
-	say(m, DVMI_MSG_OK, NULL);
+	shep_mpi_pmix_say(m, DVMI_MSG_OK, NULL);
 }
 
 /* ---- the ranks' environment ---- */
@@ -109,12 +103,11 @@ static bool has_rdma(void)
  */
 static int prefer_transports(struct shep_mpi *m)
 {
-	bool alone = m->c.launch->placement->n_nodes == 1;
-
 	if (has_rdma() || shep_environ_get(m->c.environ, "OMPI_MCA_mtl"))
 		return 0;
 	int rc = prefer(m, "OMPI_MCA_pml", "ob1");
-	return rc < 0 ? rc : prefer(m, "OMPI_MCA_btl", alone ? "self,vader" : "self,vader,tcp");
+	/* Also on one node: shared memory is for ranks of one job, and it may spawn another. */
+	return rc < 0 ? rc : prefer(m, "OMPI_MCA_btl", "self,vader,tcp");
 }
 
 /*
@@ -137,7 +130,7 @@ static int prefer_interface(struct shep_mpi *m)
 	const char *address = shep_mpi_share(m)->address;
 	char net[80];
 
-	if (m->c.launch->placement->n_nodes == 1 || strchr(address, ':'))
+	if (strchr(address, ':'))
 		return 0;
 	if (strncmp(address, "127.", 4) == 0)
 		return prefer(m, "OMPI_MCA_btl_tcp_if_include", "127.0.0.0/8");
@@ -202,20 +195,21 @@ static uint64_t key_of(const Pb__PmixFence *f)
 		return SHEP_MPI_KEY_PMIX;
 	for (size_t i = 0; i < f->n_ranks; i++)
 		h = (h ^ f->ranks[i]) * UINT64_C(0x100000001b3);
-	return h | SHEP_MPI_KEY_SOME;
+	return (h & ~SHEP_MPI_KEY_PHASE) | SHEP_MPI_KEY_SOME;
 }
 
-static void answer_fence(struct shep_mpi *m, uint64_t id, int code, const uint8_t *data, size_t len)
+void shep_mpi_pmix_answer_fence(struct shep_mpi *m, uint64_t id, int code, const uint8_t *data,
+				size_t len)
 {
 	Pb__PmixFence f = PB__PMIX_FENCE__INIT;
 
 	f.id = id;
 	f.code = code;
 	f.data = (ProtobufCBinaryData){ .len = len, .data = (uint8_t *)(uintptr_t)data };
-	say(m, DVMI_MSG_PMIX_FENCE, &f);
+	shep_mpi_pmix_say(m, DVMI_MSG_PMIX_FENCE, &f);
 }
 
-static void on_fence(struct shep_mpi *m, const Pb__PmixFence *f)
+static void fence(struct shep_mpi *m, const Pb__PmixFence *f)
 {
 	struct shep_mpi_question *q = calloc(1, sizeof *q);
 	int rc = q ? 0 : -ENOMEM;
@@ -230,7 +224,15 @@ static void on_fence(struct shep_mpi *m, const Pb__PmixFence *f)
 		free(q);
 	}
 	if (rc < 0)
-		answer_fence(m, f->id, rc, NULL, 0);
+		shep_mpi_pmix_answer_fence(m, f->id, rc, NULL, 0);
+}
+
+static void on_fence(struct shep_mpi *m, const Pb__PmixFence *f)
+{
+	if (f->n_jobs)
+		shep_mpi_meet(m, f);
+	else
+		fence(m, f);
 }
 
 void shep_mpi_pmix_fenced(struct shep_mpi *m, uint64_t key, int code, const uint8_t *data,
@@ -243,119 +245,8 @@ void shep_mpi_pmix_fenced(struct shep_mpi *m, uint64_t key, int code, const uint
 	if (!q)
 		return;
 	*pp = q->next;
-	answer_fence(m, q->id, code, data, len);
+	shep_mpi_pmix_answer_fence(m, q->id, code, data, len);
 	free(q);
-}
-
-/* ---- lookups ---- */
-
-static void ask_node(struct shep_mpi *m, const struct shep_mpi_question *q)
-{
-	Pb__PeerMessage msg = PB__PEER_MESSAGE__INIT;
-	int64_t node = shep_jobmap_node_of(m->c.map, q->rank);
-
-	msg.kind = PB__PEER_MESSAGE__KIND__MODEX;
-	msg.rank = q->rank;
-	msg.id = q->id;
-	if (node >= 0)
-		shep_mpi_send(m, (uint32_t)node, &msg);
-}
-
-/* Our server wants to know of a rank elsewhere. */
-static void on_lookup(struct shep_mpi *m, const Pb__PmixModex *msg)
-{
-	struct shep_mpi_question *q = calloc(1, sizeof *q);
-
-	if (!q)
-		return;
-	*q = (struct shep_mpi_question){ .next = m->lookups, .id = msg->id, .rank = msg->rank };
-	m->lookups = q;
-	ask_node(m, q);
-}
-
-/* Our server answers what a node has asked. */
-static void on_put(struct shep_mpi *m, const Pb__PmixModex *msg)
-{
-	struct shep_mpi_errand **pp = &m->errands, *e;
-	Pb__PeerMessage answer = PB__PEER_MESSAGE__INIT;
-
-	while ((e = *pp) && e->id != msg->id)
-		pp = &e->next;
-	if (!e)
-		return;
-	*pp = e->next;
-	answer.kind = PB__PEER_MESSAGE__KIND__MODEX_ANSWER;
-	answer.rank = msg->rank;
-	answer.id = e->their_id;
-	answer.code = msg->code;
-	answer.data = msg->data;
-	shep_mpi_send(m, e->node, &answer);
-	free(e);
-}
-
-static void on_modex(struct shep_mpi *m, const Pb__PmixModex *msg)
-{
-	if (msg->answer)
-		on_put(m, msg);
-	else
-		on_lookup(m, msg);
-}
-
-/* Another node asks of a rank of ours; a repeated question is not asked twice. */
-static void run_errand(struct shep_mpi *m, uint32_t from, const Pb__PeerMessage *msg)
-{
-	Pb__PmixModex ask = PB__PMIX_MODEX__INIT;
-	struct shep_mpi_errand *e;
-
-	if (shep_jobmap_node_of(m->c.map, msg->rank) != (int64_t)m->c.self)
-		return;
-	for (e = m->errands; e; e = e->next)
-		if (e->node == from && e->their_id == msg->id)
-			return;
-	e = calloc(1, sizeof *e);
-	if (!e)
-		return;
-	*e = (struct shep_mpi_errand){
-		.next = m->errands, .id = ++m->errand_ids, .node = from, .their_id = msg->id
-	};
-	m->errands = e;
-	ask.id = e->id;
-	ask.rank = msg->rank;
-	say(m, DVMI_MSG_PMIX_MODEX, &ask);
-}
-
-static void take_answer(struct shep_mpi *m, uint32_t from, const Pb__PeerMessage *msg)
-{
-	struct shep_mpi_question **pp = &m->lookups, *q;
-	Pb__PmixModex answer = PB__PMIX_MODEX__INIT;
-
-	while ((q = *pp) && q->id != msg->id)
-		pp = &q->next;
-	if (!q || shep_jobmap_node_of(m->c.map, q->rank) != (int64_t)from)
-		return;
-	*pp = q->next;
-	answer.id = q->id;
-	answer.rank = q->rank;
-	answer.answer = true;
-	answer.code = msg->code;
-	answer.data = msg->data;
-	say(m, DVMI_MSG_PMIX_MODEX, &answer);
-	free(q);
-}
-
-void shep_mpi_pmix_message(struct shep_mpi *m, uint32_t from, const Pb__PeerMessage *msg)
-{
-	if (msg->kind == PB__PEER_MESSAGE__KIND__MODEX)
-		run_errand(m, from, msg);
-	else
-		take_answer(m, from, msg);
-}
-
-bool shep_mpi_pmix_ask_again(struct shep_mpi *m)
-{
-	for (struct shep_mpi_question *q = m->lookups; q; q = q->next)
-		ask_node(m, q);
-	return m->lookups != NULL;
 }
 
 /* ---- the stream ---- */
@@ -363,6 +254,7 @@ bool shep_mpi_pmix_ask_again(struct shep_mpi *m)
 static void on_client(struct shep_mpi *m, const Pb__PmixClient *c)
 {
 	const Pb__NodeShare *share = shep_mpi_share(m);
+	bool told = *c->text && strcmp(c->text, "N/A") != 0; /* Open MPI's word for nothing */
 
 	for (uint32_t i = 0; i < m->n; i++) {
 		if (share->ranks[i] != c->rank)
@@ -372,14 +264,57 @@ static void on_client(struct shep_mpi *m, const Pb__PmixClient *c)
 		else if (c->kind == PB__PMIX_CLIENT__KIND__FINALIZED)
 			m->ranks[i].finalized = true;
 		else
-			m->c.abort(i, c->code, *c->text ? c->text : "MPI_Abort", m->c.arg);
+			m->c.abort(i, c->code, told ? c->text : "MPI_Abort", m->c.arg);
 	}
+}
+
+/* ---- questions to the machine ---- */
+
+static void answer(struct shep_mpi *m, struct shep_mpi_asked *q, const struct shep_mpi_said *said)
+{
+	Pb__PmixAnswer a = PB__PMIX_ANSWER__INIT;
+
+	a.id = q->their_id;
+	a.code = said->code;
+	a.text = (char *)(uintptr_t)said->text;
+	a.job = said->job;
+	a.rank = said->rank;
+	a.value = (ProtobufCBinaryData){ .len = said->code < 0 ? 0 : said->len,
+					 .data = (uint8_t *)(uintptr_t)said->bytes };
+	shep_mpi_pmix_say(m, DVMI_MSG_PMIX_ANSWER, &a);
+}
+
+/* Which program it was that could not be started is nothing that MPI can tell its caller. */
+static void answer_spawn(struct shep_mpi *m, struct shep_mpi_asked *q,
+			 const struct shep_mpi_said *said)
+{
+	char text[DVM_ERROR_TEXT_MAX];
+
+	snprintf(text, sizeof text, "MPI_Comm_spawn: %s", said->text);
+	if (said->code < 0)
+		m->c.note(text, m->c.arg);
+	answer(m, q, said);
+}
+
+static void on_spawn(struct shep_mpi *m, const Pb__PmixSpawn *msg)
+{
+	shep_mpi_spawn(m, msg,
+		       &(struct shep_mpi_asked){ .then = answer_spawn, .their_id = msg->id });
+}
+
+static void on_name(struct shep_mpi *m, const Pb__PmixName *msg)
+{
+	shep_mpi_name(m, msg, "pmix:",
+		      &(struct shep_mpi_asked){ .then = answer, .their_id = msg->id });
 }
 
 static const struct dvmi_taker takers[] = {
 	DVMI_TAKES(DVMI_MSG_PMIX_READY, pmix_ready, on_ready),
 	DVMI_TAKES(DVMI_MSG_PMIX_FENCE, pmix_fence, on_fence),
-	DVMI_TAKES(DVMI_MSG_PMIX_MODEX, pmix_modex, on_modex),
+	DVMI_TAKES(DVMI_MSG_PMIX_MODEX, pmix_modex, shep_mpi_modex),
+	DVMI_TAKES(DVMI_MSG_PMIX_SPAWN, pmix_spawn, on_spawn),
+	DVMI_TAKES(DVMI_MSG_PMIX_NAME, pmix_name, on_name),
+	DVMI_TAKES(DVMI_MSG_PMIX_CONNECT, pmix_connect, shep_mpi_connect),
 	DVMI_TAKES(DVMI_MSG_PMIX_CLIENT, pmix_client, on_client),
 };
 
@@ -410,31 +345,63 @@ static const struct dvmi_stream_ops stream_ops = { .message = on_message, .close
 
 /* ---- start ---- */
 
-static void send_setup(struct shep_mpi *m, const char *dir)
+int shep_mpi_pmix_setup(const struct shep_mpi *m, uint64_t job, const Pb__JobSpec *spec,
+			const Pb__Placement *p, Pb__PmixSetup *out)
 {
-	const Pb__Placement *p = m->c.launch->placement;
-	Pb__PmixSetup setup = PB__PMIX_SETUP__INIT;
-	cleanup_free Pb__PmixNode *nodes = calloc(p->n_nodes, sizeof *nodes);
-	cleanup_free Pb__PmixNode **list = calloc(p->n_nodes, sizeof *list);
+	Pb__PmixNode *nodes = calloc(p->n_nodes, sizeof *nodes);
 
-	if (!nodes || !list)
-		return;
+	pb__pmix_setup__init(out);
+	out->nodes = calloc(p->n_nodes, sizeof(Pb__PmixNode *));
+	out->programs = calloc(spec->n_apps + 1, sizeof *out->programs);
+	if (!nodes || !out->nodes || !out->programs) {
+		free(nodes);
+		shep_mpi_pmix_setup_free(out);
+		return -ENOMEM;
+	}
+	out->node = (uint32_t)p->n_nodes;
 	for (size_t i = 0; i < p->n_nodes; i++) {
 		pb__pmix_node__init(&nodes[i]);
 		nodes[i].name = p->nodes[i]->name;
 		nodes[i].n_ranks = p->nodes[i]->n_ranks;
 		nodes[i].ranks = p->nodes[i]->ranks;
-		list[i] = &nodes[i];
+		out->nodes[i] = &nodes[i];
+		if (p->nodes[i]->node == shep_mpi_share(m)->node)
+			out->node = (uint32_t)i;
 	}
-	setup.job = m->c.launch->job;
-	setup.machine = m->c.launch->machine;
-	setup.size = p->ranks;
-	setup.node = (uint32_t)m->c.self;
-	setup.nodes = list;
-	setup.n_nodes = p->n_nodes;
+	out->n_nodes = p->n_nodes;
+	for (size_t i = 0; i < spec->n_apps; i++)
+		out->programs[i] = spec->apps[i]->ranks;
+	out->n_programs = spec->n_apps;
+	out->job = job;
+	out->machine = m->c.launch->machine;
+	out->size = p->ranks;
+	out->universe = m->c.launch->universe;
+	out->parent_job = spec->parent_job;
+	out->parent_rank = spec->parent_rank;
+	return 0;
+}
+
+void shep_mpi_pmix_setup_free(Pb__PmixSetup *setup)
+{
+	if (setup->nodes)
+		free(setup->nodes[0]); /* all of them lie behind it */
+	free(setup->nodes);
+	free(setup->programs);
+	pb__pmix_setup__init(setup);
+}
+
+static int send_setup(struct shep_mpi *m, const char *dir)
+{
+	const Pb__Launch *l = m->c.launch;
+	Pb__PmixSetup setup;
+	int rc = shep_mpi_pmix_setup(m, l->job, l->spec, l->placement, &setup);
+
+	if (rc < 0)
+		return rc;
 	setup.dir = (char *)(uintptr_t)dir;
-	setup.parent_job = m->c.launch->spec->parent_job;
-	say(m, DVMI_MSG_PMIX_SETUP, &setup);
+	shep_mpi_pmix_say(m, DVMI_MSG_PMIX_SETUP, &setup);
+	shep_mpi_pmix_setup_free(&setup);
+	return 0;
 }
 
 int shep_mpi_pmix_start(struct shep_mpi *m, dvm_error_t *err)
@@ -454,7 +421,5 @@ int shep_mpi_pmix_start(struct shep_mpi *m, dvm_error_t *err)
 		close(fds[0]);
 	else
 		rc = dvmi_stream_open(&m->stream, m->c.loop, fds[0], &stream_ops, m);
-	if (rc == 0)
-		send_setup(m, dir);
-	return rc;
+	return rc < 0 ? rc : send_setup(m, dir);
 }

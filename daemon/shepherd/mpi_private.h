@@ -13,6 +13,10 @@
 #define SHEP_MPI_KEY_PMI1 UINT64_C(1)
 #define SHEP_MPI_KEY_PMIX UINT64_C(2)
 #define SHEP_MPI_KEY_SOME (UINT64_C(1) << 63)
+/* The two of a fence among several jobs: its key and one of these. */
+#define SHEP_MPI_KEY_GATHER UINT64_C(1)
+#define SHEP_MPI_KEY_SPREAD UINT64_C(2)
+#define SHEP_MPI_KEY_PHASE  UINT64_C(3)
 
 /* A PMI-1 rank's socket. */
 struct shep_pmi1_conn {
@@ -29,16 +33,76 @@ struct shep_mpi_question {
 	struct shep_mpi_question *next;
 	uint64_t id;   /* the server's */
 	uint64_t key;  /* of a fence */
-	uint32_t rank; /* of a lookup */
+	uint64_t job;  /* of a lookup; 0: ours */
+	uint32_t rank; /* of it */
 };
 
-/* A lookup that another node has asked our server for. */
+/* A lookup that another shepherd has asked our server for. */
 struct shep_mpi_errand {
 	struct shep_mpi_errand *next;
 	uint64_t id; /* in our question to the server */
-	uint32_t node; /* index of who asked, and under which number */
+	uint64_t job; /* who asked: 0: of ours; its node, and under which number */
+	uint32_t node;
 	uint64_t their_id;
 };
+
+struct shep_mpi_asked;
+
+typedef void shep_mpi_then_fn(struct shep_mpi *m, struct shep_mpi_asked *q,
+			      const struct shep_mpi_said *said);
+
+/* A question to the machine. */
+struct shep_mpi_asked {
+	struct shep_mpi_asked *next;
+	uint64_t id;
+	shep_mpi_then_fn *then;
+	/* for who asked */
+	uint64_t their_id; /* the PMIx server's */
+	uint32_t local;	   /* a rank's of PMI-1 */
+	uint16_t type;
+	uint64_t job;
+	char *service; /* published for one reader */
+};
+
+/* Local ranks connect to JOBS, some of which are still to be known. */
+struct shep_mpi_connect {
+	struct shep_mpi_connect *next;
+	Pb__PmixConnect *msg;
+};
+
+/* Another job in a fence: where its part is kept, and that part. */
+struct shep_mpi_party {
+	uint64_t job;
+	uint32_t node; /* id */
+	bool got;
+	struct dvmi_buf data;
+};
+
+/* A fence among several jobs. */
+struct shep_mpi_meet {
+	struct shep_mpi_meet *next;
+	uint64_t id; /* the server's */
+	uint64_t key;
+	uint32_t seq;
+	bool leads;    /* this node speaks for our job */
+	bool gathered; /* … whose part is complete */
+	struct dvmi_buf data;
+	uint32_t *ranks; /* [n_ranks]: ours; none: all */
+	size_t n_ranks;
+	struct shep_mpi_party *parties;
+	size_t n_parties;
+};
+
+/* Our part in the last of a key that is over here, for who has not heard it. */
+struct shep_mpi_met {
+	uint64_t key;
+	uint64_t job; /* one of the others */
+	uint32_t seq;
+	struct dvmi_buf data;
+};
+
+#define SHEP_MPI_MET_MAX  4096
+#define SHEP_MPI_ONCE_MAX 64 /* names for one reader that are kept */
 
 struct shep_mpi_rank {
 	bool connected, finalized; /* to the PMIx server */
@@ -60,8 +124,20 @@ struct shep_mpi {
 	bool ready; /* ranks may be started */
 	bool over;
 	struct shep_mpi_question *fences, *lookups;
+	struct shep_mpi_meet *meets;
+	struct shep_mpi_met *met; /* [n_met], a ring when it is full */
+	size_t n_met, next_met;
 	struct shep_mpi_errand *errands;
 	uint64_t errand_ids;
+
+	/* ---- mpi_jobs.c ---- */
+	struct shep_mpi_asked *asked;
+	uint64_t ask_ids;
+	struct shep_mpi_connect *connects;
+	Pb__JobRecord **others; /* [n_others]: jobs that ours has to do with */
+	size_t n_others;
+	char *once[SHEP_MPI_ONCE_MAX]; /* a ring of published names */
+	size_t n_once;
 
 	unsigned handles; /* not closed yet */
 	bool destroyed;
@@ -86,12 +162,55 @@ void shep_mpi_pmix_stop(struct shep_mpi *m);
 /* The exchange of KEY is over. */
 void shep_mpi_pmix_fenced(struct shep_mpi *m, uint64_t key, int code, const uint8_t *data,
 			  size_t len);
-void shep_mpi_pmix_message(struct shep_mpi *m, uint32_t from, const Pb__PeerMessage *msg);
-bool shep_mpi_pmix_ask_again(struct shep_mpi *m);
 /* Asks the server to answer when it has told all it knows. */
 void shep_mpi_pmix_ping(struct shep_mpi *m);
 
+/* ---- mpi_modex.c: what ranks have put, of other nodes and jobs ---- */
+void shep_mpi_modex(struct shep_mpi *m, const Pb__PmixModex *msg);
+void shep_mpi_modex_message(struct shep_mpi *m, const Pb__PeerMessage *msg);
+bool shep_mpi_modex_ask_again(struct shep_mpi *m, uint64_t job); /* 0: of every job */
+/* JOB is over: nobody will answer. */
+void shep_mpi_modex_lost(struct shep_mpi *m, uint64_t job);
+void shep_mpi_modex_free(struct shep_mpi *m);
+
+/* ---- mpi_meet.c: fences among several jobs ---- */
+void shep_mpi_meet(struct shep_mpi *m, const Pb__PmixFence *f);
+/* The exchange of KEY, one of those two, is over. */
+void shep_mpi_met(struct shep_mpi *m, uint64_t key, int code, const uint8_t *data, size_t len);
+void shep_mpi_meet_message(struct shep_mpi *m, const Pb__PeerMessage *msg);
+bool shep_mpi_meet_ask_again(struct shep_mpi *m);
+/* JOB is over: who waits for it waits in vain, and nobody will meet it again. */
+void shep_mpi_meet_lost(struct shep_mpi *m, uint64_t job);
+void shep_mpi_meet_free(struct shep_mpi *m);
+
+/* ---- mpi_jobs.c: spawn, names, connections to other jobs ---- */
+/* Has APPS started for RANK; THEN hears of it with a question like LIKE. */
+void shep_mpi_spawn(struct shep_mpi *m, const Pb__PmixSpawn *msg,
+		    const struct shep_mpi_asked *like);
+/* PREFIX is set before the name; it tells whose values they are. */
+void shep_mpi_name(struct shep_mpi *m, const Pb__PmixName *msg, const char *prefix,
+		   const struct shep_mpi_asked *like);
+void shep_mpi_connect(struct shep_mpi *m, const Pb__PmixConnect *msg);
+/* What is known of JOB; NULL: nothing yet, it is being asked for. */
+const Pb__JobRecord *shep_mpi_other(struct shep_mpi *m, uint64_t job);
+void shep_mpi_jobs_free(struct shep_mpi *m);
+/* Where RANK of a placement is: the index of the node, -1: nowhere. */
+int64_t shep_mpi_place_of(const Pb__Placement *p, uint32_t rank);
+
+/* ---- mpi_pmix.c ---- */
+/* The end of a fence. */
+void shep_mpi_pmix_answer_fence(struct shep_mpi *m, uint64_t id, int code, const uint8_t *data,
+				size_t len);
+/* A message to the server, if there is one. */
+void shep_mpi_pmix_say(struct shep_mpi *m, uint16_t type, const void *msg);
+/* How a job is told to the server; its strings are those of P. -ENOMEM. */
+int shep_mpi_pmix_setup(const struct shep_mpi *m, uint64_t job, const Pb__JobSpec *spec,
+			 const Pb__Placement *p, Pb__PmixSetup *out);
+void shep_mpi_pmix_setup_free(Pb__PmixSetup *setup);
+
 /* ---- mpi.c ---- */
+/* To the shepherd of JOB (0: ours) at the node with this id. */
+void shep_mpi_send_to(struct shep_mpi *m, uint64_t job, uint32_t node_id, Pb__PeerMessage *msg);
 void shep_mpi_send(struct shep_mpi *m, uint32_t node, Pb__PeerMessage *msg);
 /* Ranks that went without a word are judged: all that was said has been heard. */
 void shep_mpi_judge(struct shep_mpi *m);

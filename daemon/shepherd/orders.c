@@ -185,6 +185,8 @@ static void take_news(struct shep *s, const Pb__News *n)
 	case PB__NEWS__KIND__JOB:
 		shep_links_job(s, n);
 		shep_ask_spawn_news(s, n->job);
+		if (s->mpi && n->state == PB__JOB_STATE__JOB_DONE)
+			shep_mpi_job_over(s->mpi, n->job);
 		break;
 	case PB__NEWS__KIND__HOST:
 		shep_events_host(s, n);

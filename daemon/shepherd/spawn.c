@@ -91,14 +91,14 @@ static bool is_elf(const char *file)
 }
 
 /* As execvp: the first that can be run; a file no kernel format fits is a shell script. */
-static int try_exec(const struct shep_spawn_plan *plan, char **envp)
+static int try_exec(const struct shep_spawn_program *program, char **envp)
 {
 	int err = ENOENT;
 
-	for (char **c = plan->first; *c; c++) {
-		execve(*c, plan->argv, envp);
+	for (char **c = program->first; *c; c++) {
+		execve(*c, program->argv, envp);
 		if (errno == ENOEXEC && !is_elf(*c)) {
-			char *name = plan->argv[0], **argv = plan->argv - 1;
+			char *name = program->argv[0], **argv = program->argv - 1;
 			argv[0] = (char[]){ "sh" };
 			argv[1] = *c;
 			execve("/bin/sh", argv, envp);
@@ -138,10 +138,10 @@ static _Noreturn void become_rank(const struct shep_spawn_plan *plan,
 	if (plan->no_new_privs)
 		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	prctl(PR_SET_NAME, SHEP_COMM_WDIR);
-	if (chdir(plan->wdir) < 0)
+	if (chdir(rank->program->wdir) < 0)
 		fail(plan, rank, SHEP_STAGE_WDIR, errno);
 	prctl(PR_SET_NAME, SHEP_COMM_EXEC);
-	fail(plan, rank, SHEP_STAGE_EXEC, try_exec(plan, rank->envp));
+	fail(plan, rank, SHEP_STAGE_EXEC, try_exec(rank->program, rank->envp));
 }
 
 /* Into its group right away: moving a process later costs a grace period of RCU, 10 ms each. */

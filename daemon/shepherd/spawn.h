@@ -10,6 +10,7 @@
 #define SHEP_SPAWN_H
 
 #include <sched.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/resource.h>
 #include <sys/types.h>
@@ -30,12 +31,16 @@ struct shep_spawn_report {
 	uint16_t err; /* errno */
 };
 
-/* What all ranks of a share have in common. */
-struct shep_spawn_plan {
+/* What some ranks of a share run. */
+struct shep_spawn_program {
 	char **argv;	   /* argv[-1] must be writable: room for a shell in front of it */
 	char **candidates; /* shep_program_candidates() */
 	char **first;	   /* of them, that each rank need try */
 	const char *wdir;
+};
+
+/* What all ranks of a share have in common. */
+struct shep_spawn_plan {
 	mode_t umask;
 	int report_fd; /* write end of the report pipe, CLOEXEC */
 	pid_t shepherd;
@@ -46,6 +51,7 @@ struct shep_spawn_plan {
 
 struct shep_spawn_rank {
 	uint32_t local;
+	const struct shep_spawn_program *program;
 	int stdio[3]; /* become 0, 1, 2; stay the caller's */
 	char **envp;
 	const cpu_set_t *cpus; /* NULL: not bound */

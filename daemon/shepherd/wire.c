@@ -185,12 +185,12 @@ void shep_wire_peer_message(struct shep *s, const Pb__PeerMessage *msg)
 {
 	if (!s->peers)
 		return;
-	if (msg->from_job)
+	if (msg->kind >= PB__PEER_MESSAGE__KIND__EXCHANGE)
+		take_mpi(s, msg);
+	else if (msg->from_job)
 		shep_links_message(s, msg);
 	else if (msg->kind == PB__PEER_MESSAGE__KIND__STATES)
 		take_states(s, msg);
-	else if (msg->kind >= PB__PEER_MESSAGE__KIND__EXCHANGE)
-		take_mpi(s, msg);
 	else
 		shep_peers_message(s->peers, msg);
 }
@@ -390,6 +390,9 @@ int shep_wire_create_mpi(struct shep *s)
 		.ready = on_mpi_ready,
 		.send = send_mpi,
 		.abort = on_abort,
+		.spawn = shep_ask_mpi_spawn,
+		.name = shep_ask_mpi_name,
+		.record = shep_ask_mpi_record,
 		.note = on_note,
 		.arg = s,
 	};

@@ -176,7 +176,9 @@ static int pump(struct dvmi_shm *s, struct dvmi_shm_in *in, int budget)
 		rc = deliver(s, in, &rec);
 		if (rc < 0)
 			break;
-		n++;
+		/* One alone is all there is to an exchange of questions and answers. */
+		if (n++)
+			dvmi_ring_look_ahead(&in->rx);
 	}
 	if (__builtin_expect(rc < 0 && rc != -EAGAIN && !in->broken, 0))
 		broken(s, in);

@@ -86,8 +86,8 @@ struct dvmi_tport_ops {
 		    const void **payload);
 	void (*took)(struct dvmi_tport *t, uint32_t peer);
 	/*
-	 * As send, with a payload that FILL writes at TO, where it lies from then on. FILL is called
-	 * at most once, and only when the packet goes. NULL: not possible.
+	 * As send, with a payload that FILL writes at TO, where it lies from then on. FILL is
+	 * called at most once, and only when the packet goes. NULL: not possible.
 	 */
 	int (*send_filled)(struct dvmi_tport *t, uint32_t peer, const struct dvmi_pkt *pkt,
 			   void (*fill)(void *arg, void *to), void *arg);
@@ -115,9 +115,11 @@ struct dvmi_tport {
 	const struct dvmi_tport_ops *ops;
 	uint32_t packet_max; /* largest payload of one packet, bytes */
 	uint32_t eager_max;  /* largest message worth sending before it is asked for, bytes */
+	uint32_t copy_from;  /* the same where it can be copied from memory to memory; 0: no less */
 	uint32_t chunk;	     /* good payload of a packet within a long message, bytes */
 	struct dvmi_sink sink;
-	bool naps; /* the descriptors of arm do not tell of everything: the first sleeps are short */
+	bool naps; /* the descriptors of arm do not tell of everything: the first sleeps are short
+		    */
 };
 
 static inline void dvmi_tport_destroy(struct dvmi_tport *t)

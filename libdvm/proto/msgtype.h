@@ -50,6 +50,10 @@ enum dvmi_msg_type {
 	DVMI_MSG_PMIX_FENCE = 0x152,  /* PmixFence: both ways */
 	DVMI_MSG_PMIX_MODEX = 0x153,  /* PmixModex: both ways */
 	DVMI_MSG_PMIX_CLIENT = 0x154, /* PmixClient: → shepherd */
+	DVMI_MSG_PMIX_SPAWN = 0x155,  /* PmixSpawn: → shepherd */
+	DVMI_MSG_PMIX_NAME = 0x156,   /* PmixName: → shepherd */
+	DVMI_MSG_PMIX_ANSWER = 0x157, /* PmixAnswer: shepherd → */
+	DVMI_MSG_PMIX_CONNECT = 0x158,/* PmixConnect: both ways */
 
 	/* shepherd → dvmd on the local socket, beside JOB_STATUS, OUTPUT, PEER, … */
 	DVMI_MSG_SHEPHERD_HELLO = 0x140, /* ShepherdHello → OK or ERROR; first message */

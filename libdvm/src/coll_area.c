@@ -10,8 +10,8 @@
 #define SLOT_MIN   (4u * 1024)
 #define AREA_MAX   (256u << 20) /* bytes of all slots, where they are not at their least */
 #define PAGE	   4096u
-#define SPINS	   400u /* looks at a line before anything else is looked at; about 1 us */
-#define PAUSES	   800u /* and then so many with a pause each, 20 to 40 us */
+#define SPINS	   50u	/* looks at a line before anything else is looked at; about 2 us */
+#define PATIENT	   800u /* and so many when nothing else is under way, 20 to 40 us */
 #define YIELDS	   8u	/* likewise, when cores are short */
 #define TURN_EVERY 16u	/* operations until everything else has its turn */
 
@@ -189,11 +189,9 @@ static bool yield_for(struct dvmi_area *a, uint32_t m, uint64_t seq)
  */
 static bool spin_for(struct dvmi_area *a, uint32_t m, uint64_t seq)
 {
-	uint32_t patience = a->g->d->tasks || a->g->d->p2p.busy ? 0 : PAUSES;
+	uint32_t patience = a->g->d->tasks || a->g->d->p2p.busy ? SPINS : PATIENT;
 
-	for (uint32_t i = 0; i < SPINS; i++)
-		if (has_come(a, m, seq))
-			return true;
+	/* Who looks without a pause keeps the line from whoever wants to write it. */
 	for (uint32_t i = 0; i < patience; i++) {
 		dvmi_cpu_pause();
 		if (has_come(a, m, seq))

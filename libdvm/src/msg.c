@@ -21,9 +21,8 @@ int dvmi_check_send(const dvm_group_t *g, int dest, int tag, int mode)
 
 static int check_send(const dvm_group_t *g, const void *buf, size_t len, int dest, int tag)
 {
-	return dvmi_check_buffer(buf, len) < 0 ?
-		       -EINVAL :
-		       dvmi_check_send(g, dest, tag, DVM_SEND_STANDARD);
+	return dvmi_check_buffer(buf, len) < 0 ? -EINVAL
+					       : dvmi_check_send(g, dest, tag, DVM_SEND_STANDARD);
 }
 
 int dvmi_check_source(const dvm_group_t *g, int source, int tag)
@@ -45,7 +44,7 @@ static int send_slowly(dvm_group_t *g, const void *buf, size_t len, uint32_t des
 	struct dvmi_op op;
 
 	/* A look at what has come may bring the credit or the room that was missing. */
-	if (len <= d->p2p.peers[dest].tport->eager_max) {
+	if (len <= d->p2p.peers[dest].eager_max) {
 		dvmi_progress(d);
 		int rc = dvmi_p2p_send_now(&d->p2p, dest, g->ctx, tag, buf, len);
 		if (rc != -EAGAIN)
@@ -112,8 +111,19 @@ int dvm_irecv(dvm_group_t *g, void *buf, size_t len, int source, int tag, dvm_re
 
 	if (rc < 0)
 		return rc;
-	struct dvmi_mem mem = dvmi_mem_flat(buf, len);
-	return dvmi_irecv(g, &mem, source, tag, req);
+	struct dvmi_match_key key = dvmi_key_of(g, source, tag);
+	dvm_t *d = g->d;
+	dvmi_enter(d);
+	struct dvm_req *r = dvmi_req_get(g);
+	if (r && source == DVM_NOBODY)
+		dvmi_p2p_nothing(&r->op, DVMI_OP_RECV);
+	else if (r)
+		dvmi_p2p_recv(&d->p2p, &r->op, &key, buf, len);
+	dvmi_leave(d);
+	if (!r)
+		return -ENOMEM;
+	*req = r;
+	return 0;
 }
 
 int dvm_sendrecv(dvm_group_t *g, const void *sbuf, size_t slen, int dest, int stag, void *rbuf,

@@ -22,7 +22,7 @@
 #define FAILURES_MAX  8	    /* copies that failed, then no more are tried with the peer */
 #define SETTLE_ROUNDS 20000 /* yields for a chunk that is being written */
 
-static const uint64_t class_bounds[DVMI_COPIER_CLASSES - 1] = { 128 * 1024, 1024 * 1024 };
+static const uint64_t class_bounds[DVMI_COPIER_CLASSES - 1] = { 32 * 1024, 128 * 1024, 1024 * 1024 };
 
 static struct dvmi_copier *copier_of(struct dvmi_peer *peer)
 {
@@ -63,7 +63,13 @@ void dvmi_copy_offer(struct dvmi_p2p *p, struct dvmi_op *op)
 {
 	struct dvmi_peer *peer = &p->peers[op->peer];
 
-	if (op->cur || !may_copy(p, peer, op->peer) || peer->copier->used == UINT64_MAX)
+	if (op->cur)
+		return;
+	if (!may_copy(p, peer, op->peer)) {
+		peer->eager_max = peer->tport->eager_max;
+		return;
+	}
+	if (peer->copier->used == UINT64_MAX)
 		return;
 	uint32_t slot = (uint32_t)__builtin_ctzll(~peer->copier->used);
 	struct dvmi_split *s = peer->tport->ops->split(peer->tport, op->peer, true, slot);

@@ -319,13 +319,6 @@ int dvmi_p2p_post(struct dvmi_p2p *p, uint32_t rank, const struct dvmi_pkt *pkt,
 	return 0;
 }
 
-void dvmi_p2p_acknowledge(struct dvmi_p2p *p, struct dvmi_peer *peer, uint64_t cost)
-{
-	peer->due += cost;
-	if (__builtin_expect(peer->due >= dvmi_p2p_credit(p, peer) / 2, 0))
-		dvmi_p2p_set_busy(p, peer);
-}
-
 static int flush_credit(struct dvmi_p2p *p, struct dvmi_peer *peer)
 {
 	struct dvmi_pkt pkt = { .kind = DVMI_PKT_CREDIT };

@@ -65,9 +65,6 @@ void dvmi_p2p_set_busy(struct dvmi_p2p *p, struct dvmi_peer *peer);
 void dvmi_p2p_submit(struct dvmi_p2p *p, struct dvmi_peer *peer, struct dvmi_op *op);
 /* OP's number is free again, and its slot, if it has one. */
 void dvmi_p2p_unnumber(struct dvmi_p2p *p, struct dvmi_op *op);
-/* COST bytes of PEER's credit are free again. */
-void dvmi_p2p_acknowledge(struct dvmi_p2p *p, struct dvmi_peer *peer, uint64_t cost);
-
 /* OP has met the announced message A: asks for as much of it as there is room for. */
 void dvmi_p2p_ask(struct dvmi_p2p *p, struct dvmi_op *op, const struct dvmi_arrival *a);
 /* OP has all of a synchronous message: says so, and is done when that is sent. */
@@ -166,6 +163,14 @@ void dvmi_copy_on_done(struct dvmi_p2p *p, uint32_t src, const struct dvmi_pkt *
 static inline uint64_t dvmi_p2p_credit(const struct dvmi_p2p *p, const struct dvmi_peer *peer)
 {
 	return __builtin_expect(peer < p->peers + p->size, 1) ? p->credit : DVMI_P2P_FAR_CREDIT;
+}
+
+/* COST bytes of PEER's credit are free again. */
+static inline void dvmi_p2p_acknowledge(struct dvmi_p2p *p, struct dvmi_peer *peer, uint64_t cost)
+{
+	peer->due += cost;
+	if (__builtin_expect(peer->due >= dvmi_p2p_credit(p, peer) / 2, 0))
+		dvmi_p2p_set_busy(p, peer);
 }
 
 static inline struct dvmi_op *dvmi_op_of(struct dvmi_match_recv *r)

@@ -107,8 +107,8 @@ void dvmi_p2p_recv_init(struct dvmi_op *op, const struct dvmi_match_key *key,
 	op->way = DVMI_WAY_STREAM;
 }
 
-void dvmi_p2p_recv_into(struct dvmi_p2p *p, struct dvmi_op *op, const struct dvmi_match_key *key,
-			const struct dvmi_mem *mem)
+static inline void receive(struct dvmi_p2p *p, struct dvmi_op *op, const struct dvmi_match_key *key,
+			   const struct dvmi_mem *mem)
 {
 	dvmi_p2p_recv_init(op, key, mem);
 	struct dvmi_match_msg *msg = dvmi_match_take(&p->match, key);
@@ -123,12 +123,18 @@ void dvmi_p2p_recv_into(struct dvmi_p2p *p, struct dvmi_op *op, const struct dvm
 		dvmi_match_post(&p->match, &op->recv);
 }
 
+void dvmi_p2p_recv_into(struct dvmi_p2p *p, struct dvmi_op *op, const struct dvmi_match_key *key,
+			const struct dvmi_mem *mem)
+{
+	receive(p, op, key, mem);
+}
+
 void dvmi_p2p_recv(struct dvmi_p2p *p, struct dvmi_op *op, const struct dvmi_match_key *key,
 		   void *buf, size_t len)
 {
 	struct dvmi_mem mem = { .buf = buf, .len = len };
 
-	dvmi_p2p_recv_into(p, op, key, &mem);
+	receive(p, op, key, &mem);
 }
 
 bool dvmi_p2p_cancel(struct dvmi_p2p *p, struct dvmi_op *op, int code)

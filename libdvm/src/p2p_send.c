@@ -23,7 +23,7 @@ int dvmi_p2p_send_now(struct dvmi_p2p *p, uint32_t rank, uint32_t ctx, int32_t t
 		return dvmi_p2p_revoked(p, ctx);
 	if (peer->down)
 		return peer->down;
-	if (len > peer->tport->eager_max || peer->packets.head ||
+	if (len > peer->eager_max || peer->packets.head ||
 	    !has_credit(p, peer, rank, len + DVMI_P2P_OVERHEAD))
 		return -EAGAIN;
 	struct dvmi_pkt pkt = {
@@ -52,7 +52,9 @@ static enum dvmi_op_stage first_stage(const struct dvmi_p2p *p, const struct dvm
 	if (sync)
 		return op->len + sizeof(struct dvmi_wire_rts) <= sync_max(peer) ? DVMI_OP_SYNC
 										: DVMI_OP_RTS;
-	return op->len <= peer->tport->eager_max ? DVMI_OP_EAGER : DVMI_OP_RTS;
+	/* What is not in one piece cannot be copied from memory to memory. */
+	return op->len <= (op->cur ? peer->tport->eager_max : peer->eager_max) ? DVMI_OP_EAGER
+									       : DVMI_OP_RTS;
 }
 
 /* Standard messages to ourselves are buffered, also those that are too long for a packet. */

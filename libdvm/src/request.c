@@ -8,29 +8,9 @@
 
 #define SPARE_MAX 256 /* requests kept for the next call */
 
-struct dvm_req *dvmi_req_get(dvm_group_t *g)
+struct dvm_req *dvmi_req_new(void)
 {
-	dvm_t *d = g->d;
-	struct dvm_req *r = d->spare;
-
-	if (r) {
-		d->spare = r->next;
-		d->nspare--;
-	} else {
-		r = malloc(sizeof *r);
-		if (!r)
-			return NULL;
-	}
-	r->g = g;
-	r->task = NULL;
-	r->cur = NULL;
-	r->plan = NULL;
-	r->prev = NULL;
-	r->next = d->reqs;
-	if (d->reqs)
-		d->reqs->prev = r;
-	d->reqs = r;
-	return r;
+	return malloc(sizeof(struct dvm_req));
 }
 
 void dvmi_reqs_init(dvm_t *d)
@@ -48,6 +28,23 @@ static void free_parts(struct dvm_req *r)
 	free(r->plan);
 }
 
+static inline void put(dvm_t *d, struct dvm_req *r)
+{
+	if (r->prev)
+		r->prev->next = r->next;
+	else
+		d->reqs = r->next;
+	if (r->next)
+		r->next->prev = r->prev;
+	if (__builtin_expect(d->nspare == SPARE_MAX, 0)) {
+		free(r);
+		return;
+	}
+	r->next = d->spare;
+	d->spare = r;
+	d->nspare++;
+}
+
 void dvmi_req_put(struct dvm_req *r)
 {
 	dvm_t *d = r->g->d;
@@ -56,19 +53,7 @@ void dvmi_req_put(struct dvm_req *r)
 		return;
 	if (__builtin_expect(r->cur || r->plan, 0))
 		free_parts(r);
-	if (r->prev)
-		r->prev->next = r->next;
-	else
-		d->reqs = r->next;
-	if (r->next)
-		r->next->prev = r->prev;
-	if (d->nspare == SPARE_MAX) {
-		free(r);
-		return;
-	}
-	r->next = d->spare;
-	d->spare = r;
-	d->nspare++;
+	put(d, r);
 }
 
 void dvmi_status_empty(dvm_status_t *st, int error)
@@ -144,10 +129,26 @@ int dvmi_req_end(dvm_req_t **req, dvm_status_t *st)
 		r->plan->active = false;
 		return code;
 	}
-	dvmi_task_destroy(r->task);
+	if (r->task)
+		dvmi_task_destroy(r->task);
 	dvmi_req_put(r);
 	*req = NULL;
 	return code;
+}
+
+/* Ends *REQ if that is all there is to do for a plain message, or none: true. */
+static inline bool end_quickly(dvm_t *d, dvm_req_t **req, int *first)
+{
+	struct dvm_req *r = *req;
+
+	if (r->task || r->plan || r->cur || !dvmi_op_done(&r->op))
+		return false;
+	if (r->op.code < 0 && *first == 0)
+		*first = r->op.code;
+	if (r != &d->sent)
+		put(d, r);
+	*req = NULL;
+	return true;
 }
 
 /* Under the lock of its handle; *REQ is not idle. */
@@ -225,6 +226,8 @@ int dvm_waitall(dvm_req_t **reqs, size_t n, dvm_status_t *statuses)
 			continue;
 		}
 		d = change_to(d, reqs[i]);
+		if (!st && end_quickly(d, &reqs[i], &first))
+			continue;
 		int rc = wait_for(d, &reqs[i], st);
 		if (rc < 0 && first == 0)
 			first = rc;

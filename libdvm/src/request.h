@@ -5,14 +5,37 @@
 
 #include "libdvm/src/handle.h"
 
-/* A request of G, from the handle's spare ones if possible; NULL without memory. */
-struct dvm_req *dvmi_req_get(dvm_group_t *g);
+struct dvm_req *dvmi_req_new(void);
 void dvmi_req_put(struct dvm_req *r);
 /* Makes d->sent. */
 void dvmi_reqs_init(dvm_t *d);
 
 /* A request that is done when T, which it then owns, is. NULL without memory. */
 struct dvm_req *dvmi_req_of_task(dvm_group_t *g, struct dvmi_task *t);
+
+/* A request of G, from the handle's spare ones if possible; NULL without memory. */
+static inline struct dvm_req *dvmi_req_get(dvm_group_t *g)
+{
+	dvm_t *d = g->d;
+	struct dvm_req *r = d->spare;
+
+	if (__builtin_expect(r != NULL, 1)) {
+		d->spare = r->next;
+		d->nspare--;
+	} else if (!(r = dvmi_req_new())) {
+		return NULL;
+	}
+	r->g = g;
+	r->task = NULL;
+	r->cur = NULL;
+	r->plan = NULL;
+	r->prev = NULL;
+	r->next = d->reqs;
+	if (r->next)
+		r->next->prev = r;
+	d->reqs = r;
+	return r;
+}
 
 static inline bool dvmi_req_done(const struct dvm_req *r)
 {

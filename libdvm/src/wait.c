@@ -12,7 +12,7 @@
 #define SPIN_ROUNDS   64u		/* before the clock is looked at */
 #define SPIN_HOT      32u		/* rounds before the core is let breathe in between */
 #define SPIN_CROWDED  4u		/* the same when cores are short */
-#define DIRECT_SPINS  200u		/* looks into one ring, about 1 us */
+#define DIRECT_SPINS  50u		/* looks into one ring, about 2 us */
 #define DIRECT_RUN    32u		/* every so many receives all of progress has its turn */
 #define SPIN_ALONE    (20 * DVMI_USEC)	/* pure spinning with a core to itself */
 #define YIELD_ALONE   (20 * DVMI_MSEC)	/* then giving way to whoever needs the core */
@@ -245,8 +245,12 @@ bool dvmi_wait_direct(dvm_t *d, struct dvmi_op *op, const struct dvmi_match_key 
 		return false;
 	uint32_t spins = dvmi_wait_crowded(d) ? 1 : DIRECT_SPINS;
 	int rc = 0;
-	for (uint32_t i = 0; i < spins && rc == 0; i++)
+	/* Pauses: who looks without one keeps the line from whoever wants to write it. */
+	for (uint32_t i = 0; i < spins && rc == 0; i++) {
+		if (i)
+			dvmi_cpu_pause();
 		rc = dvmi_p2p_recv_now(&d->p2p, op, key, buf, len);
+	}
 	/* Everything else gets its turn now and then, however well this works. */
 	if (rc > 0 && ++d->direct % DIRECT_RUN == 0)
 		dvmi_progress(d);

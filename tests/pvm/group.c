@@ -380,8 +380,36 @@ static void coming_and_going(void)
 	SHOW(until_gsize(PvmNoGroup));
 }
 
+/* What is looked at first. */
+static void alone_together(void)
+{
+	int v = 3;
+
+	head("alone together");
+	SHOW(pvm_joingroup("solo"));
+	SHOW(pvm_reduce(PvmSum, &v, 0, PVM_INT, 1, "solo", 0));
+	SHOW(pvm_reduce(PvmSum, &v, 1, PVM_STR, 1, "solo", 0));
+	SHOW(pvm_reduce(PvmSum, &v, 1, PVM_UINT, 1, "solo", 0));
+	SHOW(pvm_gather(&v, &v, 0, PVM_INT, 1, "solo", 0));
+	SHOW(pvm_gather(&v, &v, 1, PVM_STR, 1, "solo", 0));
+	SHOW(pvm_scatter(&v, &v, 1, PVM_UINT, 1, "solo", 0));
+	SHOW(pvm_scatter(&v, &v, 1, PVM_STR, 1, "solo", 0));
+	SHOW(pvm_reduce(PvmSum, &v, -1, PVM_INT, 1, "solo", 5));
+	SHOW(pvm_reduce(PvmSum, &v, 1, 77, 1, "solo", 5));
+	SHOW(pvm_reduce(PvmSum, &v, -1, PVM_INT, 1, "none", 5));
+	SHOW(pvm_reduce(PvmSum, &v, 1, PVM_INT, -1, "solo", 0));
+	SHOW(pvm_gather(&v, &v, 1, PVM_INT, -1, "solo", 0));
+	pvm_setsbuf(0);
+	SHOW(pvm_bcast("solo", -1));
+	pvm_initsend(0);
+	SHOW(pvm_bcast("solo", -1));
+	SHOW(pvm_lvgroup("solo"));
+}
+
 static void frozen(void)
 {
+	int v = 5;
+
 	head("frozen");
 	SHOW(pvm_joingroup("ice"));
 	SHOW(pvm_freezegroup("ice", 1));
@@ -389,9 +417,20 @@ static void frozen(void)
 	SHOW_TID(pvm_gettid("ice", 0));
 	SHOW(pvm_getinst("ice", me));
 	SHOW(pvm_barrier("ice", 1));
+	SHOW(pvm_freezegroup("ice", 1));
+	SHOW(pvm_freezegroup("ice", 2));
+	SHOW(pvm_joingroup("ice"));
+	SHOW(pvm_bcast("ice", 1));
+	SHOW(pvm_gettid("ice", 1));
+	SHOW(pvm_reduce(PvmSum, &v, 1, PVM_INT, 1, "ice", 0));
+	SHOW(v);
+	SHOW(pvm_lvgroup("ice"));
+	SHOW(pvm_gsize("ice"));
 	SHOW(pvm_lvgroup("ice"));
 	SHOW(pvm_freezegroup("none", 1));
 	SHOW(pvm_freezegroup("ice", 0));
+	SHOW(pvm_joingroup("ice"));
+	SHOW(pvm_lvgroup("ice"));
 }
 
 int main(int argc, char **argv)
@@ -406,6 +445,7 @@ int main(int argc, char **argv)
 	operations();
 	with_children();
 	coming_and_going();
+	alone_together();
 	frozen();
 	SHOW(pvm_exit());
 	return 0;

@@ -10,6 +10,9 @@ pvm_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # The programs, in an order from small to large.
 # shellcheck disable=SC2034
 pvm_programs=(pack options p2p context mbox notify output spawn group)
+# Those in Fortran.
+# shellcheck disable=SC2034
+pvm_fortran=(calls_f)
 
 # What differs from run to run: task ids.
 without_ids()
@@ -55,11 +58,11 @@ real_env()
 }
 
 # Starts it on loopback. Its first words are where it listens.
-real_up() # [ARGUMENT...]
+real_up()
 {
 	real_env
 	: > "$PVM_TMP/said"
-	$real_root/lib/pvmd -nlocalhost "$@" > "$PVM_TMP/said" 2>&1 &
+	$real_root/lib/pvmd -nlocalhost > "$PVM_TMP/said" 2>&1 &
 	real_pid=$!
 	until_ok 10 test -s "$PVM_TMP/said"
 }
@@ -75,5 +78,9 @@ real_down()
 
 real_build() # NAME: into $work/real-NAME
 {
+	if [ -e "$pvm_dir/$1.f" ]; then
+		gfortran -w -fallow-argument-mismatch -o "$work/real-$1" -I/usr/include "$pvm_dir/$1.f" -lfpvm3 -lgpvm3 -lpvm3
+		return
+	fi
 	gcc -O1 -I"$pvm_dir/../.." -o "$work/real-$1" "$pvm_dir/$1.c" -lgpvm3 -lpvm3 -lm
 }

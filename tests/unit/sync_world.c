@@ -522,7 +522,7 @@ static void check_end(struct world *w)
 
 static void create(struct world *w, bool broken)
 {
-	static const struct dsm_sync_client_ops ops = { agent_of, send_to };
+	static const struct dsm_sync_client_ops ops = { agent_of, send_to, NULL };
 	size_t bytes = (dsm_sync_bytes(OBJECTS, ENTRIES) + 63) & ~(size_t)63;
 
 	w->broken = broken;

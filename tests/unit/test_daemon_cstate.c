@@ -500,7 +500,7 @@ static void a_name_that_is_not_right_is_refused(void **state)
 {
 	struct fixture *f = *state;
 	struct state_gen *g = &f->g;
-	static uint8_t value[257];
+	static uint8_t value[65537];
 	static char long_name[129];
 
 	accept(f, state_gen_job(g, 1, 1, 1, 1));
@@ -511,9 +511,9 @@ static void a_name_that_is_not_right_is_refused(void **state)
 	g->service.uid = 1;
 	refuse(f, cmd, -ENOENT);
 	g->service.uid = 0;
-	g->service.value = (ProtobufCBinaryData){ .data = value, .len = 257 };
+	g->service.value = (ProtobufCBinaryData){ .data = value, .len = 65537 };
 	refuse(f, cmd, -EINVAL);
-	g->service.value.len = 256;
+	g->service.value.len = 65536;
 	memset(long_name, 'x', 128);
 	g->service.service = long_name;
 	refuse(f, cmd, -EINVAL);
@@ -523,7 +523,7 @@ static void a_name_that_is_not_right_is_refused(void **state)
 	memset(long_name, 'x', 127);
 	long_name[127] = 0;
 	accept(f, cmd);
-	assert_int_equal(dvmd_cstate_name(f->s, 0, long_name)->value.len, 256);
+	assert_int_equal(dvmd_cstate_name(f->s, 0, long_name)->value.len, 65536);
 }
 
 /* Job 1 ends last, so that it must outlive those that ended before it. */

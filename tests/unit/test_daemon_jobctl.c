@@ -483,6 +483,45 @@ static void add_spawned(struct dvmd_jobctl *c, uint64_t id, uint64_t parent, boo
 	assert_int_equal(dvmd_jobctl_add(c, &r, recovered, 0), 0);
 }
 
+static void add_with_one_fate(struct dvmd_jobctl *c, uint64_t id, uint64_t parent)
+{
+	Pb__JobRecord r = PB__JOB_RECORD__INIT;
+	Pb__JobSpec spec = PB__JOB_SPEC__INIT;
+	Pb__Placement p = PB__PLACEMENT__INIT;
+	Pb__NodeShare share = PB__NODE_SHARE__INIT, *shares = &share;
+	char name[] = "node1";
+
+	share.node = 1;
+	share.name = name;
+	p.nodes = &shares;
+	p.n_nodes = p.ranks = 1;
+	spec.parent_job = parent;
+	spec.one_fate = true;
+	r.id = id;
+	r.spec = &spec;
+	r.placement = &p;
+	assert_int_equal(dvmd_jobctl_add(c, &r, false, 0), 0);
+}
+
+/* A report of a job's only share. */
+static void only_share(struct dvmd_jobctl *c, uint64_t job, Pb__SharePhase phase, int exit_code)
+{
+	static uint64_t serial;
+	Pb__JobStatus st = PB__JOB_STATUS__INIT;
+	Pb__RankStatus rank = PB__RANK_STATUS__INIT, *ranks = &rank;
+
+	rank.exited = phase == DONE;
+	rank.status = exit_code;
+	rank.order = 1;
+	st.job = job;
+	st.node = 1;
+	st.serial = ++serial;
+	st.phase = phase;
+	st.ranks = &ranks;
+	st.n_ranks = 1;
+	assert_int_equal(dvmd_jobctl_status(c, &st, DVMI_SEC), 0);
+}
+
 /* Which jobs the engine orders to end now, as a set of bits. */
 static unsigned killed(struct dvmd_jobctl *c)
 {
@@ -523,6 +562,51 @@ static void a_child_is_not_its_parents_end(void **state)
 	add_spawned(c, 2, 1, false, false);
 	assert_int_equal(dvmd_jobctl_end(c, 2, 0, "cancelled", DVMD_JOBCTL_GRACE, 0), 0);
 	assert_int_equal(killed(c), 1u << 2);
+	dvmd_jobctl_destroy(c);
+}
+
+static void one_fate_ends_both(void **state)
+{
+	struct dvmd_jobctl *c;
+
+	assert_int_equal(dvmd_jobctl_create(&c, &config), 0);
+	add_spawned(c, 1, 0, false, false);
+	add_with_one_fate(c, 2, 1);
+	add_with_one_fate(c, 3, 2);
+	only_share(c, 2, PB__SHARE_PHASE__SHARE_RUNNING, 0);
+	only_share(c, 3, PB__SHARE_PHASE__SHARE_RUNNING, 0);
+	assert_int_equal(killed(c), 0);
+	only_share(c, 3, DONE, 5);
+	assert_int_equal(killed(c), 1u << 1 | 1u << 2);
+	dvmd_jobctl_destroy(c);
+}
+
+/* That is an answer to who has spawned it. */
+static void one_fate_begins_when_it_runs(void **state)
+{
+	struct dvmd_jobctl *c;
+
+	assert_int_equal(dvmd_jobctl_create(&c, &config), 0);
+	add_spawned(c, 1, 0, false, false);
+	add_with_one_fate(c, 2, 1);
+	only_share(c, 2, PB__SHARE_PHASE__SHARE_FAILED, 0);
+	assert_int_equal(killed(c), 0);
+	assert_int_equal(dvmd_jobctl_count(c), 1);
+	dvmd_jobctl_destroy(c);
+}
+
+static void one_fate_outlasts_a_good_end(void **state)
+{
+	struct dvmd_jobctl *c;
+
+	assert_int_equal(dvmd_jobctl_create(&c, &config), 0);
+	add_spawned(c, 1, 0, false, false);
+	add_with_one_fate(c, 2, 1);
+	only_share(c, 2, PB__SHARE_PHASE__SHARE_RUNNING, 0);
+	only_share(c, 1, DONE, 0);
+	dvmd_jobctl_tick(c, 60 * DVMI_SEC);
+	assert_int_equal(killed(c), 0);
+	assert_int_equal(dvmd_jobctl_count(c), 1);
 	dvmd_jobctl_destroy(c);
 }
 
@@ -567,6 +651,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(children_end_with_their_parent),
 		cmocka_unit_test(a_child_is_not_its_parents_end),
+		cmocka_unit_test(one_fate_ends_both),
+		cmocka_unit_test(one_fate_begins_when_it_runs),
+		cmocka_unit_test(one_fate_outlasts_a_good_end),
 		cmocka_unit_test(orphans_may_end_by_themselves_for_a_moment),
 		cmocka_unit_test(orphans_are_found_after_a_restart),
 		cmocka_unit_test(a_good_job_runs_and_ends_with_0),

@@ -323,7 +323,7 @@ static void no_room(void **state)
 	heard(&sc, 0, 7, 0, 0);
 	serve(&sc, 1, 8, DSM_SYNC_ADD, 3, 1, 0);
 	heard(&sc, 1, 8, 0, 0);
-	dsm_sync_forget(&sc.s, SPACE);
+	dsm_sync_forget(&sc.s, SPACE, 0xff);
 	end_scene(&sc);
 }
 

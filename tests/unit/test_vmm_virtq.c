@@ -64,7 +64,7 @@ static void a_chain_comes_out_as_it_went_in(void **state)
 	assert_ptr_equal(b->c.iov[1].iov_base, drv_at(&b->d, b->page + 512));
 	assert_ptr_equal(b->c.iov[2].iov_base, drv_at(&b->d, b->page + 1024));
 	assert_int_equal(vmm_virtq_pop(&b->q, &b->c), 0);
-	vmm_virtq_unpop(&b->q);
+	vmm_virtq_unpop(&b->q, 1);
 	assert_int_equal(vmm_virtq_pop(&b->q, &b->c), 1);
 	vmm_virtq_push(&b->q, head, 1);
 	uint32_t written = 0;

@@ -1,0 +1,543 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * dsched_decide(): through the queue in the order of priority. A job that fits starts; one of the
+ * first that do not gets a date, and what it will take then is taken from the outlook of all who
+ * come behind it. So they may pass it, but never delay it (Lifka's EASY with one date; conservative
+ * backfill with many).
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sched/queue_private.h"
+
+#define SHAPES	       32
+#define DEPTH_CONSERVE 50
+#define SOON	       1 /* ns: as short a while as there is */
+#define REACHES	       8 /* 1, 2, 4 … dates */
+
+/* A kind of request that did not fit, so that its like need not be tried. */
+struct shape {
+	struct dsched_request req;
+	uint32_t ranks; /* so many or more */
+	size_t dates;	/* in an outlook that reaches over so many dates or more */
+};
+
+struct tally {
+	uint64_t array;
+	uint32_t running;
+};
+
+struct decider {
+	const struct dsched_queue *q;
+	struct dsched_decision *d;
+	struct dsched_snapshot snap; /* with nodes of our own, whose busy PUs grow */
+	struct dsched_node *nodes;
+	struct dvmi_idset *busy; /* of nodes that somebody was started on */
+	bool *own_busy;
+	struct dsched_timeline line;
+	struct dsched_outlook near; /* of jobs that end before anything planned begins */
+	/* Of jobs that are still there at up to 2^i dates. One that reaches further does no harm.
+	 */
+	struct dsched_outlook far[REACHES];
+	bool valid[REACHES];
+	struct dsched_outlook scratch; /* of one job's own */
+	uint64_t *dates;	       /* at which something planned begins, ascending */
+	size_t ndates, dates_cap;
+	struct shape shapes[SHAPES];
+	size_t nshapes;
+	struct tally *tallies; /* by array */
+	size_t ntallies;
+	bool *leaving; /* runs */
+	size_t planned;
+	uint64_t blocked; /* the first job that waits for room; 0: none does */
+	uint64_t total;	  /* slots of all nodes that are up */
+};
+
+/* ---- arrays ---- */
+
+static struct tally *tally(struct decider *x, uint64_t array)
+{
+	size_t lo = 0, hi = x->ntallies;
+
+	while (lo < hi) {
+		size_t mid = (lo + hi) / 2;
+		if (x->tallies[mid].array == array)
+			return &x->tallies[mid];
+		if (x->tallies[mid].array < array)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	/* There is room for each run and job. */
+	memmove(&x->tallies[lo + 1], &x->tallies[lo], (x->ntallies - lo) * sizeof *x->tallies);
+	x->tallies[lo] = (struct tally){ .array = array };
+	x->ntallies++;
+	return &x->tallies[lo];
+}
+
+static bool array_is_full(struct decider *x, const struct dsched_job *j)
+{
+	return j->array && j->array_max && tally(x, j->array)->running >= j->array_max;
+}
+
+/* ---- outlooks ---- */
+
+static int add_date(struct decider *x, uint64_t at)
+{
+	size_t i = x->ndates;
+
+	if (x->ndates == x->dates_cap) {
+		size_t cap = x->dates_cap ? 2 * x->dates_cap : 64;
+		uint64_t *dates = reallocarray(x->dates, cap, sizeof *dates);
+		if (!dates)
+			return -ENOMEM;
+		x->dates = dates;
+		x->dates_cap = cap;
+	}
+	for (; i > 0 && x->dates[i - 1] > at; i--)
+		x->dates[i] = x->dates[i - 1];
+	x->dates[i] = at;
+	x->ndates++;
+	memset(x->valid, 0, sizeof x->valid);
+	return 0;
+}
+
+static size_t dates_before(const struct decider *x, uint64_t until)
+{
+	size_t n = 0;
+
+	while (n < x->ndates && x->dates[n] < until)
+		n++;
+	return n;
+}
+
+/* How far to look for a job that is still there at DATES dates (1 or more). */
+static unsigned reach(size_t dates)
+{
+	unsigned i = 0;
+
+	while (i < REACHES - 1 && (size_t)1 << i < dates)
+		i++;
+	return i;
+}
+
+static int make_far(struct decider *x, unsigned i)
+{
+	size_t dates = i == REACHES - 1 ? x->ndates : (size_t)1 << i;
+	uint64_t until = dates < x->ndates ? x->dates[dates] : DSCHED_NEVER;
+
+	if (!x->far[i].nodes)
+		x->far[i].nodes = calloc(x->snap.nnodes + 1, sizeof *x->nodes);
+	if (!x->far[i].nodes)
+		return -ENOMEM;
+	dsched_timeline_look(&x->line, &x->far[i], x->q->now, until, NULL);
+	x->valid[i] = true;
+	return 0;
+}
+
+/* The present machine as job J may use it; NULL: out of memory. */
+static struct dsched_outlook *outlook(struct decider *x, const struct dsched_job *j, size_t *dates)
+{
+	uint64_t until = dsched_until(x->q->now, j->limit);
+
+	*dates = dates_before(x, until);
+	if (j->booking) {
+		dsched_timeline_look(&x->line, &x->scratch, x->q->now, until, j->booking);
+		return &x->scratch;
+	}
+	if (!*dates)
+		return &x->near;
+	unsigned i = reach(*dates);
+	return x->valid[i] || make_far(x, i) == 0 ? &x->far[i] : NULL;
+}
+
+static void charge_all(struct decider *x, const struct dsched_use *use)
+{
+	dsched_outlook_charge(&x->near, use);
+	for (unsigned i = 0; i < REACHES; i++)
+		if (x->valid[i])
+			dsched_outlook_charge(&x->far[i], use);
+}
+
+/* ---- what need not be tried ---- */
+
+static bool plain(const struct dsched_job *j)
+{
+	return !j->booking && !j->req->include && !j->req->nexclude;
+}
+
+static bool alike(const struct dsched_request *a, const struct dsched_request *b)
+{
+	return a->nodes == b->nodes && a->map == b->map && a->ppr == b->ppr &&
+	       a->oversubscribe == b->oversubscribe && a->exclusive == b->exclusive &&
+	       a->mem_per_rank == b->mem_per_rank && !memcmp(a->gres, b->gres, sizeof a->gres);
+}
+
+static bool known_not_to_fit(const struct decider *x, const struct dsched_job *j, size_t dates)
+{
+	for (size_t i = 0; plain(j) && i < x->nshapes; i++)
+		if (x->shapes[i].dates <= dates && x->shapes[i].ranks <= j->req->ranks &&
+		    alike(&x->shapes[i].req, j->req))
+			return true;
+	return false;
+}
+
+static void remember(struct decider *x, const struct dsched_job *j, size_t dates)
+{
+	if (plain(j) && j->req->ranks && x->nshapes < SHAPES)
+		x->shapes[x->nshapes++] = (struct shape){ *j->req, j->req->ranks, dates };
+}
+
+/* ---- starting ---- */
+
+static int grow_busy(struct decider *x, const struct dsched_placement *p,
+		     const struct dsched_placed_node *pn)
+{
+	uint32_t k = pn->index;
+
+	if (!x->own_busy[k] && x->nodes[k].busy &&
+	    dvmi_idset_union(&x->busy[k], x->nodes[k].busy) < 0)
+		return -ENOMEM;
+	x->own_busy[k] = true;
+	x->nodes[k].busy = x->near.nodes[k].busy = &x->busy[k];
+	for (unsigned i = 0; i < REACHES; i++)
+		if (x->valid[i])
+			x->far[i].nodes[k].busy = &x->busy[k];
+	for (uint32_t i = 0; i < pn->nranks; i++) {
+		const struct dsched_rank *r = &p->ranks[p->by_node[pn->first + i]];
+		for (uint32_t m = 0; m < r->npus; m++)
+			if (dvmi_idset_add(&x->busy[k], p->pus[r->first + m],
+					   p->pus[r->first + m]) < 0)
+				return -ENOMEM;
+	}
+	return 0;
+}
+
+static int start(struct decider *x, size_t i, struct dsched_placement *p)
+{
+	const struct dsched_job *j = &x->q->jobs[i];
+	struct dsched_answer *a = &x->d->answers[i];
+	struct dsched_use *uses;
+
+	a->why = DSCHED_STARTS;
+	a->start = x->q->now;
+	a->placement = *p;
+	if (j->array)
+		tally(x, j->array)->running++;
+	for (uint32_t k = 0; k < p->nnodes; k++)
+		if (p->npus && grow_busy(x, p, &p->nodes[k]) < 0)
+			return -ENOMEM;
+	if (dsched_placement_uses(j->req, p, &uses) < 0)
+		return -ENOMEM;
+	for (uint32_t k = 0; k < p->nnodes; k++)
+		charge_all(x, &uses[k]);
+	return dsched_timeline_plan(&x->line, uses, p->nnodes, x->q->now,
+				    dsched_until(x->q->now, j->limit));
+}
+
+/* ---- waiting ---- */
+
+static size_t depth(const struct dsched_policy *p)
+{
+	switch (p->order) {
+	case DSCHED_FIFO:
+		return 1;
+	case DSCHED_EASY:
+		return p->depth ? p->depth : 1;
+	case DSCHED_CONSERVATIVE:
+		break;
+	}
+	return p->depth ? p->depth : DEPTH_CONSERVE;
+}
+
+static bool more_dates(const struct decider *x)
+{
+	return x->planned < depth(x->q->policy) && x->line.budget;
+}
+
+static int keep_reason(struct dsched_answer *a, const struct dsched_reason *r)
+{
+	a->reason = malloc(sizeof *a->reason);
+	if (a->reason)
+		*a->reason = *r;
+	return a->reason ? 0 : -ENOMEM;
+}
+
+/* Sets aside what the job will take; USES are taken. */
+static int plan(struct decider *x, const struct dsched_job *j, struct dsched_use *uses, size_t n,
+		uint64_t from)
+{
+	int rc = dsched_timeline_plan(&x->line, uses, n, from, dsched_until(from, j->limit));
+
+	x->planned++;
+	return rc < 0 ? rc : add_date(x, from);
+}
+
+static int give_date(struct decider *x, size_t i)
+{
+	const struct dsched_job *j = &x->q->jobs[i];
+	struct dsched_use *uses = NULL;
+	uint64_t from;
+	size_t n;
+
+	x->scratch.from = x->q->now;
+	int rc = dsched_earliest(&x->line, &x->scratch, j, &uses, &n, &from);
+	if (rc < 0)
+		return rc == -ENOENT ? 0 : rc;
+	x->d->answers[i].start = from;
+	return plan(x, j, uses, n, from);
+}
+
+/* It waits, for room or for those in front of it. REASON: why it did not fit, NULL: not tried. */
+static int wait(struct decider *x, size_t i, const struct dsched_reason *reason)
+{
+	const struct dsched_job *j = &x->q->jobs[i];
+	struct dsched_answer *a = &x->d->answers[i];
+
+	a->why = DSCHED_W_RESOURCES;
+	if (reason && reason->verdict == DSCHED_IMPOSSIBLE && !j->booking) {
+		a->why = DSCHED_W_IMPOSSIBLE;
+		return keep_reason(a, reason);
+	}
+	if (x->blocked) {
+		/* What lacks now is told by the reason; what it comes after, by `other`. */
+		a->other = x->blocked;
+		a->why = DSCHED_W_PRIORITY;
+	}
+	if (!x->blocked)
+		x->blocked = j->id;
+	if (reason && keep_reason(a, reason) < 0)
+		return -ENOMEM;
+	return more_dates(x) ? give_date(x, i) : 0;
+}
+
+/* ---- making room ---- */
+
+static int push_out(struct decider *x, size_t i, const size_t *runs, size_t n)
+{
+	struct dsched_decision *d = x->d;
+	struct dsched_victim *v = reallocarray(d->victims, d->nvictims + n + 1, sizeof *v);
+
+	if (!v)
+		return -ENOMEM;
+	d->victims = v;
+	for (size_t k = 0; k < n; k++) {
+		v[d->nvictims++] = (struct dsched_victim){ runs[k], x->q->jobs[i].id };
+		x->leaving[runs[k]] = true;
+	}
+	return 0;
+}
+
+/* 1: others make room for it; 0: they cannot. */
+static int preempt(struct decider *x, size_t i)
+{
+	const struct dsched_job *j = &x->q->jobs[i];
+	struct dsched_reason reason;
+	struct dsched_use *uses = NULL;
+	size_t *runs = NULL, n, nuses;
+
+	if (!x->q->policy->preempt || !j->tier)
+		return 0;
+	dsched_timeline_look(&x->line, &x->scratch, x->q->now, dsched_until(x->q->now, j->limit),
+			     j->booking);
+	int rc = dsched_preempt(x->q, &x->snap, j, &x->scratch, x->leaving, &runs, &n);
+	if (rc == -ENOENT)
+		return 0;
+	if (rc == 0)
+		rc = dsched_fit_uses(&x->snap, &x->scratch, j->req, &uses, &nuses, &reason);
+	if (rc == 0)
+		rc = push_out(x, i, runs, n);
+	free(runs);
+	if (rc < 0) {
+		free(uses);
+		return rc;
+	}
+	x->d->answers[i].why = DSCHED_W_PREEMPTS;
+	x->d->answers[i].start = x->q->now + SOON;
+	for (size_t k = 0; k < nuses; k++)
+		dsched_outlook_charge(&x->near, &uses[k]);
+	rc = plan(x, j, uses, nuses, x->q->now + SOON);
+	return rc < 0 ? rc : 1;
+}
+
+/* ---- one job after the other ---- */
+
+static bool may_pass(const struct decider *x)
+{
+	return !x->blocked || x->q->policy->order != DSCHED_FIFO;
+}
+
+/* Why it does not fit matters only where it holds others up, or is impossible for sure. */
+static bool need_not_know(const struct decider *x, const struct dsched_job *j)
+{
+	return x->blocked && !more_dates(x) && j->req->ranks <= x->total;
+}
+
+static int consider(struct decider *x, size_t i)
+{
+	const struct dsched_job *j = &x->q->jobs[i];
+	struct dsched_answer *a = &x->d->answers[i];
+	struct dsched_reason reason = { 0 };
+	struct dsched_placement p = { 0 };
+	size_t dates;
+
+	if (array_is_full(x, j)) {
+		a->why = DSCHED_W_ARRAY;
+		a->other = j->array;
+		return 0;
+	}
+	if (!may_pass(x))
+		return wait(x, i, NULL);
+	struct dsched_outlook *o = outlook(x, j, &dates);
+	if (!o)
+		return -ENOMEM;
+	bool hopeless =
+		need_not_know(x, j) && (known_not_to_fit(x, j, dates) ||
+					(!j->req->oversubscribe && o->free < j->req->ranks));
+	int rc = hopeless ? -EAGAIN : dsched_fit(&x->snap, o, j->req, &p, &reason);
+	if (rc == 0)
+		return start(x, i, &p);
+	if (rc == -ENOMEM)
+		return rc;
+	if (!hopeless && reason.verdict == DSCHED_WAIT)
+		remember(x, j, dates);
+	if ((rc = preempt(x, i)) != 0)
+		return rc < 0 ? rc : 0;
+	return wait(x, i, hopeless ? NULL : &reason);
+}
+
+static int eligible(struct decider *x, size_t *list, size_t *n)
+{
+	*n = 0;
+	for (size_t i = 0; i < x->q->njobs; i++) {
+		struct dsched_answer *a = &x->d->answers[i];
+		if (!dsched_barred(x->q, i, a))
+			list[(*n)++] = i;
+		if ((a->why == DSCHED_W_BEGIN || a->why == DSCHED_W_BOOKING) &&
+		    a->start < x->d->wake)
+			x->d->wake = a->start;
+	}
+	return dsched_order_jobs(x->q, x->d->answers, list, *n);
+}
+
+static int run(struct decider *x)
+{
+	size_t *list = calloc(x->q->njobs + 1, sizeof *list), n;
+	int rc = list ? eligible(x, list, &n) : -ENOMEM;
+
+	for (size_t k = 0; rc == 0 && k < n; k++)
+		rc = consider(x, list[k]);
+	free(list);
+	return rc;
+}
+
+/* ---- begin and end ---- */
+
+static int check(const struct dsched_queue *q)
+{
+	if (q->size != sizeof *q || q->policy->size != sizeof *q->policy)
+		return -EINVAL;
+	for (size_t i = 0; i < q->nruns; i++)
+		for (uint32_t k = 0; k < q->runs[i].nuses; k++)
+			if (q->runs[i].uses[k].node >= q->snap->nnodes)
+				return -EINVAL;
+	for (uint32_t i = 0; i < q->nbookings; i++)
+		for (uint32_t k = 0; k < q->bookings[i].nnodes; k++)
+			if (q->bookings[i].nodes[k] >= q->snap->nnodes)
+				return -EINVAL;
+	return 0;
+}
+
+static int allocate(struct decider *x, struct dsched_decision *d)
+{
+	size_t n = x->q->snap->nnodes + 1;
+
+	x->nodes = calloc(n, sizeof *x->nodes);
+	x->near.nodes = calloc(n, sizeof *x->nodes);
+	x->scratch.nodes = calloc(n, sizeof *x->nodes);
+	x->busy = calloc(n, sizeof *x->busy);
+	x->own_busy = calloc(n, sizeof *x->own_busy);
+	x->leaving = calloc(x->q->nruns + 1, sizeof *x->leaving);
+	x->tallies = calloc(x->q->nruns + x->q->njobs + 1, sizeof *x->tallies);
+	d->answers = calloc(x->q->njobs + 1, sizeof *d->answers);
+	d->n = d->answers ? x->q->njobs : 0;
+	return x->nodes && x->near.nodes && x->scratch.nodes && x->busy && x->own_busy &&
+			       x->leaving && x->tallies && d->answers
+		       ? 0
+		       : -ENOMEM;
+}
+
+static int prepare(struct decider *x, struct dsched_decision *d)
+{
+	struct dsched_queue own = *x->q;
+
+	if (allocate(x, d) < 0)
+		return -ENOMEM;
+	if (x->q->snap->nnodes)
+		memcpy(x->nodes, x->q->snap->nodes, x->q->snap->nnodes * sizeof *x->nodes);
+	x->snap = *x->q->snap;
+	x->snap.nodes = x->nodes;
+	own.snap = &x->snap;
+	for (size_t i = 0; i < x->q->nruns; i++) {
+		x->leaving[i] = x->q->runs[i].leaving;
+		if (x->q->runs[i].array)
+			tally(x, x->q->runs[i].array)->running++;
+	}
+	for (uint32_t i = 0; i < x->snap.nnodes; i++)
+		if (x->nodes[i].state == DSCHED_NODE_UP)
+			x->total += dsched_node_slots(&x->nodes[i]);
+	if (dsched_timeline_create(&x->line, &own) < 0)
+		return -ENOMEM;
+	dsched_timeline_look(&x->line, &x->near, x->q->now, x->q->now + SOON, NULL);
+	for (uint32_t i = 0; i < x->q->nbookings; i++)
+		if (x->q->bookings[i].start > x->q->now && add_date(x, x->q->bookings[i].start) < 0)
+			return -ENOMEM;
+	return 0;
+}
+
+static void decider_free(struct decider *x)
+{
+	for (uint32_t i = 0; x->busy && i < x->q->snap->nnodes; i++)
+		dvmi_idset_free(&x->busy[i]);
+	dsched_timeline_free(&x->line);
+	free(x->nodes);
+	free(x->near.nodes);
+	free(x->scratch.nodes);
+	for (unsigned i = 0; i < REACHES; i++)
+		free(x->far[i].nodes);
+	free(x->busy);
+	free(x->own_busy);
+	free(x->leaving);
+	free(x->tallies);
+	free(x->dates);
+}
+
+int dsched_decide(const struct dsched_queue *q, struct dsched_decision *out)
+{
+	struct dsched_decision d = { .wake = DSCHED_NEVER };
+	struct decider x = { .q = q, .d = &d };
+	int rc = check(q);
+
+	if (rc == 0)
+		rc = prepare(&x, &d);
+	if (rc == 0)
+		rc = run(&x);
+	decider_free(&x);
+	if (rc < 0)
+		dsched_decision_free(&d);
+	else
+		*out = d;
+	return rc;
+}
+
+void dsched_decision_free(struct dsched_decision *d)
+{
+	for (size_t i = 0; i < d->n; i++) {
+		dsched_placement_free(&d->answers[i].placement);
+		free(d->answers[i].reason);
+	}
+	free(d->answers);
+	free(d->victims);
+	*d = (struct dsched_decision){ 0 };
+}

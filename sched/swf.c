@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Workload traces in the Standard Workload Format: 18 numbers a line, -1 for what is not known. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "sched/dsched_replay.h"
+
+#define SECOND	 UINT64_C(1000000000)
+#define FIELDS	 18
+#define TIME_MAX (INT64_C(1) << 33) /* seconds: some 270 years, so that sums of times fit */
+
+enum field {
+	F_ID = 0,
+	F_SUBMIT,
+	F_RUNTIME = 3,
+	F_USED_PROCS,
+	F_ASKED_PROCS = 7,
+	F_ASKED_TIME,
+	F_ASKED_MEM, /* KiB, each processor */
+	F_USER = 11,
+	F_AFTER = 16,
+};
+
+/* Number of fields, or -EINVAL. */
+static int split(const char *line, int64_t *v)
+{
+	int n = 0;
+
+	for (;;) {
+		char *end;
+		while (*line == ' ' || *line == '\t' || *line == '\r' || *line == '\n')
+			line++;
+		if (!*line)
+			return n;
+		/* Some traces have averages with decimals. */
+		double d = strtod(line, &end);
+		if (end == line || n == FIELDS || !(d >= -1e15 && d <= 1e15))
+			return -EINVAL;
+		v[n++] = (int64_t)d;
+		line = end;
+	}
+}
+
+static int append(struct dsched_trace *t, const struct dsched_trace_job *j)
+{
+	if (t->n == t->cap) {
+		size_t cap = t->cap ? 2 * t->cap : 256;
+		struct dsched_trace_job *jobs = reallocarray(t->jobs, cap, sizeof *jobs);
+		if (!jobs)
+			return -ENOMEM;
+		t->jobs = jobs;
+		t->cap = cap;
+	}
+	t->jobs[t->n++] = *j;
+	return 1;
+}
+
+static uint64_t ns(int64_t seconds)
+{
+	return seconds > 0 ? (uint64_t)seconds * SECOND : 0;
+}
+
+int dsched_swf_line(struct dsched_trace *t, const char *line)
+{
+	int64_t v[FIELDS];
+	struct dsched_trace_job j = { .req.size = sizeof j.req };
+
+	if (*line == ';')
+		return 0;
+	int n = split(line, v);
+	if (n <= 0)
+		return n;
+	int64_t procs = v[F_ASKED_PROCS] > 0 ? v[F_ASKED_PROCS] : v[F_USED_PROCS];
+	if (n != FIELDS || v[F_ID] <= 0 || v[F_SUBMIT] > TIME_MAX || v[F_RUNTIME] > TIME_MAX ||
+	    v[F_ASKED_TIME] > TIME_MAX || procs > (int64_t)DSCHED_RANKS_MAX)
+		return -EINVAL;
+	if (procs <= 0 || v[F_RUNTIME] <= 0)
+		return 0;
+	j.id = (uint64_t)v[F_ID];
+	j.submit = ns(v[F_SUBMIT]);
+	j.runtime = ns(v[F_RUNTIME]);
+	j.limit = ns(v[F_ASKED_TIME]);
+	j.req.ranks = (uint32_t)procs;
+	if (v[F_ASKED_MEM] > 0 && v[F_ASKED_MEM] < INT64_C(1) << 40)
+		j.req.mem_per_rank = (uint64_t)v[F_ASKED_MEM] * 1024;
+	j.user = v[F_USER] > 0 ? (uint32_t)v[F_USER] : 0;
+	j.after = v[F_AFTER] > 0 ? (uint64_t)v[F_AFTER] : 0;
+	return append(t, &j);
+}
+
+void dsched_trace_free(struct dsched_trace *t)
+{
+	free(t->jobs);
+	*t = (struct dsched_trace){ 0 };
+}
