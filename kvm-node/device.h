@@ -14,12 +14,12 @@
 #define VMM_DEVICE_H
 
 #include "dvm/error.h"
+#include "kvm-node/vmm.h"
 #include "libdvm/base/buf.h"
 #include "libdvm/base/log.h"
 
 struct vmm_acpi;
 struct vmm_bus;
-struct vmm_config;
 struct vmm_irq;
 struct vmm_loop;
 struct vmm_mem;
@@ -34,6 +34,12 @@ struct vmm_machine {
 	struct vmm_loop *loop;
 	struct vmm_acpi *acpi;
 	struct dvmi_log *log;
+	/*
+	 * The guest asks for its end or a reset; WHY is copied and may be NULL. The control thread
+	 * decides. Any thread; no lock that a device's own calls below take.
+	 */
+	void (*ended)(void *arg, enum vmm_end end, unsigned code, const char *why);
+	void *arg;
 };
 
 struct vmm_device_ops {
@@ -42,6 +48,8 @@ struct vmm_device_ops {
 	/* Finish what is under way, so that RAM is not written until resume(). NULL: nothing to do. */
 	void (*pause)(struct vmm_device *d);
 	void (*resume)(struct vmm_device *d);
+	/* Somebody has pressed the power button. NULL: not for this device. */
+	void (*power_button)(struct vmm_device *d);
 	/* Appends the members of a JSON object, without braces: "\"reads\":12,\"writes\":0". NULL: none. */
 	void (*stat)(struct vmm_device *d, struct dvmi_buf *out);
 	/* The loop's thread has ended; frees D. */

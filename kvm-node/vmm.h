@@ -73,7 +73,6 @@ struct vmm_config {
 	bool rng, balloon;
 	uint32_t vsock_cid; /* 0: no vsock */
 	int console_in, console_out; /* descriptors of the console, stay the caller's; -1: none */
-	bool payload; /* a bare program: the exit port works, and a host that runs only such will do */
 	bool no_reboot; /* a reset ends the guest */
 };
 

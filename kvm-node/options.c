@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "kvm-node/options.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kvm-node/cpuid.h"
+#include "libdvm/base/err.h"
+#include "libdvm/base/text.h"
+
+enum {
+	OPT_NAME = 1, OPT_CPUS, OPT_MEM, OPT_NUMA, OPT_NODE, OPT_DISTANCE, OPT_CPU, OPT_APIC,
+	OPT_KERNEL, OPT_INITRD, OPT_APPEND, OPT_DISK, OPT_NET, OPT_SHARE, OPT_RNG, OPT_BALLOON,
+	OPT_VSOCK, OPT_NO_REBOOT, OPT_STAT, OPT_LOG_LEVEL, OPT_CHECK, OPT_VERSION,
+};
+
+static const struct dvmi_opt options[] = {
+	{ OPT_KERNEL, 'k', "kernel", NULL, "FILE", "Boot",
+	  "bzImage, vmlinux (ELF), or a bare 64-bit program", "@file" },
+	{ OPT_INITRD, 'i', "initrd", NULL, "FILE", NULL, "initial file system", "@file" },
+	{ OPT_APPEND, 'a', "append", NULL, "TEXT", NULL,
+	  "the kernel's command line (default: console=ttyS0)", NULL },
+	{ OPT_NO_REBOOT, 0, "no-reboot", NULL, NULL, NULL, "a reset ends the guest", NULL },
+	{ OPT_NAME, 'n', "name", NULL, "NAME", "Machine", "what messages call it", NULL },
+	{ OPT_CPUS, 'c', "cpus", "-smp", "N", NULL, "virtual CPUs (default 1)", NULL },
+	{ OPT_MEM, 'm', "mem", "--memory", "SIZE", NULL, "memory (default 256M)", NULL },
+	{ OPT_NUMA, 0, "numa", NULL, "N", NULL,
+	  "N NUMA nodes, CPUs and memory spread evenly (default 1)", NULL },
+	{ OPT_NODE, 0, "node", NULL, "cpus=N,mem=SIZE", NULL,
+	  "one more NUMA node; instead of --cpus, --mem and --numa", NULL },
+	{ OPT_DISTANCE, 0, "distance", NULL, "D", NULL,
+	  "between NUMA nodes, 10 being local (default 20)", NULL },
+	{ OPT_CPU, 0, "cpu", NULL, "MODEL", NULL,
+	  "host, or x86-64-v1 to x86-64-v4 for a guest that may move (default host)",
+	  "host x86-64-v1 x86-64-v2 x86-64-v3 x86-64-v4" },
+	{ OPT_APIC, 0, "apic", NULL, "MODE", NULL,
+	  "how the local APICs start: x2apic or xapic (default x2apic)", "x2apic xapic" },
+	{ OPT_DISK, 'd', "disk", NULL, "FILE[,format=raw|qcow2][,ro][,snapshot]", "Devices", "a disk",
+	  "@file" },
+	{ OPT_NET, 0, "net", NULL, "user|tap=IF|none[,mac=ADDR]", NULL, "a network card", NULL },
+	{ OPT_SHARE, 0, "share", NULL, "DIR[,tag=NAME][,ro]", NULL, "a directory of the host", "@dir" },
+	{ OPT_RNG, 0, "rng", NULL, NULL, NULL, "a source of randomness", NULL },
+	{ OPT_BALLOON, 0, "balloon", NULL, NULL, NULL, "gives unused memory back to the host", NULL },
+	{ OPT_VSOCK, 0, "vsock", NULL, "CID", NULL, "sockets between guest and host", NULL },
+	{ OPT_STAT, 0, "stat", NULL, "FILE", "Watching", "write counters there as JSON, in the end",
+	  "@file" },
+	{ OPT_LOG_LEVEL, 0, "log-level", NULL, "LEVEL", NULL, "err to debug (default warning)",
+	  "err warning notice info debug" },
+	{ OPT_CHECK, 0, "check", NULL, NULL, NULL, "only say whether this host can run guests", NULL },
+	{ OPT_VERSION, 0, "version", NULL, NULL, NULL, "print the version", NULL },
+	{ 0 },
+};
+
+const struct dvmi_opt_command vmm_options_command = {
+	.name = "dvm-vmm",
+	.brief = "run a virtual machine on this host's KVM",
+	.text = "Boots a kernel in a machine of its own, with the terminal as its serial console; "
+		"Ctrl-] ends it. `dvm guest` starts guests like jobs and looks after them; this is the "
+		"program it starts.\n\n"
+		"The exit status is 0 when the guest has switched itself off or was stopped, 1 for an "
+		"error or a guest that has crashed, 2 for a wrong option, and what it wrote to port "
+		"0xf4 for a bare program.",
+	.options = options,
+};
+
+#define MEM_DEFAULT (UINT64_C(256) << 20)
+#define PAGE_MASK   UINT64_C(4095)
+
+struct numa {
+	unsigned n; /* --numa */
+	bool plain; /* --cpus or --mem was given */
+};
+
+/* ---- lists of KEY=VALUE; WHERE is cut up ---- */
+
+static char *next_word(char **rest)
+{
+	char *word = *rest;
+
+	if (!word)
+		return NULL;
+	char *comma = strchr(word, ',');
+	*rest = comma ? comma + 1 : NULL;
+	if (comma)
+		*comma = '\0';
+	return word;
+}
+
+static const char *value_of(const char *word, const char *key)
+{
+	size_t n = strlen(key);
+
+	return !strncmp(word, key, n) && word[n] == '=' ? word + n + 1 : NULL;
+}
+
+static int parse_disk(const struct dvmi_opt_parser *p, struct vmm_config *c, char *arg,
+		      dvm_error_t *err)
+{
+	if (c->n_disks == VMM_DISKS_MAX)
+		return dvmi_opt_bad(p, err, "a guest has at most %u disks", VMM_DISKS_MAX);
+	struct vmm_disk_config *d = &c->disks[c->n_disks++];
+	const char *v;
+
+	d->path = next_word(&arg);
+	for (char *word; (word = next_word(&arg));) {
+		if ((v = value_of(word, "format")) && !strcmp(v, "qcow2"))
+			d->format = VMM_DISK_QCOW2;
+		else if (v && !strcmp(v, "raw"))
+			d->format = VMM_DISK_RAW;
+		else if (!strcmp(word, "ro"))
+			d->ro = true;
+		else if (!strcmp(word, "snapshot"))
+			d->snapshot = true;
+		else
+			return dvmi_opt_bad(p, err, "\"%s\" is not of format=raw, format=qcow2, ro, snapshot",
+					    word);
+	}
+	return *d->path ? 0 : dvmi_opt_bad(p, err, "which file?");
+}
+
+static int parse_mac(const char *s, uint8_t mac[6])
+{
+	int end = 0;
+
+	if (sscanf(s, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx%n", &mac[0], &mac[1], &mac[2], &mac[3],
+		   &mac[4], &mac[5], &end) != 6 || s[end] || mac[0] & 1)
+		return -EINVAL;
+	return 0;
+}
+
+static int parse_net(const struct dvmi_opt_parser *p, struct vmm_config *c, char *arg,
+		     dvm_error_t *err)
+{
+	if (c->n_nets == VMM_NETS_MAX)
+		return dvmi_opt_bad(p, err, "a guest has at most %u network cards", VMM_NETS_MAX);
+	struct vmm_net_config net = { 0 };
+	const char *v;
+
+	for (char *word; (word = next_word(&arg));) {
+		if (!strcmp(word, "user"))
+			net.kind = VMM_NET_USER;
+		else if (!strcmp(word, "none"))
+			net.kind = VMM_NET_NONE;
+		else if ((v = value_of(word, "tap")) && *v)
+			net = (struct vmm_net_config){ VMM_NET_TAP, v, net.has_mac, { 0 } };
+		else if ((v = value_of(word, "mac")) && parse_mac(v, net.mac) == 0)
+			net.has_mac = true;
+		else
+			return dvmi_opt_bad(p, err, "\"%s\" is not of user, tap=IF, none, mac=ADDR", word);
+	}
+	if (net.kind != VMM_NET_NONE)
+		c->nets[c->n_nets++] = net;
+	return 0;
+}
+
+static int parse_share(const struct dvmi_opt_parser *p, struct vmm_config *c, char *arg,
+		       dvm_error_t *err)
+{
+	if (c->n_shares == VMM_SHARES_MAX)
+		return dvmi_opt_bad(p, err, "a guest has at most %u shares", VMM_SHARES_MAX);
+	struct vmm_share_config *s = &c->shares[c->n_shares++];
+	const char *v;
+
+	s->dir = next_word(&arg);
+	for (char *word; (word = next_word(&arg));) {
+		if ((v = value_of(word, "tag")) && *v)
+			s->tag = v;
+		else if (!strcmp(word, "ro"))
+			s->ro = true;
+		else
+			return dvmi_opt_bad(p, err, "\"%s\" is not of tag=NAME, ro", word);
+	}
+	return *s->dir ? 0 : dvmi_opt_bad(p, err, "which directory?");
+}
+
+static int parse_node(const struct dvmi_opt_parser *p, struct vmm_config *c, char *arg,
+		      dvm_error_t *err)
+{
+	if (c->n_nodes == VMM_NODES_MAX)
+		return dvmi_opt_bad(p, err, "a guest has at most %u NUMA nodes", VMM_NODES_MAX);
+	struct vmm_node_config *node = &c->nodes[c->n_nodes++];
+	const char *v;
+	uint64_t n;
+
+	for (char *word; (word = next_word(&arg));) {
+		if ((v = value_of(word, "cpus")) && dvmi_text_u64(v, 0, VMM_CPUS_MAX, &n) == 0)
+			node->cpus = (unsigned)n;
+		else if (!(v = value_of(word, "mem")) || dvmi_text_size_parse(v, &node->mem) < 0)
+			return dvmi_opt_bad(p, err, "\"%s\" is not of cpus=N, mem=SIZE", word);
+	}
+	return node->mem ? 0 : dvmi_opt_bad(p, err, "how much memory?");
+}
+
+static int parse_apic(const struct dvmi_opt_parser *p, struct vmm_config *c, dvm_error_t *err)
+{
+	static const char *const modes[] = { "x2apic", "xapic", NULL };
+	int i = dvmi_opt_choice(p, modes, err);
+
+	if (i >= 0)
+		c->apic = i ? VMM_APIC_XAPIC : VMM_APIC_X2;
+	return i < 0 ? i : 0;
+}
+
+static int parse_level(const struct dvmi_opt_parser *p, struct vmm_options *o, dvm_error_t *err)
+{
+	int level = dvmi_log_level_parse(p->arg);
+
+	if (level < 0)
+		return dvmi_opt_bad(p, err, "there is no such level");
+	o->log_level = level;
+	return 0;
+}
+
+static int set_u32(const struct dvmi_opt_parser *p, uint32_t max, unsigned *out, dvm_error_t *err)
+{
+	uint32_t v = 0;
+	int rc = dvmi_opt_u32(p, 1, max, &v, err);
+
+	if (rc == 0)
+		*out = v;
+	return rc;
+}
+
+static int parse_device(const struct dvmi_opt_parser *p, int id, struct vmm_config *c,
+			dvm_error_t *err)
+{
+	char *arg = (char *)(uintptr_t)p->arg; /* argv's: it may be cut up */
+
+	switch (id) {
+	case OPT_DISK: return parse_disk(p, c, arg, err);
+	case OPT_NET: return parse_net(p, c, arg, err);
+	case OPT_SHARE: return parse_share(p, c, arg, err);
+	case OPT_NODE: return parse_node(p, c, arg, err);
+	case OPT_RNG: c->rng = true; return 0;
+	case OPT_BALLOON: c->balloon = true; return 0;
+	case OPT_VSOCK: return dvmi_opt_u32(p, 3, UINT32_MAX - 1, &c->vsock_cid, err);
+	default: return -EINVAL;
+	}
+}
+
+static int parse_one(const struct dvmi_opt_parser *p, int id, struct vmm_options *o,
+		     struct numa *numa, dvm_error_t *err)
+{
+	struct vmm_config *c = &o->config;
+	unsigned level;
+
+	switch (id) {
+	case DVMI_OPT_HELP: o->help = true; return 0;
+	case OPT_VERSION: o->version = true; return 0;
+	case OPT_CHECK: o->check = true; return 0;
+	case OPT_KERNEL: c->kernel = p->arg; return 0;
+	case OPT_INITRD: c->initrd = p->arg; return 0;
+	case OPT_APPEND: c->append = p->arg; return 0;
+	case OPT_NAME: c->name = p->arg; return 0;
+	case OPT_NO_REBOOT: c->no_reboot = true; return 0;
+	case OPT_STAT: o->stat_file = p->arg; return 0;
+	case OPT_LOG_LEVEL: return parse_level(p, o, err);
+	case OPT_CPU: c->cpu = p->arg; return vmm_cpuid_level(p->arg, &level, err);
+	case OPT_APIC: return parse_apic(p, c, err);
+	case OPT_CPUS: numa->plain = true; return set_u32(p, VMM_CPUS_MAX, &c->cpus, err);
+	case OPT_MEM: numa->plain = true; return dvmi_opt_size(p, &c->mem, err);
+	case OPT_NUMA: return set_u32(p, VMM_NODES_MAX, &numa->n, err);
+	case OPT_DISTANCE: {
+		unsigned d = 0;
+		int rc = set_u32(p, 254, &d, err);
+		c->distance = (uint8_t)d;
+		return rc;
+	}
+	default: return parse_device(p, id, c, err);
+	}
+}
+
+/* CPUs and memory of the nodes: as given, or spread evenly. */
+static int spread(struct vmm_config *c, const struct numa *numa, dvm_error_t *err)
+{
+	if (c->n_nodes && (numa->plain || numa->n))
+		return dvmi_error_set(err, -EINVAL, "--node says it all: no --cpus, --mem or --numa");
+	if (c->n_nodes) {
+		c->cpus = 0;
+		c->mem = 0;
+		for (unsigned i = 0; i < c->n_nodes; i++) {
+			c->cpus += c->nodes[i].cpus;
+			c->mem += c->nodes[i].mem;
+		}
+		return 0;
+	}
+	c->n_nodes = numa->n ? numa->n : 1;
+	for (unsigned i = 0; i < c->n_nodes; i++) {
+		c->nodes[i].cpus = c->cpus / c->n_nodes + (i < c->cpus % c->n_nodes);
+		c->nodes[i].mem = c->mem / c->n_nodes & ~PAGE_MASK;
+	}
+	c->nodes[0].mem += (c->mem - c->nodes[0].mem * c->n_nodes) & ~PAGE_MASK;
+	return 0;
+}
+
+static bool complete(const struct vmm_options *o)
+{
+	return o->help || o->version || o->check || o->config.kernel;
+}
+
+int vmm_options_parse(struct vmm_options *o, int argc, char **argv, dvm_error_t *err)
+{
+	struct dvmi_opt_parser p;
+	struct numa numa = { 0 };
+	int id, rc = 0;
+
+	*o = (struct vmm_options){
+		.config = { .size = sizeof o->config, .cpus = 1, .mem = MEM_DEFAULT, .name = "guest",
+			    .console_in = -1, .console_out = -1 },
+		.log_level = LOG_WARNING,
+	};
+	dvmi_opt_init(&p, &vmm_options_command, argc, argv);
+	while (rc == 0 && (id = dvmi_opt_next(&p, err)) != 0)
+		rc = id < 0 ? id : parse_one(&p, id, o, &numa, err);
+	if (rc == 0 && !complete(o))
+		rc = dvmi_error_set(err, -EINVAL, "--kernel is missing");
+	return rc < 0 ? rc : spread(&o->config, &numa, err);
+}

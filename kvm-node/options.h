@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The command line of dvm-vmm as a configuration. */
+#ifndef VMM_OPTIONS_H
+#define VMM_OPTIONS_H
+
+#include "kvm-node/vmm.h"
+#include "libdvm/base/opt.h"
+
+struct vmm_options {
+	struct vmm_config config;
+	const char *stat_file; /* counters go here in the end, or NULL */
+	int log_level;
+	bool help, version, check;
+};
+
+extern const struct dvmi_opt_command vmm_options_command;
+
+/* ARGV's strings must live as long as O. */
+int vmm_options_parse(struct vmm_options *o, int argc, char **argv, dvm_error_t *err);
+
+#endif

@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A vCPU's thread: halting, injecting, running, being kicked. */
+#include "kvm-node/vcpu.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "libdvm/base/clock.h"
+
+#define KICK SIGUSR1
+
+#ifndef sigev_notify_thread_id
+#define sigev_notify_thread_id _sigev_un._tid
+#endif
+
+/* The thread's own mapping, for the signal handler: it has nothing else to go by. */
+static __thread struct kvm_run *running;
+
+static void on_kick(int sig)
+{
+	if (running)
+		running->immediate_exit = 1;
+}
+
+static void catch_kicks(void)
+{
+	struct sigaction sa = { .sa_handler = on_kick, .sa_flags = SA_RESTART };
+
+	sigaction(KICK, &sa, NULL);
+}
+
+/* ---- kicks; the lock is held ---- */
+
+static void kick(struct vmm_vcpu *v)
+{
+	if (v->where == VMM_ASLEEP) {
+		pthread_cond_signal(&v->wake);
+	} else if (v->where == VMM_IN_GUEST && !v->kicked) {
+		v->kicked = true;
+		atomic_fetch_add_explicit(&v->n.kicks, 1, memory_order_relaxed);
+		pthread_kill(v->thread, KICK);
+	}
+}
+
+void vmm_vcpu_interrupt(struct vmm_vcpu *v, const struct vmm_intr *msg)
+{
+	pthread_mutex_lock(&v->lock);
+	if (vmm_lapic_accept(&v->lapic, msg))
+		kick(v);
+	pthread_mutex_unlock(&v->lock);
+}
+
+void vmm_vcpu_want(struct vmm_vcpu *v, enum vmm_want want)
+{
+	pthread_mutex_lock(&v->lock);
+	if (v->want != VMM_WANT_EXIT)
+		v->want = want;
+	if (want != VMM_WANT_PAUSE)
+		v->parked = false;
+	kick(v);
+	pthread_mutex_unlock(&v->lock);
+}
+
+void vmm_vcpu_wait_parked(struct vmm_vcpu *v)
+{
+	pthread_mutex_lock(&v->lock);
+	while (v->started && !v->parked)
+		pthread_cond_wait(&v->parked_cond, &v->lock);
+	pthread_mutex_unlock(&v->lock);
+}
+
+void vmm_vcpu_join(struct vmm_vcpu *v)
+{
+	if (!v->started)
+		return;
+	pthread_join(v->thread, NULL);
+	v->started = false;
+}
+
+/* ---- the timer of a running vCPU ---- */
+
+static void make_timer(struct vmm_vcpu *v)
+{
+	struct sigevent ev = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = KICK };
+
+	ev.sigev_notify_thread_id = gettid();
+	v->has_timer = timer_create(CLOCK_MONOTONIC, &ev, &v->timer) == 0;
+}
+
+/* One that is set too early only costs a look; so it is moved only to be earlier. */
+static void arm_timer(struct vmm_vcpu *v, uint64_t deadline, uint64_t now)
+{
+	if (!deadline || (v->timer_at > now && v->timer_at <= deadline))
+		return;
+	struct itimerspec when = { .it_value = { (time_t)(deadline / DVMI_SEC),
+						 (long)(deadline % DVMI_SEC) } };
+	timer_settime(v->timer, TIMER_ABSTIME, &when, NULL);
+	v->timer_at = deadline;
+}
+
+/* ---- before running; the lock is held ---- */
+
+static void nap(struct vmm_vcpu *v, uint64_t deadline)
+{
+	uint64_t began = dvmi_clock_mono();
+
+	v->where = VMM_ASLEEP;
+	if (deadline) {
+		struct timespec when = { (time_t)(deadline / DVMI_SEC), (long)(deadline % DVMI_SEC) };
+		pthread_cond_timedwait(&v->wake, &v->lock, &when);
+	} else {
+		pthread_cond_wait(&v->wake, &v->lock);
+	}
+	v->where = VMM_OUTSIDE;
+	uint64_t ns = dvmi_clock_mono() - began;
+	atomic_fetch_add_explicit(&v->n.halt_ns, ns, memory_order_relaxed);
+}
+
+/* A port or memory access that KVM waits to complete must not end up in the registers set next. */
+static void complete_exit(struct vmm_vcpu *v)
+{
+	v->run->immediate_exit = 1;
+	(void)ioctl(v->fd, KVM_RUN, 0);
+	v->run->immediate_exit = 0;
+}
+
+static void take_init(struct vmm_vcpu *v)
+{
+	v->lapic.init = false;
+	v->lapic.wait_sipi = true;
+	v->halted = false;
+	complete_exit(v);
+	vmm_lapic_reset(&v->lapic);
+}
+
+static void take_sipi(struct vmm_vcpu *v)
+{
+	struct kvm_sregs s = v->reset_sregs;
+	struct kvm_regs r = v->reset_regs;
+
+	s.cs.selector = (uint16_t)(v->lapic.sipi << 8);
+	s.cs.base = (uint64_t)v->lapic.sipi << 12;
+	s.apic_base = v->apic_base;
+	s.cr8 = 0;
+	r.rip = 0;
+	v->lapic.sipi = -1;
+	v->lapic.wait_sipi = false;
+	if (ioctl(v->fd, KVM_SET_SREGS, &s) < 0 || ioctl(v->fd, KVM_SET_REGS, &r) < 0)
+		dvmi_log(v->env->log, "vcpu", LOG_ERR, "vCPU %u cannot be started", v->index);
+}
+
+static void park(struct vmm_vcpu *v)
+{
+	v->parked = true;
+	pthread_cond_broadcast(&v->parked_cond);
+	v->where = VMM_ASLEEP;
+	while (v->want == VMM_WANT_PAUSE)
+		pthread_cond_wait(&v->wake, &v->lock);
+	v->where = VMM_OUTSIDE;
+	v->parked = false;
+}
+
+/* Halted, and nothing that would wake it. */
+static bool sleeps(const struct vmm_vcpu *v)
+{
+	if (v->lapic.wait_sipi)
+		return true;
+	return v->halted && !v->lapic.nmi &&
+	       (vmm_lapic_pending(&v->lapic) < 0 || !v->run->if_flag);
+}
+
+/* Waits until the vCPU can run. False: its thread is to end. */
+static bool get_ready(struct vmm_vcpu *v)
+{
+	struct vmm_lapic_time t;
+
+	for (;;) {
+		if (v->want == VMM_WANT_EXIT)
+			return false;
+		if (v->want == VMM_WANT_PAUSE) {
+			park(v);
+			continue;
+		}
+		if (v->lapic.init)
+			take_init(v);
+		if (v->lapic.wait_sipi && v->lapic.sipi >= 0)
+			take_sipi(v);
+		if (v->lapic.deadline) {
+			vmm_clock_now(v->env->clock, &t);
+			vmm_lapic_tick(&v->lapic, &t);
+			if (v->lapic.deadline && !sleeps(v))
+				arm_timer(v, v->lapic.deadline, t.now);
+		}
+		if (!sleeps(v))
+			break;
+		nap(v, v->lapic.deadline);
+	}
+	v->halted = false;
+	return true;
+}
+
+static void inject(struct vmm_vcpu *v)
+{
+	struct kvm_run *run = v->run;
+	int vector;
+
+	if (v->lapic.nmi) {
+		v->lapic.nmi = false;
+		vmm_count(&v->n.nmis);
+		(void)ioctl(v->fd, KVM_NMI, 0);
+	}
+	run->request_interrupt_window = 0;
+	vector = vmm_lapic_pending(&v->lapic);
+	if (vector < 0)
+		return;
+	if (run->ready_for_interrupt_injection && run->if_flag) {
+		struct kvm_interrupt in = { .irq = (uint32_t)vector };
+		if (ioctl(v->fd, KVM_INTERRUPT, &in) == 0) {
+			vmm_lapic_ack(&v->lapic, vector);
+			vmm_count(&v->n.injected);
+		}
+		/* KVM takes one at a time. */
+		vector = vmm_lapic_pending(&v->lapic);
+	}
+	if (vector >= 0) {
+		run->request_interrupt_window = 1;
+		vmm_count(&v->n.windows);
+	}
+}
+
+/* ---- the loop ---- */
+
+static bool enter(struct vmm_vcpu *v)
+{
+	pthread_mutex_lock(&v->lock);
+	bool go = get_ready(v);
+	if (go) {
+		inject(v);
+		v->run->cr8 = v->lapic.tpr >> 4;
+		v->run->immediate_exit = 0;
+		v->kicked = false;
+		v->where = VMM_IN_GUEST;
+	}
+	pthread_mutex_unlock(&v->lock);
+	return go;
+}
+
+static enum vmm_apic_state apic_state(uint64_t base)
+{
+	if (!(base & 1 << 11))
+		return VMM_APIC_OFF;
+	return base & 1 << 10 ? VMM_APIC_IN_X2APIC : VMM_APIC_IN_XAPIC;
+}
+
+/* What the guest has changed without an exit of its own. */
+static void leave(struct vmm_vcpu *v)
+{
+	struct vmm_lapic_out out = { 0 };
+
+	pthread_mutex_lock(&v->lock);
+	v->where = VMM_OUTSIDE;
+	vmm_lapic_set_cr8(&v->lapic, (unsigned)v->run->cr8);
+	if (v->run->apic_base != v->apic_base) {
+		v->apic_base = v->run->apic_base;
+		vmm_lapic_set_state(&v->lapic, apic_state(v->apic_base), &out);
+	}
+	pthread_mutex_unlock(&v->lock);
+	vmm_vcpu_do(v, &out);
+}
+
+void vmm_vcpu_do(struct vmm_vcpu *v, const struct vmm_lapic_out *out)
+{
+	struct vmm_apic_row row;
+
+	if (out->todo & VMM_LAPIC_DO_ROUTE) {
+		pthread_mutex_lock(&v->lock);
+		vmm_lapic_row(&v->lapic, &row);
+		pthread_mutex_unlock(&v->lock);
+		vmm_irq_publish(v->env->irq, v->index, &row);
+	}
+	if (out->todo & VMM_LAPIC_DO_SEND)
+		vmm_irq_send(v->env->irq, (int)v->index, &out->msg);
+	if (out->todo & VMM_LAPIC_DO_EOI)
+		vmm_irq_eoi(v->env->irq, out->vector);
+}
+
+static void crashed(struct vmm_vcpu *v, int rc)
+{
+	char text[64];
+
+	snprintf(text, sizeof text, "KVM_RUN of vCPU %u: %s", v->index, dvm_strerror(-rc));
+	vmm_vcpu_want(v, VMM_WANT_PAUSE);
+	v->env->ended(v->env->arg, VMM_END_CRASH, 0, text);
+}
+
+static void *run_vcpu(void *arg)
+{
+	struct vmm_vcpu *v = arg;
+	char name[16];
+
+	snprintf(name, sizeof name, "vcpu%u", v->index);
+	prctl(PR_SET_NAME, name);
+	prctl(PR_SET_TIMERSLACK, 1);
+	running = v->run;
+	make_timer(v);
+	while (enter(v)) {
+		int rc = ioctl(v->fd, KVM_RUN, 0) < 0 ? -errno : 0;
+		leave(v);
+		if (rc == 0)
+			vmm_exit_handle(v);
+		else if (rc == -EINTR || rc == -EAGAIN)
+			vmm_count(&v->n.interrupted);
+		else
+			crashed(v, rc);
+	}
+	running = NULL;
+	if (v->has_timer)
+		timer_delete(v->timer);
+	return NULL;
+}
+
+int vmm_vcpu_start(struct vmm_vcpu *v)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, catch_kicks);
+	pthread_mutex_lock(&v->lock); /* nobody kicks a thread that has no identity yet */
+	int rc = pthread_create(&v->thread, NULL, run_vcpu, v);
+	v->started = rc == 0;
+	pthread_mutex_unlock(&v->lock);
+	return -rc;
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A virtual CPU: its KVM side, its local APIC, its thread.
+ *
+ * The thread alternates between KVM_RUN and the exit it came back with, and before each KVM_RUN
+ * looks at the local APIC under the lock. Whoever changes something under the lock calls kick().
+ */
+#ifndef VMM_VCPU_H
+#define VMM_VCPU_H
+
+#include <linux/kvm.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <time.h>
+
+#include "kvm-node/bus.h"
+#include "kvm-node/clock.h"
+#include "kvm-node/cpuid.h"
+#include "kvm-node/irq_core.h"
+#include "kvm-node/kvm.h"
+#include "kvm-node/lapic.h"
+#include "kvm-node/vmm.h"
+
+#define VMM_EXITS 48u /* reasons that are counted one by one */
+
+/* What all vCPUs share. */
+struct vmm_vcpu_env {
+	const struct vmm_kvm *kvm;
+	struct vmm_mem *mem;
+	struct vmm_bus *bus;
+	struct vmm_irq *irq;
+	struct vmm_clock *clock;
+	struct dvmi_log *log;
+	/* The guest has ended, or wants a reset; the vCPU waits for the control thread. Any thread. */
+	void (*ended)(void *arg, enum vmm_end end, unsigned code, const char *why);
+	void *arg;
+};
+
+/* Where a vCPU's thread is. */
+enum vmm_where { VMM_OUTSIDE, VMM_IN_GUEST, VMM_ASLEEP };
+enum vmm_want { VMM_WANT_RUN, VMM_WANT_PAUSE, VMM_WANT_EXIT };
+
+struct vmm_vcpu_counts {
+	_Atomic uint64_t exits[VMM_EXITS], other_exits, interrupted;
+	_Atomic uint64_t injected, windows, nmis, kicks, halts, halt_ns;
+	_Atomic uint64_t lapic_reads, lapic_writes, deadlines, bad_msrs, bad_pio, bad_mmio;
+};
+
+struct vmm_vcpu {
+	const struct vmm_vcpu_env *env;
+	unsigned index;
+	uint32_t apic_id;
+	int fd;
+	struct kvm_run *run;
+	struct kvm_sregs reset_sregs;
+	struct kvm_regs reset_regs;
+	pthread_t thread;
+	bool started, has_timer;
+	timer_t timer;
+	uint64_t timer_at; /* what the timer is set to; its own thread only */
+	uint64_t apic_base;
+	bool halted;
+
+	pthread_mutex_t lock; /* guards what follows */
+	pthread_cond_t wake;   /* for this vCPU */
+	pthread_cond_t parked_cond; /* for who waits until it is parked */
+	struct vmm_lapic lapic;
+	enum vmm_where where;
+	enum vmm_want want;
+	bool parked, kicked;
+
+	struct vmm_vcpu_counts n;
+};
+
+int vmm_vcpu_create(struct vmm_vcpu **out, const struct vmm_vcpu_env *env, unsigned index,
+		    uint32_t apic_id, dvm_error_t *err);
+/* The CPU it is to be; then it is as after power-on. Once, before it runs. */
+int vmm_vcpu_set_model(struct vmm_vcpu *v, const struct kvm_cpuid2 *cpuid, enum vmm_apic_mode mode,
+		       dvm_error_t *err);
+/* The thread must have been joined. NULL is allowed. */
+void vmm_vcpu_destroy(struct vmm_vcpu *v);
+uint32_t vmm_vcpu_tsc_khz(const struct vmm_vcpu *v);
+
+/* While the thread does not run, or is parked. */
+int vmm_vcpu_reset(struct vmm_vcpu *v, enum vmm_apic_mode mode, dvm_error_t *err);
+int vmm_vcpu_set_tsc(struct vmm_vcpu *v);
+/* Where the first vCPU begins. */
+int vmm_vcpu_set_start(struct vmm_vcpu *v, const struct kvm_regs *regs,
+		       const struct kvm_sregs *sregs, dvm_error_t *err);
+
+int vmm_vcpu_start(struct vmm_vcpu *v);
+void vmm_vcpu_want(struct vmm_vcpu *v, enum vmm_want want);
+/* After want(PAUSE): waits until the vCPU stands still. */
+void vmm_vcpu_wait_parked(struct vmm_vcpu *v);
+/* After want(EXIT). */
+void vmm_vcpu_join(struct vmm_vcpu *v);
+
+/* An interrupt message names this vCPU. Any thread. */
+void vmm_vcpu_interrupt(struct vmm_vcpu *v, const struct vmm_intr *msg);
+
+/* exit.c: handles what KVM_RUN came back with. */
+void vmm_exit_handle(struct vmm_vcpu *v);
+/* For the log when a guest has crashed. */
+void vmm_vcpu_describe(struct vmm_vcpu *v, char *out, size_t size);
+
+void vmm_vcpu_stat(struct vmm_vcpu *v, struct dvmi_buf *out);
+
+/* Does what a register write wanted done. The lock is not held. */
+void vmm_vcpu_do(struct vmm_vcpu *v, const struct vmm_lapic_out *out);
+
+static inline void vmm_count(_Atomic uint64_t *n)
+{
+	/* Only the vCPU's own thread counts here; others read. */
+	atomic_store_explicit(n, atomic_load_explicit(n, memory_order_relaxed) + 1,
+			      memory_order_relaxed);
+}
+
+#endif

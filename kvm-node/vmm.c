@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A guest run: the control thread. It waits for what is asked, inside and outside, and acts. */
+#include "kvm-node/vmm.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "kvm-node/vmm_private.h"
+#include "libdvm/base/err.h"
+
+/* ---- all vCPUs, all devices ---- */
+
+static void want_all(struct vmm *v, enum vmm_want want)
+{
+	for (unsigned i = 0; i < v->config->cpus; i++)
+		vmm_vcpu_want(v->vcpus[i], want);
+}
+
+static void stand_still(struct vmm *v)
+{
+	want_all(v, VMM_WANT_PAUSE);
+	for (unsigned i = 0; i < v->config->cpus; i++)
+		vmm_vcpu_wait_parked(v->vcpus[i]);
+	for (struct vmm_device *d = v->devices; d; d = d->next)
+		if (d->ops->pause)
+			d->ops->pause(d);
+}
+
+static void move_on(struct vmm *v)
+{
+	for (struct vmm_device *d = v->devices; d; d = d->next)
+		if (d->ops->resume)
+			d->ops->resume(d);
+	want_all(v, VMM_WANT_RUN);
+}
+
+static void press_power_button(struct vmm *v)
+{
+	for (struct vmm_device *d = v->devices; d; d = d->next)
+		if (d->ops->power_button)
+			d->ops->power_button(d);
+}
+
+/* ---- changes of state ---- */
+
+static void set_state(struct vmm *v, enum vmm_state state)
+{
+	pthread_mutex_lock(&v->lock);
+	v->state = state;
+	pthread_mutex_unlock(&v->lock);
+}
+
+static void pause_guest(struct vmm *v)
+{
+	if (v->state != VMM_RUNNING)
+		return;
+	stand_still(v);
+	vmm_clock_pause(&v->clock);
+	set_state(v, VMM_PAUSED);
+}
+
+static void resume_guest(struct vmm *v)
+{
+	if (v->state != VMM_PAUSED)
+		return;
+	vmm_clock_resume(&v->clock);
+	for (unsigned i = 0; i < v->config->cpus; i++)
+		vmm_vcpu_set_tsc(v->vcpus[i]);
+	set_state(v, VMM_RUNNING);
+	move_on(v);
+}
+
+static int forget_ram(struct vmm *v)
+{
+	unsigned n;
+	const struct vmm_mem_range *r = vmm_mem_ranges(v->mem, &n);
+	int rc = 0;
+
+	for (unsigned i = 0; rc == 0 && i < n; i++)
+		rc = vmm_mem_drop(v->mem, r[i].gpa, r[i].len);
+	return rc;
+}
+
+/* Whatever the guest still said on its way down. */
+static void forget_end(struct vmm *v)
+{
+	pthread_mutex_lock(&v->lock);
+	v->end = VMM_END_NONE;
+	pthread_mutex_unlock(&v->lock);
+}
+
+static int reset_guest(struct vmm *v, dvm_error_t *err)
+{
+	stand_still(v);
+	forget_end(v);
+	vmm_irq_reset(v->irq);
+	for (struct vmm_device *d = v->devices; d; d = d->next)
+		if (d->ops->reset)
+			d->ops->reset(d);
+	int rc = forget_ram(v);
+	if (rc < 0)
+		return dvmi_error_code(err, rc, "clearing the guest's memory");
+	vmm_clock_start(&v->clock, v->clock.tsc_khz, v->clock.invariant);
+	for (unsigned i = 0; rc == 0 && i < v->config->cpus; i++) {
+		vmm_vcpu_set_tsc(v->vcpus[i]);
+		rc = vmm_vcpu_reset(v->vcpus[i], v->config->apic, err);
+	}
+	if (rc == 0)
+		rc = vmm_load(v, err);
+	if (rc < 0)
+		return rc;
+	v->resets++;
+	set_state(v, VMM_RUNNING);
+	move_on(v);
+	return 0;
+}
+
+/* ---- what is asked ---- */
+
+int vmm_ask(struct vmm *v, enum vmm_ask what)
+{
+	pthread_mutex_lock(&v->lock);
+	int rc = v->state == VMM_ENDED ? -ESRCH : v->n_asks == VMM_ASKS_MAX ? -EAGAIN : 0;
+	if (rc == 0) {
+		v->asks[v->n_asks++] = what;
+		pthread_cond_signal(&v->news);
+	}
+	pthread_mutex_unlock(&v->lock);
+	return rc;
+}
+
+/* Waits. True: ASK is to be done; false: the guest has ended by itself. */
+static bool next_ask(struct vmm *v, enum vmm_ask *ask)
+{
+	pthread_mutex_lock(&v->lock);
+	while (!v->n_asks && v->end == VMM_END_NONE)
+		pthread_cond_wait(&v->news, &v->lock);
+	bool asked = v->end == VMM_END_NONE;
+	if (asked) {
+		*ask = v->asks[0];
+		memmove(v->asks, v->asks + 1, --v->n_asks * sizeof v->asks[0]);
+	}
+	pthread_mutex_unlock(&v->lock);
+	return asked;
+}
+
+/* The guest has asked for a reset; true if it gets one. */
+static bool wants_reset(struct vmm *v)
+{
+	pthread_mutex_lock(&v->lock);
+	bool again = v->end == VMM_END_RESET && !v->config->no_reboot;
+	pthread_mutex_unlock(&v->lock);
+	return again;
+}
+
+static int act(struct vmm *v, enum vmm_ask ask, enum vmm_end *end, dvm_error_t *err)
+{
+	switch (ask) {
+	case VMM_ASK_STOP: *end = VMM_END_STOPPED; return 0;
+	case VMM_ASK_POWER_BUTTON: press_power_button(v); return 0;
+	case VMM_ASK_PAUSE: pause_guest(v); return 0;
+	case VMM_ASK_RESUME: resume_guest(v); return 0;
+	case VMM_ASK_RESET: return reset_guest(v, err);
+	}
+	return 0;
+}
+
+static int control(struct vmm *v, enum vmm_end *end, dvm_error_t *err)
+{
+	enum vmm_ask ask;
+	int rc = 0;
+
+	*end = VMM_END_NONE;
+	while (rc == 0 && *end == VMM_END_NONE) {
+		if (next_ask(v, &ask))
+			rc = act(v, ask, end, err);
+		else if (wants_reset(v))
+			rc = reset_guest(v, err);
+		else
+			*end = v->end;
+	}
+	return rc;
+}
+
+static int start_threads(struct vmm *v, dvm_error_t *err)
+{
+	int rc = vmm_loop_start(v->loop);
+
+	for (unsigned i = 0; rc == 0 && i < v->config->cpus; i++)
+		rc = vmm_vcpu_start(v->vcpus[i]);
+	return rc < 0 ? dvmi_error_code(err, rc, "starting the guest's threads") : 0;
+}
+
+static void stop_threads(struct vmm *v)
+{
+	set_state(v, VMM_ENDED);
+	want_all(v, VMM_WANT_EXIT);
+	for (unsigned i = 0; i < v->config->cpus; i++)
+		vmm_vcpu_join(v->vcpus[i]);
+	vmm_loop_stop(v->loop);
+}
+
+int vmm_run(struct vmm *v, enum vmm_end *end, unsigned *code, dvm_error_t *err)
+{
+	int rc = start_threads(v, err);
+
+	set_state(v, VMM_RUNNING);
+	*code = 0;
+	if (rc == 0)
+		rc = control(v, end, err);
+	stop_threads(v);
+	if (rc < 0)
+		return rc;
+	if (*end == VMM_END_EXIT)
+		*code = v->code;
+	if (*end == VMM_END_CRASH)
+		dvmi_error_set(err, -EIO, "the guest has crashed: %s", v->why);
+	return 0;
+}
+
+/* ---- statistics ---- */
+
+static const char *const state_names[] = { "made", "running", "paused", "ended" };
+
+static void put_region(void *arg, const struct vmm_region *r, uint64_t reads, uint64_t writes)
+{
+	struct dvmi_buf *out = arg;
+
+	if (reads + writes)
+		dvmi_buf_printf(out, "%s{\"region\":\"%s\",\"base\":%llu,\"reads\":%llu,\"writes\":%llu}",
+				out->data[out->len - 1] == '[' ? "" : ",", r->name,
+				(unsigned long long)r->base, (unsigned long long)reads,
+				(unsigned long long)writes);
+}
+
+static void put_devices(struct vmm *v, struct dvmi_buf *out)
+{
+	const char *comma = "";
+
+	for (struct vmm_device *d = v->devices; d; d = d->next)
+		if (d->ops->stat) {
+			dvmi_buf_printf(out, "%s\"%s\":{", comma, d->name);
+			d->ops->stat(d, out);
+			dvmi_buf_printf(out, "}");
+			comma = ",";
+		}
+}
+
+void vmm_stat(struct vmm *v, struct dvmi_buf *out)
+{
+	pthread_mutex_lock(&v->lock);
+	dvmi_buf_printf(out, "{\"state\":\"%s\"", state_names[v->state]);
+	pthread_mutex_unlock(&v->lock);
+	dvmi_buf_printf(out, ",\"guest_ns\":%llu,\"resets\":%llu,\"tsc_khz\":%u,\"memory\":%llu,\"cpus\":[",
+			(unsigned long long)vmm_clock_ns(&v->clock, vmm_clock_tsc(&v->clock)),
+			(unsigned long long)v->resets, v->clock.tsc_khz,
+			(unsigned long long)vmm_mem_size(v->mem));
+	for (unsigned i = 0; i < v->config->cpus; i++) {
+		dvmi_buf_printf(out, "%s", i ? "," : "");
+		vmm_vcpu_stat(v->vcpus[i], out);
+	}
+	dvmi_buf_printf(out, "],\"interrupts\":{");
+	vmm_irq_stat(v->irq, out);
+	dvmi_buf_printf(out, "},\"regions\":[");
+	if (!out->err)
+		vmm_bus_each(v->bus, put_region, out);
+	dvmi_buf_printf(out, "],\"devices\":{");
+	put_devices(v, out);
+	dvmi_buf_printf(out, "}}");
+}

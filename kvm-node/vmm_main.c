@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* dvm-vmm: from the command line to a guest and back; terminal, signals, messages. */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "kvm-node/kvm.h"
+#include "kvm-node/options.h"
+#include "kvm-node/vmm.h"
+#include "libdvm/base/cleanup.h"
+
+#define ESCAPE (']' & 0x1f)
+
+static void print_record(const struct dvmi_log_record *rec, void *arg)
+{
+	fprintf(stderr, "dvm-vmm: %s: %s: %s\n", dvmi_log_level_name(rec->level), rec->subsys,
+		rec->text);
+}
+
+/* ---- the terminal ---- */
+
+struct terminal {
+	bool raw;
+	struct termios saved;
+	int in_flags, out_flags;
+};
+
+/* Every key is the guest's, but one. */
+static void enter_terminal(struct terminal *t)
+{
+	struct termios raw;
+
+	t->raw = isatty(STDIN_FILENO) && tcgetattr(STDIN_FILENO, &t->saved) == 0;
+	if (!t->raw)
+		return;
+	raw = t->saved;
+	cfmakeraw(&raw);
+	raw.c_oflag = t->saved.c_oflag;
+	raw.c_lflag |= ISIG;
+	raw.c_cc[VINTR] = ESCAPE;
+	raw.c_cc[VQUIT] = raw.c_cc[VSUSP] = _POSIX_VDISABLE;
+	tcsetattr(STDIN_FILENO, TCSANOW, &raw);
+	fprintf(stderr, "dvm-vmm: Ctrl-] ends the guest\n");
+}
+
+static void leave_terminal(const struct terminal *t)
+{
+	if (t->raw)
+		tcsetattr(STDIN_FILENO, TCSANOW, &t->saved);
+	/* The loop has made them non-blocking, for everybody who shares them. */
+	if (t->in_flags >= 0)
+		fcntl(STDIN_FILENO, F_SETFL, t->in_flags);
+	if (t->out_flags >= 0)
+		fcntl(STDOUT_FILENO, F_SETFL, t->out_flags);
+}
+
+/* ---- signals ---- */
+
+struct signals {
+	sigset_t set;
+	pthread_t thread;
+	struct vmm *vmm;
+};
+
+static void block_signals(struct signals *s)
+{
+	sigemptyset(&s->set);
+	sigaddset(&s->set, SIGTERM);
+	sigaddset(&s->set, SIGINT);
+	sigaddset(&s->set, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, &s->set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+/* Asked to end, a guest is asked to switch itself off; asked again, or by hand, it is ended. */
+static void *watch_signals(void *arg)
+{
+	struct signals *s = arg;
+	int sig;
+
+	for (bool asked = false; sigwait(&s->set, &sig) == 0; asked = true)
+		vmm_ask(s->vmm, sig == SIGTERM && !asked ? VMM_ASK_POWER_BUTTON : VMM_ASK_STOP);
+	return NULL;
+}
+
+static int start_signals(struct signals *s, struct vmm *v)
+{
+	s->vmm = v;
+	return -pthread_create(&s->thread, NULL, watch_signals, s);
+}
+
+static void stop_signals(struct signals *s)
+{
+	pthread_cancel(s->thread);
+	pthread_join(s->thread, NULL);
+}
+
+/* ---- the guest ---- */
+
+static void write_stat(struct vmm *v, const char *path)
+{
+	struct dvmi_buf b = { 0 };
+	cleanup_file FILE *f = fopen(path, "we");
+
+	vmm_stat(v, &b);
+	if (!f || b.err || fwrite(b.data, 1, b.len, f) != b.len || fputc('\n', f) == EOF)
+		fprintf(stderr, "dvm-vmm: counters cannot be written to %s\n", path);
+	dvmi_buf_free(&b);
+}
+
+static int fail(const dvm_error_t *err, int status)
+{
+	fprintf(stderr, "dvm-vmm: %s\n", err->text);
+	return status;
+}
+
+static int exit_status(enum vmm_end end, unsigned code, const dvm_error_t *err)
+{
+	switch (end) {
+	case VMM_END_EXIT: return (int)code;
+	case VMM_END_CRASH: return fail(err, 1);
+	default: return 0;
+	}
+}
+
+static int run(struct vmm_options *o, struct dvmi_log *log)
+{
+	struct signals signals;
+	struct terminal terminal = { .in_flags = -1, .out_flags = -1 };
+	enum vmm_end end = VMM_END_NONE;
+	unsigned code = 0;
+	struct vmm *v;
+	dvm_error_t err = { 0 };
+
+	block_signals(&signals);
+	terminal.in_flags = fcntl(STDIN_FILENO, F_GETFL);
+	terminal.out_flags = fcntl(STDOUT_FILENO, F_GETFL);
+	o->config.console_in = terminal.in_flags < 0 ? -1 : STDIN_FILENO;
+	o->config.console_out = terminal.out_flags < 0 ? -1 : STDOUT_FILENO;
+	int rc = vmm_create(&v, &o->config, log, &err);
+	if (rc < 0) {
+		leave_terminal(&terminal);
+		return fail(&err, 1);
+	}
+	enter_terminal(&terminal);
+	rc = start_signals(&signals, v);
+	if (rc == 0) {
+		rc = vmm_run(v, &end, &code, &err);
+		stop_signals(&signals);
+	}
+	if (o->stat_file)
+		write_stat(v, o->stat_file);
+	vmm_destroy(v);
+	leave_terminal(&terminal);
+	return rc < 0 ? fail(&err, 1) : exit_status(end, code, &err);
+}
+
+/* ---- other ways to be called ---- */
+
+static int help(void)
+{
+	struct dvmi_buf b = { 0 };
+
+	dvmi_opt_help(&vmm_options_command, 0, &b);
+	fwrite(b.data, 1, b.len, stdout);
+	dvmi_buf_free(&b);
+	return 0;
+}
+
+static int check(void)
+{
+	struct vmm_kvm k;
+	dvm_error_t err;
+	int rc = vmm_kvm_open(&k, &err);
+
+	if (rc == 0) {
+		rc = vmm_kvm_check_kernel(&k, &err);
+		vmm_kvm_close(&k);
+	}
+	if (rc < 0)
+		return fail(&err, 1);
+	puts("this host can run guests");
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct vmm_options o;
+	dvm_error_t err;
+
+	if (vmm_options_parse(&o, argc, argv, &err) < 0)
+		return fail(&err, 2);
+	if (o.help)
+		return help();
+	if (o.version) {
+		puts("dvm-vmm " PACKAGE_VERSION);
+		return 0;
+	}
+	if (o.check)
+		return check();
+	struct dvmi_log log = { .level = o.log_level, .node = o.config.name, .sink = print_record };
+	return run(&o, &log);
+}

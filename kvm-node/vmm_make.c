@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A guest made: one ordered table of steps. */
+#include <cpuid.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "kvm-node/vmm_private.h"
+#include "libdvm/base/err.h"
+
+#define CPUID_MAX 256u
+
+static void deliver(void *arg, unsigned cpu, const struct vmm_intr *msg)
+{
+	struct vmm *v = arg;
+
+	if (v->vcpus[cpu])
+		vmm_vcpu_interrupt(v->vcpus[cpu], msg);
+}
+
+/* The first reason counts; the control thread is told. */
+static void ended(void *arg, enum vmm_end end, unsigned code, const char *why)
+{
+	struct vmm *v = arg;
+
+	pthread_mutex_lock(&v->lock);
+	if (v->end == VMM_END_NONE) {
+		v->end = end;
+		v->code = code;
+		strncpy(v->why, why ? why : "", sizeof v->why - 1);
+		pthread_cond_signal(&v->news);
+	}
+	pthread_mutex_unlock(&v->lock);
+}
+
+/* ---- steps ---- */
+
+static int check_config(struct vmm *v, dvm_error_t *err)
+{
+	const struct vmm_config *c = v->config;
+	unsigned cpus = 0;
+
+	if (c->size != sizeof *c)
+		return dvmi_error_set(err, -EINVAL, "another version of struct vmm_config");
+	if (!c->kernel)
+		return dvmi_error_set(err, -EINVAL, "a guest needs a kernel");
+	if (!c->cpus || c->cpus > VMM_CPUS_MAX)
+		return dvmi_error_set(err, -EINVAL, "a guest has 1 to %u CPUs, not %u",
+				      VMM_CPUS_MAX, c->cpus);
+	for (unsigned i = 0; i < c->n_nodes; i++)
+		cpus += c->nodes[i].cpus;
+	if (!c->n_nodes || cpus != c->cpus)
+		return dvmi_error_set(err, -EINVAL, "%u CPUs do not fit %u NUMA nodes with %u",
+				      c->cpus, c->n_nodes, cpus);
+	return 0;
+}
+
+static int open_kvm(struct vmm *v, dvm_error_t *err)
+{
+	return vmm_kvm_open(&v->kvm, err);
+}
+
+static int make_memory(struct vmm *v, dvm_error_t *err)
+{
+	uint64_t sizes[VMM_NODES_MAX];
+
+	for (unsigned i = 0; i < v->config->n_nodes; i++)
+		sizes[i] = v->config->nodes[i].mem;
+	int rc = vmm_mem_create(&v->mem, sizes, v->config->n_nodes, err);
+	return rc < 0 ? rc : vmm_kvm_set_memory(&v->kvm, v->mem, err);
+}
+
+static int make_wires(struct vmm *v, dvm_error_t *err)
+{
+	int rc = vmm_bus_create(&v->bus);
+
+	if (rc == 0)
+		rc = vmm_irq_create(&v->irq, v->config->cpus, deliver, v);
+	if (rc == 0)
+		rc = vmm_loop_create(&v->loop, "devices");
+	if (rc == 0)
+		rc = vmm_acpi_create(&v->acpi);
+	if (rc < 0)
+		return dvmi_error_code(err, rc, "the guest");
+	vmm_bus_set_bells(v->bus, vmm_kvm_bell, &v->kvm);
+	return vmm_irq_attach(v->irq, v->bus, err);
+}
+
+static int number_cpus(struct vmm *v, dvm_error_t *err)
+{
+	const struct vmm_config *c = v->config;
+	unsigned most = 0, n = 0;
+
+	for (unsigned i = 0; i < c->n_nodes; i++)
+		most = c->nodes[i].cpus > most ? c->nodes[i].cpus : most;
+	vmm_cpuid_topology(&v->topology, most);
+	v->cpus = calloc(c->cpus, sizeof *v->cpus);
+	v->vcpus = calloc(c->cpus, sizeof(struct vmm_vcpu *));
+	if (!v->cpus || !v->vcpus)
+		return dvmi_error_code(err, -ENOMEM, "the guest's CPUs");
+	for (unsigned node = 0; node < c->n_nodes; node++)
+		for (unsigned core = 0; core < c->nodes[node].cpus; core++)
+			v->cpus[n++] = (struct vmm_acpi_cpu){
+				vmm_cpuid_apic_id(&v->topology, node, core), node
+			};
+	if (v->cpus[n - 1].apic_id > 254)
+		return dvmi_error_set(err, -EINVAL, "%u CPUs on %u NUMA nodes are too many",
+				      c->cpus, c->n_nodes);
+	return 0;
+}
+
+/* The host is itself emulated by QEMU's TCG, whose extended state does not survive nesting. */
+static bool host_is_emulated(void)
+{
+	unsigned a, b, c, d;
+	char name[13] = { 0 };
+
+	__cpuid(0x40000000, a, b, c, d);
+	memcpy(name, &b, 4);
+	memcpy(name + 4, &c, 4);
+	memcpy(name + 8, &d, 4);
+	return !strcmp(name, "TCGTCGTCGTCG");
+}
+
+static bool host_tsc_invariant(void)
+{
+	unsigned a, b, c, d;
+
+	__cpuid(0x80000000, a, b, c, d);
+	if (a < 0x80000007)
+		return false;
+	__cpuid(0x80000007, a, b, c, d);
+	return d >> 8 & 1;
+}
+
+/* On one host its TSC is as good for the guest as it is for the host. */
+static bool tsc_can_be_trusted(void)
+{
+	return host_tsc_invariant() || host_is_emulated();
+}
+
+static void make_env(struct vmm *v)
+{
+	v->env = (struct vmm_vcpu_env){
+		.kvm = &v->kvm,
+		.mem = v->mem,
+		.bus = v->bus,
+		.irq = v->irq,
+		.clock = &v->clock,
+		.log = v->log,
+		.ended = ended,
+		.arg = v,
+	};
+}
+
+static int create_vcpus(struct vmm *v, dvm_error_t *err)
+{
+	int rc = 0;
+
+	make_env(v);
+	for (unsigned i = 0; rc == 0 && i < v->config->cpus; i++)
+		rc = vmm_vcpu_create(&v->vcpus[i], &v->env, i, v->cpus[i].apic_id, err);
+	return rc;
+}
+
+static int give_models(struct vmm *v, dvm_error_t *err)
+{
+	struct vmm_cpu_model model = {
+		.topology = v->topology,
+		.tsc_khz = vmm_vcpu_tsc_khz(v->vcpus[0]),
+		.invariant_tsc = tsc_can_be_trusted(),
+		.intel = v->kvm.intel,
+		.emulated = host_is_emulated(),
+	};
+	int rc = v->config->cpu ? vmm_cpuid_level(v->config->cpu, &model.level, err) : 0;
+
+	if (rc == 0 && !model.tsc_khz)
+		rc = dvmi_error_set(err, -ENOTSUP, "KVM does not know the rate of this host's TSC");
+	if (rc < 0)
+		return rc;
+	struct kvm_cpuid2 *c = calloc(1, sizeof *c + CPUID_MAX * sizeof c->entries[0]);
+	if (!c)
+		return dvmi_error_code(err, -ENOMEM, "the CPU model");
+	vmm_clock_start(&v->clock, model.tsc_khz, model.invariant_tsc);
+	for (unsigned i = 0; rc == 0 && i < v->config->cpus; i++) {
+		rc = vmm_cpuid_make(v->kvm.cpuid, &model, v->cpus[i].apic_id, c, CPUID_MAX, err);
+		if (rc == 0)
+			rc = vmm_vcpu_set_model(v->vcpus[i], c, v->config->apic, err);
+	}
+	free(c);
+	return rc;
+}
+
+static int make_devices(struct vmm *v, dvm_error_t *err)
+{
+	v->machine = (struct vmm_machine){
+		.config = v->config,
+		.mem = v->mem,
+		.bus = v->bus,
+		.irq = v->irq,
+		.loop = v->loop,
+		.acpi = v->acpi,
+		.log = v->log,
+		.ended = ended,
+		.arg = v,
+	};
+	return vmm_devices_create(&v->machine, &v->devices, err);
+}
+
+static int open_images(struct vmm *v, dvm_error_t *err)
+{
+	const struct vmm_config *c = v->config;
+
+	v->input.append = c->append ? c->append : "console=ttyS0";
+	int rc = vmm_image_open(&v->input.kernel, c->kernel, "kernel", err);
+	if (rc == 0 && c->initrd)
+		rc = vmm_image_open(&v->input.initrd, c->initrd, "initrd", err);
+	return rc;
+}
+
+/* The last step, and all of a reset: RAM is zero, vCPUs and devices are as after power-on. */
+int vmm_load(struct vmm *v, dvm_error_t *err)
+{
+	const struct vmm_acpi_machine m = {
+		.cpus = v->cpus,
+		.n_cpus = v->config->cpus,
+		.n_nodes = v->config->n_nodes,
+		.mem = v->mem,
+		.distance = v->config->distance ? v->config->distance : 20,
+		.pit = true,
+	};
+	struct kvm_regs regs = v->vcpus[0]->reset_regs;
+	struct kvm_sregs sregs = v->vcpus[0]->reset_sregs;
+	struct vmm_boot boot;
+	int rc = vmm_acpi_write(v->acpi, &m, &v->input.rsdp, err);
+
+	if (getrandom(v->input.seed, sizeof v->input.seed, GRND_NONBLOCK) < 0)
+		memset(v->input.seed, 0, sizeof v->input.seed);
+	if (rc == 0)
+		rc = vmm_boot_load(v->mem, &v->input, &boot, err);
+	if (rc == 0 && boot.kind != VMM_BOOT_BARE)
+		rc = vmm_kvm_check_kernel(&v->kvm, err);
+	if (rc < 0)
+		return rc;
+	vmm_boot_registers(&boot, &regs, &sregs);
+	return vmm_vcpu_set_start(v->vcpus[0], &regs, &sregs, err);
+}
+
+/* ---- all of them ---- */
+
+typedef int step_fn(struct vmm *v, dvm_error_t *err);
+
+static step_fn *const steps[] = {
+	check_config, open_images, open_kvm,	make_memory,  make_wires,
+	number_cpus,  create_vcpus, make_devices, give_models, vmm_load,
+};
+
+int vmm_create(struct vmm **out, const struct vmm_config *c, struct dvmi_log *log, dvm_error_t *err)
+{
+	struct vmm *v = calloc(1, sizeof *v);
+	int rc = 0;
+
+	if (!v)
+		return dvmi_error_code(err, -ENOMEM, "the guest");
+	v->config = c;
+	v->log = log;
+	v->kvm.dev = v->kvm.vm = -1;
+	pthread_mutex_init(&v->lock, NULL);
+	pthread_cond_init(&v->news, NULL);
+	for (size_t i = 0; rc == 0 && i < sizeof steps / sizeof steps[0]; i++)
+		rc = steps[i](v, err);
+	if (rc < 0) {
+		vmm_destroy(v);
+		return rc;
+	}
+	*out = v;
+	return 0;
+}
+
+void vmm_destroy(struct vmm *v)
+{
+	if (!v)
+		return;
+	vmm_loop_stop(v->loop);
+	vmm_devices_destroy(v->devices);
+	for (unsigned i = 0; v->vcpus && i < v->config->cpus; i++)
+		vmm_vcpu_destroy(v->vcpus[i]);
+	free(v->vcpus);
+	free(v->cpus);
+	vmm_acpi_destroy(v->acpi);
+	vmm_loop_destroy(v->loop);
+	vmm_irq_destroy(v->irq);
+	vmm_bus_destroy(v->bus);
+	vmm_kvm_close(&v->kvm);
+	vmm_mem_destroy(v->mem);
+	vmm_image_close(&v->input.initrd);
+	vmm_image_close(&v->input.kernel);
+	pthread_cond_destroy(&v->news);
+	pthread_mutex_destroy(&v->lock);
+	free(v);
+}
