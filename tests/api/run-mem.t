@@ -36,5 +36,17 @@ all 3 3 "$verbs" 64 1
 unset DVM_SHM_UFFD
 export DVM_SHM_TRANSPORT=tcp
 all 3 3 "$with_calls"
+unset DVM_SHM_TRANSPORT
+# Losses, with both kinds of faults.
+for faults in 0 1; do
+	check 3 3 dies_mem $faults
+	check 4 2 dies_mem $faults
+	check 3 3 stops_mem $faults
+	for seed in 1 2 3; do
+		check 4 4 dies_mem_busy $faults $seed
+	done
+done
+DVM_SHM_UFFD=missing check 3 3 dies_mem
+DVM_SHM_TRANSPORT=tcp check 3 3 dies_mem
 echo "1..$n"
 exit "$failed"

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What is asked for ahead of time. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "libdvm/base/rng.h"
+#include "shm/stream.h"
+
+#define PAGES 10000
+
+/* Touches pages in order; what was asked for and not marked makes no fault. Counts the faults. */
+static uint32_t walk(struct dsm_streams *t, uint64_t from, uint64_t to, uint8_t *here)
+{
+	uint32_t faults = 0;
+
+	for (uint64_t p = from; p < to; p++) {
+		if (here[p] == 1)
+			continue;
+		here[p] = 1;
+		faults++;
+		struct dsm_ahead a = dsm_stream_touch(t, p, PAGES, false, false);
+		assert_true(a.count <= DSM_STREAM_HIGH && a.first + a.count <= PAGES);
+		for (uint64_t i = a.first; i < a.first + a.count; i++)
+			here[i] = i == a.mark ? 2 : 1;
+	}
+	return faults;
+}
+
+static void one_stream(void **state)
+{
+	struct dsm_streams t = { 0 };
+	uint8_t here[PAGES] = { 0 };
+
+	(void)state;
+	/* Two to see it, then a marked page for each window. */
+	uint32_t faults = walk(&t, 100, PAGES, here);
+	assert_in_range(faults, PAGES / DSM_STREAM_HIGH, PAGES / DSM_STREAM_HIGH + 16);
+}
+
+static void several_at_a_time(void **state)
+{
+	struct dsm_streams t = { 0 };
+	uint8_t here[PAGES] = { 0 };
+	uint32_t faults = 0;
+
+	(void)state;
+	for (uint64_t i = 0; i < 1000; i++)
+		for (uint64_t s = 0; s < 4; s++)
+			faults += walk(&t, s * 2000 + i, s * 2000 + i + 1, here);
+	assert_in_range(faults, 4 * 1000 / DSM_STREAM_HIGH, 4 * (1000 / DSM_STREAM_HIGH + 16));
+}
+
+static void no_stream(void **state)
+{
+	struct dsm_streams t = { 0 };
+	struct dvmi_rng rng;
+	uint32_t asked = 0;
+
+	(void)state;
+	dvmi_rng_seed(&rng, 5);
+	for (int i = 0; i < 1000; i++)
+		asked += dsm_stream_touch(&t, 3 * dvmi_rng_below(&rng, PAGES / 3), PAGES, true,
+					  false).count;
+	assert_in_range(asked, 0, 200);
+}
+
+static void told_to(void **state)
+{
+	struct dsm_streams t = { 0 };
+
+	(void)state;
+	struct dsm_ahead a = dsm_stream_touch(&t, 10, PAGES, true, true);
+	assert_int_equal(a.first, 11);
+	assert_int_equal(a.count, DSM_STREAM_HIGH);
+	a = dsm_stream_touch(&t, PAGES - 2, PAGES, true, true);
+	assert_int_equal(a.count, 1);
+	a = dsm_stream_touch(&t, PAGES - 1, PAGES, true, true);
+	assert_int_equal(a.count, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(one_stream), cmocka_unit_test(several_at_a_time),
+		cmocka_unit_test(no_stream), cmocka_unit_test(told_to),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
