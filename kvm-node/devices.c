@@ -5,6 +5,7 @@
 
 static const struct vmm_device_kind *const kinds[] = {
 	&vmm_dev_legacy, &vmm_dev_pit, &vmm_dev_rtc, &vmm_dev_pm, &vmm_dev_debug, &vmm_dev_serial,
+	&vmm_dev_virtio,
 };
 
 int vmm_devices_create(const struct vmm_machine *m, struct vmm_device **list, dvm_error_t *err)

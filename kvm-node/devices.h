@@ -11,7 +11,7 @@
 #include "kvm-node/loop.h"
 
 extern const struct vmm_device_kind vmm_dev_debug, vmm_dev_legacy, vmm_dev_pit, vmm_dev_pm,
-	vmm_dev_rtc, vmm_dev_serial;
+	vmm_dev_rtc, vmm_dev_serial, vmm_dev_virtio;
 
 /* Makes all devices of M. On failure those already made are in *LIST. */
 int vmm_devices_create(const struct vmm_machine *m, struct vmm_device **list, dvm_error_t *err);

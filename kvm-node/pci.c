@@ -93,13 +93,27 @@ int vmm_pci_add(struct vmm_pci *p, struct vmm_pci_fn *fn)
 	return -ENOSPC;
 }
 
+static void tell_decoding(struct vmm_pci_fn *fn)
+{
+	bool on = fn->bar_size && (fn->config[PCI_COMMAND] & PCI_COMMAND_MEMORY);
+	uint32_t base = on ? get32(fn->config + PCI_BASE_ADDRESS_0) : 0;
+
+	if (base == fn->decoded || !fn->decoding)
+		return;
+	fn->decoded = base;
+	fn->decoding(fn->ctx, base);
+}
+
 void vmm_pci_reset(struct vmm_pci *p)
 {
 	pthread_mutex_lock(&p->lock);
 	p->address = 0;
-	for (int i = 0; i < VMM_PCI_SLOTS; i++)
-		if (p->slot[i])
-			go_home(p->slot[i]);
+	for (int i = 0; i < VMM_PCI_SLOTS; i++) {
+		if (!p->slot[i])
+			continue;
+		go_home(p->slot[i]);
+		tell_decoding(p->slot[i]);
+	}
 	pthread_mutex_unlock(&p->lock);
 }
 
@@ -116,6 +130,7 @@ static void config_write(struct vmm_pci_fn *fn, unsigned at, const uint8_t *data
 		uint8_t can = fn->writable[i];
 		fn->config[i] = (uint8_t)((fn->config[i] & ~can) | (data[i - at] & can));
 	}
+	tell_decoding(fn);
 	if (fn->written)
 		fn->written(fn->ctx, at, len);
 }
@@ -167,7 +182,7 @@ void vmm_pci_io(struct vmm_pci *p, uint16_t port, void *data, unsigned len, bool
 
 void vmm_pci_ecam(struct vmm_pci *p, uint64_t at, void *data, unsigned len, bool write)
 {
-	unsigned slot = at >> 12 & 7 || at >= VMM_PCI_ECAM_SIZE ? VMM_PCI_SLOTS : at >> 15 & 31;
+	unsigned slot = at >> 12 & 7 || at >= VMM_PCI_BUS_ECAM ? VMM_PCI_SLOTS : at >> 15 & 31;
 
 	if (!write)
 		memset(data, 0xff, len);

@@ -18,7 +18,7 @@ enum {
 	VMM_PCI_CONFIG = 256,
 	VMM_PCI_PORT = 0xcf8,
 	VMM_PCI_PORTS = 8,
-	VMM_PCI_ECAM_SIZE = 1 << 20, /* one bus */
+	VMM_PCI_BUS_ECAM = 1 << 20, /* of one bus */
 };
 
 struct vmm_pci_fn {
@@ -31,6 +31,9 @@ struct vmm_pci_fn {
 	/* The configuration is about to be read, has been written. NULL: no matter. */
 	void (*reading)(void *ctx, unsigned at, unsigned len);
 	void (*written)(void *ctx, unsigned at, unsigned len);
+	/* The BAR is decoded at BASE from now on, 0: nowhere. NULL: no matter. */
+	void (*decoding)(void *ctx, uint32_t base);
+	uint32_t decoded; /* what `decoding` was told last */
 	void *ctx;
 };
 

@@ -15,8 +15,10 @@ void vmm_vdev_init(struct vmm_vdev *v, const struct vmm_vdev_type *type, const s
 {
 	memset(v, 0, sizeof *v);
 	pthread_mutex_init(&v->lock, NULL);
+	pthread_cond_init(&v->idle, NULL);
 	v->type = type;
 	v->offered = features | ALWAYS;
+	v->budget = VMM_VDEV_BUDGET;
 	for (unsigned i = 0; i < type->nqueues; i++) {
 		v->q[i].mem = mem;
 		v->q[i].max = type->queue_size;
@@ -26,6 +28,7 @@ void vmm_vdev_init(struct vmm_vdev *v, const struct vmm_vdev_type *type, const s
 
 void vmm_vdev_destroy(struct vmm_vdev *v)
 {
+	pthread_cond_destroy(&v->idle);
 	pthread_mutex_destroy(&v->lock);
 }
 
@@ -118,9 +121,12 @@ void vmm_vdev_run(struct vmm_vdev *v)
 {
 	pthread_mutex_lock(&v->lock);
 	uint32_t kicked = __atomic_exchange_n(&v->kicked, 0, __ATOMIC_SEQ_CST);
-	for (unsigned i = 0; i < v->type->nqueues && v->type->kick; i++)
+	for (unsigned i = 0; i < v->type->nqueues && v->type->kick; i++) {
+		v->budget = VMM_VDEV_BUDGET;
 		if ((kicked & 1u << i) && vmm_vdev_running(v) && v->q[i].ready)
 			v->type->kick(v, i);
+	}
+	v->budget = VMM_VDEV_BUDGET;
 	pthread_mutex_unlock(&v->lock);
 }
 
@@ -148,18 +154,27 @@ bool vmm_vdev_agreed(const struct vmm_vdev *v, unsigned feature)
 
 bool vmm_vdev_running(const struct vmm_vdev *v)
 {
-	return (v->status & VIRTIO_CONFIG_S_DRIVER_OK) && !v->resetting &&
+	return (v->status & VIRTIO_CONFIG_S_DRIVER_OK) && !v->resetting && !v->paused &&
 	       !(v->status & VIRTIO_CONFIG_S_NEEDS_RESET);
 }
 
 bool vmm_vdev_pop(struct vmm_vdev *v, unsigned q, struct vmm_chain *c)
 {
-	if (!vmm_vdev_running(v))
+	if (!vmm_vdev_running(v) || !v->budget)
 		return false;
 	int rc = vmm_virtq_pop(&v->q[q], c);
 	if (rc < 0)
 		vmm_vdev_fail(v);
+	v->budget -= rc > 0;
 	return rc > 0;
+}
+
+bool vmm_vdev_more(struct vmm_vdev *v, unsigned q)
+{
+	if (v->budget)
+		return vmm_vdev_running(v) && vmm_virtq_kicks(&v->q[q], true);
+	vmm_vdev_kick(v, q);
+	return false;
 }
 
 void vmm_vdev_push(struct vmm_vdev *v, unsigned q, uint16_t head, uint32_t written)
@@ -195,6 +210,27 @@ void vmm_vdev_begin(struct vmm_vdev *v)
 
 void vmm_vdev_end(struct vmm_vdev *v)
 {
-	if (!--v->in_flight && v->resetting)
+	if (--v->in_flight)
+		return;
+	if (v->resetting)
 		finish_reset(v);
+	pthread_cond_broadcast(&v->idle);
+}
+
+void vmm_vdev_pause(struct vmm_vdev *v)
+{
+	pthread_mutex_lock(&v->lock);
+	v->paused = true;
+	while (v->in_flight)
+		pthread_cond_wait(&v->idle, &v->lock);
+	pthread_mutex_unlock(&v->lock);
+}
+
+void vmm_vdev_resume(struct vmm_vdev *v)
+{
+	pthread_mutex_lock(&v->lock);
+	v->paused = false;
+	pthread_mutex_unlock(&v->lock);
+	for (unsigned i = 0; i < v->type->nqueues; i++)
+		vmm_vdev_kick(v, i);
 }

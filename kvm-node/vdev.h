@@ -21,6 +21,7 @@
 enum {
 	VMM_VDEV_QUEUES = 8,
 	VMM_VDEV_CONFIG = 64,
+	VMM_VDEV_BUDGET = 1024,	      /* requests of one queue before others have their turn */
 	VMM_VDEV_CONFIG_CHANGED = -1, /* for `signal`, in place of a queue */
 };
 
@@ -49,11 +50,13 @@ struct vmm_vdev {
 	const struct vmm_vdev_type *type;
 	uint64_t offered, agreed;
 	uint8_t status, generation;
-	bool resetting;
-	unsigned in_flight; /* requests popped that somebody still works on */
+	bool resetting, paused;
+	unsigned in_flight;  /* requests popped that somebody still works on */
+	pthread_cond_t idle; /* in_flight is 0 */
 	uint8_t config[VMM_VDEV_CONFIG];
 	unsigned writable_from, writable_to; /* of the configuration, by the driver */
 	struct vmm_virtq q[VMM_VDEV_QUEUES];
+	unsigned budget; /* requests left in this turn */
 	uint32_t kicked; /* bit per queue: to be looked at by vmm_vdev_run */
 
 	/* By whoever owns the transport: an interrupt for queue Q or VMM_VDEV_CONFIG_CHANGED. */
@@ -82,11 +85,23 @@ void vmm_vdev_kick(struct vmm_vdev *v, unsigned q);
 /* For the loop; takes the lock. */
 void vmm_vdev_run(struct vmm_vdev *v);
 
+/*
+ * For whoever stops the machine; take the lock. Paused, no request is begun; returns when none is
+ * in flight. Resumed, all queues are looked at.
+ */
+void vmm_vdev_pause(struct vmm_vdev *v);
+void vmm_vdev_resume(struct vmm_vdev *v);
+
 /* For devices; lock held. */
 bool vmm_vdev_agreed(const struct vmm_vdev *v, unsigned feature);
 bool vmm_vdev_running(const struct vmm_vdev *v);
 /* The next request of queue Q, or false; a broken queue has been dealt with. */
 bool vmm_vdev_pop(struct vmm_vdev *v, unsigned q, struct vmm_chain *c);
+/*
+ * Pop says no: are there new ones, so that it is to be asked again? If not, the driver kicks. A
+ * driver that never stops gets another turn later.
+ */
+bool vmm_vdev_more(struct vmm_vdev *v, unsigned q);
 void vmm_vdev_push(struct vmm_vdev *v, unsigned q, uint16_t head, uint32_t written);
 /* After a batch of pushes: an interrupt, if the driver wants one. */
 void vmm_vdev_signal(struct vmm_vdev *v, unsigned q);

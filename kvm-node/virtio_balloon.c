@@ -58,13 +58,15 @@ static void serve_stats(struct vmm_vdev *v)
 {
 	struct vmm_vballoon *b = (struct vmm_vballoon *)v;
 
-	while (vmm_vdev_pop(v, STATS, &b->chain)) {
-		if (b->stats_here) /* there is to be one of them */
-			vmm_vdev_push(v, STATS, b->stats_head, 0);
-		take_stats(b);
-		b->stats_here = true;
-		b->stats_head = b->chain.head;
-	}
+	do {
+		while (vmm_vdev_pop(v, STATS, &b->chain)) {
+			if (b->stats_here) /* there is to be one of them */
+				vmm_vdev_push(v, STATS, b->stats_head, 0);
+			take_stats(b);
+			b->stats_here = true;
+			b->stats_head = b->chain.head;
+		}
+	} while (vmm_vdev_more(v, STATS));
 }
 
 void vmm_vballoon_ask(struct vmm_vballoon *b)
@@ -93,7 +95,6 @@ static void kick(struct vmm_vdev *v, unsigned q)
 
 	if (q == STATS) {
 		serve_stats(v);
-		vmm_virtq_kicks(&v->q[q], true);
 		return;
 	}
 	do {
@@ -105,7 +106,7 @@ static void kick(struct vmm_vdev *v, unsigned q)
 				       b->chain.iov[b->chain.nout + i].iov_len);
 			vmm_vdev_push(v, q, b->chain.head, 0);
 		}
-	} while (vmm_virtq_kicks(&v->q[q], true));
+	} while (vmm_vdev_more(v, q));
 	vmm_vdev_signal(v, q);
 }
 

@@ -195,7 +195,7 @@ static void kick(struct vmm_vdev *v, unsigned q)
 		vmm_virtq_kicks(&v->q[q], false);
 		while (vmm_vdev_pop(v, q, &b->chain))
 			serve(b);
-	} while (vmm_virtq_kicks(&v->q[q], true));
+	} while (vmm_vdev_more(v, q));
 	vmm_vdev_signal(v, q);
 }
 

@@ -27,15 +27,15 @@ static void kick(struct vmm_vdev *v, unsigned q)
 			put_out(c);
 			vmm_vdev_push(v, q, c->chain.head, 0);
 		}
-	} while (vmm_virtq_kicks(&v->q[q], true));
+	} while (vmm_vdev_more(v, q));
 	vmm_vdev_signal(v, q);
 }
 
 size_t vmm_vconsole_input(struct vmm_vconsole *c, const void *bytes, size_t len)
 {
-	struct vmm_virtq *q = &c->v.q[VMM_CONSOLE_RX];
 	size_t done = 0;
 
+	c->v.budget = VMM_VDEV_BUDGET;
 	do {
 		while (done < len && vmm_vdev_pop(&c->v, VMM_CONSOLE_RX, &c->chain)) {
 			const struct vmm_chain *r = &c->chain;
@@ -44,7 +44,7 @@ size_t vmm_vconsole_input(struct vmm_vconsole *c, const void *bytes, size_t len)
 			vmm_vdev_push(&c->v, VMM_CONSOLE_RX, r->head, (uint32_t)n);
 			done += n;
 		}
-	} while (done < len && vmm_virtq_kicks(q, true));
+	} while (done < len && vmm_vdev_more(&c->v, VMM_CONSOLE_RX));
 	c->starved = done < len;
 	vmm_vdev_signal(&c->v, VMM_CONSOLE_RX);
 	return done;

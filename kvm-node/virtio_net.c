@@ -42,11 +42,10 @@ static int send_one(struct vmm_vnet *n)
 static void transmit(struct vmm_vnet *n)
 {
 	struct vmm_virtq *q = &n->v.q[VMM_NET_TX];
-	unsigned sent = 0;
 
 	do {
 		vmm_virtq_kicks(q, false);
-		for (; sent < VMM_NET_BATCH && vmm_vdev_pop(&n->v, VMM_NET_TX, &n->chain); sent++) {
+		while (vmm_vdev_pop(&n->v, VMM_NET_TX, &n->chain)) {
 			if (!send_one(n)) {
 				vmm_virtq_unpop(q, 1);
 				vmm_vdev_signal(&n->v, VMM_NET_TX);
@@ -54,14 +53,13 @@ static void transmit(struct vmm_vnet *n)
 			}
 			vmm_vdev_push(&n->v, VMM_NET_TX, n->chain.head, 0);
 		}
-	} while (sent < VMM_NET_BATCH && vmm_virtq_kicks(q, true));
+	} while (vmm_vdev_more(&n->v, VMM_NET_TX));
 	vmm_vdev_signal(&n->v, VMM_NET_TX);
-	if (sent == VMM_NET_BATCH)
-		vmm_vdev_kick(&n->v, VMM_NET_TX);
 }
 
 void vmm_vnet_writable(struct vmm_vnet *n)
 {
+	n->v.budget = VMM_VDEV_BUDGET;
 	if (vmm_vdev_running(&n->v) && n->v.q[VMM_NET_TX].ready)
 		transmit(n);
 }
@@ -122,6 +120,11 @@ int vmm_vnet_receive(struct vmm_vnet *n, const uint8_t *packet, size_t len)
 	uint16_t had;
 	int k;
 
+	if (n->v.paused) {
+		n->starved = true;
+		return -EAGAIN;
+	}
+	n->v.budget = VMM_VDEV_BUDGET;
 	if (!vmm_vdev_running(&n->v) || !q->ready || len < VMM_NET_HEADER + VMM_NET_FRAME_MIN) {
 		n->rx_dropped++;
 		return 0;
@@ -144,6 +147,14 @@ int vmm_vnet_receive(struct vmm_vnet *n, const uint8_t *packet, size_t len)
 	return 0;
 }
 
+static void start(struct vmm_vdev *v)
+{
+	struct vmm_vnet *n = (struct vmm_vnet *)v;
+
+	if (n->ops->started)
+		n->ops->started(n->ctx);
+}
+
 static void stop(struct vmm_vdev *v)
 {
 	((struct vmm_vnet *)v)->starved = false;
@@ -156,6 +167,7 @@ static const struct vmm_vdev_type net_type = {
 	.nqueues = 2,
 	.queue_size = VMM_NET_QUEUE,
 	.config_len = offsetof(struct virtio_net_config, speed),
+	.start = start,
 	.kick = kick,
 	.stop = stop,
 };

@@ -20,7 +20,6 @@ enum {
 	VMM_NET_PACKET_MAX = VMM_NET_HEADER + VMM_NET_FRAME_MAX,
 	VMM_NET_QUEUE = 256,
 	VMM_NET_BUFFERS = 64, /* that one packet may be spread over */
-	VMM_NET_BATCH = 256,  /* packets sent before others have their turn */
 };
 
 struct vmm_vnet_ops {
@@ -29,6 +28,8 @@ struct vmm_vnet_ops {
 	int (*send)(void *ctx, const struct iovec *iov, unsigned n, size_t len);
 	/* After vmm_vnet_receive() had no room: there is some again. */
 	void (*room)(void *ctx);
+	/* The driver is ready: vmm_vnet_guest_offloads() is known. May be NULL. */
+	void (*started)(void *ctx);
 };
 
 struct vmm_vnet {

@@ -24,7 +24,7 @@ static void kick(struct vmm_vdev *v, unsigned q)
 			r->given += n;
 			vmm_vdev_push(v, q, r->chain.head, (uint32_t)n);
 		}
-	} while (vmm_virtq_kicks(&v->q[q], true));
+	} while (vmm_vdev_more(v, q));
 	vmm_vdev_signal(v, q);
 }
 

@@ -306,7 +306,7 @@ static void the_bus_answers_in_both_ways(void **state)
 	assert_int_equal(ecam(b, 1, 0) & 0xffff, 0x1af4);
 	assert_int_equal(ecam(b, 1, 0x100), 0);
 	assert_int_equal(ecam(b, 2, 0), UINT32_MAX);
-	vmm_pci_ecam(&b->d.pci, VMM_PCI_ECAM_SIZE, &value, 4, false);
+	vmm_pci_ecam(&b->d.pci, VMM_PCI_BUS_ECAM, &value, 4, false);
 	assert_int_equal(value, UINT32_MAX);
 	vmm_pci_ecam(&b->d.pci, 1 << 12, &value, 4, false); /* another function */
 	assert_int_equal(value, UINT32_MAX);

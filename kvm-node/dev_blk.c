@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Disks: requests done by threads, since files have no other way of not blocking everywhere. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kvm-node/dev_virtio.h"
+#include "kvm-node/disk.h"
+#include "kvm-node/virtio_blk.h"
+#include "kvm-node/vmm.h"
+#include "libdvm/base/err.h"
+
+struct blk {
+	struct vmm_vdevice base;
+	struct vmm_vblk b;
+	struct vmm_disk *disk;
+	bool open;
+};
+
+struct work {
+	uv_work_t uv;
+	struct blk *d;
+	struct vmm_blk_req *r;
+	int result;
+};
+
+static int each_range(struct vmm_disk *disk, const struct vmm_blk_req *r)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; i < r->nranges && rc >= 0; i++)
+		rc = r->op == VMM_BLK_DISCARD
+			     ? disk->ops->discard(disk, r->range[i].at, r->range[i].len)
+			     : disk->ops->zero(disk, r->range[i].at, r->range[i].len,
+					       r->op == VMM_BLK_ZERO_UNMAP);
+	return rc;
+}
+
+static int perform(struct vmm_disk *disk, struct vmm_blk_req *r)
+{
+	switch (r->op) {
+	case VMM_BLK_READ:
+		return disk->ops->read(disk, r->at, r->iov, r->niov);
+	case VMM_BLK_WRITE:
+		return disk->ops->write(disk, r->at, r->iov, r->niov);
+	case VMM_BLK_FLUSH:
+		return disk->ro ? 0 : disk->ops->flush(disk);
+	default:
+		return each_range(disk, r);
+	}
+}
+
+/* On a thread of the pool. */
+static void work(uv_work_t *uv)
+{
+	struct work *w = uv->data;
+
+	w->result = perform(w->d->disk, w->r);
+}
+
+static void worked(uv_work_t *uv, int status)
+{
+	struct work *w = uv->data;
+	struct vmm_vblk *b = &w->d->b;
+
+	pthread_mutex_lock(&b->v.lock);
+	vmm_vblk_done(w->r, status < 0 ? status : w->result);
+	vmm_vdev_signal(&b->v, 0);
+	pthread_mutex_unlock(&b->v.lock);
+	free(w);
+}
+
+static void submit(void *ctx, struct vmm_blk_req *r)
+{
+	struct blk *d = ctx;
+	struct work *w = malloc(sizeof *w);
+	int rc = -ENOMEM;
+
+	if (w) {
+		*w = (struct work){ .d = d, .r = r };
+		w->uv.data = w;
+		rc = uv_queue_work(vmm_loop_uv(d->base.bus->m->loop), &w->uv, work, worked);
+	}
+	if (rc < 0) {
+		free(w);
+		vmm_vblk_done(r, rc);
+	}
+}
+
+static void stat_it(struct vmm_device *base, struct dvmi_buf *out)
+{
+	const struct vmm_vblk *b = &((struct blk *)base)->b;
+
+	dvmi_buf_printf(out,
+			"\"reads\":%llu,\"read_bytes\":%llu,\"writes\":%llu,\"write_bytes\":%llu,"
+			"\"flushes\":%llu,\"discards\":%llu,\"errors\":%llu",
+			(unsigned long long)b->count[VMM_BLK_READ],
+			(unsigned long long)b->bytes[VMM_BLK_READ],
+			(unsigned long long)b->count[VMM_BLK_WRITE],
+			(unsigned long long)b->bytes[VMM_BLK_WRITE],
+			(unsigned long long)b->count[VMM_BLK_FLUSH],
+			(unsigned long long)b->count[VMM_BLK_DISCARD],
+			(unsigned long long)b->errors);
+}
+
+static void destroy(struct vmm_device *base)
+{
+	struct blk *d = (struct blk *)base;
+
+	vmm_vdevice_close(&d->base);
+	if (d->open)
+		vmm_vblk_destroy(&d->b);
+	if (d->disk)
+		d->disk->ops->close(d->disk);
+	free(d);
+}
+
+static const struct vmm_device_ops ops = {
+	.reset = vmm_vdevice_reset,
+	.pause = vmm_vdevice_pause,
+	.resume = vmm_vdevice_resume,
+	.stat = stat_it,
+	.destroy = destroy,
+};
+
+static int open_disk(struct vmm_disk **out, const struct vmm_disk_config *c, dvm_error_t *err)
+{
+	bool ro = c->ro || c->snapshot;
+	struct vmm_disk *below;
+	int rc = c->format == VMM_DISK_QCOW2 ? vmm_disk_open_qcow2(&below, c->path, ro, err)
+					     : vmm_disk_open_raw(&below, c->path, ro, err);
+
+	if (rc < 0)
+		return rc;
+	if (c->snapshot && !c->ro)
+		return vmm_disk_open_snapshot(out, below, err);
+	*out = below;
+	return 0;
+}
+
+static int create_one(struct vmm_vbus *bus, unsigned i, struct vmm_device **list, dvm_error_t *err)
+{
+	struct blk *d = calloc(1, sizeof *d);
+	struct vmm_blk_config c = { .discard = true };
+
+	if (!d)
+		return dvmi_error_code(err, -ENOMEM, "a disk");
+	vmm_vdevice_list(&d->base, bus, "blk", i, &ops, list);
+	int rc = open_disk(&d->disk, &bus->m->config->disks[i], err);
+	if (rc < 0)
+		return rc;
+	c.size = d->disk->size;
+	c.ro = d->disk->ro;
+	snprintf(c.id, sizeof c.id, "disk%u", i);
+	vmm_vblk_init(&d->b, &bus->mem, &c, submit, d);
+	d->open = true;
+	return vmm_vdevice_open(&d->base, &d->b.v, err);
+}
+
+int vmm_blk_create(struct vmm_vbus *bus, struct vmm_device **list, dvm_error_t *err)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; i < bus->m->config->n_disks && rc >= 0; i++)
+		rc = create_one(bus, i, list, err);
+	return rc;
+}

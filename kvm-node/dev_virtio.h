@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Virtio devices in a machine: the PCI bus they are on, and what their back ends have in common.
+ *
+ * Queues are served by the loop's thread, woken by a doorbell that is an eventfd.
+ */
+#ifndef VMM_DEV_VIRTIO_H
+#define VMM_DEV_VIRTIO_H
+
+#include "kvm-node/device.h"
+#include "kvm-node/loop.h"
+#include "kvm-node/virtio_pci.h"
+
+/* The bus, a device itself. */
+struct vmm_vbus {
+	struct vmm_device base;
+	const struct vmm_machine *m;
+	struct vmm_pci pci;
+	struct vmm_gmem mem;
+};
+
+/* The beginning of each virtio device. */
+struct vmm_vdevice {
+	struct vmm_device base;
+	struct vmm_vbus *bus;
+	struct vmm_vdev *v;
+	struct vmm_vpci t;
+	int bell;
+	uint32_t bells_at; /* where the doorbells are; 0: nowhere */
+	struct vmm_watch *watch;
+	char name[16];
+};
+
+/*
+ * A device begins by being in the list, all zeros, so that its destroy() finds it whatever fails
+ * next; then V, which has been initialised, goes on the bus and its doorbell on the loop.
+ */
+void vmm_vdevice_list(struct vmm_vdevice *d, struct vmm_vbus *bus, const char *kind,
+		      unsigned number, const struct vmm_device_ops *ops, struct vmm_device **list);
+int vmm_vdevice_open(struct vmm_vdevice *d, struct vmm_vdev *v, dvm_error_t *err);
+
+void vmm_vdevice_reset(struct vmm_device *d);
+void vmm_vdevice_pause(struct vmm_device *d);
+void vmm_vdevice_resume(struct vmm_device *d);
+/*
+ * For destroy(): ends what is in flight, the loop's thread being gone, and takes D off the loop.
+ * V stays. Also for one that was never opened.
+ */
+void vmm_vdevice_close(struct vmm_vdevice *d);
+
+/* Rows of the table in dev_virtio.c: each makes its devices, as the configuration says. */
+typedef int vmm_vdevice_create_fn(struct vmm_vbus *bus, struct vmm_device **list, dvm_error_t *err);
+vmm_vdevice_create_fn vmm_blk_create, vmm_net_create, vmm_rng_create, vmm_balloon_create,
+	vmm_vsock_create;
+
+#endif

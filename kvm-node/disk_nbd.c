@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Disks in formats that have to be parsed. We do not: qemu-storage-daemon does, in a process of its
+ * own without privileges, and we speak NBD to it. It ends with the thread that started it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "kvm-node/disk.h"
+#include "libdvm/base/cleanup.h"
+#include "libdvm/base/err.h"
+
+#ifdef HAVE_LIBNBD
+#include <libnbd.h>
+
+/* As many as there are threads that ask; more wait. */
+enum { CONNECTIONS = 4, PIECE = 1 << 20 };
+
+struct nbd {
+	struct vmm_disk base;
+	pid_t server;
+	pthread_mutex_t lock;
+	pthread_cond_t some;
+	struct nbd_handle *idle[CONNECTIONS], *all[CONNECTIONS];
+	unsigned n_idle, n;
+};
+
+static struct nbd_handle *take_connection(struct nbd *d)
+{
+	pthread_mutex_lock(&d->lock);
+	while (!d->n_idle)
+		pthread_cond_wait(&d->some, &d->lock);
+	struct nbd_handle *h = d->idle[--d->n_idle];
+	pthread_mutex_unlock(&d->lock);
+	return h;
+}
+
+static int give_connection(struct nbd *d, struct nbd_handle *h, int rc)
+{
+	int why = rc < 0 ? nbd_get_errno() : 0;
+
+	pthread_mutex_lock(&d->lock);
+	d->idle[d->n_idle++] = h;
+	pthread_cond_signal(&d->some);
+	pthread_mutex_unlock(&d->lock);
+	if (rc >= 0)
+		return 0;
+	return why == EOPNOTSUPP || why == ENOTSUP ? -EOPNOTSUPP : why ? -why : -EIO;
+}
+
+static int transfer(struct nbd *d, bool write, uint64_t at, const struct iovec *iov, unsigned n)
+{
+	struct nbd_handle *h = take_connection(d);
+	int rc = 0;
+
+	for (unsigned i = 0; i < n && rc >= 0; i++) {
+		char *p = iov[i].iov_base;
+		for (size_t left = iov[i].iov_len, some; left && rc >= 0; left -= some) {
+			some = left < PIECE ? left : PIECE;
+			rc = write ? nbd_pwrite(h, p, some, at, 0) : nbd_pread(h, p, some, at, 0);
+			at += some;
+			p += some;
+		}
+	}
+	return give_connection(d, h, rc);
+}
+
+static int nbd_disk_read(struct vmm_disk *d, uint64_t at, struct iovec *iov, unsigned n)
+{
+	return transfer((struct nbd *)d, false, at, iov, n);
+}
+
+static int nbd_disk_write(struct vmm_disk *d, uint64_t at, struct iovec *iov, unsigned n)
+{
+	return transfer((struct nbd *)d, true, at, iov, n);
+}
+
+static int nbd_disk_flush(struct vmm_disk *disk)
+{
+	struct nbd *d = (struct nbd *)disk;
+	struct nbd_handle *h = take_connection(d);
+
+	return give_connection(d, h, nbd_can_flush(h) > 0 ? nbd_flush(h, 0) : 0);
+}
+
+static int nbd_disk_discard(struct vmm_disk *disk, uint64_t at, uint64_t len)
+{
+	struct nbd *d = (struct nbd *)disk;
+	struct nbd_handle *h = take_connection(d);
+
+	if (!len || nbd_can_trim(h) <= 0) {
+		give_connection(d, h, 0);
+		return len ? -EOPNOTSUPP : 0;
+	}
+	return give_connection(d, h, nbd_trim(h, len, at, 0));
+}
+
+static int nbd_disk_zero(struct vmm_disk *disk, uint64_t at, uint64_t len, bool unmap)
+{
+	struct nbd *d = (struct nbd *)disk;
+	struct nbd_handle *h = take_connection(d);
+
+	if (!len || nbd_can_zero(h) <= 0) {
+		give_connection(d, h, 0);
+		return len ? -EOPNOTSUPP : 0;
+	}
+	return give_connection(d, h, nbd_zero(h, len, at, unmap ? 0 : LIBNBD_CMD_FLAG_NO_HOLE));
+}
+
+static void nbd_disk_close(struct vmm_disk *disk)
+{
+	struct nbd *d = (struct nbd *)disk;
+
+	for (unsigned i = 0; i < d->n; i++) {
+		nbd_shutdown(d->all[i], 0);
+		nbd_close(d->all[i]);
+	}
+	if (d->server > 0) {
+		kill(d->server, SIGTERM);
+		while (waitpid(d->server, NULL, 0) < 0 && errno == EINTR)
+			;
+	}
+	pthread_cond_destroy(&d->some);
+	pthread_mutex_destroy(&d->lock);
+	free(d);
+}
+
+static const struct vmm_disk_ops nbd_ops = {
+	.read = nbd_disk_read,
+	.write = nbd_disk_write,
+	.flush = nbd_disk_flush,
+	.discard = nbd_disk_discard,
+	.zero = nbd_disk_zero,
+	.close = nbd_disk_close,
+};
+
+/* In the child. A comma in a name is doubled, as the daemon's options want it. */
+static void become_server(const char *path, bool ro)
+{
+	char option[2 * 4096 + 128], export[64];
+	size_t n = (size_t)snprintf(option, sizeof option,
+				    "driver=qcow2,node-name=disk,discard=unmap,read-only=%s,"
+				    "file.driver=file,file.discard=unmap,file.filename=",
+				    ro ? "on" : "off");
+
+	for (; *path && n + 3 < sizeof option; path++) {
+		option[n++] = *path;
+		if (*path == ',')
+			option[n++] = ',';
+	}
+	option[n] = 0;
+	snprintf(export, sizeof export, "type=nbd,id=e,node-name=disk,name=disk%s",
+		 ro ? "" : ",writable=on");
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	execlp("qemu-storage-daemon", "qemu-storage-daemon", "--blockdev", option, "--nbd-server",
+	       "addr.type=fd,addr.str=3", "--export", export, (char *)NULL);
+	_exit(127);
+}
+
+static int start_server(struct nbd *d, int listener, int messages, const char *path, bool ro)
+{
+	d->server = fork();
+	if (d->server < 0)
+		return -errno;
+	if (d->server)
+		return 0;
+	sigset_t none;
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	int nothing = open("/dev/null", O_RDWR);
+	int l = fcntl(listener, F_DUPFD, 10), m = fcntl(messages, F_DUPFD, 10);
+	if (nothing < 0 || l < 0 || m < 0 || dup2(nothing, 0) < 0 || dup2(nothing, 1) < 0 ||
+	    dup2(m, 2) < 0 || dup2(l, 3) < 0)
+		_exit(127);
+	closefrom(4);
+	become_server(path, ro);
+	return 0;
+}
+
+/* A directory of our own: an abstract name would be open to every user of the host. */
+struct place {
+	char dir[64];
+	struct sockaddr_un a;
+};
+
+static int listen_somewhere(struct place *p)
+{
+	cleanup_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	snprintf(p->dir, sizeof p->dir, "/tmp/dvm-disk-XXXXXX");
+	if (fd < 0 || !mkdtemp(p->dir))
+		return -errno;
+	p->a = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	snprintf(p->a.sun_path, sizeof p->a.sun_path, "%s/nbd", p->dir);
+	if (bind(fd, (struct sockaddr *)&p->a, sizeof p->a) < 0 || listen(fd, CONNECTIONS) < 0) {
+		int rc = -errno;
+		rmdir(p->dir);
+		return rc;
+	}
+	return take_fd(fd);
+}
+
+static void leave(const struct place *p)
+{
+	unlink(p->a.sun_path);
+	rmdir(p->dir);
+}
+
+static int connect_one(struct nbd *d, const struct sockaddr_un *a)
+{
+	cleanup_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || connect(fd, (const struct sockaddr *)a, sizeof *a) < 0)
+		return -errno;
+	struct nbd_handle *h = nbd_create();
+	if (!h)
+		return -ENOMEM;
+	d->all[d->n++] = h;
+	d->idle[d->n_idle++] = h;
+	if (nbd_set_export_name(h, "disk") < 0 || nbd_connect_socket(h, take_fd(fd)) < 0)
+		return nbd_get_errno() ? -nbd_get_errno() : -ECONNRESET;
+	return 0;
+}
+
+static int connect_all(struct nbd *d, const struct sockaddr_un *a)
+{
+	int rc = connect_one(d, a);
+
+	if (rc < 0)
+		return rc;
+	int64_t size = nbd_get_size(d->all[0]);
+	if (size < 512)
+		return -EINVAL;
+	d->base.size = (uint64_t)size & -(uint64_t)512;
+	/* Several at once only if a flush of one is a flush of all. */
+	for (int i = 1; i < CONNECTIONS && !rc && nbd_can_multi_conn(d->all[0]) > 0; i++)
+		rc = connect_one(d, a);
+	return rc;
+}
+
+static int open_server(struct nbd *d, const char *path, bool ro, int messages)
+{
+	struct place p;
+	int listener = listen_somewhere(&p);
+
+	if (listener < 0)
+		return listener;
+	int rc = start_server(d, listener, messages, path, ro);
+	/* Only the daemon has it now: if that gives up, connections are refused or reset. */
+	close(listener);
+	if (rc >= 0)
+		rc = connect_all(d, &p.a);
+	leave(&p);
+	return rc;
+}
+
+/* What the daemon said before it gave up: its first line, without its name. */
+static void read_message(int fd, char *text, size_t size)
+{
+	ssize_t n = pread(fd, text, size - 1, 0);
+	char *colon;
+
+	text[n > 0 ? n : 0] = 0;
+	text[strcspn(text, "\n")] = 0;
+	colon = strstr(text, ": ");
+	if (colon && !strncmp(text, "qemu-storage-daemon", 19))
+		memmove(text, colon + 2, strlen(colon + 2) + 1);
+}
+
+int vmm_disk_open_qcow2(struct vmm_disk **out, const char *path, bool ro, dvm_error_t *err)
+{
+	cleanup_free char *real = realpath(path, NULL);
+	cleanup_fd int messages = memfd_create("qemu-storage-daemon", MFD_CLOEXEC);
+	struct nbd *d = calloc(1, sizeof *d);
+	char text[200] = "";
+
+	if (!real || messages < 0 || !d) {
+		int rc = d ? -errno : -ENOMEM;
+		free(d);
+		return dvmi_error_code(err, rc, "disk %s", path);
+	}
+	d->base = (struct vmm_disk){ .ops = &nbd_ops, .ro = ro };
+	pthread_mutex_init(&d->lock, NULL);
+	pthread_cond_init(&d->some, NULL);
+	int rc = open_server(d, real, ro, messages);
+	if (rc < 0) {
+		nbd_disk_close(&d->base);
+		read_message(messages, text, sizeof text);
+		if (*text)
+			return dvmi_error_set(err, rc, "disk %s: %s", path, text);
+		return dvmi_error_code(
+			err, rc, "disk %s through qemu-storage-daemon (is it installed?)", path);
+	}
+	*out = &d->base;
+	return 0;
+}
+
+#else
+
+int vmm_disk_open_qcow2(struct vmm_disk **out, const char *path, bool ro, dvm_error_t *err)
+{
+	return dvmi_error_set(err, -ENOTSUP, "disk %s: qcow2 is not built in (Debian: libnbd-dev)",
+			      path);
+}
+
+#endif
