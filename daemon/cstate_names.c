@@ -98,7 +98,7 @@ int dvmd_cstate_check_name_remove(const struct dvmd_cstate *s, const Pb__Service
 
 	if (rc < 0)
 		return rc;
-	if (!v || v->msg->job != n->job)
+	if (!v || (v->msg->job != n->job && !v->msg->once))
 		return refuse(err, -ENOENT, "job %llu has not published %s",
 			      (unsigned long long)n->job, n->service);
 	return 0;

@@ -40,6 +40,7 @@ struct job {
 	uint64_t id;
 	uint32_t origin;
 	uint64_t parent; /* whose end is ours, too; 0: none */
+	bool recovered;	 /* the leader has restarted since it began */
 	bool one_fate;	 /* only a bad one, and a bad end of ours is the parent's */
 	bool detached, keep_going;
 	Pb__JobState state;
@@ -279,6 +280,7 @@ int dvmd_jobctl_add(struct dvmd_jobctl *c, const Pb__JobRecord *record, bool rec
 	j->settle_by = j->kill_by = j->give_up_by = j->orphan_by = j->hold_by = UINT64_MAX;
 	j->parent = record->spec->outlives_parent ? 0 : record->spec->parent_job;
 	j->one_fate = record->spec->one_fate;
+	j->recovered = recovered;
 	if (j->parent && recovered && !j->one_fate)
 		j->orphan_by = later(now, ORPHAN_GRACE); /* has its parent ended meanwhile? */
 	if (recovered && j->state == S(ENDING)) {
@@ -615,6 +617,19 @@ static void push_lost(struct dvmd_jobctl *c, const struct job *j, const struct s
 	free(gone);
 }
 
+/* What the report has to say that the last one had not; after a restart it has been said. */
+static void push_notes(struct dvmd_jobctl *c, const struct job *j, const struct share *s,
+		       const Pb__JobStatus *st)
+{
+	size_t said = s->status ? s->status->n_notes : j->recovered ? st->n_notes : 0;
+	char text[512];
+
+	for (size_t i = said; i < st->n_notes; i++) {
+		snprintf(text, sizeof text, "%s: %s", s->name, st->notes[i]);
+		push_event(c, j, PB__JOB_EVENT__KIND__WARNING, text);
+	}
+}
+
 int dvmd_jobctl_status(struct dvmd_jobctl *c, const Pb__JobStatus *status, uint64_t now)
 {
 	struct job *j = find(c, status->job);
@@ -629,6 +644,7 @@ int dvmd_jobctl_status(struct dvmd_jobctl *c, const Pb__JobStatus *status, uint6
 	Pb__JobStatus *copy = dvmi_pb_dup(status);
 	if (!copy)
 		return -ENOMEM;
+	push_notes(c, j, s, copy);
 	dvmi_pb_free(s->status);
 	s->status = copy;
 	if (copy->phase == PB__SHARE_PHASE__SHARE_FAILED && j->state == S(RUNNING) && j->keep_going) {

@@ -91,6 +91,7 @@ static Pb__NameRequest *take_request(struct dvmd_call **call, const uint8_t *bod
 	name->job = (*call)->job;
 	name->rank = req->rank;
 	name->value = req->value;
+	name->once = req->once;
 	return req;
 }
 
@@ -122,6 +123,25 @@ void dvmd_services_name_drop(struct dvmd_call *call, const uint8_t *body, size_t
 	change_name(call, body, len, PB__COMMAND__WHAT_NAME_REMOVE);
 }
 
+/* For one reader: the leader says who that is. */
+static void take_name(struct dvmd_call *call, const uint8_t *body, size_t len,
+		      const Pb__ServiceName *found)
+{
+	cleanup_pb Pb__ServiceName *copy = NULL;
+	Pb__Command cmd = PB__COMMAND__INIT;
+	dvm_error_t err = { .code = -ENOMEM, .text = "out of memory" };
+
+	if (ask_leader(call, body, len))
+		return;
+	copy = dvmi_pb_dup(found); /* which the command ends */
+	cmd.what_case = PB__COMMAND__WHAT_NAME_REMOVE;
+	cmd.name_remove = copy;
+	if (!copy || dvmd_replica_propose(call->d->replica, &cmd, &err) < 0)
+		dvmd_call_error(&call, err.code, "%s", err.text);
+	else
+		dvmd_call_answer(&call, DVMI_MSG_NAME_GET, copy);
+}
+
 void dvmd_services_name_get(struct dvmd_call *call, const uint8_t *body, size_t len)
 {
 	Pb__ServiceName name;
@@ -134,7 +154,9 @@ void dvmd_services_name_get(struct dvmd_call *call, const uint8_t *body, size_t 
 		in->names = true;
 	const Pb__ServiceName *found =
 		dvmd_cstate_name(dvmd_state(call->d), name.uid, name.service);
-	if (found)
+	if (found && found->once)
+		take_name(call, body, len, found);
+	else if (found)
 		dvmd_call_answer(&call, DVMI_MSG_NAME_GET, found);
 	else if (!ask_leader(call, body, len))
 		dvmd_call_error(&call, -ENOENT, "nobody has published %s", name.service);

@@ -9,6 +9,7 @@
 
 #define SPAWN_MS  90000u
 #define QUICK_MS  30000u
+#define TURN_MS	  120000u /* a name for one reader waits for the last one's */
 
 static void on_heard(struct shep *s, int code, const struct shep_reply *r, uint64_t id)
 {
@@ -47,7 +48,8 @@ void shep_ask_mpi_name(uint64_t id, uint16_t type, const Pb__NameRequest *req, u
 		       void *arg)
 {
 	uint16_t like = type == DVMI_MSG_NAME_GET ? DVMI_RANK_NAME_GET : DVMI_RANK_NAME_PUT;
-	struct shep_ask *a = ask(arg, like, wait_ms ? wait_ms : QUICK_MS, id);
+	struct shep_ask *a =
+		ask(arg, like, wait_ms ? wait_ms : req->once ? TURN_MS : QUICK_MS, id);
 
 	if (!a)
 		return;

@@ -9,6 +9,7 @@
 #include "libdvm/base/clock.h"
 
 #define LOOK_AGAIN (1 * DVMI_SEC) /* although nobody has told of a name */
+#define TURN_AGAIN (20 * DVMI_MSEC)
 
 struct request {
 	Pb__NameRequest msg;
@@ -40,6 +41,10 @@ static int read_name(struct shep *s, struct shep_ask *a, const uint8_t *body, si
 
 static void on_done(struct shep *s, struct shep_ask *a, const struct shep_said *said)
 {
+	if (said->code == -EEXIST && a->once) {
+		a->again_at = dvmi_clock_mono() + TURN_AGAIN;
+		return;
+	}
 	if (!shep_ask_failed(s, a, said))
 		shep_ask_answer(s, a, &(struct shep_reply){ 0 });
 }
@@ -65,6 +70,7 @@ void shep_ask_name(struct shep *s, struct shep_ask *a, uint16_t type, const Pb__
 {
 	bool get = type == DVMI_MSG_NAME_GET;
 
+	a->once = req->once;
 	shep_ask_call(s, a, type, req, get, get ? on_found : on_done);
 }
 

@@ -264,6 +264,9 @@ void shep_mpi_destroy(struct shep_mpi *m)
 	m->handles++; /* us */
 	m->destroyed = true;
 	shep_mpi_pmix_stop(m);
+	shep_mpi_modex_free(m);
+	shep_mpi_meet_free(m);
+	shep_mpi_jobs_free(m);
 	shep_mpi_pmi1_destroy(m);
 	shep_exchange_destroy(m->exchange);
 	m->exchange = NULL;

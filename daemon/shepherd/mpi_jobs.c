@@ -32,37 +32,6 @@ static uint64_t add_asked(struct shep_mpi *m, const struct shep_mpi_asked *like)
 	return q->id;
 }
 
-/* ---- names for one reader ---- */
-
-static void on_dropped(struct shep_mpi *m, struct shep_mpi_asked *q,
-		       const struct shep_mpi_said *said)
-{
-}
-
-static void drop_name(struct shep_mpi *m, char *service)
-{
-	Pb__NameRequest req = PB__NAME_REQUEST__INIT;
-	uint64_t id = add_asked(m, &(struct shep_mpi_asked){ .then = on_dropped });
-
-	req.service = service;
-	if (id)
-		m->c.name(id, DVMI_MSG_NAME_DROP, &req, 0, m->c.arg);
-	free(service);
-}
-
-/*
- * Nobody tells that the one reader has read. But ranks connect one after the other, so a name this
- * many connections old has been read, and a program that connects for ever leaves no heap of them.
- */
-static void keep_once(struct shep_mpi *m, char *service)
-{
-	char **slot = &m->once[m->n_once++ % SHEP_MPI_ONCE_MAX];
-
-	if (*slot)
-		drop_name(m, *slot);
-	*slot = service;
-}
-
 /* ---- answers ---- */
 
 void shep_mpi_heard(struct shep_mpi *m, uint64_t id, const struct shep_mpi_said *said)
@@ -75,10 +44,6 @@ void shep_mpi_heard(struct shep_mpi *m, uint64_t id, const struct shep_mpi_said 
 		return;
 	*pp = q->next;
 	q->then(m, q, said);
-	if (q->service && said->code == 0)
-		keep_once(m, q->service);
-	else
-		free(q->service);
 	free(q);
 }
 
@@ -194,6 +159,8 @@ static int make_spec(const struct shep_mpi *m, const Pb__PmixSpawn *msg, Pb__Job
 		rc = -ENOMEM;
 	for (size_t i = 0; rc == 0 && i < own->n_env; i++)
 		rc = dvmd_spec_add_string(&spec->env, &spec->n_env, own->env[i]);
+	for (size_t i = 0; rc == 0 && i < msg->n_pairs; i++)
+		rc = dvmd_spec_add_string(&spec->pmi_pairs, &spec->n_pmi_pairs, msg->pairs[i]);
 	if (rc < 0)
 		return dvmi_error_code(err, rc, "spawn");
 	for (size_t i = 0; rc == 0 && i < msg->n_apps; i++)
@@ -220,6 +187,16 @@ void shep_mpi_spawn(struct shep_mpi *m, const Pb__PmixSpawn *msg,
 		refuse(m, like, &err);
 }
 
+void shep_mpi_note_spawn(struct shep_mpi *m, const struct shep_mpi_said *said)
+{
+	char text[DVM_ERROR_TEXT_MAX];
+
+	if (said->code == 0)
+		return;
+	snprintf(text, sizeof text, "MPI_Comm_spawn: %s", said->text);
+	m->c.note(text, m->c.arg);
+}
+
 /* ---- names ---- */
 
 static uint16_t type_of(Pb__PmixName__Kind kind)
@@ -234,23 +211,21 @@ void shep_mpi_name(struct shep_mpi *m, const Pb__PmixName *msg, const char *pref
 {
 	Pb__NameRequest req = PB__NAME_REQUEST__INIT;
 	dvm_error_t err = { .code = -ENOMEM, .text = "out of memory" };
-	struct shep_mpi_asked asked = *like;
 	cleanup_free char *service = NULL;
 	uint64_t id = 0;
 
 	if (asprintf(&service, "%s%s", prefix, msg->service) < 0)
 		service = NULL;
-	asked.service = service && msg->once ? strdup(service) : NULL;
 	if (service)
-		id = add_asked(m, &asked);
+		id = add_asked(m, like);
 	if (!id) {
-		free(asked.service);
 		refuse(m, like, &err);
 		return;
 	}
 	req.service = service;
 	req.rank = msg->rank;
 	req.value = msg->value;
+	req.once = msg->once;
 	m->c.name(id, type_of(msg->kind), &req, msg->wait_ms, m->c.arg);
 }
 
@@ -442,7 +417,6 @@ void shep_mpi_jobs_free(struct shep_mpi *m)
 	}
 	while ((q = m->asked)) {
 		m->asked = q->next;
-		free(q->service);
 		free(q);
 	}
 	for (size_t i = 0; i < m->n_others; i++)
@@ -450,7 +424,4 @@ void shep_mpi_jobs_free(struct shep_mpi *m)
 	free(m->others);
 	m->others = NULL;
 	m->n_others = 0;
-	for (size_t i = 0; i < SHEP_MPI_ONCE_MAX; i++)
-		free(m->once[i]);
-	memset(m->once, 0, sizeof m->once);
 }

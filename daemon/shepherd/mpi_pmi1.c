@@ -2,6 +2,7 @@
 /* PMI-1 over a socket pair per rank. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -9,6 +10,7 @@
 
 #include "daemon/shepherd/jobmap.h"
 #include "daemon/shepherd/mpi_private.h"
+#include "daemon/spec.h"
 #include "dvm/error.h"
 #include "libdvm/base/cleanup.h"
 
@@ -70,6 +72,62 @@ static void on_abort(uint32_t local, int code, const char *text, void *arg)
 	struct shep_mpi *m = arg;
 
 	m->c.abort(local, code, text, m->c.arg);
+}
+
+static uint32_t program_of(uint32_t local, void *arg)
+{
+	struct shep_mpi *m = arg;
+
+	return (uint32_t)dvmd_spec_program_of(m->c.launch->spec, shep_mpi_share(m)->ranks[local]);
+}
+
+/* ---- what ranks ask of the machine ---- */
+
+static void on_named(struct shep_mpi *m, struct shep_mpi_asked *q, const struct shep_mpi_said *said)
+{
+	char port[1024] = "";
+
+	if (said->code == 0)
+		snprintf(port, sizeof port, "%.*s", (int)said->len, (const char *)said->bytes);
+	shep_pmi1_named(m->pmi1, q->local, q->type, said->code, port);
+}
+
+static void ask_name(uint32_t local, enum shep_pmi1_name what, const char *service,
+		     const char *port, void *arg)
+{
+	static const Pb__PmixName__Kind kinds[] = {
+		[SHEP_PMI1_PUBLISH] = PB__PMIX_NAME__KIND__PUBLISH,
+		[SHEP_PMI1_LOOKUP] = PB__PMIX_NAME__KIND__LOOKUP,
+		[SHEP_PMI1_UNPUBLISH] = PB__PMIX_NAME__KIND__UNPUBLISH,
+	};
+	struct shep_mpi *m = arg;
+	Pb__PmixName msg = PB__PMIX_NAME__INIT;
+
+	msg.kind = kinds[what];
+	msg.rank = shep_mpi_share(m)->ranks[local];
+	msg.service = (char *)(uintptr_t)service;
+	if (port)
+		msg.value = (ProtobufCBinaryData){ .len = strlen(port),
+						   .data = (uint8_t *)(uintptr_t)port };
+	shep_mpi_name(
+		m, &msg, "pmi:",
+		&(struct shep_mpi_asked){ .then = on_named, .local = local, .type = (uint16_t)what });
+}
+
+static void on_spawned(struct shep_mpi *m, struct shep_mpi_asked *q,
+		       const struct shep_mpi_said *said)
+{
+	shep_mpi_note_spawn(m, said);
+	shep_pmi1_spawned(m->pmi1, q->local, said->code);
+}
+
+static void ask_spawn(uint32_t local, const Pb__PmixSpawn *msg, void *arg)
+{
+	struct shep_mpi *m = arg;
+	Pb__PmixSpawn own = *msg;
+
+	own.rank = shep_mpi_share(m)->ranks[local];
+	shep_mpi_spawn(m, &own, &(struct shep_mpi_asked){ .then = on_spawned, .local = local });
 }
 
 /* ---- what ranks say ---- */
@@ -143,6 +201,8 @@ static int set_env(struct shep_mpi *m)
 		rc = shep_environ_add_own(m->c.environ, "PMI_FD", SHEP_OWN_FD);
 	if (rc == 0)
 		rc = shep_environ_add_own(m->c.environ, "MPI_LOCALRANKID", SHEP_OWN_LOCAL_RANK);
+	if (rc == 0 && m->c.launch->spec->n_pmi_pairs)
+		rc = shep_environ_add(m->c.environ, "PMI_SPAWNED=1");
 	return rc < 0 ? rc : shep_environ_add(m->c.environ, "MPI_LOCALNRANKS=%u", m->n);
 }
 
@@ -158,11 +218,17 @@ int shep_mpi_pmi1_create(struct shep_mpi *m)
 		.mapping = mapping[0] ? mapping : NULL,
 		.reply = reply,
 		.barrier = barrier,
+		.universe = m->c.launch->universe,
 		.abort = on_abort,
+		.program = program_of,
+		.name = ask_name,
+		.spawn = ask_spawn,
 		.arg = m,
 	};
 	m->conns = calloc(m->n, sizeof *m->conns);
 	int rc = m->conns ? shep_pmi1_create(&m->pmi1, &c) : -ENOMEM;
+	for (size_t i = 0; rc == 0 && i < m->c.launch->spec->n_pmi_pairs; i++)
+		rc = shep_pmi1_preput(m->pmi1, m->c.launch->spec->pmi_pairs[i]);
 	for (uint32_t i = 0; rc == 0 && i < m->n; i++)
 		rc = open_conn(m, i);
 	return rc < 0 ? rc : set_env(m);

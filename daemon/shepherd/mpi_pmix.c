@@ -60,9 +60,6 @@ void shep_mpi_pmix_stop(struct shep_mpi *m)
 		m->fences = q->next;
 		free(q);
 	}
-	shep_mpi_modex_free(m);
-	shep_mpi_meet_free(m);
-	shep_mpi_jobs_free(m);
 }
 
 void shep_mpi_pmix_say(struct shep_mpi *m, uint16_t type, const void *msg)
@@ -284,15 +281,10 @@ static void answer(struct shep_mpi *m, struct shep_mpi_asked *q, const struct sh
 	shep_mpi_pmix_say(m, DVMI_MSG_PMIX_ANSWER, &a);
 }
 
-/* Which program it was that could not be started is nothing that MPI can tell its caller. */
 static void answer_spawn(struct shep_mpi *m, struct shep_mpi_asked *q,
 			 const struct shep_mpi_said *said)
 {
-	char text[DVM_ERROR_TEXT_MAX];
-
-	snprintf(text, sizeof text, "MPI_Comm_spawn: %s", said->text);
-	if (said->code < 0)
-		m->c.note(text, m->c.arg);
+	shep_mpi_note_spawn(m, said);
 	answer(m, q, said);
 }
 

@@ -61,7 +61,6 @@ struct shep_mpi_asked {
 	uint32_t local;	   /* a rank's of PMI-1 */
 	uint16_t type;
 	uint64_t job;
-	char *service; /* published for one reader */
 };
 
 /* Local ranks connect to JOBS, some of which are still to be known. */
@@ -101,8 +100,7 @@ struct shep_mpi_met {
 	struct dvmi_buf data;
 };
 
-#define SHEP_MPI_MET_MAX  4096
-#define SHEP_MPI_ONCE_MAX 64 /* names for one reader that are kept */
+#define SHEP_MPI_MET_MAX 4096
 
 struct shep_mpi_rank {
 	bool connected, finalized; /* to the PMIx server */
@@ -136,8 +134,6 @@ struct shep_mpi {
 	struct shep_mpi_connect *connects;
 	Pb__JobRecord **others; /* [n_others]: jobs that ours has to do with */
 	size_t n_others;
-	char *once[SHEP_MPI_ONCE_MAX]; /* a ring of published names */
-	size_t n_once;
 
 	unsigned handles; /* not closed yet */
 	bool destroyed;
@@ -187,6 +183,8 @@ void shep_mpi_meet_free(struct shep_mpi *m);
 /* Has APPS started for RANK; THEN hears of it with a question like LIKE. */
 void shep_mpi_spawn(struct shep_mpi *m, const Pb__PmixSpawn *msg,
 		    const struct shep_mpi_asked *like);
+/* A spawn that failed: why is nothing that MPI can tell its caller, so the user is told. */
+void shep_mpi_note_spawn(struct shep_mpi *m, const struct shep_mpi_said *said);
 /* PREFIX is set before the name; it tells whose values they are. */
 void shep_mpi_name(struct shep_mpi *m, const Pb__PmixName *msg, const char *prefix,
 		   const struct shep_mpi_asked *like);

@@ -9,6 +9,7 @@
 #include <uthash.h>
 
 #include "daemon/shepherd/pmi1.h"
+#include "daemon/shepherd/pmi1_spawn.h"
 #include "dvm/error.h"
 #include "libdvm/base/buf.h"
 
@@ -29,6 +30,7 @@ struct pair {
 struct rank {
 	enum shep_pmi1_state state;
 	bool waiting; /* in the barrier */
+	struct shep_pmi1_spawn *spawn; /* what it is about to ask for */
 	size_t len;
 	char line[LINE_MAX_BYTES];
 };
@@ -97,8 +99,22 @@ void shep_pmi1_destroy(struct shep_pmi1 *p)
 		return;
 	forget_pairs(p);
 	dvmi_buf_free(&p->fresh);
+	for (uint32_t i = 0; i < p->c.local; i++)
+		shep_pmi1_spawn_free(p->ranks[i].spawn);
 	free(p->ranks);
 	free(p);
+}
+
+int shep_pmi1_preput(struct shep_pmi1 *p, const char *pair)
+{
+	char key[KEY_MAX];
+	size_t n = strcspn(pair, "=");
+
+	if (!pair[n] || n >= sizeof key)
+		return -EINVAL;
+	memcpy(key, pair, n);
+	key[n] = 0;
+	return put(p, key, pair + n + 1);
 }
 
 enum shep_pmi1_state shep_pmi1_state(const struct shep_pmi1 *p, uint32_t local)
@@ -168,13 +184,14 @@ static int on_get_maxes(struct shep_pmi1 *p, uint32_t local, const char *line)
 
 static int on_get_appnum(struct shep_pmi1 *p, uint32_t local, const char *line)
 {
-	reply(p, local, "cmd=appnum appnum=0\n");
+	reply(p, local, "cmd=appnum appnum=%u\n", p->c.program(local, p->c.arg));
 	return 0;
 }
 
 static int on_get_universe_size(struct shep_pmi1 *p, uint32_t local, const char *line)
 {
-	reply(p, local, "cmd=universe_size size=%u\n", p->c.size);
+	reply(p, local, "cmd=universe_size size=%u\n",
+	      p->c.universe > p->c.size ? p->c.universe : p->c.size);
 	return 0;
 }
 
@@ -248,20 +265,60 @@ static int on_abort(struct shep_pmi1 *p, uint32_t local, const char *line)
 	return 0;
 }
 
-/* Names of services across jobs are not served yet; a clear no is better than a hang. */
-static int on_name(struct shep_pmi1 *p, uint32_t local, const char *line)
-{
-	char cmd[32] = "";
+/* ---- names ---- */
 
-	field(line, "cmd", cmd, sizeof cmd);
-	if (!strcmp(cmd, "lookup_name"))
-		reply(p, local, "cmd=lookup_result info=unknown rc=1 msg=names_are_not_served\n");
-	else if (!strcmp(cmd, "publish_name"))
-		reply(p, local, "cmd=publish_result info=unknown rc=1 msg=names_are_not_served\n");
+static const char *const name_words[] = {
+	[SHEP_PMI1_PUBLISH] = "publish",
+	[SHEP_PMI1_LOOKUP] = "lookup",
+	[SHEP_PMI1_UNPUBLISH] = "unpublish",
+};
+
+void shep_pmi1_named(struct shep_pmi1 *p, uint32_t local, enum shep_pmi1_name what, int code,
+		     const char *port)
+{
+	const char *word = name_words[what];
+
+	if (code < 0)
+		reply(p, local, "cmd=%s_result info=%s rc=1 msg=%s\n", word,
+		      code == -ENOENT ? "unknown" : "failed",
+		      code == -ENOENT  ? "service_not_found" :
+		      code == -EEXIST ? "service_is_published_already" :
+					"names_are_not_served");
+	else if (what == SHEP_PMI1_LOOKUP)
+		reply(p, local, "cmd=lookup_result port=%s info=ok rc=0\n", port);
 	else
-		reply(p, local, "cmd=unpublish_result info=unknown rc=1 msg=names_are_not_served\n");
+		reply(p, local, "cmd=%s_result info=ok rc=0\n", word);
+}
+
+static int ask_name(struct shep_pmi1 *p, uint32_t local, const char *line, enum shep_pmi1_name what)
+{
+	char service[VALUE_MAX], port[VALUE_MAX];
+	bool publish = what == SHEP_PMI1_PUBLISH;
+
+	if (field(line, "service", service, sizeof service) && *service &&
+	    (!publish || field(line, "port", port, sizeof port)))
+		p->c.name(local, what, service, publish ? port : NULL, p->c.arg);
+	else
+		shep_pmi1_named(p, local, what, -EINVAL, NULL);
 	return 0;
 }
+
+static int on_publish(struct shep_pmi1 *p, uint32_t local, const char *line)
+{
+	return ask_name(p, local, line, SHEP_PMI1_PUBLISH);
+}
+
+static int on_lookup(struct shep_pmi1 *p, uint32_t local, const char *line)
+{
+	return ask_name(p, local, line, SHEP_PMI1_LOOKUP);
+}
+
+static int on_unpublish(struct shep_pmi1 *p, uint32_t local, const char *line)
+{
+	return ask_name(p, local, line, SHEP_PMI1_UNPUBLISH);
+}
+
+/* ---- commands ---- */
 
 static const struct {
 	const char *name;
@@ -277,16 +334,39 @@ static const struct {
 	{ "barrier_in", on_barrier_in },
 	{ "finalize", on_finalize },
 	{ "abort", on_abort },
-	{ "publish_name", on_name },
-	{ "lookup_name", on_name },
-	{ "unpublish_name", on_name },
+	{ "publish_name", on_publish },
+	{ "lookup_name", on_lookup },
+	{ "unpublish_name", on_unpublish },
 };
+
+/* A line of the command that has many. */
+static int take_spawn(struct shep_pmi1 *p, uint32_t local, const char *line)
+{
+	struct rank *r = &p->ranks[local];
+
+	if (!r->spawn && !(r->spawn = shep_pmi1_spawn_new()))
+		return -ENOMEM;
+	int rc = shep_pmi1_spawn_line(r->spawn, line);
+	if (rc == 1)
+		p->c.spawn(local, shep_pmi1_spawn_get(r->spawn), p->c.arg);
+	if (rc != 0) {
+		shep_pmi1_spawn_free(r->spawn);
+		r->spawn = NULL;
+	}
+	return rc < 0 ? rc : 0;
+}
+
+void shep_pmi1_spawned(struct shep_pmi1 *p, uint32_t local, int code)
+{
+	reply(p, local, "cmd=spawn_result rc=%d\n", code < 0 ? -1 : 0);
+}
 
 static int take_line(struct shep_pmi1 *p, uint32_t local, const char *line)
 {
 	char cmd[32];
 
-	/* "mcmd=spawn" begins a command of many lines, which we do not know. */
+	if (p->ranks[local].spawn || !strcmp(line, "mcmd=spawn"))
+		return take_spawn(p, local, line);
 	if (!field(line, "cmd", cmd, sizeof cmd))
 		return -DVM_EPROTO;
 	for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)

@@ -13,18 +13,34 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "libdvm/proto/pb.h"
+
 struct shep_pmi1; /* incomplete */
+
+enum shep_pmi1_name {
+	SHEP_PMI1_PUBLISH,
+	SHEP_PMI1_LOOKUP,
+	SHEP_PMI1_UNPUBLISH,
+};
 
 struct shep_pmi1_config {
 	uint32_t local; /* ranks on this node */
 	uint32_t size;	/* of the job */
 	uint64_t job;
+	uint32_t universe; /* slots of the machine */
 	const char *mapping; /* value of PMI_process_mapping, or NULL */
 	/* One line for a local rank. */
 	void (*reply)(uint32_t local, const char *line, size_t len, void *arg);
 	/* All local ranks are in the barrier; shep_pmi1_exchanged() is to follow. */
 	void (*barrier)(const uint8_t *data, size_t len, void *arg);
 	void (*abort)(uint32_t local, int code, const char *text, void *arg);
+	/* The number of a local rank's program. */
+	uint32_t (*program)(uint32_t local, void *arg);
+	/* A port under a name: shep_pmi1_named() is to follow. PORT is NULL for a lookup. */
+	void (*name)(uint32_t local, enum shep_pmi1_name what, const char *service,
+		     const char *port, void *arg);
+	/* MSG, borrowed, is to be started: shep_pmi1_spawned() is to follow. */
+	void (*spawn)(uint32_t local, const Pb__PmixSpawn *msg, void *arg);
 	void *arg;
 };
 
@@ -39,6 +55,14 @@ int shep_pmi1_input(struct shep_pmi1 *p, uint32_t local, const char *bytes, size
  * other; else why it failed, which every rank in the barrier is told.
  */
 void shep_pmi1_exchanged(struct shep_pmi1 *p, int code, const uint8_t *data, size_t len);
+
+/* What all ranks find put from the beginning, as "KEY=VALUE". -EINVAL, -ENOMEM. */
+int shep_pmi1_preput(struct shep_pmi1 *p, const char *pair);
+
+/* Answers: CODE 0 or -E…. PORT is what was looked up. */
+void shep_pmi1_named(struct shep_pmi1 *p, uint32_t local, enum shep_pmi1_name what, int code,
+		     const char *port);
+void shep_pmi1_spawned(struct shep_pmi1 *p, uint32_t local, int code);
 
 /* What a rank has said. */
 enum shep_pmi1_state {

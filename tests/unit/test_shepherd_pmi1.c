@@ -18,6 +18,7 @@ struct scene {
 	int barriers;
 	int abort_code;
 	char abort_text[256];
+	char asked[512]; /* names and spawns */
 };
 
 static void on_reply(uint32_t local, const char *line, size_t len, void *arg)
@@ -49,6 +50,40 @@ static void on_abort(uint32_t local, int code, const char *text, void *arg)
 	snprintf(s->abort_text, sizeof s->abort_text, "%u: %s", local, text);
 }
 
+static uint32_t on_program(uint32_t local, void *arg)
+{
+	return 3 * local;
+}
+
+static void on_name(uint32_t local, enum shep_pmi1_name what, const char *service,
+		    const char *port, void *arg)
+{
+	struct scene *s = arg;
+
+	snprintf(s->asked, sizeof s->asked, "%u: %d %s %s", local, (int)what, service,
+		 port ? port : "-");
+}
+
+/* What is to be spawned, as "ranks x program arguments;… pairs". */
+static void on_spawn(uint32_t local, const Pb__PmixSpawn *msg, void *arg)
+{
+	struct scene *s = arg;
+	size_t at = 0;
+
+#define SAY(...) (at += (size_t)snprintf(s->asked + at, sizeof s->asked - at, __VA_ARGS__))
+	SAY("%u:", local);
+	for (size_t i = 0; i < msg->n_apps; i++) {
+		const Pb__PmixApp *a = msg->apps[i];
+		SAY(" %u x", a->ranks);
+		for (size_t k = 0; k < a->n_argv; k++)
+			SAY(" %s", a->argv[k]);
+		SAY(" in %s on %s;", a->wdir, a->hosts);
+	}
+	for (size_t i = 0; i < msg->n_pairs; i++)
+		SAY(" %s", msg->pairs[i]);
+#undef SAY
+}
+
 static int setup(void **state)
 {
 	struct scene *s = calloc(1, sizeof *s);
@@ -59,6 +94,10 @@ static int setup(void **state)
 					    .reply = on_reply,
 					    .barrier = on_barrier,
 					    .abort = on_abort,
+					    .program = on_program,
+					    .name = on_name,
+					    .spawn = on_spawn,
+					    .universe = 24,
 					    .arg = s };
 
 	*state = s;
@@ -98,15 +137,13 @@ static void questions(void **state)
 	    "cmd=response_to_init pmi_version=1 pmi_subversion=1 rc=0");
 	assert_int_equal(shep_pmi1_state(s->p, 1), SHEP_PMI1_INIT);
 	ask(s, 1, "cmd=get_maxes", "cmd=maxes kvsname_max=256 keylen_max=64 vallen_max=1024");
-	ask(s, 1, "cmd=get_appnum", "cmd=appnum appnum=0");
-	ask(s, 1, "cmd=get_universe_size", "cmd=universe_size size=7");
+	ask(s, 1, "cmd=get_appnum", "cmd=appnum appnum=3");
+	ask(s, 1, "cmd=get_universe_size", "cmd=universe_size size=24");
 	ask(s, 1, "cmd=get_my_kvsname", "cmd=my_kvsname kvsname=dvm_12");
 	ask(s, 1, "cmd=get kvsname=dvm_12 key=PMI_process_mapping",
 	    "cmd=get_result rc=0 msg=success value=(vector,(0,1,7))");
 	ask(s, 1, "cmd=get kvsname=dvm_12 key=other",
 	    "cmd=get_result rc=-1 msg=key_not_found value=unknown");
-	ask(s, 1, "cmd=lookup_name service=x",
-	    "cmd=lookup_result info=unknown rc=1 msg=names_are_not_served");
 	ask(s, 1, "cmd=finalize", "cmd=finalize_ack");
 	assert_int_equal(shep_pmi1_state(s->p, 1), SHEP_PMI1_FINALIZED);
 }
@@ -148,9 +185,101 @@ static void aborts(void **state)
 	assert_string_equal(s->abort_text, "2: out of luck");
 }
 
+static void names(void **state)
+{
+	struct scene *s = *state;
+
+	ask(s, 1, "cmd=publish_name service=ocean port=tag#0$x$", "");
+	assert_string_equal(s->asked, "1: 0 ocean tag#0$x$");
+	s->said[1][0] = 0;
+	shep_pmi1_named(s->p, 1, SHEP_PMI1_PUBLISH, 0, NULL);
+	assert_string_equal(s->said[1], "cmd=publish_result info=ok rc=0\n");
+	ask(s, 2, "cmd=lookup_name service=ocean", "");
+	assert_string_equal(s->asked, "2: 1 ocean -");
+	shep_pmi1_named(s->p, 2, SHEP_PMI1_LOOKUP, 0, "tag#0$x$");
+	assert_string_equal(s->said[2], "cmd=lookup_result port=tag#0$x$ info=ok rc=0\n");
+	ask(s, 2, "cmd=unpublish_name service=ocean", "");
+	assert_string_equal(s->asked, "2: 2 ocean -");
+	shep_pmi1_named(s->p, 2, SHEP_PMI1_UNPUBLISH, -ENOENT, NULL);
+	assert_string_equal(s->said[2],
+			    "cmd=unpublish_result info=unknown rc=1 msg=service_not_found\n");
+	ask(s, 0, "cmd=lookup_name", "cmd=lookup_result info=failed rc=1 msg=names_are_not_served");
+	ask(s, 0, "cmd=publish_name service=x",
+	    "cmd=publish_result info=failed rc=1 msg=names_are_not_served");
+}
+
+static void say_all(struct scene *s, uint32_t local, const char *const *lines)
+{
+	for (; *lines; lines++)
+		ask(s, local, *lines, "");
+}
+
+static void spawns(void **state)
+{
+	static const char *const lines[] = {
+		"mcmd=spawn",	 "nprocs=2",	     "execname=./a b",	   "totspawns=2",
+		"spawnssofar=1", "arg1=--x=1 y",     "arg2=",		   "argcnt=2",
+		"preput_num=1",	 "preput_key_0=PORT", "preput_val_0=tag=1 $", "info_num=2",
+		"info_key_0=wdir", "info_val_0=/w",  "info_key_1=colour", "info_val_1=red",
+		"endcmd",	 NULL
+	};
+	static const char *const more[] = { "mcmd=spawn",    "nprocs=1",	   "execname=c",
+					    "totspawns=2",   "spawnssofar=2",	   "argcnt=0",
+					    "preput_num=1",  "preput_key_0=PORT",  "preput_val_0=z",
+					    "info_num=1",    "info_key_0=host",	   "info_val_0=node2",
+					    "endcmd",	     NULL };
+	struct scene *s = *state;
+
+	say_all(s, 1, lines);
+	assert_string_equal(s->asked, "");
+	say_all(s, 1, more);
+	assert_string_equal(s->asked,
+			    "1: 2 x ./a b --x=1 y  in /w on ; 1 x c in  on node2; PORT=tag=1 $");
+	s->said[1][0] = 0;
+	shep_pmi1_spawned(s->p, 1, 0);
+	assert_string_equal(s->said[1], "cmd=spawn_result rc=0\n");
+	ask(s, 1, "cmd=get_appnum", "cmd=appnum appnum=3");
+	say_all(s, 2, lines);
+	shep_pmi1_spawned(s->p, 1, -ENOENT);
+	assert_non_null(strstr(s->said[1], "rc=-1"));
+}
+
+static void broken_spawns(void **state)
+{
+	static const char *const texts[] = {
+		"mcmd=spawn\nendcmd\n",
+		"mcmd=spawn\nmcmd=spawn\n",
+		"mcmd=spawn\nnprocs=-1\n",
+		"mcmd=spawn\nnprocs=99999999999\n",
+		"mcmd=spawn\nhello\n",
+		"mcmd=spawn\narg1=x\n",
+		"mcmd=spawn\nexecname=a\nexecname=b\n",
+		"mcmd=spawn\npreput_val_0=x\n",
+		"mcmd=spawn\nnprocs=1\nexecname=a\ntotspawns=1\nspawnssofar=2\nendcmd\n",
+		"mcmd=spawn\nexecname=a\ntotspawns=1\nspawnssofar=1\nendcmd\n",
+		"mcmd=spawn\nnprocs=1\nexecname=a\ntotspawns=2\nspawnssofar=1\nendcmd\ncmd=init\n",
+	};
+	struct scene *s = *state;
+
+	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+		assert_int_equal(shep_pmi1_input(s->p, 0, texts[i], strlen(texts[i])),
+				 -DVM_EPROTO);
+	assert_string_equal(s->asked, "");
+}
+
+static void preput(void **state)
+{
+	struct scene *s = *state;
+
+	assert_int_equal(shep_pmi1_preput(s->p, "PORT=a=b c"), 0);
+	assert_int_equal(shep_pmi1_preput(s->p, "PORT"), -EINVAL);
+	assert_int_equal(shep_pmi1_preput(s->p, "=x"), -EINVAL);
+	ask(s, 0, "cmd=get key=PORT", "cmd=get_result rc=0 msg=success value=a=b c");
+}
+
 static void nonsense(void **state)
 {
-	static const char *const lines[] = { "hello\n", "cmd=dance\n", "mcmd=spawn\n", "\n",
+	static const char *const lines[] = { "hello\n", "cmd=dance\n", "nprocs=2\n", "\n",
 					     "cmd=init\0x\n" };
 	struct scene *s = *state;
 	static char longest[8192];
@@ -196,6 +325,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(questions, setup, teardown),
 		cmocka_unit_test_setup_teardown(barrier, setup, teardown),
 		cmocka_unit_test_setup_teardown(aborts, setup, teardown),
+		cmocka_unit_test_setup_teardown(names, setup, teardown),
+		cmocka_unit_test_setup_teardown(spawns, setup, teardown),
+		cmocka_unit_test_setup_teardown(broken_spawns, setup, teardown),
+		cmocka_unit_test_setup_teardown(preput, setup, teardown),
 		cmocka_unit_test_setup_teardown(nonsense, setup, teardown),
 		cmocka_unit_test(mapping),
 	};

@@ -1,0 +1,109 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Programs of MPI that spawn others, connect to others, and end badly together with them.
+
+# shellcheck source=tests/multi/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+lib_program dvm-pmix
+machine_up 3 # of two slots each
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+
+lines() # PATTERN: how many lines of the input match
+{
+	grep -c -- "$1"
+}
+
+compiled() # COMPILER PROGRAM SOURCE: or its tests are skipped
+{
+	if ! command -v "$1" > /dev/null; then
+		skip "$2: there is no $1"
+		return 1
+	fi
+	ok "$2 is compiled" "$1" -o "$work/$2" "$lib_dir/../mpi/$3.c"
+}
+
+fails_together() # CODE PATTERN VERB
+{
+	local out
+	out=$(limit=40 dvm run -n 2 "$work/dynamic" "$3" 2>&1)
+	is "$3: its code is the parent's" $? "$1"
+	like "... and the reason names it" "$out" "*which it has spawned*$2*"
+}
+
+# ---- Open MPI ----
+
+check_spawn()
+{
+	local out
+	is "two ranks spawn two" "$(dvm run -n 2 "$prog" spawn 2 | sort | xargs)" \
+		"child 0 of 2 ok child 1 of 2 ok parent 0 ok parent 1 ok"
+	is "... on other nodes" "$(dvm run -n 3 -N 3 "$prog" spawn 3 | lines ok)" 6
+	is "two programs in one job" "$(dvm run -n 2 "$prog" multi | lines ok)" 5
+	is "one after the other" "$(dvm run -n 1 "$prog" again 5 | lines ok)" 10
+	is "children that spawn" "$(dvm run -n 1 "$prog" chain 2 | lines ok)" 4
+	is "children that outlive their parents" "$(dvm run -n 2 "$prog" late | lines ok)" 4
+	out=$(dvm run -n 1 "$prog" missing 2>&1)
+	is "a missing program is an error" $? 0
+	like "... of which the user hears" "$out" "*/nowhere/at/all*refused 0 ok*"
+	is "so are too many ranks" "$(dvm run -n 1 "$prog" many 10 2> /dev/null)" "refused 0 ok"
+	fails_together 7 "MPI_Abort" child-abort
+	fails_together 3 "exited with code 3" child-exit
+	fails_together 137 "killed by signal 9" child-crash
+	ok "no rank is left" until_ok 5 no_job_left
+}
+
+check_ports()
+{
+	dvm run -n 2 -N 2 "$prog" serve ocean 3 > "$work/served" &
+	local server=$! i callers=()
+	is "a caller on a third node" "$(dvm run -n 2 --host node3 "$prog" call ocean | lines ok)" 2
+	for i in 1 2; do
+		dvm run -q -n 1 --oversubscribe "$prog" call ocean > "$work/call$i" 2>&1 &
+		callers+=($!)
+	done
+	wait "${callers[@]}"
+	is "two callers at once" "$(cat "$work"/call? | lines ok)" 2
+	wait $server
+	is "the server has served" "$(lines ok < "$work/served")" 2
+}
+
+check_names() # MPI
+{
+	local prog=$work/dynamic.$1
+	mkfifo "$work/end.$1"
+	dvm run -n 1 "$prog" publish sea "port-of-$1" < "$work/end.$1" > "$work/out.$1" &
+	exec 8> "$work/end.$1"
+	ok "$1: a name is published" until_ok 20 grep -q published "$work/out.$1"
+	is "$1: ... and found on another node" \
+		"$(dvm run -q -n 1 --host node3 "$prog" lookup sea)" "found port-of-$1"
+	exec 8>&-
+	wait $!
+	is "$1: ... and taken back" "$(dvm run -q -n 1 "$prog" lookup sea 2> /dev/null)" "not found"
+}
+
+if compiled mpicc.openmpi dynamic dynamic; then
+	prog=$work/dynamic
+	check_spawn
+	check_ports
+	cp "$prog" "$prog.openmpi"
+	check_names openmpi
+fi
+
+# ---- MPICH, and PMI-1 by itself ----
+
+if compiled mpicc.mpich dynamic.mpich dynamic; then
+	check_names mpich
+fi
+if compiled cc pmi1 pmi1; then
+	is "PMI-1: two programs are spawned" \
+		"$(dvm run --mpi pmi -n 1 "$work/pmi1" spawn "$work/pmi1" | sort)" \
+		"child 0 of 3 spawned 1: cmd=appnum appnum=0 value=tag=0 and more
+child 1 of 3 spawned 1: cmd=appnum appnum=0 value=tag=0 and more
+child 2 of 3 spawned 1: cmd=appnum appnum=1 value=tag=0 and more
+cmd=spawn_result rc=0"
+	like "PMI-1: a missing program is an error" \
+		"$(dvm run -q --mpi pmi -n 1 "$work/pmi1" spawn /nowhere/at/all 2>&1)" "*rc=-1*"
+fi
+
+done_testing
