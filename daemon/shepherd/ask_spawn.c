@@ -209,6 +209,13 @@ static void on_run(struct shep *s, struct shep_ask *a, const struct shep_said *s
 {
 	cleanup_pb Pb__RunReply *r = NULL;
 
+	/* To a rank the other code means that it asks too much at a time. */
+	if (said->code == -EAGAIN) {
+		shep_ask_fail(s, a, -EBUSY,
+			      "%s: try again when a job has ended, or with DVM_SPAWN_OVERSUBSCRIBE",
+			      said->text);
+		return;
+	}
 	if (!shep_ask_unpacked(s, a, said, &pb__run_reply__descriptor, &r))
 		return;
 	if (!r->job) {

@@ -15,6 +15,7 @@
 
 #define PARENT_SERVICE "DVM_PARENT_SERVICE" /* under which the parent waits */
 #define PARENT_MS      60000
+#define NOBODY_CALLED  "the child has not called dvm_parent()"
 
 static int check(const dvm_group_t *g, int root, dvm_group_t **out)
 {
@@ -43,27 +44,34 @@ static void close_door(dvm_t *d, struct dvmi_door *door)
 	dvmi_leave(d);
 }
 
-/* The root's door, known under SERVICE. */
-static int put_up(dvm_t *d, const char *service, struct dvmi_door *door, dvm_error_t *err)
+/* The root's door, known under SERVICE; for CHILD alone, if that is not 0. */
+static int put_up(dvm_t *d, const char *service, uint64_t child, struct dvmi_door *door,
+		  dvm_error_t *err)
 {
 	struct dvmi_door_sign sign;
 	int rc = make_door(d, door, &sign);
 
+	if (rc == 0 && child) {
+		dvmi_enter(d);
+		rc = dvmi_door_expect(door, child);
+		dvmi_leave(d);
+	}
 	if (rc < 0)
-		return dvmi_error_code(err, rc, "cannot listen for another job");
+		return dvmi_error_code(err, rc,
+				       child ? NOBODY_CALLED : "cannot listen for another job");
 	return dvm_name_publish(d, service, &sign, sizeof sign, err);
 }
 
-static int accept_at(dvm_group_t *g, int root, const char *service, int timeout_ms, int code,
-		     dvm_group_t **out, dvm_error_t *err)
+static int accept_at(dvm_group_t *g, int root, const char *service, uint64_t child, int timeout_ms,
+		     int code, dvm_group_t **out, dvm_error_t *err)
 {
-	uint64_t end = timeout_ms < 0 ? 0 :
-					dvmi_clock_mono() + (uint64_t)timeout_ms * DVMI_MSEC + 1;
+	uint64_t end =
+		timeout_ms < 0 ? 0 : dvmi_clock_mono() + (uint64_t)timeout_ms * DVMI_MSEC + 1;
 	struct dvmi_door door = { 0 };
 	bool published = false;
 
 	if (is_root(g, root) && code == 0) {
-		code = put_up(g->d, service, &door, err);
+		code = put_up(g->d, service, child, &door, err);
 		published = code == 0;
 	}
 	int rc = dvmi_meet(g, root, &door, true, code, end, out);
@@ -72,7 +80,7 @@ static int accept_at(dvm_group_t *g, int root, const char *service, int timeout_
 	if (is_root(g, root))
 		close_door(g->d, &door);
 	if (rc < 0 && code == 0)
-		dvmi_error_code(err, rc, "no other job has come through");
+		dvmi_error_code(err, rc, child ? NOBODY_CALLED : "no other job has come through");
 	return rc;
 }
 
@@ -85,7 +93,7 @@ int dvm_accept(dvm_group_t *g, int root, const char *service, int timeout_ms, dv
 		rc = -EINVAL;
 	if (rc < 0)
 		return dvmi_error_code(err, rc, "cannot accept");
-	return accept_at(g, root, service, timeout_ms, 0, out, err);
+	return accept_at(g, root, service, 0, timeout_ms, 0, out, err);
 }
 
 static int look_up(dvm_t *d, const char *service, uint32_t timeout_ms, struct dvmi_door *door,
@@ -176,7 +184,7 @@ int dvm_spawn(dvm_group_t *g, int root, const dvm_spawn_config_t *config, dvm_gr
 		return dvmi_error_code(err, rc, "cannot spawn");
 	if (is_root(g, root))
 		code = spawn(g->d, config, service, sizeof service, &job, err);
-	rc = accept_at(g, root, service, PARENT_MS, code, out, err);
+	rc = accept_at(g, root, service, job, PARENT_MS, code, out, err);
 	if (rc < 0 && job)
 		dvm_job_cancel(g->d, job, NULL);
 	return rc;

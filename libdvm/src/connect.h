@@ -17,6 +17,7 @@ struct dvmi_door_sign {
 /* At a root, while the sides come together. */
 struct dvmi_door {
 	dvm_group_t *g; /* the intergroup of the roots; NULL: none */
+	bool child;	/* whoever comes is rank 0 of the job that its link watches */
 };
 
 /* What each root tells the other; little-endian. */
@@ -33,6 +34,10 @@ struct dvmi_door_word {
 int dvmi_door_make(dvm_t *d, struct dvmi_door *door, struct dvmi_door_sign *sign);
 /* The door that SIGN tells of. */
 int dvmi_door_find(dvm_t *d, struct dvmi_door *door, const struct dvmi_door_sign *sign);
+/* Only rank 0 of JOB, a child of ours, will come: if it ends before, nobody will. 0 or -E…. */
+int dvmi_door_expect(struct dvmi_door *door, uint64_t job);
+/* Whoever is expected has ended. */
+bool dvmi_door_is_futile(const struct dvmi_door *door);
 void dvmi_door_close(struct dvmi_door *door);
 
 /*

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <sys/random.h>
 
+#include "dvm/error.h"
 #include "libdvm/src/connect.h"
 
 /* The intergroup of this rank and number 1 - self of L. */
@@ -64,6 +65,19 @@ int dvmi_door_find(dvm_t *d, struct dvmi_door *door, const struct dvmi_door_sign
 		return rc;
 	door->g->far_ctx = le32toh(sign->ctx);
 	return dvmi_link_member_set(l, 0, &sign->at);
+}
+
+int dvmi_door_expect(struct dvmi_door *door, uint64_t job)
+{
+	int rc = dvmi_link_watch(door->g->link, job);
+
+	door->child = rc == 0;
+	return rc == -ESRCH ? -DVM_EPEERLOST : rc; /* it is over already */
+}
+
+bool dvmi_door_is_futile(const struct dvmi_door *door)
+{
+	return door->child && dvmi_link_has_left(door->g->link, 0);
 }
 
 void dvmi_door_close(struct dvmi_door *door)

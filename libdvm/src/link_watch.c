@@ -68,6 +68,12 @@ int dvmi_link_watch(struct dvmi_link *l, uint64_t job)
 	return rc;
 }
 
+bool dvmi_link_has_left(const struct dvmi_link *l, uint32_t rank)
+{
+	return l->map && rank < l->map->size &&
+	       atomic_load_explicit(&l->state[rank], memory_order_acquire) != DVMI_RANK_ALIVE;
+}
+
 /* Ends all with number I of the link once what it had sent is delivered. False: not yet. */
 static bool let_go(struct dvmi_link *l, uint32_t i)
 {

@@ -28,6 +28,14 @@ static bool is_root(const struct meet *m)
 	return (uint32_t)m->root == m->g->rank;
 }
 
+/* Why nobody waits for the other root any longer; 0: it may still speak. */
+static int give_up(const struct meet *m, uint64_t end)
+{
+	if (dvmi_door_is_futile(m->door))
+		return -DVM_EPEERLOST;
+	return end && dvmi_clock_mono() > end ? -ETIMEDOUT : 0;
+}
+
 /* Takes what the other root says, at most until END. */
 static int hear(const struct meet *m, void *buf, size_t len, uint64_t end)
 {
@@ -42,8 +50,9 @@ static int hear(const struct meet *m, void *buf, size_t len, uint64_t end)
 	dvmi_p2p_recv(&door->d->p2p, &op, &key, buf, len);
 	while (!dvmi_op_done(&op)) {
 		dvmi_wait_round(door->d, &w);
-		if (end && dvmi_clock_mono() > end && !dvmi_op_done(&op))
-			dvmi_p2p_cancel(&door->d->p2p, &op, -ETIMEDOUT);
+		int code = dvmi_op_done(&op) ? 0 : give_up(m, end);
+		if (code < 0)
+			dvmi_p2p_cancel(&door->d->p2p, &op, code);
 	}
 	return op.code == 0 && op.total != len ? -DVM_EPROTO : op.code;
 }
@@ -134,9 +143,9 @@ static int first_code(const struct dvmi_link_member *v, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++)
 		if (v[i].code)
-			return (int32_t)le32toh((uint32_t)v[i].code) < 0 ?
-				       (int32_t)le32toh((uint32_t)v[i].code) :
-				       -DVM_EPROTO;
+			return (int32_t)le32toh((uint32_t)v[i].code) < 0
+				       ? (int32_t)le32toh((uint32_t)v[i].code)
+				       : -DVM_EPROTO;
 	return 0;
 }
 

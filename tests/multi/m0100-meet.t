@@ -26,6 +26,11 @@ like "nobody connects" "$(dvm run -q -n 2 meet connect nowhere 2>&1)" "connect: 
 is "a parent and its child" "$(dvm run -q -n 2 meet spawn 3 2>&1 | sort)" "2 met 3
 3 met 2"
 is "a rank of the child dies" "$(dvm run -q -n 2 meet spawn 3 die 2>/dev/null)" "lost one of 3"
+like "a child that does not know of it" "$(timeout 20 dvm run -q -n 2 meet refused 2 true 2>&1)" \
+	"peer lost*the child has not called dvm_parent()*"
+like "no room for a child just now" "$(dvm run -q -n 2 meet refused 5 true 2>&1)" \
+	"*needs 5 slots, 4 free: running jobs hold 2: try again when a job has ended*"
+like "... or at all" "$(dvm run -q -n 2 meet refused 9 true 2>&1)" "*9 ranks asked, 6 slots on 3 nodes*"
 if [ -x "$DVM_BUILD/examples/man/dvm_connect" ]; then
 	# Which starts itself, without the script that libtool puts around it.
 	is "the manual's example" "$(LD_LIBRARY_PATH=$DVM_BUILD/libdvm/.libs dvm run -q -n 1 "$DVM_BUILD/examples/man/dvm_connect" 2>&1)" \

@@ -164,6 +164,22 @@ static int spawn(dvm_t *d, char **argv)
 	return argv[3] ? loss(d, g, 0) : meet(d, g, 0);
 }
 
+/* A child that knows nothing of us, or has no room: an error for everybody, and soon. */
+static int refused(dvm_t *d, char **argv)
+{
+	const char *args[] = { argv[3], NULL };
+	dvm_spawn_config_t c = { .size = sizeof c, .argv = args, .ranks = (uint32_t)atoi(argv[2]) };
+	dvm_group_t *none = (dvm_group_t *)&c, *g = none;
+	dvm_error_t err = { 0 };
+	int rc = dvm_spawn(dvm_world(d), 0, &c, &g, &err);
+
+	CHECK(rc < 0 && g == none);
+	CHECK_INT(dvm_barrier(dvm_world(d)), 0);
+	if (dvm_rank(d) == 0)
+		printf("%s\n%s\n", dvm_strerror(rc), err.text);
+	return 0;
+}
+
 static int child(dvm_t *d, char **argv)
 {
 	dvm_error_t err = { 0 };
@@ -186,8 +202,8 @@ static int by_name(dvm_t *d, char **argv)
 	dvm_error_t err = { 0 };
 	dvm_group_t *g;
 	int root = dvm_size(d) - 1;
-	int rc = accepts ? dvm_accept(dvm_world(d), root, argv[2], 20000, &g, &err) :
-			   dvm_connect(dvm_world(d), root, argv[2], 20000, &g, &err);
+	int rc = accepts ? dvm_accept(dvm_world(d), root, argv[2], 20000, &g, &err)
+			 : dvm_connect(dvm_world(d), root, argv[2], 20000, &g, &err);
 
 	if (rc < 0) {
 		if (dvm_rank(d) == root)
@@ -207,6 +223,8 @@ int main(int argc, char **argv)
 		return 2;
 	if (!strcmp(argv[1], "spawn") && argc > 2)
 		rc = spawn(d, argv);
+	else if (!strcmp(argv[1], "refused") && argc > 3)
+		rc = refused(d, argv);
 	else if (!strcmp(argv[1], "child"))
 		rc = child(d, argv);
 	else if (argc > 2)

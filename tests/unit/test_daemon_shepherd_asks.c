@@ -721,6 +721,12 @@ static void a_spawn_that_fails_says_why(void **state)
 	rig_reply_error(r, 0, -DVM_ENOSLOTS, "no room");
 	expect_answer(&p, 1, -DVM_ENOSLOTS);
 	expect_text(&p, "no room");
+	ask_spawn(&p, 3, 0, strings, sizeof strings, SEALS);
+	rig_expect_call(r, 0, DVMI_MSG_RUN);
+	rig_reply_error(r, 0, -EAGAIN, "needs 3 slots, 1 free");
+	expect_answer(&p, 3, -EBUSY);
+	expect_text(&p, "needs 3 slots, 1 free: try again when a job has ended, or with "
+			"DVM_SPAWN_OVERSUBSCRIBE");
 	ask_spawn(&p, 2, 0, strings, sizeof strings, SEALS);
 	rig_expect_call(r, 0, DVMI_MSG_RUN);
 	reply_run(r, 20);

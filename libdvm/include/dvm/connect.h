@@ -43,8 +43,9 @@ DVM_PUBLIC int dvm_connect(dvm_group_t *g, int root, const char *service, uint32
 
 /*
  * Spawns a job as dvm_job_spawn() does with CONFIG, and waits at most 60 s until all its ranks have
- * called dvm_parent(). Its world is the other side of *OUT. A child that does not call is ended; one
- * that has ended before it called is not noticed earlier: -ETIMEDOUT.
+ * called dvm_parent(). Its world is the other side of *OUT. A child that does not call in that time
+ * is ended: -ETIMEDOUT. Where its rank 0 has ended without calling, there is nothing to wait for:
+ * -DVM_EPEERLOST, and what is left of the child is ended.
  */
 DVM_PUBLIC int dvm_spawn(dvm_group_t *g, int root, const dvm_spawn_config_t *config,
 			 dvm_group_t **out, dvm_error_t *err);

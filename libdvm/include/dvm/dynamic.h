@@ -70,10 +70,10 @@ typedef struct dvm_spawn_config {
  * dvm_spawn() does both.
  *
  * Returns 0, or with nothing left running: -ENOENT (no such program on some node), -EACCES (it cannot
- * be executed), -DVM_ENOSLOTS (the machine has fewer slots), -EAGAIN (jobs hold too many of them just
- * now, this one among them), another code of the placement, -ECANCELED (this
- * job is ending, or the child was ended while it started), -E2BIG (more than 1 MiB of arguments and
- * environment), -EINVAL. ERR says on which node, and why.
+ * be executed), -DVM_ENOSLOTS (the machine has fewer slots), -EBUSY (it has them, but jobs hold too
+ * many just now, this one among them), another code of the placement, -ECANCELED (this job is ending,
+ * or the child was ended while it started), -E2BIG (more than 1 MiB of arguments and environment),
+ * -EINVAL. ERR says on which node, and why.
  */
 DVM_PUBLIC int dvm_job_spawn(dvm_t *d, const dvm_spawn_config_t *config, uint64_t *job,
 			     dvm_error_t *err);
