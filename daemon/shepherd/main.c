@@ -258,7 +258,7 @@ static void log_to_stderr(const struct dvmi_log_record *rec, void *arg)
 int main(int argc, char **argv)
 {
 	struct args a;
-	struct shep_setup setup = { .dir_fd = -1 };
+	struct shep_setup setup = { .dir_fd = -1, .uffd = -1 };
 	struct shep_group group = { .ranks_fd = -1 };
 	struct dvmi_log log = { .sink = log_to_stderr };
 	struct shep_config c = { .setup = &setup, .group = &group, .log = &log };

@@ -152,6 +152,7 @@ int shep_setup_user(struct shep_setup *s, const Pb__JobSpec *spec, dvm_error_t *
 				      "this daemon cannot run jobs of another user (%s)",
 				      spec->user);
 	s->other_user = true;
+	s->uffd = open("/dev/userfaultfd", O_RDWR | O_CLOEXEC);
 	int rc = set_groups(spec);
 	if (rc == 0 && (setresgid(spec->gid, spec->gid, spec->gid) < 0 ||
 			setresuid(spec->uid, spec->uid, spec->uid) < 0))

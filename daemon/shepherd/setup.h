@@ -18,6 +18,7 @@ struct shep_setup {
 	int dir_fd;
 	struct rlimit nofile; /* what ranks get; ours is raised */
 	bool other_user;      /* started by root for somebody else */
+	int uffd;	      /* /dev/userfaultfd for its ranks, or -1 */
 };
 
 /* Session, signals, umask, descriptors closed on exec. Cannot fail in earnest. */

@@ -112,6 +112,9 @@ enum dvmi_rank_type {
 				* [] */
 
 	DVMI_RANK_EVENT = 23,  /* shepherd: struct dvmi_rank_event and a text */
+
+	DVMI_RANK_UFFD = 24,   /* a question: struct dvmi_rank_ask → [descriptor: /dev/userfaultfd].
+				* -EPERM: the shepherd could not open it either */
 };
 
 struct dvmi_rank_hdr {

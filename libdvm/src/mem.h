@@ -57,6 +57,8 @@ int dvmi_seg_connect(struct dvmi_seg_domain *m);
 void dvmi_seg_domain_put(struct dvmi_seg_domain *m);
 /* Everything of D, without its other ranks. */
 void dvmi_seg_fini(dvm_t *d);
+/* Asks the shepherd for what the kernel keeps for root. 0 or -E…. */
+int dvmi_seg_ask_uffd(dvm_t *d);
 /* All ranks of G give EACH bytes. */
 int dvmi_seg_exchange(void *group, const void *mine, void *all, size_t each);
 

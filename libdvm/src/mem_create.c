@@ -188,7 +188,10 @@ static int map_pages(dvm_seg_t *s)
 
 	/* The reservation makes room for it; what is behind it stays. */
 	munmap(s->base, s->c.bytes);
-	return dsm_seg_create(s->dom->node, &s->seg, &c);
+	int rc = dsm_seg_create(s->dom->node, &s->seg, &c);
+	if (rc == -EPERM && dvmi_seg_ask_uffd(s->d) == 0)
+		rc = dsm_seg_create(s->dom->node, &s->seg, &c);
+	return rc;
 }
 
 /* One node, and nobody wants the protocol. */
@@ -218,6 +221,9 @@ static int make(dvm_seg_t *s, bool plain, dvm_error_t *err)
 	if (rc < 0)
 		return rc;
 	rc = agree(g, plain ? dvmi_seg_plain(s) : map_pages(s), 0);
+	if (rc == -EPERM)
+		return dvmi_error_set(err, rc, "no access to userfaultfd: set "
+				      "vm.unprivileged_userfaultfd, or run dvmd as root");
 	return rc < 0 ? dvmi_error_code(err, rc, "cannot map a segment") : 0;
 }
 

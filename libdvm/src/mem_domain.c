@@ -7,6 +7,7 @@
 
 #include "dvm/coll.h"
 #include "libdvm/base/clock.h"
+#include "libdvm/src/ask.h"
 #include "libdvm/src/mem.h"
 
 #define FIRST_AT UINT64_C(0x200000000000)
@@ -55,6 +56,22 @@ static bool is_dead(void *arg, uint32_t node)
 
 	return d->map.map && atomic_load_explicit(&d->map.state[peer], memory_order_acquire) !=
 				     DVMI_RANK_ALIVE;
+}
+
+int dvmi_seg_ask_uffd(dvm_t *d)
+{
+	struct dvmi_rank_ask head = { 0 };
+	const struct dvmi_question q = { .type = DVMI_RANK_UFFD,
+					 .head = &head,
+					 .head_len = sizeof head };
+	struct dvmi_ask a;
+
+	if (d->mem->uffd_dev >= 0)
+		return -EALREADY;
+	int rc = dvmi_ask(d, &a, &q, NULL);
+	if (rc == 0)
+		d->mem->uffd_dev = a.fd;
+	return rc == 0 && a.fd < 0 ? -DVM_EPROTO : rc;
 }
 
 static int open_uffd(void *arg)

@@ -335,6 +335,7 @@ static void on_packet(struct mini *m, uint32_t r, const uint8_t *p, size_t n)
 		on_abort(m, peer.code, (const char *)p + sizeof peer, n - sizeof peer);
 		break;
 	case DVMI_RANK_LINK ... DVMI_RANK_HOST_DROP:
+	case DVMI_RANK_UFFD:
 		on_question(m, r, p, n);
 		break;
 	default:

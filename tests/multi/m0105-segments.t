@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Segments in jobs of a machine: on one node and several, of another user, and when a rank is killed.
+
+# shellcheck source=tests/multi/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+job=$lib_temp/bin/job
+[ -x "$DVM_BUILD/tests/api/job" ] || skip_all "tests/api/job is not built"
+cp "$DVM_BUILD/tests/api/job" "$job" || bail_out "no job"
+chmod 755 "$job"
+
+machine_up 3 # of two slots each
+
+# Exit code and what was said of a verb run by N ranks on M nodes.
+runs() # N M VERB [ARG]...
+{
+	local n=$1 m=$2
+	shift 2
+	dvm run -q -n "$n" -N "$m" "$job" "$@" 2>&1
+	echo "exit $?"
+}
+
+# ---- nodes ----
+
+for verb in seen count ring stream random system_calls; do
+	is "mem_$verb, three nodes" "$(runs 3 3 mem_$verb 0)" "exit 0"
+done
+is "two ranks each on two nodes" "$(runs 4 2 mem_random 0)" "exit 0"
+is "one node" "$(runs 2 1 mem_count 0)" "exit 0"
+is "over TCP" "$(DVM_SHM_TRANSPORT=tcp runs 3 3 mem_stream 0)" "exit 0"
+is "faults as signals" "$(runs 3 3 mem_ring 0 1)" "exit 0"
+
+# ---- another user ----
+
+other()
+{
+	(cd / && setpriv --reuid=65534 --regid=65534 --clear-groups \
+		env DVM_RUN_DIR="$(run_dir node1)" timeout 30 "$@")
+}
+
+if [ "$(id -u)" -eq 0 ] && setpriv --reuid=65534 --regid=65534 --clear-groups true 2> /dev/null; then
+	for verb in seen system_calls; do
+		is "mem_$verb as another user" \
+			"$(other dvm run -q -n 3 -N 3 "$job" mem_$verb 0 2>&1; echo "exit $?")" "exit 0"
+	done
+else
+	skip "another user" "not root"
+fi
+
+# ---- losses ----
+
+lost() # VERB [ARG]...
+{
+	dvm run -q --keep-going -n 3 -N 3 "$job" "$@" > "$lib_temp/said" 2>&1
+	echo "exit $?"
+	grep '^rank.*\.c:' "$lib_temp/said"
+}
+
+is "a rank is killed: copies live on, the rest is an error" "$(lost dies_mem)" "exit 137"
+is "... in the midst of it" "$(lost dies_mem_busy 0 5)" "exit 137"
+ok "no process is left" no_process "*$job*"
+done_testing
