@@ -101,9 +101,14 @@ static int run(struct dsm_syncer *s, uint64_t space, uint64_t id, uint32_t op, u
 int dsm_syncer_ask(struct dsm_syncer *s, uint32_t space, uint64_t id, uint32_t op, uint64_t a,
 		   uint64_t b, uint64_t *value)
 {
+	uint64_t got = 0;
+
 	s->way->enter(s);
-	int rc = run(s, space, id, op, a, b, value);
+	int rc = run(s, space, id, op, a, b, &got);
 	s->way->leave(s);
+	/* Not before: it may lie in a segment, and its page be elsewhere. */
+	if (rc >= 0 && value)
+		*value = got;
 	return rc;
 }
 

@@ -56,9 +56,10 @@ int dsm_syncer_wait(struct dsm_syncer *s, uint32_t space, uint64_t id, uint64_t 
 		    uint64_t deadline);
 /*
  * SPACE is a segment of BYTES in units of UNIT, in which ranges may be taken. BOOKS: memory of
- * dsm_alloc_bytes() where ranks share memory, else NULL: the home of the books makes them when
- * they are first needed. At all ranks, before any of them takes one. 0 or -ENOMEM.
+ * dsm_syncer_books() where ranks share memory, zero at first, else NULL: the home of the books
+ * makes them when they are first needed. At all ranks, before any of them takes one. 0 or -ENOMEM.
  */
+size_t dsm_syncer_books(uint64_t bytes, uint64_t unit, uint32_t ranks);
 int dsm_syncer_segment(struct dsm_syncer *s, uint32_t space, uint64_t bytes, uint64_t unit,
 		       void *books);
 /* As in alloc.h; or -DVM_EPEERLOST: the home of the books is gone. */

@@ -15,6 +15,11 @@ static struct dsm_syncer_seg *find(const struct dsm_syncer *s, uint64_t space)
 	return g;
 }
 
+size_t dsm_syncer_books(uint64_t bytes, uint64_t unit, uint32_t ranks)
+{
+	return dsm_alloc_bytes(bytes, unit, ranks);
+}
+
 int dsm_syncer_segment(struct dsm_syncer *s, uint32_t space, uint64_t bytes, uint64_t unit,
 		       void *books)
 {

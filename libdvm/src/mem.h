@@ -19,6 +19,7 @@ struct dvmi_seg_domain {
 	uint32_t seq;	  /* segments so far: their numbers, and where they lie */
 	uint64_t next_at; /* where the next one may lie */
 	uint32_t users;	  /* segments */
+	struct dsm_syncer *sync; /* of node */
 };
 
 /* A segment; handles of it count in attached. */
@@ -35,9 +36,8 @@ struct dvm_seg {
 	int file;	     /* of plain memory */
 	void *base;
 	void *control; /* of plain memory: bytes behind it for locks, all zero at first */
+	struct dsm_syncer *sync; /* of plain memory; others have their domain's */
 };
-
-#define DVMI_SEG_CONTROL (4u << 20) /* bytes of it; memory exists from its first touch */
 
 /* All of a handle: NULL until there is one. */
 struct dvmi_segments {
@@ -61,11 +61,15 @@ void dvmi_seg_fini(dvm_t *d);
 int dvmi_seg_ask_uffd(dvm_t *d);
 /* All ranks of G give EACH bytes. */
 int dvmi_seg_exchange(void *group, const void *mine, void *all, size_t each);
+/* What the shepherds say of rank NODE of a domain; they see processes end and nodes go. Any thread. */
+bool dvmi_seg_dead(void *domain, uint32_t node);
 
 /* ---- mem_place.c: where a segment lies, and whether there is memory ---- */
 
 /* An address that is free at all ranks, reserved there; collective. -EADDRINUSE. */
 int dvmi_seg_place(dvm_seg_t *s, dvm_error_t *err);
+/* Bytes of address space: the segment, and what is behind it. */
+uint64_t dvmi_seg_whole(const dvm_seg_t *s);
 /* The nodes of the group have memory for BYTES together (PLAIN: this one); collective. -ENOMEM. */
 int dvmi_seg_room(dvm_group_t *g, uint64_t bytes, bool plain, dvm_error_t *err);
 /* The home of a page at first; SEG is a dvm_seg_t. */

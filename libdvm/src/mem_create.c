@@ -13,6 +13,7 @@
 #include "libdvm/src/am.h"
 #include "libdvm/src/coll.h"
 #include "libdvm/src/mem.h"
+#include "libdvm/src/mem_sync.h"
 #include "libdvm/src/nodes.h"
 
 #define PAGE	  4096u
@@ -150,9 +151,10 @@ void dvmi_seg_free(dvm_seg_t *s)
 			*p = s->next;
 			break;
 		}
+	dvmi_seg_sync_end(s);
 	dsm_seg_destroy(s->seg);
 	if (s->base)
-		munmap(s->base, s->c.bytes + DVMI_SEG_CONTROL);
+		munmap(s->base, dvmi_seg_whole(s));
 	if (s->file >= 0)
 		close(s->file);
 	dvmi_seg_domain_put(s->dom);
@@ -220,7 +222,10 @@ static int make(dvm_seg_t *s, bool plain, dvm_error_t *err)
 	rc = dvmi_seg_place(s, err);
 	if (rc < 0)
 		return rc;
-	rc = agree(g, plain ? dvmi_seg_plain(s) : map_pages(s), 0);
+	rc = plain ? dvmi_seg_plain(s) : map_pages(s);
+	if (rc == 0)
+		rc = dvmi_seg_sync_begin(s);
+	rc = agree(g, rc, 0);
 	if (rc == -EPERM)
 		return dvmi_error_set(err, rc, "no access to userfaultfd: set "
 				      "vm.unprivileged_userfaultfd, or run dvmd as root");

@@ -9,6 +9,7 @@
 #include "libdvm/base/clock.h"
 #include "libdvm/src/ask.h"
 #include "libdvm/src/mem.h"
+#include "libdvm/src/mem_sync.h"
 
 #define FIRST_AT UINT64_C(0x200000000000)
 
@@ -47,8 +48,7 @@ int dvmi_seg_exchange(void *group, const void *mine, void *all, size_t each)
 	return dvm_allgather(group, mine, each, all);
 }
 
-/* What the shepherds say of the rank; they see processes end and nodes go. */
-static bool is_dead(void *arg, uint32_t node)
+bool dvmi_seg_dead(void *arg, uint32_t node)
 {
 	const struct dvmi_seg_domain *m = arg;
 	const dvm_t *d = m->g->d;
@@ -118,7 +118,7 @@ static int make_node(struct dvmi_seg_domain *m)
 						 .link = dsm_mesh_link(m->mesh, &m->node),
 						 .log = &d->log,
 						 .spin = spin_of(d),
-						 .dead = is_dead,
+						 .dead = dvmi_seg_dead,
 						 .open_uffd = open_uffd,
 						 .arg = m,
 					 });
@@ -126,6 +126,7 @@ static int make_node(struct dvmi_seg_domain *m)
 
 static void disconnect(struct dvmi_seg_domain *m)
 {
+	dvmi_seg_sync_disconnect(m);
 	dsm_node_destroy(m->node);
 	dsm_mesh_destroy(m->mesh);
 	m->node = NULL;
@@ -141,6 +142,8 @@ int dvmi_seg_connect(struct dvmi_seg_domain *m)
 	int rc = make_mesh(m);
 	if (rc == 0)
 		rc = make_node(m);
+	if (rc == 0)
+		rc = dvmi_seg_sync_connect(m);
 	int8_t bad = rc < 0;
 	int said = dvmi_seg_exchange(m->g, &bad, all, sizeof bad);
 	for (uint32_t i = 0; i < m->g->size && said == 0 && rc == 0; i++)

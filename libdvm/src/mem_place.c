@@ -13,6 +13,7 @@
 #include "libdvm/base/cleanup.h"
 #include "libdvm/base/err.h"
 #include "libdvm/src/mem.h"
+#include "libdvm/src/mem_sync.h"
 #include "libdvm/src/nodes.h"
 
 #define TRIES	 12
@@ -20,9 +21,9 @@
 #define AREA	 (UINT64_C(1) << 42)
 #define THREADED UINT64_C(0x7e8000000000) /* all that the thread sanitizer leaves */
 
-static uint64_t whole(const dvm_seg_t *s)
+uint64_t dvmi_seg_whole(const dvm_seg_t *s)
 {
-	return s->c.bytes + DVMI_SEG_CONTROL;
+	return s->c.bytes + dvmi_seg_sync_bytes(s);
 }
 
 static void *reserve(uint64_t at, uint64_t bytes)
@@ -40,7 +41,7 @@ static void *reserve(uint64_t at, uint64_t bytes)
 /* Reserves BYTES at AT, at all ranks or at none. 1 or 0, or -E…. */
 static int try_at(dvm_seg_t *s, uint64_t at)
 {
-	void *p = reserve(at, whole(s));
+	void *p = reserve(at, dvmi_seg_whole(s));
 	int32_t good = p != NULL;
 	int rc = dvm_allreduce(s->dom->g, &good, &good, 1, DVM_INT32, DVM_MIN);
 
@@ -49,7 +50,7 @@ static int try_at(dvm_seg_t *s, uint64_t at)
 		return 1;
 	}
 	if (p)
-		munmap(p, whole(s));
+		munmap(p, dvmi_seg_whole(s));
 	return rc;
 }
 
@@ -63,7 +64,7 @@ int dvmi_seg_place(dvm_seg_t *s, dvm_error_t *err)
 	} else {
 		for (int i = 0; i < TRIES && rc == 0; i++) {
 			rc = try_at(s, i == TRIES - 1 ? THREADED : *next);
-			*next += rc == 1 ? (whole(s) + 2 * GAP) / GAP * GAP : AREA;
+			*next += rc == 1 ? (dvmi_seg_whole(s) + 2 * GAP) / GAP * GAP : AREA;
 		}
 	}
 	if (rc == 0)

@@ -16,15 +16,10 @@ struct plain_offer {
 	int32_t pid, file;
 };
 
-static uint64_t whole(const dvm_seg_t *s)
-{
-	return s->c.bytes + DVMI_SEG_CONTROL;
-}
-
 static int make_file(dvm_seg_t *s)
 {
 	s->file = memfd_create("dvm-segment", MFD_CLOEXEC);
-	if (s->file < 0 || ftruncate(s->file, (off_t)whole(s)) < 0)
+	if (s->file < 0 || ftruncate(s->file, (off_t)dvmi_seg_whole(s)) < 0)
 		return errno == EFBIG ? -ENOMEM : -errno;
 	return 0;
 }
@@ -40,7 +35,7 @@ static int open_file(dvm_seg_t *s, const struct plain_offer *o)
 
 int dvmi_seg_plain_map(dvm_seg_t *s)
 {
-	void *p = mmap(s->base, whole(s), PROT_READ | PROT_WRITE,
+	void *p = mmap(s->base, dvmi_seg_whole(s), PROT_READ | PROT_WRITE,
 		       MAP_SHARED | MAP_FIXED | MAP_NORESERVE, s->file, 0);
 
 	if (p == MAP_FAILED)

@@ -5,6 +5,7 @@
 #include <dvm/connect.h>
 #include <dvm/ft.h>
 #include <dvm/group.h>
+#include <dvm/sync.h>
 #include <dvm/rma.h>
 #include <dvm/msg.h>
 #include <dvm/coll.h>

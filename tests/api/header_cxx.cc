@@ -7,6 +7,7 @@
 #include <dvm/ft.h>
 #include <dvm/group.h>
 #include <dvm/rma.h>
+#include <dvm/sync.h>
 #include <dvm/msg.h>
 #include <dvm/dvm.h>
 #include <dvm/dynamic.h>

@@ -65,6 +65,7 @@ verb_fn rma_copy, rma_requests, rma_tickets, rma_random, rma_flags, rma_locks, r
 verb_fn computes_after, stands_still, dies_streaming;
 verb_fn no_machine, vanishes_asked;
 verb_fn random_program, collectives, subgroups, minloc, barriers, disagree;
+verb_fn sync_locks, sync_barriers, sync_conditions, sync_ranges, sync_threads, dies_sync;
 verb_fn dies_copying, closes_copying;
 
 void choose_way(dvm_t *d);

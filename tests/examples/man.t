@@ -25,6 +25,8 @@ rank 2 is between 1 and 0"
 rank 1 at 0,1 of 3x2, left of it 0"
 	is "dvm_seg, $nodes nodes" "$(sorted "3 $nodes" dvm_seg)" \
 		"6000 entries by 3 ranks add up to 17997000"
+	is "dvm_sync, $nodes nodes" "$(sorted "3 $nodes" dvm_sync)" \
+		"15 items, numbered up to 14, add up to 105"
 	is "dvm_win, $nodes nodes" "$(sorted "3 $nodes" dvm_win)" \
 		"12 numbers drawn, the ranks add up to 12"
 	is "dvm_am, $nodes nodes" "$(sorted "3 $nodes" dvm_am)" 3000
