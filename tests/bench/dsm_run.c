@@ -1,0 +1,435 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * tests/bench/dsm: what shared memory costs between two ranks. dsm-run CASE[,CASE…] FLAGS [ARG]…
+ * FLAGS are DVM_SEG_…, or "raw": messages in its place. Rank 0 prints "CASE NAME VALUE" lines;
+ * times are in seconds.
+ */
+#include <dvm/coll.h>
+#include <dvm/dvm.h>
+#include <dvm/msg.h>
+#include <dvm/sync.h>
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { PAGE = 4096, MISSES = 600, WARM = 40 };
+
+static dvm_t *d;
+static dvm_group_t *w;
+static dvm_seg_t *seg;
+static int self;
+static uint32_t flags;
+static bool sigbus;
+static const char *now_running;
+
+static void must(int rc, const char *what)
+{
+	if (rc >= 0)
+		return;
+	fprintf(stderr, "rank %d: %s: %s: %s\n", self, now_running, what, dvm_strerror(rc));
+	dvm_abort(d, 1, what);
+	exit(1);
+}
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static void say(const char *name, double value)
+{
+	if (self == 0)
+		printf("%s %s %.9g\n", now_running, name, value);
+}
+
+static void meet(void)
+{
+	must(dvm_barrier(w), "barrier");
+}
+
+static void open_segment(uint64_t bytes)
+{
+	dvm_seg_config_t c = { .size = sizeof c, .bytes = bytes, .flags = flags };
+	dvm_error_t err = { 0 };
+
+	c.faults = sigbus ? DVM_FAULT_SIGBUS : DVM_FAULT_THREAD;
+	int rc = dvm_seg_create(w, &c, &seg, &err);
+	must(rc, err.text);
+}
+
+static void close_segment(void)
+{
+	must(dvm_seg_destroy(seg), "destroy");
+	seg = NULL;
+}
+
+static volatile uint64_t *at(uint64_t offset)
+{
+	return (volatile uint64_t *)((char *)dvm_seg_base(seg) + offset);
+}
+
+static int by_value(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+static void say_quantiles(double *t, int n)
+{
+	qsort(t, (size_t)n, sizeof *t, by_value);
+	say("p50", t[n / 2]);
+	say("p99", t[n * 99 / 100]);
+	say("least", t[0]);
+}
+
+static double faults_so_far(uint64_t *ns)
+{
+	dvm_seg_stat_t s = { .size = sizeof s };
+
+	must(dvm_seg_stat(seg, &s), "stat");
+	*ns = s.fault_ns;
+	return (double)(s.read_faults + s.write_faults);
+}
+
+/* ---- one page at a time ---- */
+
+enum miss { READ, UPGRADE, WRITE };
+
+/* Rank 1 has written all pages; where they are to be upgraded, rank 0 has read them, too. */
+static void own_elsewhere(enum miss what, int pages)
+{
+	volatile uint64_t sum = 0;
+
+	for (int i = 0; i < pages && self == 1; i++)
+		for (int k = 0; k < PAGE / 8; k++)
+			at((uint64_t)i * PAGE)[k] = (uint64_t)(i * 1000 + k + 1);
+	meet();
+	for (int i = 0; i < pages && self == 0 && what == UPGRADE; i++)
+		sum += *at((uint64_t)i * PAGE);
+	meet();
+}
+
+static void misses(enum miss what)
+{
+	int pages = MISSES + WARM;
+	static double t[MISSES];
+	uint64_t before = 0, after = 0;
+	double n = 0;
+
+	open_segment((uint64_t)pages * PAGE);
+	must(dvm_seg_advise(seg, 0, (uint64_t)pages * PAGE, DVM_ADVISE_RANDOM), "advise");
+	own_elsewhere(what, pages);
+	for (int i = 0; i < pages && self == 0; i++) {
+		volatile uint64_t *p = at((uint64_t)(i * 263 % pages) * PAGE);
+		if (i == WARM)
+			n = faults_so_far(&before);
+		double start = now();
+		if (what == READ)
+			(void)*p;
+		else
+			*p = 1;
+		if (i >= WARM)
+			t[i - WARM] = now() - start;
+	}
+	n = faults_so_far(&after) - n;
+	say_quantiles(t, MISSES);
+	if (n > 0)
+		say("handled", (double)(after - before) * 1e-9 / n);
+	close_segment();
+}
+
+static void read_miss(void)
+{
+	misses(READ);
+}
+
+static void upgrade(void)
+{
+	misses(UPGRADE);
+}
+
+static void write_miss(void)
+{
+	misses(WRITE);
+}
+
+/* What a miss would be as messages: 8 bytes there, LEN back. */
+static void exchange(size_t len)
+{
+	static char page[PAGE];
+	static double t[MISSES];
+	uint64_t ask = 0;
+
+	for (int i = 0; i < MISSES + WARM; i++) {
+		double start = now();
+		if (self == 0) {
+			must(dvm_send(w, &ask, sizeof ask, 1, 1), "send");
+			must(dvm_recv(w, page, len, 1, 2, NULL), "recv");
+		} else if (self == 1) {
+			must(dvm_recv(w, &ask, sizeof ask, 0, 1, NULL), "recv");
+			must(dvm_send(w, page, len, 0, 2), "send");
+		}
+		if (i >= WARM)
+			t[i - WARM] = now() - start;
+	}
+	say_quantiles(t, MISSES);
+}
+
+static void raw_page(void)
+{
+	exchange(PAGE);
+}
+
+static void round_trip(void)
+{
+	exchange(8);
+}
+
+/* ---- streams ---- */
+
+static uint64_t stream_bytes = UINT64_C(256) << 20;
+
+static void stream(bool write)
+{
+	uint64_t bytes = stream_bytes, sum = 0;
+	static char buf[1 << 20];
+
+	if (flags & DVM_SEG_BASELINE_IVY)
+		bytes /= 16;
+	open_segment(bytes);
+	if (self == 1)
+		for (uint64_t i = 0; i < bytes; i += sizeof buf) {
+			memset(buf, (int)(i >> 20) + 1, sizeof buf);
+			for (uint64_t k = 0; k < sizeof buf; k += PAGE)
+				memcpy(buf + k, &i, sizeof i);
+			memcpy((char *)dvm_seg_base(seg) + i, buf, sizeof buf);
+		}
+	meet();
+	double start = now();
+	for (uint64_t i = 0; i < bytes && self == 0; i += 64) {
+		if (write)
+			*at(i) = i;
+		else
+			sum += *at(i);
+	}
+	say("rate", (double)bytes / (now() - start));
+	meet();
+	if (!write && self == 0 && sum == 0)
+		must(-DVM_EPROTO, "nothing was read");
+	close_segment();
+}
+
+static void stream_read(void)
+{
+	stream(false);
+}
+
+static void stream_write(void)
+{
+	stream(true);
+}
+
+/* As much in messages of 64 KiB. */
+static void raw_stream(void)
+{
+	enum { PART = 65536 };
+	static char buf[PART];
+	uint64_t n = stream_bytes / PART;
+
+	meet();
+	double start = now();
+	for (uint64_t i = 0; i < n && self < 2; i++)
+		must(self ? dvm_send(w, buf, PART, 0, 1) : dvm_recv(w, buf, PART, 1, 1, NULL),
+		     "message");
+	say("rate", (double)(n * PART) / (now() - start));
+	meet();
+}
+
+/* ---- one page, two writers ---- */
+
+static double span = 0.5;
+
+/* Each counts in its own line. */
+static void fight(void)
+{
+	uint64_t mine = 0, all[2] = { 0 };
+
+	open_segment(PAGE);
+	meet();
+	volatile uint64_t *p = at((uint64_t)self * 64);
+	for (double end = now() + span; now() < end; mine += 16)
+		for (int i = 0; i < 16; i++)
+			*p = *p + 1;
+	meet();
+	if (self == 0)
+		all[1] = *at(64);
+	if (self == 0 && *p != mine)
+		must(-DVM_EPROTO, "writes were lost");
+	say("writes", (double)(mine + all[1]) / span);
+	say("share", (double)(mine < all[1] ? mine : all[1]) / (double)(mine + all[1]));
+	close_segment();
+}
+
+/* Each waits for the other's number. */
+static void alternate(void)
+{
+	open_segment(PAGE);
+	meet();
+	volatile uint64_t *mine = at((uint64_t)self * 64), *other = at((uint64_t)(1 - self) * 64);
+	volatile uint64_t *stop = at(128);
+	double start = now(), end = start + span;
+	uint64_t n = 0;
+	while (!*stop) {
+		n++;
+		if (self == 1)
+			while (*other < n && !*stop)
+				;
+		*mine = n;
+		if (self == 0)
+			while (*other < n)
+				;
+		if (self == 0 && now() >= end) {
+			*stop = 1;
+			*mine = n + 1;
+		}
+	}
+	double took = now() - start;
+	meet();
+	say("writes", (double)(2 * n) / took);
+	close_segment();
+}
+
+/* ---- locks ---- */
+
+/* Both want it all the time: each release hands it over. */
+static void hand_over(void)
+{
+	uint64_t n = 3000;
+
+	open_segment(PAGE);
+	for (uint64_t id = 0; id < 2; id++) {
+		meet();
+		double start = now();
+		for (uint64_t i = 0; i < n; i++) {
+			must(dvm_lock_acquire(seg, id), "lock");
+			must(dvm_lock_release(seg, id), "unlock");
+		}
+		meet();
+		say("time", (now() - start) / (double)(2 * n));
+	}
+	close_segment();
+}
+
+static void lock_alone(void)
+{
+	uint64_t n = 2000;
+
+	open_segment(PAGE);
+	for (uint64_t id = 0; id < 2; id++) {
+		meet();
+		double start = now();
+		for (uint64_t i = 0; i < n && self == 0; i++) {
+			must(dvm_lock_acquire(seg, id), "lock");
+			must(dvm_lock_release(seg, id), "unlock");
+		}
+		say(id ? "time1" : "time0", (now() - start) / (double)n);
+		meet();
+	}
+	close_segment();
+}
+
+static void barriers(void)
+{
+	int n = 2000;
+
+	open_segment(PAGE);
+	meet();
+	double start = now();
+	for (int i = 0; i < n; i++)
+		must(dvm_seg_barrier(seg, 1, 0), "barrier");
+	say("time", (now() - start) / n);
+	close_segment();
+}
+
+static void add(void)
+{
+	int n = 2000;
+
+	open_segment(PAGE);
+	for (uint64_t id = 0; id < 2; id++) {
+		meet();
+		double start = now();
+		for (int i = 0; i < n && self == 0; i++)
+			must(dvm_atomic_add(seg, id, 1, NULL), "add");
+		say(id ? "time1" : "time0", (now() - start) / n);
+		meet();
+	}
+	close_segment();
+}
+
+static const struct {
+	const char *name;
+	void (*run)(void);
+} cases[] = {
+	{ "read-miss", read_miss },
+	{ "upgrade", upgrade },
+	{ "write-miss", write_miss },
+	{ "raw-page", raw_page },
+	{ "round-trip", round_trip },
+	{ "stream-read", stream_read },
+	{ "stream-write", stream_write },
+	{ "raw-stream", raw_stream },
+	{ "fight", fight },
+	{ "alternate", alternate },
+	{ "hand-over", hand_over },
+	{ "lock", lock_alone },
+	{ "barrier", barriers },
+	{ "add", add },
+};
+
+static int run_case(const char *name)
+{
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+		if (strcmp(cases[i].name, name) == 0) {
+			now_running = cases[i].name;
+			cases[i].run();
+			fflush(stdout);
+			return 0;
+		}
+	fprintf(stderr, "there is no case %s\n", name);
+	return 2;
+}
+
+/* dsm-run CASES FLAGS [MiB of a stream [seconds of a fight]]; FLAGS with an "s" behind: SIGBUS. */
+int main(int argc, char **argv)
+{
+	int rc = 0;
+
+	if (argc < 3)
+		return 2;
+	char *end;
+	flags = (uint32_t)strtoul(argv[2], &end, 0);
+	sigbus = *end == 's';
+	if (argc > 3)
+		stream_bytes = strtoull(argv[3], NULL, 0) << 20;
+	if (argc > 4)
+		span = strtod(argv[4], NULL);
+	if (dvm_open(&d, NULL, NULL) < 0)
+		return 1;
+	w = dvm_world(d);
+	self = dvm_rank(d);
+	if (dvm_size(d) != 2)
+		return 2;
+	for (char *name = strtok(argv[1], ","); name && rc == 0; name = strtok(NULL, ","))
+		rc = run_case(name);
+	must(dvm_close(d), "close");
+	return rc;
+}
