@@ -233,6 +233,28 @@ static int fill_share(struct dvmd *d, const struct dsched_placement *p,
 	return 0;
 }
 
+static uint64_t host_of(struct dvmd *d, const Pb__NodeShare *share)
+{
+	return dsched_host_number(dvmd_cstate_member(dvmd_state(d), share->node)->host);
+}
+
+/* Nodes may share a host, and then its cores. */
+static int count_host_ranks(struct dvmd *d, Pb__Placement *p)
+{
+	uint64_t *hosts = calloc(p->n_nodes, sizeof *hosts);
+
+	if (!hosts)
+		return -ENOMEM;
+	for (size_t i = 0; i < p->n_nodes; i++)
+		hosts[i] = host_of(d, p->nodes[i]);
+	for (size_t i = 0; i < p->n_nodes; i++)
+		for (size_t k = 0; k < p->n_nodes; k++)
+			if (hosts[k] == hosts[i])
+				p->nodes[i]->host_ranks += (uint32_t)p->nodes[k]->n_ranks;
+	free(hosts);
+	return 0;
+}
+
 static int fill_placement(struct dvmd *d, const struct dsched_placement *p, Pb__Placement *out)
 {
 	out->ranks = p->nranks;
@@ -248,7 +270,7 @@ static int fill_placement(struct dvmd *d, const struct dsched_placement *p, Pb__
 		if (rc < 0)
 			return rc;
 	}
-	return 0;
+	return count_host_ranks(d, out);
 }
 
 static int export_placement(struct dvmd *d, const struct dsched_placement *p, Pb__Placement **outp)

@@ -104,7 +104,12 @@ static int prefer_transports(struct shep_mpi *m)
 		return 0;
 	int rc = prefer(m, "OMPI_MCA_pml", "ob1");
 	/* Also on one node: shared memory is for ranks of one job, and it may spawn another. */
-	return rc < 0 ? rc : prefer(m, "OMPI_MCA_btl", "self,vader,tcp");
+	if (rc == 0)
+		rc = prefer(m, "OMPI_MCA_btl", "self,vader,tcp");
+	/* Of those that can have windows over TCP, the one that can have threads as well. */
+	if (rc == 0 && m->c.launch->placement->n_nodes > 1)
+		rc = prefer(m, "OMPI_MCA_osc", "sm,rdma,ucx");
+	return rc;
 }
 
 /*
@@ -143,8 +148,8 @@ static int prefer_all(struct shep_mpi *m)
 		rc = prefer_directory(m);
 	if (rc == 0)
 		rc = prefer_interface(m);
-	/* Cores are short: give way while waiting. */
-	if (rc == 0 && m->n > m->c.cores)
+	/* Cores are short: give way while waiting. Other nodes of ours may use the same ones. */
+	if (rc == 0 && (m->n > m->c.cores || shep_mpi_share(m)->host_ranks > m->c.cores))
 		rc = prefer(m, "OMPI_MCA_mpi_yield_when_idle", "1");
 	return rc;
 }

@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# What programs of MPI rely on, for each MPI: on a node, and on nodes that share this kernel.
+
+# shellcheck source=tests/multi/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+lib_program dvm-pmix
+machine_up 4 # of two slots each
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+
+passes() # NAME N-CHECKS OPTION... -- CHECK...
+{
+	local name=$1 n=$2 options=()
+	shift 2
+	while [ "$1" != -- ]; do options+=("$1"); shift; done
+	shift
+	is "$mpi: $name" "$(dvm run -q "${options[@]}" "$prog" "$@" 2>&1)" "all $n ok"
+}
+
+check() # MPI COMPILER
+{
+	mpi=$1 prog=$work/conform.$1
+	if ! command -v "$2" > /dev/null; then
+		skip "$mpi is not installed"
+		return
+	fi
+	ok "$mpi: the checks are compiled" "$2" -pthread -o "$prog" "$lib_dir"/../mpi/conform*.c
+	passes "two ranks on a node" 19 -n 2 --
+	passes "four on two nodes" 19 -n 4 -N 2 --
+	passes "three on three, dealt out" 19 -n 3 --map-by node --
+	passes "threads" 1 -n 2 -- threads
+	passes "threads on two nodes" 1 -n 2 -N 2 -- threads
+	passes "eight on four nodes" 2 -n 8 -N 4 -- collectives split
+}
+
+check openmpi mpicc.openmpi
+[ ! -x "$prog" ] || passes "windows of neighbours" 1 -n 4 -N 2 -- post
+check mpich mpicc.mpich
+ok "no rank is left" until_ok 5 no_job_left
+
+done_testing
