@@ -95,6 +95,8 @@ static void charge(struct snapshot *s, const Pb__JobRecord *r, const Pb__NodeSha
 
 static int charge_job(const Pb__JobRecord *r, void *arg)
 {
+	if (r->spec->no_slots)
+		return 0;
 	for (size_t i = 0; r->state != PB__JOB_STATE__JOB_DONE && i < r->placement->n_nodes; i++)
 		charge(arg, r, r->placement->nodes[i]);
 	return 0;

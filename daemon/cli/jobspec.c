@@ -46,6 +46,7 @@ enum id {
 	QUIET,
 	MCA,
 	GENV,
+	NO_SLOTS,
 	IGNORED,
 };
 
@@ -112,6 +113,7 @@ enum id {
 	UNLISTED(TAG_OUTPUT, "-tag-output", NULL, NULL), \
 	UNLISTED(MCA, "-mca --gmca -gmca", "NAME VALUE", NULL), \
 	UNLISTED(GENV, "-env", "NAME VALUE", NULL), \
+	UNLISTED(NO_SLOTS, "--no-slots", NULL, NULL), \
 	UNLISTED(IGNORED, "-allow-run-as-root -genvall -quiet", NULL, NULL)
 
 const struct dvmi_opt cli_run_options[] = {
@@ -492,6 +494,9 @@ static int set_placement(Pb__JobSpec *spec, struct dvmi_opt_parser *p, int id, d
 		return 0;
 	case NO_OVERSUBSCRIBE:
 		spec->oversubscribe = false;
+		return 0;
+	case NO_SLOTS: /* for what mostly waits, as our own helpers do */
+		spec->no_slots = spec->oversubscribe = true;
 		return 0;
 	case EXCLUSIVE:
 		spec->exclusive = true;

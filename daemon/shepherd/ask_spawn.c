@@ -126,6 +126,7 @@ static void take_numbers(struct shep *s, Pb__JobSpec *spec, const struct dvmi_ra
 	spec->nodes = p->nodes;
 	spec->oversubscribe = p->flags & DVMI_SPAWN_OVERSUBSCRIBE;
 	spec->keep_going = p->flags & DVMI_SPAWN_KEEP_GOING;
+	spec->no_slots = p->flags & DVMI_SPAWN_NO_SLOTS;
 	spec->outlives_parent = p->flags & DVMI_SPAWN_DETACHED;
 	spec->stdin_to = PB__STDIN_TO__STDIN_NONE;
 }
@@ -135,7 +136,8 @@ static int make_spec(struct shep *s, const struct dvmi_rank_spawn *p, const char
 {
 	struct strings t = { text, text + p->bytes };
 	const uint32_t known =
-		DVMI_SPAWN_DETACHED | DVMI_SPAWN_OVERSUBSCRIBE | DVMI_SPAWN_KEEP_GOING;
+		DVMI_SPAWN_DETACHED | DVMI_SPAWN_OVERSUBSCRIBE | DVMI_SPAWN_KEEP_GOING |
+		DVMI_SPAWN_NO_SLOTS;
 
 	if (p->flags & ~known)
 		return dvmi_error_set(err, -EINVAL, "unknown flags of a spawn: %#x", p->flags);

@@ -21,7 +21,8 @@
 #define PVMI_LOCAL_MAX	512u	    /* tasks of a node at a time */
 #define PVMI_NAME_MAX	4096u	    /* bytes of a name or argument */
 #define PVMI_ENV_SOCKET "DVM_PVM_SOCKET" /* of the agent, for tasks that were spawned */
-#define PVMI_ENV_TASK	"DVM_PVM_TASK"	 /* what they enrol with: spawn and index */
+#define PVMI_ENV_TASK	"DVM_PVM_TASK"	 /* what they enrol with: their place, and a word */
+#define PVMI_ENV_NEAR	"DVM_PVM_NEAR"	 /* where the spawning program is */
 
 #define PVMI_TIDPVMD  0x80000000u
 #define PVMI_TIDHOST  0x3ffc0000u
@@ -39,7 +40,7 @@ struct pvmi_frame {
 enum pvmi_type {
 	PVMI_ANSWER = 1,
 	/* task → agent */
-	PVMI_ENROL = 2, /* i pid, s token, s program → i tid, i parent, i rank, i size, i node,
+	PVMI_ENROL = 2, /* i pid, s token → i tid, i parent, i rank, i size, i node,
 			 * i nnodes, i local, i nlocal, s shepherd socket, i flags, output: i tid,
 			 * i tag, i context; trace: the same; i context, i siblings [i tid] */
 	PVMI_EXIT = 3,	/* → : is no task any more */
@@ -55,7 +56,7 @@ enum pvmi_type {
 	PVMI_HOSTS_DEL = 11, /* i n [s name] → i n [i code] */
 	PVMI_PSTAT = 12, /* i tid → */
 	PVMI_MSTAT = 13, /* s host → */
-	PVMI_CONTEXT = 14, /* i: 0 new → i context; else free it → */
+	PVMI_CONTEXT = 14, /* i: 0 makes one, whose number is the code; 1 ends i context → */
 	PVMI_MBOX = 15,	 /* i op, s name, i index, i flags, … see enum pvmi_mbox_op */
 	PVMI_GROUP = 16, /* i op, s group, i a, i b → i n [i]; see enum pvmi_group_op */
 	PVMI_HALT = 17,
@@ -65,9 +66,37 @@ enum pvmi_type {
 	PVMI_POST = 21,	 /* i tid (a daemon), i tag, i context, i encoding, b body: a message to it */
 	PVMI_SIBLINGS = 22, /* i n [i]: to those: this is who was spawned together */
 	PVMI_SETOPT = 23, /* i what, i value: of ours, that the service must know (PvmNoReset) */
+	PVMI_NORESETS = 24, /* → i n [i tid] */
 	/* agent → task */
 	PVMI_DELIVER = 40, /* i source, i tag, i context, i encoding, b body: a message */
 	PVMI_GONE = 41,	   /* i tid: that task has ended; what is known of its rank does not hold */
+	PVMI_MATES = 42,   /* i n: tasks that share the cores of the node */
+
+	/* what is spawned, before it becomes the program → agent */
+	PVMI_READY = 50,  /* i spawn, i index, s nonce, i code (0 or Pvm…), i pid, i: output comes here
+			   * → i place */
+	PVMI_OUTPUT = 51, /* b text: what the program has printed */
+
+	/* agent → master */
+	PVMI_HELLO = 60,   /* s name of its node */
+	PVMI_ASK = 62,	   /* i tid, i type, i id, rest: a question of its task */
+	PVMI_A_ENROL = 64, /* i rank, i pid, s token; answered by ENROLLED with the same number */
+	PVMI_A_READY = 66, /* i spawn, i index, s nonce, i code, i rank, i pid */
+	PVMI_A_EXIT = 67,  /* i rank, i closed: no task has this rank any more */
+	PVMI_A_OUTPUT = 68, /* i rank, b text; none: the end */
+	PVMI_A_CLOCK = 69, /* i tid, i id, i seconds, i microseconds: see CLOCK */
+	/* master → agent */
+	PVMI_WELCOME = 80, /* i index of its node, i nodes of the world, u64 key */
+	PVMI_TELL = 81,	   /* i tid, i type, i id, i code, rest: a frame for its task */
+	PVMI_ENROLLED = 82, /* i rank, i tid, i parent, output and trace: i tid, i tag, i context each,
+			     * i context, i n [i sibling]; code: 0 or Pvm… */
+	PVMI_RANK_GONE = 83, /* i rank, i tid, i closed */
+	PVMI_KILL = 84,	   /* i rank, i signal */
+	PVMI_CLOCK = 85,   /* i tid, i id: what time is it there? */
+	PVMI_LEAVE = 86,   /* the machine halts */
+	/* agents among themselves, by way of the master */
+	PVMI_LOOKUP = 90,  /* i rank, i who asks */
+	PVMI_ADDRESS = 91, /* i who asked, i rank, i code, b address */
 };
 
 enum pvmi_mbox_op {
@@ -85,9 +114,9 @@ enum pvmi_group_op {
 	PVMI_GROUP_TID = 4,	/* a: instance. code: its tid */
 	PVMI_GROUP_SIZE = 5,	/* code: members */
 	PVMI_GROUP_BARRIER = 6, /* a: count. Answered when so many have come */
-	PVMI_GROUP_MEMBERS = 7, /* → tids by instance, 0 where there is a hole */
-	PVMI_GROUP_FREEZE = 8,	/* a: size. Answered when it has so many; → tids by instance */
-	PVMI_GROUP_LIST = 9,	/* → nothing in numbers; see PVMI_GROUPS */
+	PVMI_GROUP_MEMBERS = 7, /* code: n → i n [i]: tids by instance, 0 where there is a hole */
+	PVMI_GROUP_FREEZE = 8,	/* a: size. Answered when it has so many → as MEMBERS */
+	PVMI_GROUP_LIST = 9,	/* of all, whatever the name. code: groups → i n [s name, i n [i tid]] */
 };
 
 enum pvmi_role {

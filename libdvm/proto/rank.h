@@ -185,6 +185,7 @@ enum dvmi_rank_spawn_flag {
 	DVMI_SPAWN_DETACHED = 1 << 0,	   /* outlives its parent; its output is kept for `dvm logs` */
 	DVMI_SPAWN_OVERSUBSCRIBE = 1 << 1, /* more ranks than slots */
 	DVMI_SPAWN_KEEP_GOING = 1 << 2,	   /* a rank that fails does not end the child */
+	DVMI_SPAWN_NO_SLOTS = 1 << 3,	   /* ranks that take no slots */
 };
 
 /*

@@ -87,7 +87,7 @@ int pvmi_result(const char *call, int code)
 	if (code >= 0)
 		return code;
 	pvm_errno = code;
-	if (pvmi.auto_err >= 1)
+	if (pvmi.auto_err)
 		pvmi_complain(call, code);
 	/* What a program has asked for: PvmAutoErr 2 ends it, 3 lets it dump core. */
 	if (pvmi.auto_err == 2)
@@ -104,6 +104,6 @@ char *pvm_strerror(void)
 
 int pvm_perror(char *text)
 {
-	say(text ? text : "", pvmi_text(pvm_errno));
+	say(text ? text : "(null)", pvmi_text(pvm_errno));
 	return 0;
 }

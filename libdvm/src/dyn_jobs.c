@@ -14,7 +14,8 @@
 
 _Static_assert((int)DVM_SPAWN_DETACHED == (int)DVMI_SPAWN_DETACHED &&
 		       (int)DVM_SPAWN_OVERSUBSCRIBE == (int)DVMI_SPAWN_OVERSUBSCRIBE &&
-		       (int)DVM_SPAWN_KEEP_GOING == (int)DVMI_SPAWN_KEEP_GOING,
+		       (int)DVM_SPAWN_KEEP_GOING == (int)DVMI_SPAWN_KEEP_GOING &&
+		       (int)DVM_SPAWN_NO_SLOTS == (int)DVMI_SPAWN_NO_SLOTS,
 	       "one numbering of flags");
 
 uint64_t dvm_job_id(const dvm_t *d)
@@ -37,7 +38,8 @@ static int check_spawn(const dvm_t *d, const dvm_spawn_config_t *c, const uint64
 		       dvm_error_t *err)
 {
 	const uint32_t known =
-		DVM_SPAWN_DETACHED | DVM_SPAWN_OVERSUBSCRIBE | DVM_SPAWN_KEEP_GOING;
+		DVM_SPAWN_DETACHED | DVM_SPAWN_OVERSUBSCRIBE | DVM_SPAWN_KEEP_GOING |
+		DVM_SPAWN_NO_SLOTS;
 
 	if (!d || !c || !job)
 		return dvmi_error_set(err, -EINVAL, "no handle, nothing to start, or no place for "

@@ -109,12 +109,15 @@ static int join_job(dvm_t *d, dvm_error_t *err)
 	return 0;
 }
 
-static int find_place(dvm_t *d, dvm_error_t *err)
+static int find_place(dvm_t *d, const struct dvmi_env *env, dvm_error_t *err)
 {
-	int rc = dvmi_env_read(&d->env, err);
+	int rc = env ? 0 : dvmi_env_read(&d->env, err);
 
 	if (rc < 0)
 		return rc;
+	if (env)
+		d->env = *env;
+	d->mates = d->env.local_size;
 	if (d->env.shepherd)
 		return join_job(d, err);
 	static const char local[] = "localhost";
@@ -272,6 +275,12 @@ static void destroy(dvm_t *d)
 
 int dvm_open(dvm_t **out, const dvm_config_t *config, dvm_error_t *err)
 {
+	return dvmi_open_at(out, config, NULL, err);
+}
+
+int dvmi_open_at(dvm_t **out, const dvm_config_t *config, const struct dvmi_env *env,
+		 dvm_error_t *err)
+{
 	if (!out)
 		return dvmi_error_set(err, -EINVAL, "no place for the handle");
 	int rc = check_config(config, err);
@@ -286,7 +295,7 @@ int dvm_open(dvm_t **out, const dvm_config_t *config, dvm_error_t *err)
 	dvmi_watch_init(&d->watch);
 	rc = configure(d, config, err);
 	if (rc == 0)
-		rc = find_place(d, err);
+		rc = find_place(d, env, err);
 	if (rc == 0)
 		rc = open_transports(d, err);
 	if (rc == 0 && config && config->flags & DVM_OPEN_PROGRESS)

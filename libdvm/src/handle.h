@@ -109,6 +109,13 @@ struct dvmi_threads {
 	pthread_t helper;
 };
 
+/* Somebody beside the shepherd who has news for this rank, as the faces of other libraries have. */
+struct dvmi_hook {
+	int (*news)(void *arg); /* takes them: their number; NULL: there is nobody */
+	void *arg;
+	int fd; /* becomes readable; they may raise the doorbell, too */
+};
+
 struct dvm {
 	struct dvmi_env env; /* constant, as are map's addresses and cores */
 	struct dvmi_ctl ctl;
@@ -116,6 +123,7 @@ struct dvm {
 	int rings_fd;
 	struct dvmi_heap *heap; /* shared memory of this node, on the rings' descriptor */
 	uint32_t cores;
+	uint32_t mates; /* ranks that share them, this one included */
 	uint64_t crowded_until; /* cores were seen to be short */
 	uint64_t key;
 	struct dvmi_dyn dyn;
@@ -150,6 +158,7 @@ struct dvm {
 	uint32_t nuser_ops;
 	struct dvmi_threads threads;
 	struct dvmi_watch watch;
+	struct dvmi_hook hook;
 };
 
 /* Takes and releases the handle's lock, if it has one. */
@@ -164,6 +173,10 @@ static inline void dvmi_leave(dvm_t *d)
 	if (__builtin_expect(d->threads.on, 0))
 		pthread_mutex_unlock(&d->threads.lock);
 }
+
+/* dvm_open() with the place ENV, whose strings stay the caller's; NULL: as the environment says. */
+int dvmi_open_at(dvm_t **out, const dvm_config_t *config, const struct dvmi_env *env,
+		 dvm_error_t *err);
 
 /* Moves whatever can move without waiting. Returns the number of events. */
 int dvmi_progress(dvm_t *d);

@@ -110,6 +110,8 @@ int dvmi_news(dvm_t *d)
 			close(p.fd);
 		n++;
 	}
+	if (d->hook.news)
+		n += d->hook.news(d->hook.arg);
 	if (rc < 0 && d->ctl.fd >= 0) {
 		/* Its last words may have been the news that it is not a failure. */
 		look_at_states(d);

@@ -74,6 +74,8 @@ int dvmi_wait_arm(dvm_t *d, struct pollfd *fds, int max, int *timeout)
 		fds[n++] = (struct pollfd){ .fd = d->ctl.fd, .events = POLLIN };
 	if (d->threads.on)
 		fds[n++] = (struct pollfd){ .fd = d->threads.kick, .events = POLLIN };
+	if (d->hook.news)
+		fds[n++] = (struct pollfd){ .fd = d->hook.fd, .events = POLLIN };
 	if (d->leaving)
 		*timeout = NAP_MS;
 	return n;
@@ -136,7 +138,7 @@ static int until(const struct dvmi_wait *w, int timeout)
 
 static int sleep_on_fds(dvm_t *d, struct dvmi_wait *w)
 {
-	struct pollfd fds[8];
+	struct pollfd fds[6 + DVMI_WAIT_OWN];
 	int timeout, n = dvmi_wait_arm(d, fds, 6, &timeout);
 
 	if (n >= 0) {
@@ -188,7 +190,7 @@ static int ask(dvm_t *d, struct dvmi_wait *w, uint64_t now)
 /* Returns the number of events it has come upon: who leaves may have left messages. */
 static int back_off(dvm_t *d, struct dvmi_wait *w)
 {
-	uint32_t spin = d->env.local_size > d->cores ? SPIN_CROWDED : SPIN_ROUNDS;
+	uint32_t spin = d->mates > d->cores ? SPIN_CROWDED : SPIN_ROUNDS;
 
 	/* The clock costs as much as a look into the rings: not every time. */
 	if (++w->idle % spin && !d->threads.on && !w->yielding) {

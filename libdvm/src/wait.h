@@ -36,7 +36,7 @@ void dvmi_look_remove(dvm_t *d, struct dvmi_look *l);
 /* Cores are short: spinning keeps others from what is waited for. */
 static inline bool dvmi_wait_crowded(const dvm_t *d)
 {
-	return d->env.local_size > d->cores || d->crowded_until;
+	return d->mates > d->cores || d->crowded_until;
 }
 
 /* Gives the core to whoever needs it, and learns from that whether cores are short. */
@@ -65,9 +65,10 @@ bool dvmi_wait_direct(dvm_t *d, struct dvmi_op *op, const struct dvmi_match_key 
 int dvmi_wait_op(dvm_t *d, struct dvmi_op *op);
 
 /*
- * Before sleeping: arms the transports, fills FDS (room for MAX + 2) and *TIMEOUT (ms). Their
- * number, or -EAGAIN when there is something to do. Undone by disarm in both cases.
+ * Before sleeping: arms the transports, fills FDS (room for MAX + DVMI_WAIT_OWN) and *TIMEOUT (ms).
+ * Their number, or -EAGAIN when there is something to do. Undone by disarm in both cases.
  */
+#define DVMI_WAIT_OWN 3
 int dvmi_wait_arm(dvm_t *d, struct pollfd *fds, int max, int *timeout);
 void dvmi_wait_disarm(dvm_t *d);
 /* TIMEOUT, or less where a descriptor may not tell; *NAPS counts the sleeps without news. */

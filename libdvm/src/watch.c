@@ -110,7 +110,7 @@ static int arm(dvm_t *d, int *timeout_ms)
 	/* News that are here wait for nobody; and without them a loop may call us only to sleep. */
 	if (dvmi_news(d) > 0)
 		return 1;
-	int n = dvmi_wait_arm(d, fds, DVMI_WATCH_FDS - 2, &timeout);
+	int n = dvmi_wait_arm(d, fds, DVMI_WATCH_FDS - DVMI_WAIT_OWN, &timeout);
 	rc = n < 0 ? 1 : watch(w, fds, n);
 	if (rc != 0) {
 		dvmi_wait_disarm(d);

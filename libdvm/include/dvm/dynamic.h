@@ -46,6 +46,7 @@ enum {
 	DVM_SPAWN_DETACHED = 1,	     /* outlives this job; its output is kept for `dvm logs` */
 	DVM_SPAWN_OVERSUBSCRIBE = 2, /* more ranks than free slots */
 	DVM_SPAWN_KEEP_GOING = 4,    /* a rank of the child that fails does not end the others */
+	DVM_SPAWN_NO_SLOTS = 8,	     /* its ranks mostly wait: they take no slots */
 };
 
 /* What to start. Zero it, set `size` and `argv`; later versions add fields at the end. */

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The agent of a node (doc/design/0016-pvm3.md): one thread, one epoll loop. To its tasks it is what
+ * a shepherd is to ranks (ranks.c) and who carries their frames (clients.c); what must be one for
+ * the machine is the master's (master.c, world*.c), the agent of the first node. Between the two
+ * go libdvm messages (relay.c).
+ */
+#ifndef PVM_AGENT_H
+#define PVM_AGENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "dvm/am.h"
+#include "dvm/connect.h"
+#include "dvm/msg.h"
+#include "daemon/pvm/world.h"
+#include "libdvm/base/buf.h"
+#include "libdvm/proto/pvm.h"
+#include "libdvm/proto/rank.h"
+
+struct agent;
+
+/* A descriptor in the loop, the first member of what it belongs to. */
+struct pvm_watch {
+	int fd; /* -1: none */
+	void (*ready)(struct agent *a, struct pvm_watch *w);
+};
+
+/* A place for a task. */
+struct pvm_slot {
+	struct pvm_watch ctl; /* of the rank, -1 until it has said hello */
+	struct pvm_watch pid_fd;
+	enum pvm_slot_state {
+		PVM_SLOT_FREE,
+		PVM_SLOT_TAKEN,
+		PVM_SLOT_OVER, /* not given again: peers may know it */
+	} state;
+	uint32_t index;
+	int tid; /* 0: not known yet */
+	pid_t pid;
+	struct pvm_client *client; /* of the task; NULL */
+	uint8_t addr[DVMI_RANK_ADDR_MAX];
+	uint32_t addr_len;
+	uint32_t *askers; /* ranks of the world that wait for the address */
+	uint32_t naskers;
+	bool wanted;
+};
+
+/* A connection of frames: a task, or what becomes one. */
+struct pvm_client {
+	struct pvm_watch watch;
+	struct pvm_client *prev, *next;
+	pid_t pid;
+	struct dvmi_buf in, out;
+	bool writing; /* waits for room */
+	bool dead;
+	uint32_t serial;
+	uint32_t enrol_id; /* its question, while the master is asked */
+	struct pvm_slot *slot; /* NULL: no task */
+	bool collects; /* its output comes over this connection */
+	struct pvm_slot *of; /* whose output */
+};
+
+/* The agent of another node, at the master; or the master, at another agent. */
+struct pvm_link {
+	dvm_group_t *g;
+	int rank;
+	uint32_t host; /* index; 0: not known yet */
+	bool down;
+	struct pvm_link *next;
+};
+
+struct pvm_sent { /* a message of ours that is under way */
+	dvm_req_t *req;
+	struct dvmi_buf buf;
+	struct pvm_sent *next;
+};
+
+struct agent {
+	dvm_t *d;
+	int epoll;
+	bool master, stop;
+	uint32_t index, cap; /* of our node in the world, and how many fit in; 0: not known yet */
+	uint64_t key;
+	char *name;	/* of the node */
+	char *dir;	/* where our sockets are */
+	char *frames_path, *ranks_path;
+	struct pvm_watch frames, ranks, lib, results;
+	int results_in;
+	struct dvmi_jobmap *map;
+	size_t map_bytes;
+	int map_fd, rings_fd;
+	struct pvm_slot slots[PVMI_LOCAL_MAX];
+	uint32_t ntasks;
+	struct pvm_client *clients, *buried;
+	uint32_t last_serial;
+	struct pvm_link *links;
+	struct pvm_sent *sent;
+	struct pvm_world *world; /* of the master */
+	struct pvm_job *jobs;	 /* of the master: spawned */
+	struct pvm_expected *expected; /* of the master: hosts that come */
+};
+
+/* agent.c */
+int pvm_watch_add(struct agent *a, struct pvm_watch *w, int fd,
+		  void (*ready)(struct agent *a, struct pvm_watch *w));
+void pvm_watch_writing(struct agent *a, struct pvm_watch *w, bool on);
+void pvm_watch_close(struct agent *a, struct pvm_watch *w);
+int pvm_serve(void);
+
+/* ranks.c: the shepherd's part */
+int pvm_ranks_open(struct agent *a);
+/* The world is known: makes the map. */
+int pvm_ranks_begin(struct agent *a);
+void pvm_ranks_close(struct agent *a);
+/* A free place for process PID, or NULL. */
+struct pvm_slot *pvm_slot_take(struct agent *a, pid_t pid);
+void pvm_slot_watch_pid(struct agent *a, struct pvm_slot *s, pid_t pid);
+/* S is no task any more. CLOSED: it has said so. */
+void pvm_slot_end(struct agent *a, struct pvm_slot *s, bool closed);
+uint32_t pvm_slot_rank(const struct agent *a, const struct pvm_slot *s);
+struct pvm_slot *pvm_slot_of_rank(struct agent *a, uint32_t rank);
+struct pvm_slot *pvm_slot_of_tid(struct agent *a, int tid);
+void pvm_ring(struct agent *a, const struct pvm_slot *s);
+/* RANK of the world, on whatever node, is over. */
+void pvm_rank_gone(struct agent *a, uint32_t rank, bool closed);
+/* Somebody (WHO, a rank of the world) wants the address of our RANK. */
+void pvm_rank_lookup(struct agent *a, uint32_t rank, uint32_t who);
+/* The answer for our WHO. */
+void pvm_rank_address(struct agent *a, uint32_t who, uint32_t rank, int code, const void *addr,
+		      uint32_t len);
+
+/* clients.c */
+int pvm_clients_open(struct agent *a);
+void pvm_clients_close(struct agent *a);
+void pvm_client_send(struct agent *a, struct pvm_client *c, uint16_t type, uint32_t id, int code,
+		     const void *body, size_t len);
+/* A frame for a task of this node. */
+void pvm_tell_task(struct agent *a, int tid, uint16_t type, uint32_t id, int code, const void *body,
+		   size_t len);
+/* What the master says of one who wants to enrol. */
+void pvm_enrolled(struct agent *a, uint32_t serial, int code, struct dvmi_reader *r);
+void pvm_clients_bury(struct agent *a);
+
+/* relay.c */
+/* To the master, from whichever agent we are. */
+void pvm_to_master(struct agent *a, uint16_t type, uint32_t id, int code,
+		   const struct dvmi_buf *body);
+void pvm_link_send(struct agent *a, struct pvm_link *l, uint16_t type, uint32_t id, int code,
+		   const struct dvmi_buf *body);
+/* Takes what has come. False: the master is gone. */
+bool pvm_relay_look(struct agent *a);
+void pvm_relay_close(struct agent *a);
+/* A frame of the master for this agent. */
+void pvm_from_master(struct agent *a, const struct pvmi_frame *f, const uint8_t *body);
+
+/* master.c */
+int pvm_master_open(struct agent *a);
+void pvm_master_close(struct agent *a);
+/* A frame from the agent of HOST. */
+void pvm_master_take(struct agent *a, uint32_t host, const struct pvmi_frame *f,
+		     const uint8_t *body);
+void pvm_master_hello(struct agent *a, struct pvm_link *l, const char *name);
+void pvm_master_lost(struct agent *a, struct pvm_link *l);
+void pvm_master_events(struct agent *a);
+
+/* attach.c, task.c: the other verbs */
+int pvm_attach(bool start);
+int pvm_task_main(int argc, char **argv);
+/* The socket of the agent of the node whose run-time directory is RUN, or NULL; the caller's. */
+char *pvm_find_socket(const char *run);
+
+#endif

@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What a shepherd is to the ranks of its job, for tasks, who are ranks of the world: the job map, the
+ * memory of the node's rings, and the packets of libdvm/proto/rank.h.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "daemon/pvm/agent.h"
+#include "libdvm/base/cleanup.h"
+#include "libdvm/src/handle.h"
+
+#define ALIGN 64u
+
+static size_t aligned(size_t n)
+{
+	return (n + ALIGN - 1) & ~(size_t)(ALIGN - 1);
+}
+
+static uint32_t world_size(const struct agent *a)
+{
+	return a->cap * PVMI_LOCAL_MAX;
+}
+
+uint32_t pvm_slot_rank(const struct agent *a, const struct pvm_slot *s)
+{
+	return (a->index - 1) * PVMI_LOCAL_MAX + s->index;
+}
+
+struct pvm_slot *pvm_slot_of_rank(struct agent *a, uint32_t rank)
+{
+	return rank / PVMI_LOCAL_MAX == a->index - 1 ? &a->slots[rank % PVMI_LOCAL_MAX] : NULL;
+}
+
+struct pvm_slot *pvm_slot_of_tid(struct agent *a, int tid)
+{
+	for (uint32_t i = 0; i < PVMI_LOCAL_MAX; i++)
+		if (a->slots[i].state == PVM_SLOT_TAKEN && a->slots[i].tid == tid)
+			return &a->slots[i];
+	return NULL;
+}
+
+/* ---- the map ---- */
+
+static void *at(const struct agent *a, uint64_t off)
+{
+	return (uint8_t *)a->map + off;
+}
+
+static void lay_out(struct agent *a)
+{
+	struct dvmi_jobmap *m = a->map;
+	size_t per_rank = aligned(world_size(a) * sizeof(uint32_t));
+
+	m->node_of_off = aligned(sizeof *m);
+	m->local_rank_off = m->node_of_off + per_rank;
+	m->pid_off = m->local_rank_off + per_rank;
+	m->doorbell_off = m->pid_off + per_rank;
+	m->node_id_of_off = m->doorbell_off + aligned(PVMI_LOCAL_MAX * sizeof(uint32_t));
+	m->state_off = m->node_id_of_off + aligned(a->cap * sizeof(uint32_t));
+}
+
+static void fill(struct agent *a)
+{
+	const struct dvmi_jobmap *own = a->d->map.map;
+	struct dvmi_jobmap *m = a->map;
+
+	*m = (struct dvmi_jobmap){ .magic = DVMI_JOBMAP_MAGIC,
+				   .version = DVMI_RANK_VERSION,
+				   .size = world_size(a),
+				   .nnodes = a->cap,
+				   .node = a->index - 1,
+				   .local_size = PVMI_LOCAL_MAX,
+				   .local_cores = a->d->cores ? a->d->cores : 1,
+				   .job = a->key,
+				   .port_low = own->port_low,
+				   .port_high = own->port_high };
+	memcpy(m->interface, own->interface, sizeof m->interface);
+	memcpy(m->node_name, own->node_name, sizeof m->node_name);
+	lay_out(a);
+	uint32_t *node_of = at(a, m->node_of_off), *local = at(a, m->local_rank_off);
+	for (uint32_t r = 0; r < m->size; r++) {
+		node_of[r] = r / PVMI_LOCAL_MAX;
+		local[r] = r % PVMI_LOCAL_MAX;
+	}
+}
+
+int pvm_ranks_begin(struct agent *a)
+{
+	size_t bytes = aligned(sizeof *a->map) + 3 * aligned(world_size(a) * sizeof(uint32_t)) +
+		       aligned(PVMI_LOCAL_MAX * sizeof(uint32_t)) +
+		       aligned(a->cap * sizeof(uint32_t)) + aligned(world_size(a));
+
+	a->map_fd = memfd_create("dvm-pvm-map", MFD_CLOEXEC);
+	a->rings_fd = memfd_create("dvm-pvm-rings", MFD_CLOEXEC);
+	if (a->map_fd < 0 || a->rings_fd < 0 || ftruncate(a->map_fd, (off_t)bytes) < 0)
+		return -errno;
+	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, a->map_fd, 0);
+	if (p == MAP_FAILED)
+		return -errno;
+	a->map = p;
+	a->map_bytes = bytes;
+	fill(a);
+	return 0;
+}
+
+void pvm_ring(struct agent *a, const struct pvm_slot *s)
+{
+	_Atomic uint32_t *bells = at(a, a->map->doorbell_off);
+
+	atomic_fetch_add_explicit(&bells[s->index], 1, memory_order_release);
+}
+
+/* ---- packets ---- */
+
+static void send_packet(struct agent *a, struct pvm_slot *s, uint16_t type, const void *head,
+			size_t head_len, const void *tail, size_t tail_len, const int *fds)
+{
+	struct dvmi_rank_hdr h = { .version = DVMI_RANK_VERSION,
+				   .type = type,
+				   .len = (uint32_t)(head_len + tail_len) };
+	struct iovec iov[3] = { { &h, sizeof h },
+				{ (void *)(uintptr_t)head, head_len },
+				{ (void *)(uintptr_t)tail, tail_len } };
+	union {
+		char buf[CMSG_SPACE(2 * sizeof(int))];
+		struct cmsghdr align;
+	} control = { { 0 } };
+	struct msghdr m = { .msg_iov = iov, .msg_iovlen = 3 };
+
+	if (s->ctl.fd < 0)
+		return;
+	if (fds) {
+		m.msg_control = control.buf;
+		m.msg_controllen = sizeof control.buf;
+		struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(2 * sizeof(int));
+		memcpy(CMSG_DATA(c), fds, 2 * sizeof(int));
+	}
+	/* What does not fit is said again by the next change. */
+	sendmsg(s->ctl.fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
+	pvm_ring(a, s);
+}
+
+static void welcome(struct agent *a, struct pvm_slot *s)
+{
+	const struct dvmi_rank_welcome w = { .map_bytes = a->map_bytes,
+					     .job = a->key,
+					     .key = a->key,
+					     .node_id = a->index };
+	const int fds[2] = { a->map_fd, a->rings_fd };
+
+	send_packet(a, s, DVMI_RANK_WELCOME, &w, sizeof w, NULL, 0, fds);
+	if (s->wanted)
+		send_packet(a, s, DVMI_RANK_WANTED, NULL, 0, NULL, 0, NULL);
+}
+
+static void publish(struct agent *a, struct pvm_slot *s, const uint8_t *addr, size_t len)
+{
+	if (!len || len > sizeof s->addr)
+		return;
+	memcpy(s->addr, addr, len);
+	s->addr_len = (uint32_t)len;
+	for (uint32_t i = 0; i < s->naskers; i++)
+		pvm_rank_lookup(a, pvm_slot_rank(a, s), s->askers[i]);
+	s->naskers = 0;
+}
+
+static void take_packet(struct agent *a, struct pvm_slot *s, const struct dvmi_rank_hdr *h,
+			const uint8_t *body)
+{
+	struct dvmi_rank_peer p;
+	struct dvmi_buf b = { 0 };
+
+	if (h->type == DVMI_RANK_PUBLISH) {
+		publish(a, s, body, h->len);
+	} else if (h->type == DVMI_RANK_LOOKUP && h->len >= sizeof p) {
+		memcpy(&p, body, sizeof p);
+		dvmi_buf_put_u32(&b, p.rank);
+		dvmi_buf_put_u32(&b, pvm_slot_rank(a, s));
+		pvm_to_master(a, PVMI_LOOKUP, 0, 0, &b);
+		dvmi_buf_free(&b);
+	}
+}
+
+static void on_ctl(struct agent *a, struct pvm_watch *w)
+{
+	struct pvm_slot *s = (struct pvm_slot *)(void *)w;
+	uint8_t packet[DVMI_RANK_PACKET_MAX + sizeof(struct dvmi_rank_hdr)];
+	struct dvmi_rank_hdr h;
+	ssize_t n = recv(w->fd, packet, sizeof packet, MSG_DONTWAIT);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n < (ssize_t)sizeof h) {
+		pvm_watch_close(a, w);
+		return;
+	}
+	memcpy(&h, packet, sizeof h);
+	if (h.version == DVMI_RANK_VERSION && h.len == (size_t)n - sizeof h)
+		take_packet(a, s, &h, packet + sizeof h);
+}
+
+/* ---- who calls ---- */
+
+static struct pvm_slot *slot_of_hello(struct agent *a, int fd)
+{
+	uint8_t packet[sizeof(struct dvmi_rank_hdr) + sizeof(struct dvmi_rank_hello)];
+	struct dvmi_rank_hdr h;
+	struct dvmi_rank_hello hello;
+	struct ucred cred;
+	socklen_t len = sizeof cred;
+	struct timeval patience = { .tv_sec = 1 };
+
+	/* It says hello in the breath in which it calls. */
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+	if (recv(fd, packet, sizeof packet, 0) != sizeof packet ||
+	    getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0 || cred.uid != geteuid())
+		return NULL;
+	memcpy(&h, packet, sizeof h);
+	memcpy(&hello, packet + sizeof h, sizeof hello);
+	struct pvm_slot *s = a->cap ? pvm_slot_of_rank(a, hello.rank) : NULL;
+	if (h.version != DVMI_RANK_VERSION || h.type != DVMI_RANK_HELLO || !s ||
+	    s->state != PVM_SLOT_TAKEN || s->ctl.fd >= 0)
+		return NULL;
+	return s;
+}
+
+static void on_call(struct agent *a, struct pvm_watch *w)
+{
+	int fd = accept4(w->fd, NULL, NULL, SOCK_CLOEXEC);
+	struct pvm_slot *s = fd < 0 ? NULL : slot_of_hello(a, fd);
+
+	if (!s || pvm_watch_add(a, &s->ctl, fd, on_ctl) < 0) {
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	welcome(a, s);
+}
+
+static int listen_at(const char *path, int type)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+
+	if (strlen(path) >= sizeof sa.sun_path)
+		return -ENAMETOOLONG;
+	strcpy(sa.sun_path, path);
+	cleanup_fd int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+	unlink(path);
+	if (fd < 0 || bind(fd, (struct sockaddr *)&sa, sizeof sa) < 0 || listen(fd, 128) < 0)
+		return -errno;
+	return take_fd(fd);
+}
+
+int pvm_ranks_open(struct agent *a)
+{
+	if (asprintf(&a->ranks_path, "%s/pvm-ranks.sock", a->dir) < 0)
+		return -ENOMEM;
+	int fd = listen_at(a->ranks_path, SOCK_SEQPACKET);
+	return fd < 0 ? fd : pvm_watch_add(a, &a->ranks, fd, on_call);
+}
+
+/* ---- places ---- */
+
+struct pvm_slot *pvm_slot_take(struct agent *a, pid_t pid)
+{
+	for (uint32_t i = 0; i < PVMI_LOCAL_MAX; i++) {
+		struct pvm_slot *s = &a->slots[i];
+		if (s->state != PVM_SLOT_FREE)
+			continue;
+		s->state = PVM_SLOT_TAKEN;
+		s->tid = 0;
+		pvm_slot_watch_pid(a, s, pid);
+		a->ntasks++;
+		return s;
+	}
+	return NULL;
+}
+
+static void on_process_end(struct agent *a, struct pvm_watch *w)
+{
+	struct pvm_slot *s =
+		(struct pvm_slot *)(void *)((char *)w - offsetof(struct pvm_slot, pid_fd));
+
+	pvm_slot_end(a, s, false);
+}
+
+void pvm_slot_watch_pid(struct agent *a, struct pvm_slot *s, pid_t pid)
+{
+	pvm_watch_close(a, &s->pid_fd);
+	s->pid = pid;
+	int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (fd >= 0)
+		pvm_watch_add(a, &s->pid_fd, fd, on_process_end);
+}
+
+static void free_askers(struct pvm_slot *s)
+{
+	free(s->askers);
+	s->askers = NULL;
+	s->naskers = 0;
+}
+
+void pvm_slot_end(struct agent *a, struct pvm_slot *s, bool closed)
+{
+	struct dvmi_buf b = { 0 };
+
+	if (s->state != PVM_SLOT_TAKEN)
+		return;
+	s->state = PVM_SLOT_OVER;
+	a->ntasks--;
+	pvm_watch_close(a, &s->ctl);
+	pvm_watch_close(a, &s->pid_fd);
+	free_askers(s);
+	if (s->client)
+		s->client->slot = NULL;
+	s->client = NULL;
+	dvmi_buf_put_u32(&b, pvm_slot_rank(a, s));
+	dvmi_buf_put_u32(&b, closed);
+	pvm_to_master(a, PVMI_A_EXIT, 0, 0, &b);
+	dvmi_buf_free(&b);
+}
+
+void pvm_rank_gone(struct agent *a, uint32_t rank, bool closed)
+{
+	_Atomic uint8_t *state = at(a, a->map->state_off);
+
+	if (rank >= a->map->size)
+		return;
+	atomic_store_explicit(&state[rank], closed ? DVMI_RANK_CLOSED : DVMI_RANK_GONE,
+			      memory_order_release);
+	for (uint32_t i = 0; i < PVMI_LOCAL_MAX; i++)
+		if (a->slots[i].ctl.fd >= 0)
+			send_packet(a, &a->slots[i], DVMI_RANK_CHANGED, NULL, 0, NULL, 0, NULL);
+}
+
+/* ---- addresses ---- */
+
+static void answer_lookup(struct agent *a, uint32_t rank, uint32_t who, int code,
+			  const struct pvm_slot *s)
+{
+	struct dvmi_buf b = { 0 };
+
+	dvmi_buf_put_u32(&b, who);
+	dvmi_buf_put_u32(&b, rank);
+	dvmi_buf_put_u32(&b, (uint32_t)code);
+	dvmi_buf_put_blob(&b, s ? s->addr : NULL, s ? s->addr_len : 0);
+	pvm_to_master(a, PVMI_ADDRESS, 0, 0, &b);
+	dvmi_buf_free(&b);
+}
+
+void pvm_rank_lookup(struct agent *a, uint32_t rank, uint32_t who)
+{
+	struct pvm_slot *s = pvm_slot_of_rank(a, rank);
+
+	if (!s || s->state != PVM_SLOT_TAKEN) {
+		answer_lookup(a, rank, who, -DVM_ECLOSED, NULL);
+		return;
+	}
+	if (s->addr_len) {
+		answer_lookup(a, rank, who, 0, s);
+		return;
+	}
+	uint32_t *more = realloc(s->askers, (s->naskers + 1) * sizeof *more);
+	if (!more)
+		return;
+	s->askers = more;
+	s->askers[s->naskers++] = who;
+	s->wanted = true;
+	send_packet(a, s, DVMI_RANK_WANTED, NULL, 0, NULL, 0, NULL);
+}
+
+void pvm_rank_address(struct agent *a, uint32_t who, uint32_t rank, int code, const void *addr,
+		      uint32_t len)
+{
+	struct pvm_slot *s = pvm_slot_of_rank(a, who);
+	const struct dvmi_rank_peer p = { .rank = rank, .code = code };
+
+	if (s && s->state == PVM_SLOT_TAKEN)
+		send_packet(a, s, DVMI_RANK_ADDR, &p, sizeof p, addr, len, NULL);
+}
+
+void pvm_ranks_close(struct agent *a)
+{
+	for (uint32_t i = 0; i < PVMI_LOCAL_MAX; i++) {
+		pvm_watch_close(a, &a->slots[i].ctl);
+		pvm_watch_close(a, &a->slots[i].pid_fd);
+		free_askers(&a->slots[i]);
+	}
+	pvm_watch_close(a, &a->ranks);
+	if (a->ranks_path)
+		unlink(a->ranks_path);
+	free(a->ranks_path);
+	if (a->map)
+		munmap(a->map, a->map_bytes);
+	if (a->map_fd >= 0)
+		close(a->map_fd);
+	if (a->rings_fd >= 0)
+		close(a->rings_fd);
+}

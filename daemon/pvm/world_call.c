@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What tasks ask of the machine and of one another. */
+#include <time.h>
+
+#include "daemon/pvm/world_private.h"
+
+#define ARCH	  "LINUX64"
+#define SPEED	  1000
+#define SIGNATURE 0x408c41
+
+static void answer_words(struct pvm_world *w, int tid, uint32_t id, int code, const uint32_t *v,
+			 uint32_t n)
+{
+	struct dvmi_buf b = { 0 };
+
+	for (uint32_t i = 0; i < n; i++)
+		dvmi_buf_put_u32(&b, v[i]);
+	pvm_answer(w, tid, id, code, &b);
+	dvmi_buf_free(&b);
+}
+
+/* ---- tasks ---- */
+
+void pvm_call_where(struct pvm_world *w, struct task *t, uint32_t id, struct dvmi_reader *r)
+{
+	const struct task *x = pvm_task(w, (int)dvmi_get_u32(r));
+
+	if (x)
+		answer_words(w, t->tid, id, 0, &x->rank, 1);
+	else
+		pvm_answer(w, t->tid, id, PvmNoTask, NULL);
+}
+
+static bool is_task_id(int tid)
+{
+	uint32_t bits = (uint32_t)tid;
+
+	return tid > 0 && bits & PVMI_TIDLOCAL && !(bits & (PVMI_TIDPVMD | 0x40000000));
+}
+
+void pvm_call_pstat(struct pvm_world *w, struct task *t, uint32_t id, struct dvmi_reader *r)
+{
+	int tid = (int)dvmi_get_u32(r);
+	int rc = !is_task_id(tid) ? PvmBadParam : pvm_task(w, tid) ? 0 : PvmNoTask;
+
+	pvm_answer(w, t->tid, id, rc, NULL);
+}
+
+/* Whoever is gone hears no signal, which is no error. */
+void pvm_call_signal(struct pvm_world *w, struct task *t, uint32_t id, struct dvmi_reader *r)
+{
+	int tid = (int)dvmi_get_u32(r), sig = (int)dvmi_get_u32(r);
+	const struct task *x = is_task_id(tid) ? pvm_task(w, tid) : NULL;
+	struct dvmi_buf b = { 0 };
+
+	if (x) {
+		dvmi_buf_put_u32(&b, x->rank);
+		dvmi_buf_put_u32(&b, (uint32_t)sig);
+		w->ops.to_agent(w->arg, x->host, PVMI_KILL, 0, 0, &b);
+		dvmi_buf_free(&b);
+	}
+	pvm_answer(w, t->tid, id, is_task_id(tid) ? 0 : PvmBadParam, NULL);
+}
+
+static void put_task(struct dvmi_buf *b, const struct task *t)
+{
+	dvmi_buf_put_u32(b, (uint32_t)t->tid);
+	dvmi_buf_put_u32(b, (uint32_t)t->parent);
+	dvmi_buf_put_u32(b, t->host << PVMI_HOST_SHIFT);
+	dvmi_buf_put_u32(b, (uint32_t)t->flags);
+	dvmi_buf_put_str(b, t->program ? t->program : "");
+	dvmi_buf_put_u32(b, (uint32_t)t->pid);
+}
+
+static bool wanted(const struct task *t, int where)
+{
+	if (!where)
+		return true;
+	if ((uint32_t)where & PVMI_TIDLOCAL)
+		return t->tid == where;
+	return t->host == ((uint32_t)where & PVMI_TIDHOST) >> PVMI_HOST_SHIFT;
+}
+
+void pvm_call_tasks(struct pvm_world *w, struct task *t, uint32_t id, struct dvmi_reader *r)
+{
+	int where = (int)dvmi_get_u32(r);
+	struct dvmi_buf all = { 0 }, b = { 0 };
+	uint32_t n = 0;
+
+	if (where && !pvm_host_of(w, where)) {
+		pvm_answer(w, t->tid, id, PvmNoHost, NULL);
+		return;
+	}
+	for (const struct task *x = w->tasks; x; x = x->hh.next)
+		if (wanted(x, where)) {
+			put_task(&all, x);
+			n++;
+		}
+	dvmi_buf_put_u32(&b, n);
+	dvmi_buf_put(&b, all.data, all.len);
+	pvm_answer(w, t->tid, id, all.err ? PvmNoMem : 0, &b);
+	dvmi_buf_free(&all);
+	dvmi_buf_free(&b);
+}
+
+void pvm_call_setopt(struct pvm_world *w, struct task *t, uint32_t id, struct dvmi_reader *r)
+{
+	uint32_t what = dvmi_get_u32(r);
+
+	if (what == PvmNoReset)
+		t->no_reset = dvmi_get_u32(r) != 0;
+	pvm_answer(w, t->tid, id, 0, NULL);
+}
+
+void pvm_call_noresets(struct pvm_world *w, struct task *t, uint32_t id, struct dvmi_reader *r)
+{
+	struct dvmi_buf b = { 0 };
+	uint32_t n = 0;
+
+	(void)r;
+	for (const struct task *x = w->tasks; x; x = x->hh.next)
+		n += x->no_reset;
+	dvmi_buf_put_u32(&b, n);
+	for (const struct task *x = w->tasks; x; x = x->hh.next)
+		if (x->no_reset)
+			dvmi_buf_put_u32(&b, (uint32_t)x->tid);
+	pvm_answer(w, t->tid, id, 0, &b);
+	dvmi_buf_free(&b);
+}
+
+/* ---- hosts ---- */
+
+static uint32_t hosts_up(const struct pvm_world *w)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < w->nhosts; i++)
+		n += w->hosts[i].up;
+	return n;
+}
+
+void pvm_call_config(struct pvm_world *w, struct task *t, uint32_t id, struct dvmi_reader *r)
+{
+	struct dvmi_buf b = { 0 };
+
+	(void)r;
+	dvmi_buf_put_u32(&b, hosts_up(w));
+	for (uint32_t i = 0; i < w->nhosts; i++) {
+		const struct host *h = &w->hosts[i];
+		if (!h->up)
+			continue;
+		dvmi_buf_put_u32(&b, (uint32_t)pvm_host_tid(h));
+		dvmi_buf_put_str(&b, h->name);
+		dvmi_buf_put_str(&b, ARCH);
+		dvmi_buf_put_u32(&b, SPEED);
+		dvmi_buf_put_u32(&b, SIGNATURE);
+	}
+	pvm_answer(w, t->tid, id, 0, &b);
+	dvmi_buf_free(&b);
+}
+
+void pvm_call_mstat(struct pvm_world *w, struct task *t, uint32_t id, struct dvmi_reader *r)
+{
+	char *name = dvmi_get_str(r, PVMI_NAME_MAX);
+	int rc = !name || !*name ? PvmBadParam : pvm_host_named(w, name) ? 0 : PvmNoHost;
+
+	pvm_answer(w, t->tid, id, rc, NULL);
+	free(name);
+}
+
+void pvm_call_hostsync(struct pvm_world *w, struct task *t, uint32_t id, struct dvmi_reader *r)
+{
+	const struct host *h = pvm_host_of(w, (int)dvmi_get_u32(r));
+	struct dvmi_buf b = { 0 };
+
+	if (!h) {
+		pvm_answer(w, t->tid, id, PvmNoHost, NULL);
+		return;
+	}
+	dvmi_buf_put_u32(&b, (uint32_t)t->tid);
+	dvmi_buf_put_u32(&b, id);
+	w->ops.to_agent(w->arg, h->index, PVMI_CLOCK, 0, 0, &b);
+	dvmi_buf_free(&b);
+}
+
+static struct host_change *new_change(struct pvm_world *w, struct task *t, uint32_t id,
+				      struct dvmi_reader *r, bool add)
+{
+	struct host_change *c = calloc(1, sizeof *c);
+	uint32_t n = dvmi_get_u32(r);
+
+	if (!c || r->err || n > PVM_HOSTS_MAX) {
+		free(c);
+		return NULL;
+	}
+	*c = (struct host_change){ .id = w->last_change, .asker = t->tid, .question = id, .n = n,
+				   .left = n, .add = add };
+	w->last_change += n; /* a number for each host */
+	c->codes = calloc(n + 1, sizeof *c->codes);
+	c->names = calloc(n + 1, sizeof *c->names);
+	for (uint32_t i = 0; c->names && i < n; i++)
+		c->names[i] = dvmi_get_str(r, PVMI_NAME_MAX);
+	LL_PREPEND(w->changes, c);
+	return c;
+}
+
+static void free_change(struct pvm_world *w, struct host_change *c)
+{
+	LL_DELETE(w->changes, c);
+	for (uint32_t i = 0; c->names && i < c->n; i++)
+		free(c->names[i]);
+	free(c->names);
+	free(c->codes);
+	free(c);
+}
+
+/* What of it is done; the rest is asked of the machine. */
+static void finish_change(struct pvm_world *w, struct host_change *c)
+{
+	struct dvmi_buf b = { 0 };
+
+	if (c->left)
+		return;
+	dvmi_buf_put_u32(&b, c->n);
+	for (uint32_t i = 0; i < c->n; i++) {
+		const struct host *h = c->names[i] ? pvm_host_named(w, c->names[i]) : NULL;
+		dvmi_buf_put_u32(&b, (uint32_t)(c->add && c->codes[i] == 0 && h ? pvm_host_tid(h) :
+										  c->codes[i]));
+	}
+	if (pvm_task(w, c->asker))
+		pvm_answer(w, c->asker, c->question, 0, &b);
+	dvmi_buf_free(&b);
+	free_change(w, c);
+}
+
+static int known_before(const struct pvm_world *w, const char *name, bool add)
+{
+	bool there = pvm_host_named(w, name) != NULL;
+
+	if (add)
+		return there ? PvmDupHost : 0;
+	return there ? 0 : PvmNoHost;
+}
+
+static void change_hosts(struct pvm_world *w, struct task *t, uint32_t id, struct dvmi_reader *r,
+			 bool add)
+{
+	struct host_change *c = new_change(w, t, id, r, add);
+
+	if (!c || !c->names || !c->codes || r->err) {
+		pvm_answer(w, t->tid, id, c ? PvmBadParam : PvmNoMem, NULL);
+		if (c)
+			free_change(w, c);
+		return;
+	}
+	const uint32_t first = c->id, n = c->n;
+	c->left++; /* so that it does not end under our hands */
+	for (uint32_t i = 0; i < n; i++) {
+		c->codes[i] = known_before(w, c->names[i], add);
+		if (c->codes[i] < 0)
+			c->left--;
+		else
+			w->ops.change_host(w->arg, first + i, add, c->names[i]);
+	}
+	c->left--;
+	finish_change(w, c);
+}
+
+void pvm_call_hosts_add(struct pvm_world *w, struct task *t, uint32_t id, struct dvmi_reader *r)
+{
+	change_hosts(w, t, id, r, true);
+}
+
+void pvm_call_hosts_del(struct pvm_world *w, struct task *t, uint32_t id, struct dvmi_reader *r)
+{
+	change_hosts(w, t, id, r, false);
+}
+
+void pvm_world_hosts_done(struct pvm_world *w, uint32_t id, int code)
+{
+	struct host_change *c;
+
+	LL_FOREACH(w->changes, c)
+		if (id - c->id < c->n)
+			break;
+	if (!c || !c->left)
+		return;
+	c->codes[id - c->id] = code;
+	c->left--;
+	finish_change(w, c);
+}
+
+void pvm_changes_free(struct pvm_world *w)
+{
+	while (w->changes)
+		free_change(w, w->changes);
+}
+
+void pvm_call_halt(struct pvm_world *w, struct task *t, uint32_t id, struct dvmi_reader *r)
+{
+	(void)r;
+	pvm_answer(w, t->tid, id, 0, NULL);
+	w->ops.halt(w->arg);
+}
+
+/* ---- contexts ---- */
+
+static int new_context(struct pvm_world *w)
+{
+	int *more = realloc(w->contexts, (w->ncontexts + 1) * sizeof *more);
+
+	if (!more)
+		return PvmNoMem;
+	w->contexts = more;
+	w->contexts[w->ncontexts++] = ++w->last_context;
+	return w->last_context;
+}
+
+static int free_context(struct pvm_world *w, int ctx)
+{
+	for (uint32_t i = 0; i < w->ncontexts; i++)
+		if (w->contexts[i] == ctx) {
+			w->contexts[i] = w->contexts[--w->ncontexts];
+			return 0;
+		}
+	return PvmNotFound;
+}
+
+void pvm_call_context(struct pvm_world *w, struct task *t, uint32_t id, struct dvmi_reader *r)
+{
+	bool make = dvmi_get_u32(r) == 0;
+	int ctx = (int)dvmi_get_u32(r);
+	int rc = make ? new_context(w) : free_context(w, ctx);
+
+	pvm_answer(w, t->tid, id, rc, NULL);
+}
+
+/* ---- who takes over work ---- */
+
+void pvm_call_register(struct pvm_world *w, struct task *t, uint32_t id, struct dvmi_reader *r)
+{
+	uint32_t role = dvmi_get_u32(r), on = dvmi_get_u32(r);
+	int rc = 0;
+
+	if (role < 1 || role > PVMI_ROLE_TRACER || r->err)
+		rc = PvmBadParam;
+	else if (on && w->roles[role] && w->roles[role] != t->tid)
+		rc = PvmAlready;
+	else
+		w->roles[role] = on ? t->tid : 0;
+	pvm_answer(w, t->tid, id, rc, NULL);
+}
+
+void pvm_call_tickle(struct pvm_world *w, struct task *t, uint32_t id, struct dvmi_reader *r)
+{
+	const uint32_t none = 0;
+
+	(void)r;
+	answer_words(w, t->tid, id, 0, &none, 1);
+}
+
+/* Messages to daemons: there is nobody but us, and we do not talk. */
+void pvm_call_post(struct pvm_world *w, struct task *t, uint32_t id, struct dvmi_reader *r)
+{
+	(void)r;
+	if (id)
+		pvm_answer(w, t->tid, id, PvmNotImpl, NULL);
+}

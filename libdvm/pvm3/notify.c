@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* pvm_notify(). */
+#include "libdvm/pvm3/state.h"
+
+static bool is_local(unsigned tid)
+{
+	return tid & TIDLOCAL && !(tid & (TIDPVMD | TIDGID));
+}
+
+static int check(int what, int tag, int n, const int *tids)
+{
+	int kind = what & ~PvmNotifyCancel;
+
+	if (kind < PvmTaskExit || kind > PvmRouteDelete || tag < 0)
+		return PvmBadParam;
+	if (kind == PvmHostAdd || kind == PvmRouteAdd)
+		return 0;
+	if (n < 1 || !tids)
+		return PvmBadParam;
+	for (int i = 0; kind == PvmTaskExit && i < n; i++)
+		if (!is_local((unsigned)tids[i]))
+			return PvmBadParam;
+	return 0;
+}
+
+/* Connections are made and ended by the library as it sees fit, so there is nothing to tell. */
+static bool about_routes(int what)
+{
+	int kind = what & ~PvmNotifyCancel;
+
+	return kind == PvmRouteAdd || kind == PvmRouteDelete;
+}
+
+static int ask(int what, int tag, int n, const int *tids)
+{
+	bool hosts = (what & ~PvmNotifyCancel) == PvmHostAdd;
+	struct dvmi_buf args = { 0 };
+
+	dvmi_buf_put_u32(&args, (uint32_t)what);
+	dvmi_buf_put_u32(&args, (uint32_t)tag);
+	dvmi_buf_put_u32(&args, (uint32_t)pvmi.ctx);
+	dvmi_buf_put_u32(&args, (uint32_t)n);
+	dvmi_buf_put_u32(&args, hosts ? 0 : (uint32_t)n);
+	for (int i = 0; !hosts && i < n; i++)
+		dvmi_buf_put_u32(&args, (uint32_t)tids[i]);
+	int rc = pvmi_ask(PVMI_NOTIFY, &args, NULL);
+	dvmi_buf_free(&args);
+	return rc;
+}
+
+int pvm_notify(int what, int tag, int count, int *tids)
+{
+	int rc = pvmi_enrol();
+
+	if (rc == 0)
+		rc = check(what, tag, count, tids);
+	if (rc == 0 && !about_routes(what))
+		rc = ask(what, tag, count, tids);
+	return pvmi_result("pvm_notify", rc);
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What has come and was not received yet. libdvm's matching is left aside: PVM lets programs match
+ * by functions of their own, and handlers take messages in any call. So every message is taken as
+ * soon as it shows up, into memory of its own size, and waits here in the order of arrival.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "libdvm/pvm3/state.h"
+#include "libdvm/pvm3/wire.h"
+#include "libdvm/src/p2p_private.h"
+#include "libdvm/src/wait.h"
+
+static const struct dvmi_match_key any = { .source = DVMI_MATCH_ANY, .tag = DVMI_MATCH_ANY };
+
+static struct pvmi_entry *new_entry(struct pvmi_msg *m)
+{
+	struct pvmi_entry *e = pvmi.spare;
+
+	if (e)
+		pvmi.spare = e->next;
+	else
+		e = malloc(sizeof *e);
+	if (!e)
+		return NULL;
+	e->msg = m;
+	e->coming = false;
+	e->next = NULL;
+	e->prev = pvmi.last;
+	if (pvmi.last)
+		pvmi.last->next = e;
+	else
+		pvmi.first = e;
+	pvmi.last = e;
+	return e;
+}
+
+static void remove_entry(struct pvmi_entry *e)
+{
+	if (e->prev)
+		e->prev->next = e->next;
+	else
+		pvmi.first = e->next;
+	if (e->next)
+		e->next->prev = e->prev;
+	else
+		pvmi.last = e->prev;
+	e->next = pvmi.spare;
+	pvmi.spare = e;
+}
+
+void pvmi_enqueue(struct pvmi_msg *m)
+{
+	if (!pvmi_output_take(m) && !new_entry(m))
+		pvmi_msg_free(m);
+}
+
+void pvmi_unqueue(struct pvmi_msg *m)
+{
+	for (struct pvmi_entry *e = pvmi.first; e; e = e->next)
+		if (e->msg == m) {
+			remove_entry(e);
+			return;
+		}
+}
+
+/* All bytes of E are here: what it is called is in front of them. False: it makes no sense. */
+static bool arrived(struct pvmi_entry *e)
+{
+	struct pvmi_msg *m = e->msg;
+	struct pvmi_head h;
+
+	if (e->op.code < 0 || e->op.total < PVMI_HEAD)
+		return false;
+	memcpy(&h, m->blob->bytes, sizeof h);
+	m->len = e->op.total - PVMI_HEAD;
+	m->src = h.src;
+	m->ctx = h.ctx;
+	m->tag = h.tag;
+	m->enc = h.enc;
+	m->wid = h.wid;
+	m->dst = pvmi.tid;
+	return true;
+}
+
+static void arrives(struct pvmi_entry *e)
+{
+	e->coming = !dvmi_op_done(&e->op);
+	if (e->coming || arrived(e))
+		return;
+	pvmi_msg_free(e->msg);
+	remove_entry(e);
+}
+
+/* Takes the next message there is. False: none, or no memory for it. */
+static bool take_one(void)
+{
+	struct dvmi_p2p *p = &pvmi.d->p2p;
+	struct dvmi_unexpected *u;
+	uint32_t source;
+	int32_t tag;
+	uint64_t len;
+
+	if (dvmi_p2p_probe(p, &any, &source, &tag, &len) != 1)
+		return false;
+	struct pvmi_msg *m = pvmi_msg_new(0);
+	if (m)
+		m->blob = pvmi_blob_new(len > PVMI_HEAD ? len - PVMI_HEAD : 0);
+	struct pvmi_entry *e = m && m->blob ? new_entry(m) : NULL;
+	if (!e) {
+		pvmi_msg_free(m);
+		return false;
+	}
+	const struct dvmi_mem mem = { .buf = m->blob->bytes, .len = PVMI_HEAD + m->blob->cap };
+	dvmi_p2p_take(p, &any, &u);
+	dvmi_p2p_mrecv(p, &e->op, u, &mem);
+	arrives(e);
+	pvmi.ncoming += e->coming;
+	return true;
+}
+
+/* Long ones come in parts. */
+static void look_at_coming(void)
+{
+	for (struct pvmi_entry *e = pvmi.first, *next; e && pvmi.ncoming; e = next) {
+		next = e->next;
+		if (!e->coming || !dvmi_op_done(&e->op))
+			continue;
+		pvmi.ncoming--;
+		arrives(e);
+	}
+}
+
+static void look_at_flights(void)
+{
+	for (struct pvmi_flight **p = &pvmi.flights, *f; (f = *p);) {
+		if (!dvmi_op_done(&f->op)) {
+			p = &f->next;
+			continue;
+		}
+		*p = f->next;
+		pvmi_blob_unref(f->blob);
+		free(f);
+	}
+}
+
+static void take_all(void)
+{
+	while (take_one())
+		;
+	if (pvmi.ncoming)
+		look_at_coming();
+	if (pvmi.flights)
+		look_at_flights();
+}
+
+void pvmi_pump(void)
+{
+	dvmi_poll(pvmi.d);
+	take_all();
+}
+
+void pvmi_wait(struct dvmi_wait *w)
+{
+	if (!pvmi.d)
+		return;
+	dvmi_wait_round(pvmi.d, w);
+	take_all();
+}

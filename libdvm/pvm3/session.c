@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Becoming a task and ceasing to be one. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "dvm/dvm.h"
+#include "libdvm/pvm3/state.h"
+#include "libdvm/src/wait.h"
+
+/* What an agent says of the place that it gives a new task. */
+struct place {
+	struct dvmi_env env;
+	char *socket; /* env points to it */
+	uint32_t mates;
+};
+
+static void read_where(struct dvmi_reader *r, struct pvmi_where *w)
+{
+	w->tid = (int)dvmi_get_u32(r);
+	w->tag = (int)dvmi_get_u32(r);
+	w->ctx = (int)dvmi_get_u32(r);
+}
+
+static int read_siblings(struct dvmi_reader *r)
+{
+	uint32_t n = dvmi_get_u32(r);
+
+	if (r->err || n > PVMI_FRAME_MAX / 4)
+		return PvmBadMsg;
+	free(pvmi.siblings);
+	pvmi.siblings = calloc(n + 1, sizeof *pvmi.siblings);
+	if (!pvmi.siblings)
+		return PvmNoMem;
+	for (uint32_t i = 0; i < n; i++)
+		pvmi.siblings[i] = (int)dvmi_get_u32(r);
+	pvmi.nsiblings = (int)n;
+	return 0;
+}
+
+static int read_place(const struct dvmi_buf *body, struct place *p)
+{
+	struct dvmi_reader r;
+
+	dvmi_reader_init(&r, body->data, body->len);
+	pvmi.tid = (int)dvmi_get_u32(&r);
+	pvmi.ptid = (int)dvmi_get_u32(&r);
+	p->env.rank = dvmi_get_u32(&r);
+	p->env.size = dvmi_get_u32(&r);
+	p->env.node = dvmi_get_u32(&r);
+	p->env.nnodes = dvmi_get_u32(&r);
+	p->env.local_rank = dvmi_get_u32(&r);
+	p->env.local_size = dvmi_get_u32(&r);
+	p->socket = dvmi_get_str(&r, PVMI_NAME_MAX);
+	p->env.shepherd = p->socket;
+	p->mates = dvmi_get_u32(&r);
+	read_where(&r, &pvmi.self_out);
+	read_where(&r, &pvmi.self_trace);
+	pvmi.ctx = (int)dvmi_get_u32(&r);
+	int rc = read_siblings(&r);
+	return rc < 0 || dvmi_reader_done(&r) < 0 ? PvmBadMsg : 0;
+}
+
+/* What our children inherit, until the program says otherwise. */
+static void inherit(void)
+{
+	pvmi.out = pvmi.self_out;
+	pvmi.trace = pvmi.self_trace;
+}
+
+static int ask_for_place(struct place *p)
+{
+	const char *token = getenv(PVMI_ENV_TASK);
+	struct dvmi_buf args = { 0 }, body = { 0 };
+
+	/* What this task spawns or forks is none of it. */
+	dvmi_buf_put_u32(&args, (uint32_t)getpid());
+	dvmi_buf_put_str(&args, token ? token : "");
+	int rc = pvmi_ask_first(PVMI_ENROL, &args, &body);
+	if (rc >= 0)
+		rc = read_place(&body, p);
+	dvmi_buf_free(&args);
+	dvmi_buf_free(&body);
+	unsetenv(PVMI_ENV_TASK);
+	return rc;
+}
+
+/* No message of a world is waited for in vain: whoever ends is told of. */
+static int somebody(void *arg, uint32_t ctx)
+{
+	(void)arg;
+	(void)ctx;
+	return 0;
+}
+
+static int open_messages(const struct place *p)
+{
+	int rc = dvmi_open_at(&pvmi.d, NULL, &p->env, NULL);
+
+	if (rc < 0)
+		return rc == -ENOMEM ? PvmNoMem : PvmSysErr;
+	pvmi.d->env.shepherd = ""; /* it was read; there is one, wherever */
+	pvmi.d->mates = p->mates;
+	pvmi.d->p2p.owner.anybody = somebody;
+	pvmi.d->hook = (struct dvmi_hook){ .news = pvmi_frames_take, .fd = pvmi.fd };
+	return 0;
+}
+
+/* The child of a fork is no task: it has what its parent had, and must not touch it. */
+static void forget_parents(void)
+{
+	if (!pvmi.tid || pvmi.pid == getpid())
+		return;
+	close(pvmi.fd);
+	pvmi.fd = -1;
+	pvmi.d = NULL; /* shared with the parent: neither used nor closed */
+	pvmi.tid = 0;
+	pvmi.first = pvmi.last = NULL;
+	pvmi.flights = NULL;
+	pvmi.questions = NULL;
+	pvmi.npeers = pvmi.known = 0;
+	pvmi.peers = NULL;
+	dvmi_buf_free(&pvmi.in);
+}
+
+static int enrol(void)
+{
+	struct place p = { 0 };
+
+	pvmi.fd = pvmi_find_agent();
+	if (pvmi.fd < 0)
+		return PvmSysErr;
+	int rc = ask_for_place(&p);
+	if (rc >= 0)
+		rc = open_messages(&p);
+	free(p.socket);
+	if (rc < 0) {
+		pvmi.tid = 0;
+		pvmi_frames_lost();
+		return rc;
+	}
+	pvmi.pid = getpid();
+	inherit();
+	return 0;
+}
+
+/* A program that just ends has sent what it has sent. */
+static void at_end(void)
+{
+	if (pvmi.tid && pvmi.pid == getpid())
+		pvmi_leave();
+}
+
+int pvmi_enrol(void)
+{
+	static bool registered;
+
+	forget_parents();
+	if (pvmi.tid)
+		return 0;
+	int rc = enrol();
+	if (rc == 0 && !registered)
+		registered = atexit(at_end) == 0;
+	return rc;
+}
+
+static void forget_messages(void)
+{
+	struct pvmi_entry *e;
+
+	while ((e = pvmi.first)) {
+		pvmi.first = e->next;
+		pvmi_mids_remove(&pvmi.mids, e->msg);
+		pvmi_msg_free(e->msg);
+		free(e);
+	}
+	pvmi.last = NULL;
+	pvmi.ncoming = 0;
+	while ((e = pvmi.spare)) {
+		pvmi.spare = e->next;
+		free(e);
+	}
+}
+
+void pvmi_leave(void)
+{
+	struct dvmi_wait w = { 0 };
+
+	while (pvmi_sending() && !pvmi.d->broken)
+		pvmi_wait(&w);
+	pvmi_ask(PVMI_EXIT, NULL, NULL);
+	pvmi.d->hook.news = NULL;
+	dvm_close(pvmi.d);
+	pvmi.d = NULL;
+	pvmi_frames_lost();
+	dvmi_buf_free(&pvmi.in);
+	forget_messages();
+	free(pvmi.peers);
+	pvmi.peers = NULL;
+	pvmi.npeers = pvmi.known = 0;
+	pvmi.tid = pvmi.ptid = 0;
+}
+
+int pvm_mytid(void)
+{
+	int rc = pvmi_enrol();
+
+	return rc < 0 ? pvmi_result("pvm_mytid", rc) : pvmi.tid;
+}
+
+int pvm_exit(void)
+{
+	int rc = pvmi_enrol();
+
+	if (rc == 0) {
+		pvmi_output_finish();
+		pvmi_leave();
+	}
+	return pvmi_result("pvm_exit", rc);
+}
+
+int pvm_parent(void)
+{
+	int rc = pvmi_enrol();
+
+	if (rc < 0)
+		return pvmi_result("pvm_parent", rc);
+	return pvmi_quiet(pvmi.ptid ? pvmi.ptid : PvmNoParent);
+}
+
+int pvm_siblings(int **tids)
+{
+	int rc = pvmi_enrol();
+
+	if (rc < 0)
+		return pvmi_result("pvm_siblings", rc);
+	if (!tids)
+		return pvmi_result("pvm_siblings", PvmBadParam);
+	if (!pvmi.nsiblings) {
+		*tids = NULL;
+		return pvmi_result("pvm_siblings", PvmNoParent);
+	}
+	*tids = pvmi.siblings;
+	return pvmi.nsiblings;
+}

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* pvm_spawn(), and what children find in their environment. */
+#include <libgen.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "libdvm/pvm3/state.h"
+
+#define EXPORT "PVM_EXPORT" /* names of variables, with colons between them */
+
+static void put_where(struct dvmi_buf *b, const struct pvmi_where *w)
+{
+	dvmi_buf_put_u32(b, (uint32_t)w->tid);
+	dvmi_buf_put_u32(b, (uint32_t)w->tag);
+	dvmi_buf_put_u32(b, (uint32_t)w->ctx);
+}
+
+static void put_args(struct dvmi_buf *b, char **argv)
+{
+	uint32_t n = 0;
+
+	while (argv && argv[n])
+		n++;
+	dvmi_buf_put_u32(b, n);
+	for (uint32_t i = 0; i < n; i++)
+		dvmi_buf_put_str(b, argv[i]);
+}
+
+static void put_variable(struct dvmi_buf *b, const char *name, const char *value)
+{
+	char *text;
+
+	if (asprintf(&text, "%s=%s", name, value) < 0) {
+		b->err = -1;
+		return;
+	}
+	dvmi_buf_put_str(b, text);
+	free(text);
+}
+
+/* The next name of LIST, which is moved on; NULL at the end. */
+static char *next_name(const char **list)
+{
+	while (**list == ':')
+		(*list)++;
+	if (!**list)
+		return NULL;
+	size_t n = strcspn(*list, ":");
+	char *name = strndup(*list, n);
+	*list += n;
+	return name;
+}
+
+static uint32_t put_exports(struct dvmi_buf *b)
+{
+	const char *list = getenv(EXPORT), *all = list;
+	uint32_t n = 0;
+	char *name;
+
+	while (list && (name = next_name(&list))) {
+		const char *value = getenv(name);
+		if (value) {
+			put_variable(b, name, value);
+			n++;
+		}
+		free(name);
+	}
+	if (all) {
+		put_variable(b, EXPORT, all);
+		n++;
+	}
+	return n;
+}
+
+/* Where programs are looked for beside PVM's own places: what our user has set, and next to us. */
+static uint32_t put_places(struct dvmi_buf *b)
+{
+	static const char *const names[] = { "PVM_PATH", "PVM_ROOT", "PVM_ARCH", "HOME", "PATH" };
+	char path[PATH_MAX];
+	ssize_t len = readlink("/proc/self/exe", path, sizeof path - 1);
+	uint32_t n = 0;
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (getenv(names[i])) {
+			put_variable(b, names[i], getenv(names[i]));
+			n++;
+		}
+	if (len <= 0)
+		return n;
+	path[len] = 0;
+	put_variable(b, PVMI_ENV_NEAR, dirname(path));
+	return n + 1;
+}
+
+static void put_environment(struct dvmi_buf *b)
+{
+	struct dvmi_buf vars = { 0 };
+	uint32_t n = put_places(&vars) + put_exports(&vars);
+
+	dvmi_buf_put_u32(b, n);
+	dvmi_buf_put(b, vars.data, vars.len);
+	b->err = b->err ? b->err : vars.err;
+	dvmi_buf_free(&vars);
+}
+
+static void put_request(struct dvmi_buf *b, const char *task, char **argv, int flags,
+			const char *where, int n)
+{
+	char here[PATH_MAX];
+
+	dvmi_buf_put_u32(b, (uint32_t)flags);
+	dvmi_buf_put_str(b, where ? where : "");
+	dvmi_buf_put_u32(b, (uint32_t)n);
+	dvmi_buf_put_str(b, task);
+	dvmi_buf_put_str(b, getcwd(here, sizeof here) ? here : "/");
+	put_args(b, argv);
+	put_environment(b);
+	put_where(b, &pvmi.out);
+	put_where(b, &pvmi.trace);
+	dvmi_buf_put_u32(b, (uint32_t)pvmi.ctx);
+}
+
+/* Ids and ranks, or codes. How many there are of the former. */
+static int take_tids(const struct dvmi_buf *body, int n, int *tids)
+{
+	struct dvmi_reader r;
+	int started = 0;
+
+	dvmi_reader_init(&r, body->data, body->len);
+	if (dvmi_get_u32(&r) != (uint32_t)n)
+		return PvmBadMsg;
+	for (int i = 0; i < n; i++) {
+		int tid = (int)dvmi_get_u32(&r), rank = (int)dvmi_get_u32(&r);
+		if (r.err)
+			return PvmBadMsg;
+		if (tid > 0)
+			pvmi_peer_set(tid, rank);
+		started += tid > 0;
+		if (tids)
+			tids[i] = tid;
+	}
+	return started;
+}
+
+static int spawn(const char *task, char **argv, int flags, const char *where, int n, int *tids)
+{
+	struct dvmi_buf args = { 0 }, body;
+	int rc = pvmi_enrol();
+
+	if (rc < 0)
+		return rc;
+	if (!task || n < 1)
+		return PvmBadParam;
+	put_request(&args, task, argv, flags, where, n);
+	rc = pvmi_ask(PVMI_SPAWN, &args, &body);
+	if (rc >= 0)
+		rc = take_tids(&body, n, tids);
+	dvmi_buf_free(&args);
+	dvmi_buf_free(&body);
+	return rc;
+}
+
+int pvm_spawn(char *task, char **argv, int flags, char *where, int ntask, int *tids)
+{
+	return pvmi_result("pvm_spawn", spawn(task, argv, flags, where, ntask, tids));
+}
+
+/* ---- what is exported ---- */
+
+static bool listed(const char *list, const char *name)
+{
+	char *one;
+	bool is = false;
+
+	while (list && !is && (one = next_name(&list))) {
+		is = strcmp(one, name) == 0;
+		free(one);
+	}
+	return is;
+}
+
+int pvm_export(char *name)
+{
+	const char *list = getenv(EXPORT);
+	char *longer;
+
+	if (!name || !*name)
+		return pvmi_result("pvm_export", PvmBadParam);
+	if (listed(list, name))
+		return 0;
+	if (asprintf(&longer, "%s%s%s", list ? list : "", list && *list ? ":" : "", name) < 0)
+		return pvmi_result("pvm_export", PvmNoMem);
+	setenv(EXPORT, longer, 1);
+	free(longer);
+	return 0;
+}
+
+int pvm_unexport(char *name)
+{
+	const char *list = getenv(EXPORT);
+	char *one;
+
+	if (!name || !*name)
+		return pvmi_result("pvm_unexport", PvmBadParam);
+	if (!listed(list, name))
+		return 0;
+	char *shorter = calloc(1, strlen(list) + 2);
+	while (shorter && (one = next_name(&list))) {
+		if (strcmp(one, name) != 0) {
+			strcat(shorter, *shorter ? ":" : "");
+			strcat(shorter, one);
+		}
+		free(one);
+	}
+	if (shorter && *shorter)
+		setenv(EXPORT, shorter, 1);
+	else
+		unsetenv(EXPORT);
+	free(shorter);
+	return 0;
+}
