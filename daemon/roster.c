@@ -458,6 +458,8 @@ static int count_on_node(const Pb__JobRecord *r, void *arg)
 {
 	struct on_node *c = arg;
 
+	if (r->spec->no_slots)
+		return 0; /* a helper of others, which ends with its node */
 	for (size_t i = 0; r->state != PB__JOB_STATE__JOB_DONE && i < r->placement->n_nodes; i++)
 		c->jobs += r->placement->nodes[i]->node == c->node;
 	return 0;
@@ -556,12 +558,20 @@ static void halt_now(struct dvmd_roster *r)
 	free(c.ids);
 }
 
+/* Helpers that take no slots are nobody's work. */
+static int count_work(const Pb__JobRecord *r, void *arg)
+{
+	*(size_t *)arg += r->state != PB__JOB_STATE__JOB_DONE && !r->spec->no_slots;
+	return 0;
+}
+
 void dvmd_roster_serve_halt(struct dvmd_call *call, const uint8_t *body, size_t len)
 {
 	struct dvmd *d = call->d;
 	cleanup_pb Pb__HaltRequest *req = NULL;
-	size_t jobs = dvmd_lead_jobs(d->lead);
+	size_t jobs = 0;
 
+	dvmd_cstate_each_job(dvmd_state(d), count_work, &jobs);
 	if (dvmi_pb_unpack(&pb__halt_request__descriptor, body, len, &req) < 0)
 		dvmd_call_error(&call, -DVM_EPROTO, "malformed request");
 	else if (!is_admin(call))

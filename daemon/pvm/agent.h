@@ -123,6 +123,8 @@ void pvm_slot_end(struct agent *a, struct pvm_slot *s, bool closed);
 uint32_t pvm_slot_rank(const struct agent *a, const struct pvm_slot *s);
 struct pvm_slot *pvm_slot_of_rank(struct agent *a, uint32_t rank);
 struct pvm_slot *pvm_slot_of_tid(struct agent *a, int tid);
+/* Ends all tasks of the node. */
+void pvm_slots_kill(struct agent *a);
 void pvm_ring(struct agent *a, const struct pvm_slot *s);
 /* RANK of the world, on whatever node, is over. */
 void pvm_rank_gone(struct agent *a, uint32_t rank, bool closed);

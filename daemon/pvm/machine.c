@@ -169,13 +169,28 @@ void pvm_master_begin_agents(struct agent *a)
 
 /* ---- hosts ---- */
 
+/* Ends NAME's part in the virtual machine, and the tasks there. The node stays the machine's. */
+static int drop_host(struct agent *a, const char *name)
+{
+	struct pvm_link *l = pvm_master_link(a, name);
+
+	if (!l)
+		return PvmDenied; /* ours */
+	pvm_link_send(a, l, PVMI_LEAVE, 0, 0, NULL);
+	pvm_world_host_down(a->world, name);
+	return 0;
+}
+
 void pvm_master_change_host(void *arg, uint32_t id, bool add, const char *name)
 {
 	struct agent *a = arg;
-	struct pvm_work *w = pvm_work_new(a, PVM_WORK_HOST, id);
+	struct pvm_work *w = add ? pvm_work_new(a, PVM_WORK_HOST, id) : NULL;
 
+	if (!add) {
+		pvm_world_hosts_done(a->world, id, drop_host(a, name));
+		return;
+	}
 	if (w) {
-		w->add = add;
 		w->hosts = strdup(name);
 		if (w->hosts && pvm_work_start(w) == 0)
 			return;
@@ -184,11 +199,80 @@ void pvm_master_change_host(void *arg, uint32_t id, bool add, const char *name)
 	pvm_world_hosts_done(a->world, id, PvmNoMem);
 }
 
-/* A node with jobs on it does not leave: its agent goes first, and its tasks with that. */
+static dvm_host_t *list_hosts(dvm_t *d, int *n)
+{
+	int room = dvm_hosts(d, NULL, 0, NULL) + 64;
+	dvm_host_t *v = room > 0 ? calloc((size_t)room, sizeof *v) : NULL;
+
+	*n = v ? dvm_hosts(d, v, room, NULL) : 0;
+	*n = *n < room ? *n : room;
+	return v;
+}
+
+static bool among(const dvm_host_t *v, int n, const char *name)
+{
+	for (int i = 0; i < n; i++)
+		if (v[i].state != DVM_HOST_DOWN && strcmp(v[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+/* A node of the machine only wants an agent; others become nodes, by whatever name. */
 static void do_host(struct pvm_work *w)
 {
-	w->code = w->add ? dvm_host_add(w->a->d, w->hosts, NULL) :
-			   dvm_host_remove(w->a->d, w->hosts, NULL);
+	int nbefore, nafter;
+	dvm_host_t *before = list_hosts(w->a->d, &nbefore), *after = NULL;
+
+	w->here = before && among(before, nbefore, w->hosts);
+	if (!before || w->here) {
+		w->code = before ? 0 : -ENOMEM;
+		free(before);
+		return;
+	}
+	w->code = dvm_host_add(w->a->d, w->hosts, NULL);
+	after = w->code == 0 ? list_hosts(w->a->d, &nafter) : NULL;
+	for (int i = 0; after && i < nafter; i++)
+		if (!among(before, nbefore, after[i].name)) {
+			free(w->hosts);
+			w->hosts = strdup(after[i].name);
+			break;
+		}
+	free(before);
+	free(after);
+}
+
+/* Agents of HOSTS (names with commas) do not start: whoever waits for them hears so. */
+void pvm_master_missed(struct agent *a, const char *hosts)
+{
+	struct pvm_expected *e = a->expected, *next;
+
+	for (; e; e = next) {
+		next = e->next;
+		if (strcmp(e->name, hosts) != 0)
+			continue;
+		uint32_t id = e->id;
+		pvm_master_forget(a, e);
+		pvm_world_hosts_done(a->world, id, PvmCantStart);
+	}
+}
+
+void pvm_master_forget(struct agent *a, struct pvm_expected *e)
+{
+	struct pvm_expected **p = &a->expected;
+
+	while (*p != e)
+		p = &(*p)->next;
+	*p = e->next;
+	free(e->name);
+	free(e);
+}
+
+/* The machine has node W->hosts. If it is new, the news of that bring an agent. */
+void pvm_master_added(struct agent *a, struct pvm_work *w)
+{
+	pvm_master_expect(a, w->id, w->hosts);
+	if (w->here && !pvm_world_has_host(a->world, w->hosts))
+		start_agents(a, w->hosts, 1);
 }
 
 void pvm_master_expect(struct agent *a, uint32_t id, const char *name)
@@ -207,14 +291,14 @@ void pvm_master_expect(struct agent *a, uint32_t id, const char *name)
 
 void pvm_master_met(struct agent *a, const char *name)
 {
-	for (struct pvm_expected **p = &a->expected, *e; (e = *p); p = &e->next)
-		if (strcmp(e->name, name) == 0) {
-			*p = e->next;
-			pvm_world_hosts_done(a->world, e->id, 0);
-			free(e->name);
-			free(e);
-			return;
-		}
+	for (struct pvm_expected *e = a->expected, *next; e; e = next) {
+		next = e->next;
+		if (strcmp(e->name, name) != 0)
+			continue;
+		uint32_t id = e->id;
+		pvm_master_forget(a, e);
+		pvm_world_hosts_done(a->world, id, 0);
+	}
 }
 
 void pvm_work_do(struct pvm_work *w)

@@ -30,6 +30,16 @@ static struct pvm_link *link_of(const struct agent *a, uint32_t host)
 	return NULL;
 }
 
+struct pvm_link *pvm_master_link(const struct agent *a, const char *name)
+{
+	for (struct pvm_link *l = a->links; l; l = l->next) {
+		const char *own = l->host && !l->down ? pvm_world_host_name(a->world, l->host) : NULL;
+		if (own && strcmp(own, name) == 0)
+			return l;
+	}
+	return NULL;
+}
+
 static void to_agent(void *arg, uint32_t host, uint16_t type, uint32_t id, int code,
 		     const struct dvmi_buf *body)
 {
@@ -75,6 +85,7 @@ static void halt(void *arg)
 
 	for (struct pvm_link *l = a->links; l; l = l->next)
 		pvm_link_send(a, l, PVMI_LEAVE, 0, 0, NULL);
+	pvm_slots_kill(a);
 	a->stop = true;
 }
 
@@ -183,13 +194,15 @@ void pvm_work_done(struct pvm_work *w)
 	case PVM_WORK_AGENTS:
 		if (w->code == 0)
 			add_links(a, w->group);
+		else
+			pvm_master_missed(a, w->hosts);
 		break;
 	default:
 		/* A host that comes counts when its agent says hello. */
-		if (w->code < 0 || !w->add)
+		if (w->code < 0)
 			pvm_world_hosts_done(a->world, w->id, pvm_code(w->code));
 		else
-			pvm_master_expect(a, w->id, w->hosts);
+			pvm_master_added(a, w);
 	}
 	pvm_work_free(w);
 }

@@ -8,7 +8,7 @@
 enum pvm_work_kind {
 	PVM_WORK_SPAWN,	 /* tasks */
 	PVM_WORK_AGENTS, /* on nodes that have none */
-	PVM_WORK_HOST,	 /* adds or removes one */
+	PVM_WORK_HOST,	 /* a host that is to be a node */
 };
 
 /* What a thread does, then what came of it. Everything is its own. */
@@ -19,7 +19,7 @@ struct pvm_work {
 	char **argv, **env;
 	char *hosts, *wdir;
 	uint32_t count;
-	bool add;
+	bool here; /* the host is a node already */
 	int code;
 	uint64_t job;
 	dvm_group_t *group;
@@ -57,5 +57,10 @@ void pvm_master_begin_agents(struct agent *a);
 /* Host NAME, which change ID has added, counts from its agent's hello on; that has come. */
 void pvm_master_expect(struct agent *a, uint32_t id, const char *name);
 void pvm_master_met(struct agent *a, const char *name);
+void pvm_master_missed(struct agent *a, const char *hosts);
+void pvm_master_forget(struct agent *a, struct pvm_expected *e);
+void pvm_master_added(struct agent *a, struct pvm_work *w);
+/* The agent of host NAME; NULL: it is ours. */
+struct pvm_link *pvm_master_link(const struct agent *a, const char *name);
 
 #endif

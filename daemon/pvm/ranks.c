@@ -290,6 +290,15 @@ struct pvm_slot *pvm_slot_take(struct agent *a, pid_t pid)
 	return NULL;
 }
 
+void pvm_slots_kill(struct agent *a)
+{
+	for (uint32_t i = 0; i < PVMI_LOCAL_MAX; i++) {
+		const struct pvm_slot *s = &a->slots[i];
+		if (s->state == PVM_SLOT_TAKEN && s->pid > 0 && s->pid_fd.fd >= 0)
+			kill(s->pid, SIGTERM);
+	}
+}
+
 static void on_process_end(struct agent *a, struct pvm_watch *w)
 {
 	struct pvm_slot *s =

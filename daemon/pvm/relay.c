@@ -167,6 +167,7 @@ void pvm_from_master(struct agent *a, const struct pvmi_frame *f, const uint8_t 
 		take_address(a, &r);
 		break;
 	case PVMI_LEAVE:
+		pvm_slots_kill(a);
 		a->stop = true;
 		break;
 	default:
