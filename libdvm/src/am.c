@@ -16,6 +16,19 @@ static int check(const dvm_group_t *g, int dest, int id, const void *head, size_
 	return g->link ? -ENOTSUP : 0; /* among ranks of one job */
 }
 
+static struct dvmi_am_msg message(const dvm_group_t *g, int id, const void *head, size_t head_len,
+				  const void *payload, size_t len)
+{
+	return (struct dvmi_am_msg){
+		.ctx = g->ctx + DVMI_CTX_ACTIVE,
+		.id = (uint32_t)id,
+		.head = head,
+		.head_len = (uint32_t)head_len,
+		.payload = payload,
+		.len = (uint32_t)len,
+	};
+}
+
 int dvm_am_send(dvm_group_t *g, int dest, int id, const void *head, size_t head_len,
 		const void *payload, size_t len)
 {
@@ -25,14 +38,7 @@ int dvm_am_send(dvm_group_t *g, int dest, int id, const void *head, size_t head_
 		return rc;
 	dvm_t *d = g->d;
 	uint32_t peer = dvmi_rankmap_peer(&g->dests, (uint32_t)dest);
-	struct dvmi_am_msg m = {
-		.ctx = g->ctx + DVMI_CTX_ACTIVE,
-		.id = (uint32_t)id,
-		.head = head,
-		.head_len = (uint32_t)head_len,
-		.payload = payload,
-		.len = (uint32_t)len,
-	};
+	struct dvmi_am_msg m = message(g, id, head, head_len, payload, len);
 	/* A handler has the lock already. */
 	if (dvmi_am_inside(&d->am))
 		return dvmi_am_answer(d, peer, &m);
@@ -91,18 +97,6 @@ static int queue_request(dvm_group_t *g, uint32_t peer, const struct dvmi_am_msg
 	return 0;
 }
 
-static int finished_request(dvm_group_t *g, int code, struct dvm_req **req)
-{
-	struct dvm_req *r = dvmi_req_get(g);
-
-	if (!r)
-		return -ENOMEM;
-	dvmi_p2p_nothing(&r->op, DVMI_OP_SEND);
-	r->op.code = code;
-	*req = r;
-	return 0;
-}
-
 int dvm_am_isend(dvm_group_t *g, int dest, int id, const void *head, size_t head_len,
 		 const void *payload, size_t len, dvm_req_t **req)
 {
@@ -114,17 +108,10 @@ int dvm_am_isend(dvm_group_t *g, int dest, int id, const void *head, size_t head
 	if (dvmi_am_inside(&d->am))
 		return -EBUSY;
 	uint32_t peer = dvmi_rankmap_peer(&g->dests, (uint32_t)dest);
-	struct dvmi_am_msg m = {
-		.ctx = g->ctx + DVMI_CTX_ACTIVE,
-		.id = (uint32_t)id,
-		.head = head,
-		.head_len = (uint32_t)head_len,
-		.payload = payload,
-		.len = (uint32_t)len,
-	};
+	struct dvmi_am_msg m = message(g, id, head, head_len, payload, len);
 	dvmi_enter(d);
 	rc = dvmi_am_send_now(d, peer, &m);
-	rc = rc == -EAGAIN ? queue_request(g, peer, &m, req) : finished_request(g, rc, req);
+	rc = rc == -EAGAIN ? queue_request(g, peer, &m, req) : dvmi_req_finished(g, rc, req);
 	dvmi_leave(d);
 	return rc;
 }

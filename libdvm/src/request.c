@@ -73,6 +73,18 @@ struct dvm_req *dvmi_req_of_task(dvm_group_t *g, struct dvmi_task *t)
 	return r;
 }
 
+int dvmi_req_finished(dvm_group_t *g, int code, struct dvm_req **req)
+{
+	struct dvm_req *r = dvmi_req_get(g);
+
+	if (!r)
+		return -ENOMEM;
+	dvmi_p2p_nothing(&r->op, DVMI_OP_SEND);
+	r->op.code = code;
+	*req = r;
+	return 0;
+}
+
 void dvmi_status_set(dvm_status_t *st, const dvm_group_t *g, const struct dvmi_op *op)
 {
 	if (!st)

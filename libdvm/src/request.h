@@ -37,6 +37,9 @@ static inline struct dvm_req *dvmi_req_get(dvm_group_t *g)
 	return r;
 }
 
+/* A request that is done, with CODE, and moved nothing: 0 with *REQ, or -ENOMEM. */
+int dvmi_req_finished(dvm_group_t *g, int code, struct dvm_req **req);
+
 static inline bool dvmi_req_done(const struct dvm_req *r)
 {
 	return r->task ? r->task->done : dvmi_op_done(&r->op);

@@ -30,6 +30,31 @@ static int run(struct dvmi_rma_op *op)
 	return rc;
 }
 
+static struct dvmi_rma_op put_op(dvm_win_t *w, const void *buf, size_t len, int rank,
+				 uint64_t offset)
+{
+	return (struct dvmi_rma_op){
+		.w = w,
+		.target = (uint32_t)rank,
+		.kind = DVMI_RMA_PUT,
+		.in = buf,
+		.off = offset,
+		.len = len,
+	};
+}
+
+static struct dvmi_rma_op get_op(dvm_win_t *w, void *buf, size_t len, int rank, uint64_t offset)
+{
+	return (struct dvmi_rma_op){
+		.w = w,
+		.target = (uint32_t)rank,
+		.kind = DVMI_RMA_GET,
+		.out = buf,
+		.off = offset,
+		.len = len,
+	};
+}
+
 static int put_slowly(dvm_win_t *w, const void *buf, size_t len, int rank, uint64_t offset)
 {
 	uint8_t *p;
@@ -41,14 +66,7 @@ static int put_slowly(dvm_win_t *w, const void *buf, size_t len, int rank, uint6
 		copy(p, buf, len);
 		return 0;
 	}
-	struct dvmi_rma_op op = {
-		.w = w,
-		.target = (uint32_t)rank,
-		.kind = DVMI_RMA_PUT,
-		.in = buf,
-		.off = offset,
-		.len = len,
-	};
+	struct dvmi_rma_op op = put_op(w, buf, len, rank, offset);
 	return run(&op);
 }
 
@@ -73,14 +91,7 @@ static int get_slowly(dvm_win_t *w, void *buf, size_t len, int rank, uint64_t of
 		copy(buf, p, len);
 		return 0;
 	}
-	struct dvmi_rma_op op = {
-		.w = w,
-		.target = (uint32_t)rank,
-		.kind = DVMI_RMA_GET,
-		.out = buf,
-		.off = offset,
-		.len = len,
-	};
+	struct dvmi_rma_op op = get_op(w, buf, len, rank, offset);
 	return run(&op);
 }
 
@@ -94,24 +105,13 @@ int dvm_get(dvm_win_t *win, void *buf, size_t len, int rank, uint64_t offset)
 	return 0;
 }
 
-static int done_request(dvm_win_t *w, struct dvm_req **req)
-{
-	struct dvm_req *r = dvmi_req_get(w->g);
-
-	if (!r)
-		return -ENOMEM;
-	dvmi_p2p_nothing(&r->op, DVMI_OP_SEND);
-	*req = r;
-	return 0;
-}
-
 static int request(struct dvmi_rma_op *op, void *to, const void *from, uint8_t *p,
 		   struct dvm_req **req)
 {
 	dvm_t *d = op->w->d;
 
 	dvmi_enter(d);
-	int rc = p || !op->len ? done_request(op->w, req) : dvmi_rma_request(op, req);
+	int rc = p || !op->len ? dvmi_req_finished(op->w->g, 0, req) : dvmi_rma_request(op, req);
 	dvmi_leave(d);
 	if (rc == 0 && p)
 		copy(to, from, op->len);
@@ -126,14 +126,7 @@ int dvm_rput(dvm_win_t *win, const void *buf, size_t len, int rank, uint64_t off
 
 	if (rc < 0)
 		return rc;
-	struct dvmi_rma_op op = {
-		.w = win,
-		.target = (uint32_t)rank,
-		.kind = DVMI_RMA_PUT,
-		.in = buf,
-		.off = offset,
-		.len = len,
-	};
+	struct dvmi_rma_op op = put_op(win, buf, len, rank, offset);
 	return request(&op, p, buf, p, req);
 }
 
@@ -144,14 +137,7 @@ int dvm_rget(dvm_win_t *win, void *buf, size_t len, int rank, uint64_t offset, d
 
 	if (rc < 0)
 		return rc;
-	struct dvmi_rma_op op = {
-		.w = win,
-		.target = (uint32_t)rank,
-		.kind = DVMI_RMA_GET,
-		.out = buf,
-		.off = offset,
-		.len = len,
-	};
+	struct dvmi_rma_op op = get_op(win, buf, len, rank, offset);
 	return request(&op, buf, p, p, req);
 }
 

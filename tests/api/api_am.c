@@ -7,23 +7,8 @@
 
 #include <dvm/am.h>
 
+#include "tests/api/alone.h"
 #include "tests/api/cm.h"
-
-static dvm_t *d;
-static dvm_group_t *w;
-
-static int open_handle(void **state)
-{
-	unsetenv("DVM_SHEPHERD");
-	int rc = dvm_open(&d, NULL, NULL);
-	w = dvm_world(d);
-	return rc;
-}
-
-static int close_handle(void **state)
-{
-	return dvm_close(d);
-}
 
 static void nothing(dvm_group_t *g, int source, const void *head, size_t head_len,
 		    const void *payload, size_t len, void *arg)

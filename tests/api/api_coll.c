@@ -6,23 +6,8 @@
 
 #include <dvm/coll.h>
 
+#include "tests/api/alone.h"
 #include "tests/api/cm.h"
-
-static dvm_t *d;
-static dvm_group_t *w;
-
-static int open_handle(void **state)
-{
-	unsetenv("DVM_SHEPHERD");
-	int rc = dvm_open(&d, NULL, NULL);
-	w = dvm_world(d);
-	return rc;
-}
-
-static int close_handle(void **state)
-{
-	return dvm_close(d);
-}
 
 static void moving_arguments(void **state)
 {

@@ -6,24 +6,10 @@
 
 #include <dvm/msg.h>
 
+#include "tests/api/alone.h"
 #include "tests/api/cm.h"
 
-static dvm_t *d;
-static dvm_group_t *w;
 static dvm_req_t *const untouched = (dvm_req_t *)8;
-
-static int open_handle(void **state)
-{
-	unsetenv("DVM_SHEPHERD");
-	int rc = dvm_open(&d, NULL, NULL);
-	w = dvm_world(d);
-	return rc;
-}
-
-static int close_handle(void **state)
-{
-	return dvm_close(d);
-}
 
 static void mode_arguments(void **state)
 {

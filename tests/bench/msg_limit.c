@@ -4,7 +4,8 @@
  * longer messages through one mailbox per direction: copied in, a flag, copied out. There is no
  * matching, and flow control is the loop's own: it never has more than a window under way. Beside
  * that, how fast one megabyte is copied from one private buffer to another: within a process, by
- * the receiver out of the sender (process_vm_readv), and by both, half each.
+ * the receiver out of the sender (process_vm_readv), and by both, half each; and what the long
+ * collectives are made of when nothing but their copies and sums is left, with a barrier around.
  */
 #include <errno.h>
 #include <sched.h>
@@ -18,7 +19,9 @@
 
 const unsigned msg_sys_caps = MSG_P2P | MSG_COLL | MSG_RMA;
 
-#define COPY ((size_t)1 << 20)
+#define COPY	    ((size_t)1 << 20)
+#define CHUNK	    ((size_t)256 << 10) /* of what is read from both ends in turn */
+#define BOTH_WINDOW 16
 
 #define SLOTS (2 * MSG_WINDOW)
 
@@ -88,6 +91,14 @@ void sys_close(void)
 
 /* ---- messages ---- */
 
+/* Who looks without a pause keeps the line from whoever wants to write it. */
+static inline void relax(void)
+{
+#ifdef __x86_64__
+	__builtin_ia32_pause();
+#endif
+}
+
 static void send_word(uint64_t word)
 {
 	struct slot *slot = &l.boxes[l.rank].ring[l.sent++ % SLOTS];
@@ -101,7 +112,7 @@ static uint64_t recv_word(int from)
 	struct slot *slot = &l.boxes[from].ring[l.received++ % SLOTS];
 
 	while (atomic_load_explicit(&slot->number, memory_order_acquire) != l.received)
-		;
+		relax();
 	return slot->word;
 }
 
@@ -153,13 +164,6 @@ void sys_waitall(int n)
 }
 
 /* ---- a word to and fro ---- */
-
-static inline void relax(void)
-{
-#ifdef __x86_64__
-	__builtin_ia32_pause();
-#endif
-}
 
 static void write_pair(uint64_t word)
 {
@@ -239,7 +243,7 @@ void sys_win_close(void)
 
 void sys_put8(uint64_t value, int to)
 {
-	atomic_store_explicit(&l.boxes[to].window, value, memory_order_release);
+	atomic_store(&l.boxes[to].window, value); /* complete: it is there before we go on */
 }
 
 uint64_t sys_add8(uint64_t value, int to)
@@ -258,7 +262,7 @@ void sys_alltoall(const void *in, size_t len, void *out)
 
 /* ---- copies ---- */
 
-static struct note peer;
+static struct note notes[MSG_RANKS_MAX], peer;
 
 static void swap_addresses(void)
 {
@@ -266,24 +270,36 @@ static void swap_addresses(void)
 
 	memcpy(meet_note(l.rank), &mine, sizeof mine);
 	meet();
-	memcpy(&peer, meet_note(1 - l.rank), sizeof peer);
+	for (int i = 0; i < l.size; i++)
+		memcpy(&notes[i], meet_note(i), sizeof notes[i]);
+	peer = notes[(l.rank + 1) % l.size];
 	meet();
+}
+
+static void read_from(pid_t pid, char *to, char *from, size_t len)
+{
+	struct iovec local = { to, len }, remote = { from, len };
+
+	if (process_vm_readv(pid, &local, 1, &remote, 1, 0) != (ssize_t)len)
+		msg_die("process_vm_readv", strerror(errno));
+}
+
+static void write_to(pid_t pid, char *to, char *from, size_t len)
+{
+	struct iovec local = { from, len }, remote = { to, len };
+
+	if (process_vm_writev(pid, &local, 1, &remote, 1, 0) != (ssize_t)len)
+		msg_die("process_vm_writev", strerror(errno));
 }
 
 static void pull(size_t from, size_t len)
 {
-	struct iovec local = { msg_in + from, len }, remote = { peer.out + from, len };
-
-	if (process_vm_readv(peer.pid, &local, 1, &remote, 1, 0) != (ssize_t)len)
-		msg_die("process_vm_readv", strerror(errno));
+	read_from(peer.pid, msg_in + from, peer.out + from, len);
 }
 
 static void push(size_t from, size_t len)
 {
-	struct iovec local = { msg_out + from, len }, remote = { peer.in + from, len };
-
-	if (process_vm_writev(peer.pid, &local, 1, &remote, 1, 0) != (ssize_t)len)
-		msg_die("process_vm_writev", strerror(errno));
+	write_to(peer.pid, peer.in + from, msg_out + from, len);
 }
 
 /* Rank 1 has had its part, rank 0 knows. */
@@ -345,10 +361,115 @@ static void ping_pong_by_both(const struct msg_case *c, uint64_t rounds)
 	}
 }
 
+/* The same, read by the receiver alone. */
+static void take_over(size_t len, int from)
+{
+	if (l.rank == from) {
+		send_word(0);
+		recv_word(1 - l.rank);
+	} else {
+		recv_word(from);
+		pull(0, len);
+		send_word(0);
+	}
+}
+
+static void ping_pong_by_reading(const struct msg_case *c, uint64_t rounds)
+{
+	for (uint64_t i = 0; i < rounds; i++) {
+		take_over(c->len, 0);
+		take_over(c->len, 1);
+	}
+}
+
+/* Both read all of the other's, every second time from the end, as that is still in the cache. */
+static void both_read(const struct msg_case *c, uint64_t rounds)
+{
+	for (uint64_t i = 0; i < rounds * BOTH_WINDOW; i++)
+		for (size_t at = 0; at < c->len; at += CHUNK)
+			pull(i % 2 ? c->len - CHUNK - at : at, CHUNK);
+	sys_barrier();
+}
+
+/* Each copies the same half in both directions, so that it stays in its cache. */
+static void bcast_by_halves(const struct msg_case *c, uint64_t rounds)
+{
+	size_t half = c->len / 2, at = l.rank ? half : 0;
+
+	for (uint64_t i = 0; i < rounds; i++) {
+		if ((uint64_t)l.rank == i % 2)
+			write_to(peer.pid, peer.out + at, msg_out + at, half);
+		else
+			read_from(peer.pid, msg_out + at, peer.out + at, half);
+		sys_barrier();
+	}
+}
+
+/* With vectors, as any library does it. */
+#if defined(__clang__)
+#define FAST
+#else
+#define FAST __attribute__((optimize("O3")))
+#endif
+
+static FAST void add(double *to, const double *from, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		to[i] += from[i];
+}
+
+/* Each fetches the other's operands for its half, adds its own and hands out the sums. */
+static void allreduce_by_halves(const struct msg_case *c, uint64_t rounds)
+{
+	size_t half = c->len / 2, begin = l.rank ? half : 0;
+
+	for (uint64_t i = 0; i < rounds; i++) {
+		for (size_t k = 0; k < half; k += CHUNK) {
+			size_t at = begin + (i % 2 ? half - CHUNK - k : k);
+			pull(at, CHUNK);
+			add((double *)(msg_in + at), (double *)(msg_out + at), CHUNK / 8);
+			write_to(peer.pid, peer.in + at, msg_in + at, CHUNK);
+		}
+		sys_barrier();
+	}
+}
+
+static void alltoall_by_reading(const struct msg_case *c, uint64_t rounds)
+{
+	size_t len = c->len, mine = (size_t)l.rank * len;
+
+	for (uint64_t i = 0; i < rounds; i++) {
+		sys_barrier();
+		memcpy(msg_in + mine, msg_out + mine, len);
+		for (int k = 1; k < l.size; k++) {
+			int m = (l.rank + l.size - k) % l.size;
+			read_from(notes[m].pid, msg_in + (size_t)m * len, notes[m].out + mine, len);
+		}
+		sys_barrier();
+	}
+}
+
+static void ring_ping_pong(const struct msg_case *c, uint64_t rounds)
+{
+	for (uint64_t i = 0; i < rounds; i++) {
+		if (l.rank == 0)
+			send_word(i);
+		recv_word(1 - l.rank);
+		if (l.rank == 1)
+			send_word(i);
+	}
+}
+
 /* clang-format off */
 const struct msg_case msg_sys_cases[] = {
 	{ "lat8", pair_ping_pong, 8, MSG_P2P, 2, false, false, NULL, NULL },
+	{ "ring8", ring_ping_pong, 8, MSG_P2P, 2, false, false, NULL, NULL },
+	{ "lat8k", ping_pong_by_reading, 8 << 10, MSG_P2P, 2, false, false, swap_addresses, NULL },
 	{ "lat64k", ping_pong_by_both, 64 << 10, MSG_P2P, 2, false, false, swap_addresses, NULL },
+	{ "bi1m", both_read, COPY, MSG_P2P, 2 * BOTH_WINDOW * (double)COPY, true, false, swap_addresses, NULL },
+	{ "bcast1m", bcast_by_halves, COPY, MSG_COLL, 1, false, true, swap_addresses, NULL },
+	{ "allreduce1m", allreduce_by_halves, COPY, MSG_COLL, 1, false, true, swap_addresses, NULL },
+	{ "alltoall64k", alltoall_by_reading, 64 << 10, MSG_COLL, 1, false, true, swap_addresses, NULL },
 	{ "memcpy1m", by_memcpy, COPY, MSG_P2P, (double)COPY, true, false, NULL, NULL },
 	{ "readv1m", by_reading, COPY, MSG_P2P, (double)COPY, true, false, swap_addresses, NULL },
 	{ "split1m", by_both, COPY, MSG_P2P, (double)COPY, true, false, swap_addresses, NULL },

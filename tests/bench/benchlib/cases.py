@@ -38,6 +38,7 @@ CASES = [
     Case("alltoall64k", "alltoall 64 KiB, 2 ranks", "node", "us"),
     Case("put8", "put 8 B, shared window", "node", "us", 0.6),
     Case("fop8", "fetch-op 8 B, shared window", "node", "us", 0.6),
+    Case("ring8", "8 B, a cache line each way", "node", "us"),
     Case("memcpy1m", "1 MiB memcpy, one process", "node", "GB/s"),
     Case("readv1m", "1 MiB process_vm_readv", "node", "GB/s"),
     Case("split1m", "1 MiB half read, half written", "node", "GB/s"),
@@ -54,13 +55,14 @@ CASES = [
 ]
 
 # What only the machine itself is asked for.
-MACHINE_ONLY = ("memcpy1m", "readv1m", "split1m")
+MACHINE_ONLY = ("ring8", "memcpy1m", "readv1m", "split1m")
 # The columns that are no system, and their cases.
-LIMITS = {"limit": ("lat8", "lat1k", "lat64k", "rate8", "barrier", "allreduce8", "put8",
-                    "fop8", "barrier-4", "barrier-8", *MACHINE_ONLY),
+LIMITS = {"limit": ("lat8", "lat1k", "lat8k", "lat64k", "bi1m", "rate8", "barrier", "allreduce8",
+                    "bcast1m", "allreduce1m", "alltoall64k", "put8", "fop8", "barrier-4",
+                    "barrier-8", "alltoall64k-4", "alltoall64k-8", *MACHINE_ONLY),
           "socket": ("net-lat8", "net-bw1m", "net-rate8")}
 # Where the limit of a case is that of another one.
-LIMIT_OF = {"bw1m": "split1m", "bw4m": "split1m", "bi1m": "split1m",
+LIMIT_OF = {"bw1m": "split1m", "bw4m": "split1m",
             "allreduce8-4": "barrier-4", "allreduce8-8": "barrier-8"}
 
 

@@ -14,10 +14,9 @@ LIMIT = 25  # seconds for one launch
 class System:
     """One column: a way to run a program on N ranks in a shape."""
 
-    def __init__(self, name, what, shapes, command, peer=True, lacks=()):
+    def __init__(self, name, what, shapes, command, peer=True):
         self.name, self.what, self.shapes, self.command = name, what, shapes, command
         self.peer = peer    # counts when the best of the others is looked for
-        self.lacks = lacks  # cases that it cannot run
 
     def run(self, bench, shape, args):
         """The lines that a launch printed, or why there are none."""
@@ -124,7 +123,7 @@ SYSTEMS = [
            openmpi("--mca", "pml", "ob1", *YIELD)),
     System("mpich", "MPICH", ("node", "net"), mpich),
     System("fab-shm", "libfabric shm, tagged", ("node",), alone("msg-fab", "shm")),
-    System("limit", "the machine", ("node", "crowd4", "crowd8"), limit, peer=False, lacks=("bi1m",)),
+    System("limit", "the machine", ("node", "crowd4", "crowd8"), limit, peer=False),
     System("ompi-tcp", "Open MPI, ob1 and btl tcp", ("net",), openmpi(*OB1_TCP)),
     System("ompi-ucx-tcp", "Open MPI, pml ucx", ("net",), openmpi(*UCX, env=UCX_TCP)),
     System("fab-rxm", "libfabric tcp;ofi_rxm, tagged", ("net",), alone("msg-fab", "tcp;ofi_rxm")),
