@@ -142,15 +142,14 @@ static void descend(struct dvmi_cursor *c, struct dvmi_level *v)
 	v->i++;
 }
 
-inlined size_t move(struct dvmi_cursor *c, uint8_t *flat, size_t n, bool out)
+/* The level whose run has the next bytes; NULL at the end. */
+inlined struct dvmi_level *next_run(struct dvmi_cursor *c)
 {
-	size_t done = 0;
-
-	while (done < n) {
+	for (;;) {
 		struct dvmi_level *v = &c->level[c->top];
 		if (v->run == v->end) {
 			if (!c->top)
-				break;
+				return NULL;
 			c->top--;
 		} else if (v->i == v->run->count) {
 			v->run++;
@@ -158,10 +157,36 @@ inlined size_t move(struct dvmi_cursor *c, uint8_t *flat, size_t n, bool out)
 		} else if (v->run->of) {
 			descend(c, v);
 		} else {
-			done += move_pieces(c, v, flat + done, n - done, out);
+			return v;
 		}
 	}
+}
+
+inlined size_t move(struct dvmi_cursor *c, uint8_t *flat, size_t n, bool out)
+{
+	struct dvmi_level *v;
+	size_t done = 0;
+
+	while (done < n && (v = next_run(c)))
+		done += move_pieces(c, v, flat + done, n - done, out);
 	return done;
+}
+
+size_t dvmi_cursor_piece(struct dvmi_cursor *c, size_t max, uintptr_t *at)
+{
+	struct dvmi_level *v = next_run(c);
+
+	if (!v || !max)
+		return 0;
+	uint64_t n = v->run->len - c->skip;
+	*at = (uintptr_t)block(v) + c->skip;
+	if (n > max) {
+		c->skip += max;
+		return max;
+	}
+	c->skip = 0;
+	v->i++;
+	return n;
 }
 
 size_t dvmi_cursor_gather(struct dvmi_cursor *c, void *out, size_t n)

@@ -10,7 +10,7 @@
 
 struct dvmi_level {
 	const struct dvmi_run *run, *end;
-	uint64_t i; /* block of the run */
+	uint64_t i;	/* block of the run */
 	uintptr_t base; /* an address: those of scattered pieces count from zero */
 };
 
@@ -31,8 +31,7 @@ struct dvmi_cursor {
 /* Bytes that a cursor for L takes. */
 size_t dvmi_cursor_size(const struct dvm_layout *l);
 /* At the beginning of COUNT copies of L at BUF, which were checked by dvmi_layout_bytes(). */
-void dvmi_cursor_init(struct dvmi_cursor *c, void *buf, uint64_t count,
-		      const struct dvm_layout *l);
+void dvmi_cursor_init(struct dvmi_cursor *c, void *buf, uint64_t count, const struct dvm_layout *l);
 void dvmi_cursor_fini(struct dvmi_cursor *c);
 /* Back to the beginning. */
 void dvmi_cursor_rewind(struct dvmi_cursor *c);
@@ -45,5 +44,10 @@ void dvmi_cursor_restore(struct dvmi_cursor *c, const struct dvmi_cursor *from);
 size_t dvmi_cursor_gather(struct dvmi_cursor *c, void *out, size_t n);
 /* Copies N bytes at IN to the next N places. */
 size_t dvmi_cursor_scatter(struct dvmi_cursor *c, const void *in, size_t n);
+/*
+ * The next bytes that are in one piece, at most MAX of them: their number, and in *AT where they
+ * are; 0 at the end. Nothing is copied.
+ */
+size_t dvmi_cursor_piece(struct dvmi_cursor *c, size_t max, uintptr_t *at);
 
 #endif

@@ -72,6 +72,38 @@ static void copy_arguments(dvm_win_t *win)
 	assert_ptr_equal(req, none);
 }
 
+static void layout_arguments(dvm_win_t *win)
+{
+	const dvm_layout_t *l = dvm_layout_of(DVM_INT32);
+	dvm_layout_t *far, *back;
+	int32_t v[16] = { 0 };
+
+	/* One that ends where it should, one that begins before the memory. */
+	assert_int_equal(dvm_layout_hvector(&far, 2, 1, 60, l), 0);
+	assert_int_equal(dvm_layout_hvector(&back, 2, 1, -8, l), 0);
+	assert_int_equal(dvm_putl(NULL, v, 1, l, 0, 0, 1, l), -EINVAL);
+	assert_int_equal(dvm_putl(win, NULL, 1, l, 0, 0, 1, l), -EINVAL);
+	assert_int_equal(dvm_putl(win, v, 1, NULL, 0, 0, 1, l), -EINVAL);
+	assert_int_equal(dvm_putl(win, v, 1, l, 0, 0, 1, NULL), -EINVAL);
+	assert_int_equal(dvm_putl(win, v, 1, l, 1, 0, 1, l), -EINVAL);
+	assert_int_equal(dvm_putl(win, v, 1, l, -1, 0, 1, l), -EINVAL);
+	assert_int_equal(dvm_putl(win, v, 2, l, 0, 0, 1, l), -EINVAL);
+	assert_int_equal(dvm_putl(win, v, 2, l, 0, 60, 2, l), -EINVAL);
+	assert_int_equal(dvm_putl(win, v, 2, l, 0, 1, 1, far), -EINVAL);
+	assert_int_equal(dvm_putl(win, v, 2, l, 0, 7, 1, back), -EINVAL);
+	assert_int_equal(dvm_putl(win, v, 2, l, 0, UINT64_MAX, 1, far), -EINVAL);
+	assert_int_equal(dvm_putl(win, v, SIZE_MAX, l, 0, 0, SIZE_MAX, l), -EOVERFLOW);
+	assert_int_equal(dvm_getl(NULL, v, 1, l, 0, 0, 1, l), -EINVAL);
+	assert_int_equal(dvm_getl(win, NULL, 1, l, 0, 0, 1, l), -EINVAL);
+	assert_int_equal(dvm_getl(win, v, 1, l, 0, 64, 1, l), -EINVAL);
+	assert_int_equal(dvm_getl(win, v, 2, l, 0, 1, 1, far), -EINVAL);
+	assert_int_equal(dvm_putl(win, v, 2, l, 0, 0, 1, far), 0);
+	assert_int_equal(dvm_getl(win, v, 2, l, 0, 8, 1, back), 0);
+	assert_int_equal(dvm_putl(win, NULL, 0, l, 0, 0, 0, far), 0);
+	dvm_layout_free(far);
+	dvm_layout_free(back);
+}
+
 static void update_arguments(dvm_win_t *win)
 {
 	uint64_t v = 1, old = 7;
@@ -133,6 +165,7 @@ static void wrong_arguments(void **state)
 
 	assert_int_equal(dvm_win_allocate(w, 64, &win), 0);
 	copy_arguments(win);
+	layout_arguments(win);
 	update_arguments(win);
 	sync_arguments(win);
 	for (int i = 0; i < 64; i++)
@@ -187,6 +220,29 @@ static void use(dvm_win_t *win)
 	assert_int_equal(dvm_win_unlock_all(win), 0);
 }
 
+/* A column of a matrix goes to every second element, and comes back as another column. */
+static void columns(dvm_win_t *win)
+{
+	uint64_t *mem = dvm_win_base(win, 0);
+	uint16_t m[4][3], *there = (uint16_t *)(void *)mem;
+	dvm_layout_t *column, *second;
+
+	for (int i = 0; i < 12; i++)
+		m[i / 3][i % 3] = (uint16_t)(i + 1);
+	memset(mem, 0, 64);
+	assert_int_equal(dvm_layout_vector(&column, 4, 1, 3, dvm_layout_of(DVM_UINT16)), 0);
+	assert_int_equal(dvm_layout_vector(&second, 4, 1, 2, dvm_layout_of(DVM_UINT16)), 0);
+	assert_int_equal(dvm_putl(win, &m[0][1], 1, column, 0, 6, 1, second), 0);
+	assert_int_equal(dvm_win_flush(win, 0), 0);
+	for (int i = 0; i < 16; i++)
+		assert_int_equal(there[i], i < 3 || i > 9 || i % 2 == 0 ? 0 : 2 + 3 * (i - 3) / 2);
+	assert_int_equal(dvm_getl(win, &m[0][0], 1, column, 0, 6, 1, second), 0);
+	for (int i = 0; i < 4; i++)
+		assert_true(m[i][0] == m[i][1] && m[i][2] == 3 * i + 3);
+	dvm_layout_free(column);
+	dvm_layout_free(second);
+}
+
 static void by_oneself(void **state)
 {
 	uint64_t mem[8];
@@ -196,6 +252,8 @@ static void by_oneself(void **state)
 	assert_int_equal(dvm_win_create(w, mem, sizeof mem, &b), 0);
 	use(a);
 	use(b);
+	columns(a);
+	columns(b);
 	assert_int_equal(dvm_win_free(a), 0);
 	use(b);
 	assert_int_equal(dvm_win_free(b), 0);

@@ -80,6 +80,7 @@ static const struct {
 	{ "am_echo_helped", am_echo, DVM_OPEN_PROGRESS },
 	{ "dies_active", dies_active, 0 },
 	{ "rma_copy", rma_copy, 0 },
+	{ "rma_layouts", rma_layouts, 0 },
 	{ "rma_requests", rma_requests, 0 },
 	{ "rma_tickets", rma_tickets, 0 },
 	{ "rma_random", rma_random, 0 },

@@ -60,8 +60,8 @@ verb_fn dies_synchronous, dies_probed, dies_columns, dies_persistent, dies_detac
 verb_fn mem_seen, mem_count, mem_ring, mem_system_calls, mem_attach, mem_several, mem_stream,
 	mem_random, mem_fork, mem_hints, dies_mem, dies_mem_busy, stops_mem;
 verb_fn am_echo, am_answers, am_late, am_loop, am_helper, dies_active;
-verb_fn rma_copy, rma_requests, rma_tickets, rma_random, rma_flags, rma_locks, rma_passive,
-	dies_rma;
+verb_fn rma_copy, rma_layouts, rma_requests, rma_tickets, rma_random, rma_flags, rma_locks,
+	rma_passive, dies_rma;
 verb_fn computes_after, stands_still, dies_streaming;
 verb_fn no_machine, vanishes_asked;
 verb_fn random_program, collectives, subgroups, minloc, barriers, disagree;

@@ -51,6 +51,41 @@ int rma_copy(struct job *j)
 	return 0;
 }
 
+/* Rows of a square become columns of everybody's, and columns come back as rows. */
+int rma_layouts(struct job *j)
+{
+	enum { N = 150 };
+	int32_t *square = malloc(N * N * 4), row[N];
+	int next = (j->rank + 1) % j->size, before = (j->rank + j->size - 1) % j->size;
+	dvm_layout_t *column;
+	dvm_win_t *w;
+	void *mem;
+
+	CHECK_INT(dvm_layout_vector(&column, N, 1, N, dvm_layout_of(DVM_INT32)), 0);
+	CHECK_INT(make_win(j, N * N * 4, &w, &mem), 0);
+	for (int i = 0; i < N * N; i++)
+		square[i] = j->rank << 20 | i;
+	for (uint64_t i = 0; i < N; i++)
+		CHECK_INT(dvm_putl(w, square + i * N, N, dvm_layout_of(DVM_INT32), next, i * 4, 1,
+				   column),
+			  0);
+	CHECK_INT(dvm_win_fence(w), 0);
+	CHECK_INT(dvm_get(w, square, N * N * 4, j->rank, 0), 0);
+	for (int i = 0; i < N * N; i++)
+		CHECK_INT(square[i], before << 20 | (i % N * N + i / N));
+	for (uint64_t i = 0; i < N; i++) {
+		CHECK_INT(dvm_getl(w, row, N, dvm_layout_of(DVM_INT32), next, i * 4, 1, column), 0);
+		for (int k = 0; k < N; k++)
+			CHECK_INT(row[k], j->rank << 20 | ((int)i * N + k));
+	}
+	CHECK_INT(dvm_win_fence(w), 0);
+	CHECK_INT(dvm_win_free(w), 0);
+	dvm_layout_free(column);
+	free(square);
+	free(mem);
+	return 0;
+}
+
 /* Many requests at once, both ways, waited for out of order. */
 int rma_requests(struct job *j)
 {

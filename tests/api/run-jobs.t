@@ -56,6 +56,7 @@ check 20 1 collectives 40 4
 for nodes in 1 2; do
 	for kind in 0 1; do
 		check 3 $nodes rma_copy $kind
+		check 3 $nodes rma_layouts $kind
 		check 3 $nodes rma_requests $kind
 		check 4 $nodes rma_tickets $kind
 		check 4 $nodes rma_random $kind 1

@@ -239,6 +239,21 @@ static void gather_all(struct dvmi_cursor *c, uint8_t *out, size_t n, struct dvm
 	assert_int_equal(dvmi_cursor_gather(c, out, 1), 0);
 }
 
+/* The pieces of C, from its beginning, cut anywhere, are the bytes at FLAT. */
+static void compare_pieces(struct dvmi_cursor *c, const uint8_t *flat, size_t n, struct dvmi_rng *r)
+{
+	size_t at = 0, k;
+	uintptr_t p;
+
+	dvmi_cursor_rewind(c);
+	assert_int_equal(dvmi_cursor_piece(c, 0, &p), 0);
+	for (; (k = dvmi_cursor_piece(c, piece(r, SIZE_MAX), &p)); at += k) {
+		assert_true(k <= n - at);
+		assert_memory_equal((void *)p, flat + at, k);
+	}
+	assert_int_equal(at, n);
+}
+
 static void compare_bytes(const struct both *b, struct dvmi_rng *r)
 {
 	size_t count = (size_t)draw(r, 0, 3), n = b->n * count;
@@ -257,6 +272,7 @@ static void compare_bytes(const struct both *b, struct dvmi_rng *r)
 	for (size_t i = 0; i < n; i++)
 		assert_int_equal(flat[i],
 				 buf[b->at[i % b->n] + (int64_t)(i / b->n) * extent(b)]);
+	compare_pieces(c, flat, n, r);
 	/* And back to another place: what is in no element stays. */
 	dvmi_cursor_fini(c);
 	dvmi_cursor_init(c, again - low, count, b->l);

@@ -42,6 +42,7 @@
 #define DVM_RMA_H
 
 #include "dvm/coll.h"
+#include "dvm/layout.h"
 #include "dvm/msg.h"
 
 #ifdef __cplusplus
@@ -101,6 +102,19 @@ DVM_PUBLIC int dvm_rput(dvm_win_t *win, const void *buf, size_t len, int rank, u
 			dvm_req_t **req);
 DVM_PUBLIC int dvm_rget(dvm_win_t *win, void *buf, size_t len, int rank, uint64_t offset,
 			dvm_req_t **req);
+
+/*
+ * The same with memory that is not in one piece (dvm/layout.h): COUNT elements L at BUF, and
+ * TARGET_COUNT elements TARGET from OFFSET of RANK on, which have as many bytes of data. Each
+ * stretch that is in one piece at both ends is an operation of its own; dvm_getl() has several
+ * under way at the same time and returns when all is there. -EINVAL also where the numbers of
+ * bytes differ or any of it lies outside, nothing was copied then; -EOVERFLOW.
+ */
+DVM_PUBLIC int dvm_putl(dvm_win_t *win, const void *buf, size_t count, const dvm_layout_t *l,
+			int rank, uint64_t offset, size_t target_count,
+			const dvm_layout_t *target);
+DVM_PUBLIC int dvm_getl(dvm_win_t *win, void *buf, size_t count, const dvm_layout_t *l, int rank,
+			uint64_t offset, size_t target_count, const dvm_layout_t *target);
 
 /*
  * target[i] = target[i] OP buf[i] for COUNT elements of TYPE from OFFSET of RANK on. OP may also be
