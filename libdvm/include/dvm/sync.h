@@ -11,9 +11,11 @@
  * one that waits for others acquires before it returns.
  *
  * Calls return 0 or: -EINVAL, -ENOMEM, -EBUSY (within a handler of dvm/am.h), -DVM_EPEERLOST (the
- * home is lost, or who was waited for), -DVM_ECLOSED, -DVM_EPROTO. They never wait for somebody who
- * is gone: a lock whose holder is lost is given on; whoever waits for a condition or at a barrier when
- * a rank is lost gets -DVM_EPEERLOST. Whoever names something whose home is lost gets that, too.
+ * home is lost, or who was waited for), -DVM_ECLOSED, -DVM_EPROTO.
+ *
+ * Failures: calls never wait for somebody who is gone. A lock whose holder is lost is given on; whoever
+ * waits for a condition or at a barrier when a rank is lost gets -DVM_EPEERLOST, and so does whoever
+ * names something whose home is lost.
  *
  * Threads: any; a thread that locks counts as itself.
  */
