@@ -19,13 +19,13 @@
 #include "libdvm/base/clock.h"
 #include "shm/syncer_private.h"
 
-#define OBJECTS	     65536u
-#define ENTRIES	     32768u
-#define BOX	     512u /* replies that a rank has not taken: one for each thread that waits */
-#define LATCH_TRY    200u /* looks at the latch before the core is given away */
-#define LOOK_EVERY   (10 * DVMI_MSEC) /* for who has died */
-#define SPIN	     (20 * DVMI_USEC)
-#define SPIN_CROWDED (5 * DVMI_USEC)
+#define OBJECTS	   65536u
+#define ENTRIES	   32768u
+#define BOX	   512u /* replies that a rank has not taken: one for each thread that waits */
+#define LATCH_TRY  200u /* looks at the latch before the core is given away */
+#define LOOK_EVERY (10 * DVMI_MSEC) /* for who has died */
+#define SPIN	   (50 * DVMI_USEC) /* before it sleeps; mostly giving the core away */
+#define PAUSES	   400u		    /* looks before that; about 2 us with a core of one's own */
 
 struct box {
 	_Alignas(64) _Atomic uint32_t bell;
@@ -49,7 +49,7 @@ struct plain {
 	uint32_t *wake; /* [ranks] whose bells are to be rung */
 	uint32_t nwake;
 	uint64_t looked;
-	uint64_t spin;
+	uint32_t pauses;
 };
 
 static size_t home_at(uint32_t ranks)
@@ -248,12 +248,13 @@ static bool has_news(const struct plain *p, _Atomic uint32_t *word, uint32_t bel
 static bool spin(const struct plain *p, _Atomic uint32_t *word, uint32_t bell, uint64_t until)
 {
 	for (uint32_t i = 1; !has_news(p, word, bell); i++) {
-		if (p->spin == SPIN_CROWDED)
-			sched_yield();
-		else
+		if (i < p->pauses) {
 			breathe();
-		if (i % 16 == 0 && dvmi_clock_mono() >= until)
+			continue;
+		}
+		if (dvmi_clock_mono() >= until)
 			return false;
+		sched_yield();
 	}
 	return true;
 }
@@ -264,7 +265,7 @@ static void doze(struct plain *p, _Atomic uint32_t *word, uint32_t bell, uint64_
 	struct box *b = own_box(p);
 	uint64_t now = dvmi_clock_mono(), left = deadline - now;
 
-	if (deadline <= now || spin(p, word, bell, now + (left < p->spin ? left : p->spin)))
+	if (deadline <= now || spin(p, word, bell, now + (left < SPIN ? left : SPIN)))
 		return;
 	left = left < LOOK_EVERY ? left : LOOK_EVERY;
 	struct timespec ts = { .tv_nsec = (long)left };
@@ -331,7 +332,7 @@ int dsm_syncer_create_plain(struct dsm_syncer **out, const struct dsm_syncer_pla
 		free(p);
 		return -ENOMEM;
 	}
-	p->spin = (long)c->ranks > sysconf(_SC_NPROCESSORS_ONLN) ? SPIN_CROWDED : SPIN;
+	p->pauses = (long)c->ranks > sysconf(_SC_NPROCESSORS_ONLN) ? 0 : PAUSES;
 	dsm_sync_open(&p->s.home, (uint8_t *)c->mem + home_at(c->ranks), OBJECTS, ENTRIES, on_tell,
 		      p);
 	dsm_syncer_init(&p->s, &plain, c->self, c->ranks, 1);

@@ -9,12 +9,13 @@
 #include <dvm/msg.h>
 #include <dvm/sync.h>
 
-#include <stdatomic.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { PAGE = 4096, MISSES = 600, WARM = 40 };
 
@@ -276,7 +277,15 @@ static void fight(void)
 	close_segment();
 }
 
-/* Each waits for the other's number. */
+/* Looks until *P is at least N or *STOP, and lets others have the core now and then. */
+static void look_for(volatile uint64_t *p, uint64_t n, volatile uint64_t *stop)
+{
+	for (uint32_t i = 1; *p < n && !*stop; i++)
+		if (i % 64 == 0)
+			sched_yield();
+}
+
+/* Each waits for the other's number: a write by one, then a write by the other. */
 static void alternate(void)
 {
 	open_segment(PAGE);
@@ -288,16 +297,12 @@ static void alternate(void)
 	while (!*stop) {
 		n++;
 		if (self == 1)
-			while (*other < n && !*stop)
-				;
+			look_for(other, n, stop);
 		*mine = n;
 		if (self == 0)
-			while (*other < n)
-				;
-		if (self == 0 && now() >= end) {
+			look_for(other, n, stop);
+		if (self == 0 && now() >= end)
 			*stop = 1;
-			*mine = n + 1;
-		}
 	}
 	double took = now() - start;
 	meet();
@@ -307,38 +312,89 @@ static void alternate(void)
 
 /* ---- locks ---- */
 
-/* Both want it all the time: each release hands it over. */
+enum { IDS = 8 };
+
+/* A number whose home is the other rank, as seen from rank 0, and one whose home is rank 0. */
+static void find_homes(uint64_t *here, uint64_t *there)
+{
+	double least = 1, most = 0;
+	uint64_t both[2] = { 0 };
+
+	for (uint64_t id = 0; id < IDS && self == 0; id++) {
+		double start = now();
+		for (int i = 0; i < 20; i++)
+			must(dvm_atomic_load(seg, id, &both[1]), "load");
+		double took = now() - start;
+		if (took < least) {
+			least = took;
+			*here = id;
+		}
+		if (took > most) {
+			most = took;
+			*there = id;
+		}
+	}
+	both[0] = *here;
+	both[1] = *there;
+	must(dvm_bcast(w, both, sizeof both, 0), "bcast");
+	*here = both[0];
+	*there = both[1];
+}
+
+/* From the call that gives it back to the return of the one that waits for it, one way. */
+static double one_hand_over(uint64_t id, int giver)
+{
+	double t[2] = { 0 };
+	char go = 1;
+
+	meet();
+	if (self == giver) {
+		must(dvm_lock_acquire(seg, id), "lock");
+		must(dvm_send(w, &go, 1, 1 - giver, 1), "go");
+		/* The other one asks meanwhile. */
+		for (double end = now() + 30e-6; now() < end;)
+			;
+		t[0] = now();
+		must(dvm_lock_release(seg, id), "unlock");
+	} else {
+		must(dvm_recv(w, &go, 1, giver, 1, NULL), "go");
+		must(dvm_lock_acquire(seg, id), "lock");
+		t[1] = now();
+		must(dvm_lock_release(seg, id), "unlock");
+	}
+	double all[4];
+	must(dvm_allgather(w, t, sizeof t, all), "allgather");
+	return all[2 * (1 - giver) + 1] - all[2 * giver];
+}
+
 static void hand_over(void)
 {
-	uint64_t n = 3000;
+	enum { N = 400 };
+	static double t[N];
+	uint64_t here = 0, there = 1;
 
 	open_segment(PAGE);
-	for (uint64_t id = 0; id < 2; id++) {
-		meet();
-		double start = now();
-		for (uint64_t i = 0; i < n; i++) {
-			must(dvm_lock_acquire(seg, id), "lock");
-			must(dvm_lock_release(seg, id), "unlock");
-		}
-		meet();
-		say("time", (now() - start) / (double)(2 * n));
-	}
+	find_homes(&here, &there);
+	for (int i = 0; i < N; i++)
+		t[i] = one_hand_over(i & 1 ? here : there, i >> 1 & 1);
+	say_quantiles(t, N);
 	close_segment();
 }
 
 static void lock_alone(void)
 {
-	uint64_t n = 2000;
+	uint64_t n = 2000, id[2] = { 0, 1 };
 
 	open_segment(PAGE);
-	for (uint64_t id = 0; id < 2; id++) {
+	find_homes(&id[0], &id[1]);
+	for (int k = 0; k < 2; k++) {
 		meet();
 		double start = now();
 		for (uint64_t i = 0; i < n && self == 0; i++) {
-			must(dvm_lock_acquire(seg, id), "lock");
-			must(dvm_lock_release(seg, id), "unlock");
+			must(dvm_lock_acquire(seg, id[k]), "lock");
+			must(dvm_lock_release(seg, id[k]), "unlock");
 		}
-		say(id ? "time1" : "time0", (now() - start) / (double)n);
+		say(k ? "away" : "home", (now() - start) / (double)n);
 		meet();
 	}
 	close_segment();
@@ -359,15 +415,17 @@ static void barriers(void)
 
 static void add(void)
 {
+	uint64_t id[2] = { 0, 1 };
 	int n = 2000;
 
 	open_segment(PAGE);
-	for (uint64_t id = 0; id < 2; id++) {
+	find_homes(&id[0], &id[1]);
+	for (int k = 0; k < 2; k++) {
 		meet();
 		double start = now();
 		for (int i = 0; i < n && self == 0; i++)
-			must(dvm_atomic_add(seg, id, 1, NULL), "add");
-		say(id ? "time1" : "time0", (now() - start) / n);
+			must(dvm_atomic_add(seg, id[k], 1, NULL), "add");
+		say(k ? "away" : "home", (now() - start) / n);
 		meet();
 	}
 	close_segment();
@@ -406,6 +464,24 @@ static int run_case(const char *name)
 	return 2;
 }
 
+/*
+ * Each rank has a core of its own. A segment that is there before keeps the threads of the library,
+ * which may run anywhere.
+ */
+static void pin(void)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	cpu_set_t set;
+
+	open_segment(PAGE);
+	meet();
+	if (cores < 2)
+		return;
+	CPU_ZERO(&set);
+	CPU_SET((size_t)self, &set);
+	sched_setaffinity(0, sizeof set, &set);
+}
+
 /* dsm-run CASES FLAGS [MiB of a stream [seconds of a fight]]; FLAGS with an "s" behind: SIGBUS. */
 int main(int argc, char **argv)
 {
@@ -426,6 +502,7 @@ int main(int argc, char **argv)
 	self = dvm_rank(d);
 	if (dvm_size(d) != 2)
 		return 2;
+	pin();
 	for (char *name = strtok(argv[1], ","); name && rc == 0; name = strtok(NULL, ","))
 		rc = run_case(name);
 	must(dvm_close(d), "close");

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Integer sort: each process counts its keys, the counts say where every key goes. */
+/*
+ * Integer sort. Each process parts its keys by whose range they are in; then each gathers those of
+ * its own range from all, and sorts them where they belong.
+ */
 #include "tests/dsm/app.h"
 
 MAIN_ENV
 
-enum { BITS = 11, DIGITS = 1 << BITS, PASSES = 3, PROCESSES = 64 };
+enum { DIGIT = 11, DIGITS = 1 << DIGIT, PROCESSES = 64 };
 
 struct common {
 	LOCKDEC(lock)
@@ -15,64 +18,88 @@ struct common {
 
 static struct app_options o;
 static struct common *common;
-static uint32_t *keys, *sorted;
-static long (*counts)[DIGITS]; /* by process */
+static uint32_t *keys, *parted, *sorted;
+static long (*counts)[PROCESSES]; /* [of whom][for whom] */
 
-static uint32_t digit(uint32_t key, int pass)
+static int range_of(uint32_t key)
 {
-	return key >> (pass * BITS) & (DIGITS - 1);
+	return (int)((uint64_t)key * (uint64_t)o.p >> 32);
 }
 
-static void count(const uint32_t *from, struct app_share s, int self, int pass)
+/* Keys for the same process lie together afterwards, within our share. */
+static void part(struct app_share s, int self)
 {
-	long mine[DIGITS] = { 0 };
+	long at[PROCESSES], before = s.first;
 
+	memset(counts[self], 0, sizeof counts[self]);
 	for (long i = s.first; i < s.last; i++)
-		mine[digit(from[i], pass)]++;
-	memcpy(counts[self], mine, sizeof mine);
+		counts[self][range_of(keys[i])]++;
+	for (int p = 0; p < o.p; p++) {
+		at[p] = before;
+		before += counts[self][p];
+	}
+	for (long i = s.first; i < s.last; i++)
+		parted[at[range_of(keys[i])]++] = keys[i];
 	BARRIER(common->bar, o.p)
 }
 
-/* Behind all smaller digits, and equal ones of lower processes. */
-static void places(int self, long *place)
+/* What is for us, from all, to where our range begins. Returns how many. */
+static long gather(int self, uint32_t **to)
 {
-	long before = 0;
+	long begin = 0, n = 0;
 
+	for (int from = 0; from < o.p; from++)
+		for (int p = 0; p < self; p++)
+			begin += counts[from][p];
+	*to = sorted + begin;
+	for (int from = 0; from < o.p; from++) {
+		long at = app_share(o.n, from, o.p).first;
+		for (int p = 0; p < self; p++)
+			at += counts[from][p];
+		memcpy(*to + n, parted + at, (size_t)counts[from][self] * sizeof *parted);
+		n += counts[from][self];
+	}
+	return n;
+}
+
+static void sort_by_digit(uint32_t *to, const uint32_t *from, long n, int shift)
+{
+	long place[DIGITS + 1] = { 0 };
+
+	for (long i = 0; i < n; i++)
+		place[(from[i] >> shift & (DIGITS - 1)) + 1]++;
 	for (int v = 0; v < DIGITS; v++)
-		for (int p = 0; p < o.p; p++) {
-			if (p == self)
-				place[v] = before;
-			before += counts[p][v];
-		}
+		place[v + 1] += place[v];
+	for (long i = 0; i < n; i++)
+		to[place[from[i] >> shift & (DIGITS - 1)]++] = from[i];
 }
 
-static void move(uint32_t *to, const uint32_t *from, struct app_share s, int self, int pass)
+static void sort(uint32_t *at, long n)
 {
-	long place[DIGITS];
+	size_t bytes = (size_t)n * sizeof *at;
+	uint32_t *a = malloc(bytes + 1), *b = malloc(bytes + 1);
 
-	places(self, place);
-	for (long i = s.first; i < s.last; i++)
-		to[place[digit(from[i], pass)]++] = from[i];
-	BARRIER(common->bar, o.p)
+	sort_by_digit(a, at, n, 0);
+	sort_by_digit(b, a, n, DIGIT);
+	sort_by_digit(a, b, n, 2 * DIGIT);
+	memcpy(at, a, bytes);
+	free(a);
+	free(b);
 }
 
 static void work(void)
 {
+	uint32_t *to;
+
 	LOCK(common->lock)
 	int self = common->ids++;
 	UNLOCK(common->lock)
-	struct app_share s = app_share(o.n, self, o.p);
-	uint32_t *from = keys, *to = sorted;
-
 	BARRIER(common->bar, o.p)
 	double start = app_now();
-	for (int pass = 0; pass < PASSES; pass++) {
-		count(from, s, self, pass);
-		move(to, from, s, self, pass);
-		uint32_t *t = from;
-		from = to;
-		to = t;
-	}
+	part(app_share(o.n, self, o.p), self);
+	long n = gather(self, &to);
+	sort(to, n);
+	BARRIER(common->bar, o.p)
 	if (self == 0)
 		common->seconds = app_now() - start;
 }
@@ -98,6 +125,7 @@ int main(int argc, char **argv)
 		exit(2);
 	common = app_alloc(sizeof *common);
 	keys = app_alloc((size_t)o.n * sizeof *keys);
+	parted = app_alloc((size_t)o.n * sizeof *parted);
 	sorted = app_alloc((size_t)o.n * sizeof *sorted);
 	counts = app_alloc(PROCESSES * sizeof *counts);
 	common->ids = 0;

@@ -8,7 +8,7 @@
 
 MAIN_ENV
 
-enum { CITIES = 20, DEEP = 5, ROOM = 60000 };
+enum { CITIES = 20, DEEP = 4, ROOM = 60000 };
 
 struct trip {
 	int length, bound, n;
