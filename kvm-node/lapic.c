@@ -239,7 +239,7 @@ static uint64_t reserved(const struct vmm_lapic *l, unsigned reg)
 	case VMM_LAPIC_EOI:
 	case VMM_LAPIC_ESR: return UINT64_MAX;
 	case VMM_LAPIC_SVR: return ~UINT64_C(0x3ff);
-	case VMM_LAPIC_LVT_TIMER: return ~(UINT64_C(0x510ff) | (l->deadline_ok ? 0x71000 : 0x31000));
+	case VMM_LAPIC_LVT_TIMER: return ~(UINT64_C(0x110ff) | (l->deadline_ok ? 0x60000 : 0x20000));
 	case VMM_LAPIC_LVT_THERMAL ... VMM_LAPIC_LVT_ERROR:
 		/* Delivery status and remote IRR read back as they were. */
 		return ~(uint64_t)(lvt_bits[reg - VMM_LAPIC_LVT_TIMER] | 0x5000);

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Process 1 of test guests: does what the kernel's command line says after do=, a list of verbs
+ * with commas, prints one line "guest: …" for each, and switches the guest off.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+/* The first line of a file, or "-". */
+static const char *line_of(const char *path)
+{
+	static char buf[4096];
+	FILE *f = fopen(path, "re");
+
+	if (!f || !fgets(buf, sizeof buf, f))
+		strcpy(buf, "-");
+	if (f)
+		fclose(f);
+	buf[strcspn(buf, "\n")] = 0;
+	return buf;
+}
+
+static void show_kernel(void)
+{
+	struct utsname u;
+
+	uname(&u);
+	printf("guest: kernel %s\n", u.release);
+}
+
+static void show_cpus(void)
+{
+	printf("guest: cpus %s\n", line_of("/sys/devices/system/cpu/online"));
+}
+
+static void show_nodes(void)
+{
+	char path[64];
+
+	printf("guest: nodes %s\n", line_of("/sys/devices/system/node/online"));
+	for (int i = 0;; i++) {
+		snprintf(path, sizeof path, "/sys/devices/system/node/node%d/cpulist", i);
+		if (access(path, F_OK))
+			return;
+		printf("guest: node %d cpus %s", i, line_of(path));
+		snprintf(path, sizeof path, "/sys/devices/system/node/node%d/distance", i);
+		printf(" distance %s\n", line_of(path));
+	}
+}
+
+static void show_clock(void)
+{
+	printf("guest: clock %s of %s\n",
+	       line_of("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
+	       strdup(line_of("/sys/devices/system/clocksource/clocksource0/available_clocksource")));
+}
+
+/* Runs on each CPU and reads the clock there: it must never go back. */
+static void visit_cpus(void)
+{
+	long n = sysconf(_SC_NPROCESSORS_ONLN);
+	int64_t last = 0;
+	unsigned back = 0, moves = 0;
+
+	for (int round = 0; round < 200; round++)
+		for (long cpu = 0; cpu < n; cpu++) {
+			struct timespec ts;
+			cpu_set_t set;
+			CPU_ZERO(&set);
+			CPU_SET((size_t)cpu, &set);
+			if (sched_setaffinity(0, sizeof set, &set))
+				continue;
+			clock_gettime(CLOCK_MONOTONIC, &ts);
+			int64_t now = ts.tv_sec * INT64_C(1000000000) + ts.tv_nsec;
+			back += now < last;
+			last = now;
+			moves++;
+		}
+	printf("guest: %u moves, clock went back %u times\n", moves, back);
+}
+
+/* Sleeps and compares the two clocks the kernel has. */
+static void nap(void)
+{
+	struct timespec a, b, ms = { 0, 200000000 };
+
+	clock_gettime(CLOCK_MONOTONIC, &a);
+	nanosleep(&ms, NULL);
+	clock_gettime(CLOCK_MONOTONIC, &b);
+	int64_t ns = (b.tv_sec - a.tv_sec) * INT64_C(1000000000) + b.tv_nsec - a.tv_nsec;
+	printf("guest: nap %s\n", ns >= 200000000 && ns < INT64_C(60000000000) ? "good" : "bad");
+}
+
+static void touch_memory(void)
+{
+	long pages = sysconf(_SC_AVPHYS_PAGES) * 3 / 4, bad = 0;
+	uint64_t *p = malloc((size_t)pages * 4096);
+
+	for (long i = 0; p && i < pages; i++)
+		p[i * 512] = (uint64_t)i * 2654435761u;
+	for (long i = 0; p && i < pages; i++)
+		bad += p[i * 512] != (uint64_t)i * 2654435761u;
+	printf("guest: memory %s\n", p && !bad ? "good" : "bad");
+	free(p);
+}
+
+/* Waits to be ended from outside. */
+static void wait_here(void)
+{
+	printf("guest: waiting\n");
+	for (;;)
+		pause();
+}
+
+static void restart(void)
+{
+	printf("guest: restarting\n");
+	fflush(stdout);
+	reboot(RB_AUTOBOOT);
+}
+
+/* Prints lines for ever, each with its number. */
+static void chatter(void)
+{
+	struct timespec ms = { 0, 10000000 };
+
+	for (unsigned i = 0;; i++) {
+		printf("guest: tick %u\n", i);
+		nanosleep(&ms, NULL);
+	}
+}
+
+static void echo(void)
+{
+	char text[256];
+
+	printf("guest: speak\n");
+	while (fgets(text, sizeof text, stdin) && strncmp(text, "end", 3))
+		printf("guest: heard %s", text);
+}
+
+static const struct {
+	const char *name;
+	void (*fn)(void);
+} verbs[] = {
+	{ "kernel", show_kernel }, { "cpus", show_cpus },      { "nodes", show_nodes },
+	{ "clock", show_clock },   { "visit", visit_cpus },    { "nap", nap },
+	{ "memory", touch_memory }, { "wait", wait_here },     { "restart", restart },
+	{ "chatter", chatter },	   { "echo", echo },
+};
+
+static void do_verb(const char *name)
+{
+	for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++)
+		if (!strcmp(name, verbs[i].name)) {
+			verbs[i].fn();
+			return;
+		}
+	printf("guest: no verb %s\n", name);
+}
+
+static void mount_all(void)
+{
+	mkdir("/proc", 0755);
+	mkdir("/sys", 0755);
+	mkdir("/dev", 0755);
+	mount("proc", "/proc", "proc", 0, NULL);
+	mount("sys", "/sys", "sysfs", 0, NULL);
+	mount("dev", "/dev", "devtmpfs", 0, NULL);
+}
+
+int main(void)
+{
+	mount_all();
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	char *list = strstr(strdup(line_of("/proc/cmdline")), "do=");
+	if (list) {
+		list += 3;
+		list[strcspn(list, " ")] = 0;
+	}
+	for (char *verb = list ? strtok(list, ",") : NULL; verb; verb = strtok(NULL, ","))
+		do_verb(verb);
+	fflush(stdout);
+	sync();
+	reboot(RB_POWER_OFF);
+	return 0;
+}

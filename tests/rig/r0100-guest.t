@@ -1,0 +1,112 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Guests on an emulated host: bare programs that need a virtualising KVM, and stock Debian kernels
+# with 1 and 2 CPUs and NUMA nodes, from bzImage and from vmlinux, to init and switched off.
+# GUEST_LONG=1: each kernel in each shape.
+
+# shellcheck source=tests/rig/lib.sh
+. "$(dirname "$0")/lib.sh"
+# shellcheck source=tests/guest/lib.sh
+. "$lib_dir/../guest/lib.sh"
+build=${DVM_BUILD:-$lib_dir/../../build}
+
+kernels=$(ls /boot/vmlinuz-6.*-cloud-amd64 2> /dev/null)
+[ -n "$kernels" ] || skip_all "no kernel of Debian's cloud flavour in /boot"
+command -v cpio > /dev/null || skip_all "cpio is missing"
+
+overlay=$lib_temp/overlay
+mkdir -p "$overlay/guest" "$lib_temp/root"
+cp "$build/tests/guest/init" "$lib_temp/root/init"
+(cd "$lib_temp/root" && echo init | cpio -o -H newc --quiet) > "$overlay/guest/initrd"
+# shellcheck disable=SC2086 # several
+cp $kernels "$overlay/guest/"
+cp "$build/tests/guest/payload.elf" "$overlay/guest/payload"
+
+# The ELF inside a bzImage whose code is compressed by zstd: where it is, the header says.
+extract() # BZIMAGE ELF
+{
+	local setup offset length
+	setup=$(od -An -tu1 -j 497 -N 1 "$1")
+	offset=$(od -An -tu4 -j 584 -N 4 "$1")
+	length=$(od -An -tu4 -j 588 -N 4 "$1")
+	tail -c +$(((setup + 1) * 512 + offset + 1)) "$1" | head -c $((length - 4)) | zstd -dqc > "$2"
+}
+for k in $kernels; do
+	name=${k##*/vmlinuz-}
+	command -v zstd > /dev/null && extract "$k" "$overlay/guest/vmlinux-$name" 2> /dev/null ||
+		rm -f "$overlay/guest/vmlinux-$name"
+done
+
+rig_start 1 --cpus 2 --mem 1400M --build none --idle-poll --overlay "$overlay" \
+	--add "$build/kvm-node/dvm-vmm"
+
+monitor=$(readlink -f "$build/kvm-node/dvm-vmm")
+is "the host can run guests" "$(rig run host1 "$monitor" --check)" "this host can run guests"
+
+vmm=(rig run -T 60 host1 "$monitor")
+payload=/guest/payload
+while IFS=$'\t' read -r name options code text; do
+	# shellcheck disable=SC2086 # several options
+	guest_run "$name" $options
+	got=$?
+	[[ $guest_out == *"$text"* ]] || got="$got without \"$text\""
+	is "$name $options" "$got" "$code" || diag "$guest_out"
+done < <(guest_cases "$lib_dir/../guest/guests.conf" svm)
+
+# Boots one; emulated hosts of a busy machine now and then crash a guest, which may try once more.
+boot() # IMAGE VERBS OPTION...
+{
+	local image=$1 verbs=$2 try
+	shift 2
+	for try in 1 2; do
+		out=$(timeout -k 2 100 rig run -T 90 host1 "$monitor" --kernel "/guest/$image" \
+			--initrd /guest/initrd --append "console=ttyS0 quiet panic=-1 do=$verbs" \
+			--no-reboot "$@" 2>&1)
+		code=$?
+		[[ $code = 0 || $out != *"triple fault"* ]] && break
+		diag "try $try of $image: $out"
+	done
+	[ $code = 0 ]
+}
+
+has() # TEXT: is a line of the guest
+{
+	like "... $1" "$out" "*guest: $1*"
+}
+
+shape() # IMAGE RELEASE SHAPE
+{
+	case $3 in
+	one)
+		ok "$1: 1 CPU, to init and off" boot "$1" kernel,cpus,nodes,clock,nap --mem 256M
+		has "kernel $2" && has "cpus 0" && has "clock tsc" && has "nap good" ;;
+	two)
+		ok "$1: 2 CPUs" boot "$1" kernel,cpus,visit,memory --mem 256M --cpus 2
+		has "kernel $2" && has "cpus 0-1" && has "400 moves, clock went back 0 times"
+		has "memory good" ;;
+	numa)
+		ok "$1: 2 CPUs on 2 NUMA nodes" boot "$1" kernel,nodes --mem 384M --cpus 2 --numa 2 \
+			--distance 30
+		has "kernel $2" && has "nodes 0-1" && has "node 0 cpus 0 distance 10 30"
+		has "node 1 cpus 1 distance 30 10" ;;
+	xapic)
+		ok "$1: local APICs that start in xAPIC mode" boot "$1" cpus --mem 256M --cpus 2 \
+			--apic xapic
+		has "cpus 0-1" ;;
+	esac || diag "$out"
+}
+
+# Each shape once, spread over the kernels; all of them if there is time.
+shapes=(one numa two xapic)
+images=$(cd "$overlay/guest" && ls vmlinu*)
+n=0
+for image in $images; do
+	for s in "${shapes[@]}"; do
+		if [ -n "${GUEST_LONG:-}" ] || [ "$s" = "${shapes[$((n % 4))]}" ]; then
+			shape "$image" "${image#vmlinu?-}" "$s"
+		fi
+	done
+	n=$((n + 1))
+done
+ok "the host's kernel is calm" kernels_are_calm
+done_testing
