@@ -68,6 +68,7 @@ struct pvm_link {
 	dvm_group_t *g;
 	int rank;
 	uint32_t host; /* index; 0: not known yet */
+	char *early;   /* its node, which has said hello before its turn */
 	bool down;
 	struct pvm_link *next;
 };
@@ -81,7 +82,7 @@ struct pvm_sent { /* a message of ours that is under way */
 struct agent {
 	dvm_t *d;
 	int epoll;
-	bool master, stop;
+	bool master, stop, gathering; /* gathering: the first agents are welcomed in order */
 	uint32_t index, cap; /* of our node in the world, and how many fit in; 0: not known yet */
 	uint64_t key;
 	char *name;	/* of the node */

@@ -33,6 +33,9 @@ static char *own_path(void)
 	if (n < 0)
 		return NULL;
 	path[n] = 0;
+	char *gone = strstr(path, " (deleted)"); /* a newer one was installed */
+	if (gone)
+		*gone = 0;
 	return strdup(path);
 }
 
@@ -137,12 +140,14 @@ static void await_agents(struct agent *a, struct pvm_work *w)
 	uint64_t end = dvmi_clock_mono() + AGENTS_MS * DVMI_MSEC;
 	uint32_t n = w->count;
 
+	a->gathering = true;
 	pvm_work_do(w);
 	bool good = w->code == 0;
 	pvm_work_done(w);
-	while (good && !pvm_world_has_hosts(a->world, n + 1) && dvmi_clock_mono() < end &&
-	       pvm_relay_look(a) && dvm_progress(a->d, 20) >= 0)
+	while (good && pvm_master_early(a) < n && dvmi_clock_mono() < end && pvm_relay_look(a) &&
+	       dvm_progress(a->d, 20) >= 0)
 		;
+	pvm_master_welcome_early(a);
 }
 
 void pvm_master_begin_agents(struct agent *a)

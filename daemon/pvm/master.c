@@ -317,9 +317,44 @@ void pvm_master_take(struct agent *a, uint32_t host, const struct pvmi_frame *f,
 	}
 }
 
+uint32_t pvm_master_early(const struct agent *a)
+{
+	uint32_t n = 0;
+
+	for (const struct pvm_link *l = a->links; l; l = l->next)
+		n += l->early != NULL;
+	return n;
+}
+
+/* Links are in the list in the reverse of the order of their nodes. */
+void pvm_master_welcome_early(struct agent *a)
+{
+	struct pvm_link *l;
+
+	a->gathering = false;
+	do {
+		struct pvm_link *last = NULL;
+		for (l = a->links; l; l = l->next)
+			if (l->early)
+				last = l;
+		l = last;
+		char *name = l ? l->early : NULL;
+		if (l)
+			l->early = NULL;
+		if (name)
+			pvm_master_hello(a, l, name);
+		free(name);
+	} while (l);
+}
+
 void pvm_master_hello(struct agent *a, struct pvm_link *l, const char *name)
 {
 	struct dvmi_buf b = { 0 };
+
+	if (a->gathering) {
+		l->early = l->early ? l->early : strdup(name);
+		return;
+	}
 	int index = pvm_world_host_up(a->world, name);
 
 	if (index < 0 || (uint32_t)index > a->cap) {

@@ -59,6 +59,9 @@ void pvm_master_expect(struct agent *a, uint32_t id, const char *name);
 void pvm_master_met(struct agent *a, const char *name);
 void pvm_master_missed(struct agent *a, const char *hosts);
 void pvm_master_forget(struct agent *a, struct pvm_expected *e);
+/* Those who have said hello while the first agents were gathered. */
+uint32_t pvm_master_early(const struct agent *a);
+void pvm_master_welcome_early(struct agent *a);
 void pvm_master_added(struct agent *a, struct pvm_work *w);
 /* The agent of host NAME; NULL: it is ours. */
 struct pvm_link *pvm_master_link(const struct agent *a, const char *name);

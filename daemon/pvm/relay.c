@@ -252,6 +252,7 @@ void pvm_relay_close(struct agent *a)
 	}
 	while ((l = a->links)) {
 		a->links = l->next;
+		free(l->early);
 		free(l);
 	}
 }

@@ -51,13 +51,6 @@ const char *pvm_world_host_name(const struct pvm_world *w, uint32_t index)
 	return h ? h->name : NULL;
 }
 
-bool pvm_world_has_hosts(const struct pvm_world *w, uint32_t n)
-{
-	for (uint32_t i = 0; i < w->nhosts; i++)
-		n -= w->hosts[i].up && n;
-	return n == 0;
-}
-
 bool pvm_world_has_host(const struct pvm_world *w, const char *name)
 {
 	return pvm_host_named(w, name) != NULL;

@@ -57,8 +57,6 @@ void pvm_world_destroy(struct pvm_world *w);
 int pvm_world_host_up(struct pvm_world *w, const char *name);
 /* It is gone, and all that was there. */
 void pvm_world_host_down(struct pvm_world *w, const char *name);
-/* True when so many hosts are there. */
-bool pvm_world_has_hosts(const struct pvm_world *w, uint32_t n);
 bool pvm_world_has_host(const struct pvm_world *w, const char *name);
 /* The name of host INDEX, or NULL. */
 const char *pvm_world_host_name(const struct pvm_world *w, uint32_t index);
