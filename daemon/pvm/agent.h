@@ -115,6 +115,11 @@ int pvm_serve(void);
 int pvm_ranks_open(struct agent *a);
 /* The world is known: makes the map. */
 int pvm_ranks_begin(struct agent *a);
+/*
+ * No task is left anywhere: whoever comes gets a new map and new rings, and any rank. A place that is
+ * taken belongs to somebody who has not been told of it yet, and stays.
+ */
+void pvm_ranks_renew(struct agent *a);
 void pvm_ranks_close(struct agent *a);
 /* A free place for process PID, or NULL. */
 struct pvm_slot *pvm_slot_take(struct agent *a, pid_t pid);

@@ -89,6 +89,15 @@ static void halt(void *arg)
 	a->stop = true;
 }
 
+static void idle(void *arg)
+{
+	struct agent *a = arg;
+
+	for (struct pvm_link *l = a->links; l; l = l->next)
+		pvm_link_send(a, l, PVMI_RENEW, 0, 0, NULL);
+	pvm_ranks_renew(a);
+}
+
 /* ---- threads ---- */
 
 struct pvm_work *pvm_work_new(struct agent *a, enum pvm_work_kind kind, uint32_t id)
@@ -396,7 +405,8 @@ static int open_world(struct agent *a, uint32_t nodes)
 						  .to_agent = to_agent,
 						  .spawn = pvm_master_spawn,
 						  .change_host = pvm_master_change_host,
-						  .halt = halt };
+						  .halt = halt,
+						  .idle = idle };
 
 	a->index = 1;
 	a->cap = NODES_MIN;

@@ -114,6 +114,35 @@ int pvm_ranks_begin(struct agent *a)
 	return 0;
 }
 
+static void drop_memory(struct agent *a)
+{
+	if (a->map)
+		munmap(a->map, a->map_bytes);
+	if (a->map_fd >= 0)
+		close(a->map_fd);
+	if (a->rings_fd >= 0)
+		close(a->rings_fd);
+	a->map = NULL;
+	a->map_fd = a->rings_fd = -1;
+}
+
+void pvm_ranks_renew(struct agent *a)
+{
+	if (!a->map)
+		return;
+	for (uint32_t i = 0; i < PVMI_LOCAL_MAX; i++) {
+		struct pvm_slot *s = &a->slots[i];
+		if (s->state != PVM_SLOT_OVER)
+			continue;
+		s->state = PVM_SLOT_FREE;
+		s->tid = 0;
+		s->addr_len = 0;
+		s->wanted = false;
+	}
+	drop_memory(a);
+	a->stop |= pvm_ranks_begin(a) < 0;
+}
+
 void pvm_ring(struct agent *a, const struct pvm_slot *s)
 {
 	_Atomic uint32_t *bells = at(a, a->map->doorbell_off);
@@ -413,10 +442,5 @@ void pvm_ranks_close(struct agent *a)
 	if (a->ranks_path)
 		unlink(a->ranks_path);
 	free(a->ranks_path);
-	if (a->map)
-		munmap(a->map, a->map_bytes);
-	if (a->map_fd >= 0)
-		close(a->map_fd);
-	if (a->rings_fd >= 0)
-		close(a->rings_fd);
+	drop_memory(a);
 }

@@ -181,6 +181,13 @@ void pvm_task_end(struct pvm_world *w, struct task *t, bool closed)
 	pvm_mbox_task_end(w, tid);
 }
 
+/* Those who are being started, or whose output still comes, have ranks as well. */
+void pvm_look_idle(struct pvm_world *w)
+{
+	if (!w->tasks && !w->spawns && !w->outlets)
+		w->ops.idle(w->arg);
+}
+
 void pvm_world_exit(struct pvm_world *w, uint32_t host, uint32_t rank, bool closed)
 {
 	struct task *t = task_at(w, host, rank);
@@ -189,6 +196,7 @@ void pvm_world_exit(struct pvm_world *w, uint32_t host, uint32_t rank, bool clos
 		pvm_task_end(w, t, closed);
 	else
 		pvm_spawn_rank_end(w, host, rank);
+	pvm_look_idle(w);
 }
 
 /* ---- what is sent ---- */

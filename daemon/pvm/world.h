@@ -46,6 +46,8 @@ struct pvm_world_ops {
 	void (*change_host)(void *arg, uint32_t id, bool add, const char *name);
 	/* The machine is to end. */
 	void (*halt)(void *arg);
+	/* The last task has ended. */
+	void (*idle)(void *arg);
 };
 
 struct pvm_world;

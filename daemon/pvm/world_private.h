@@ -151,6 +151,8 @@ void pvm_deliver(struct pvm_world *w, int tid, int src, int tag, int ctx, int en
 struct task *pvm_task_new(struct pvm_world *w, struct host *h, int tid, uint32_t rank, int pid);
 void pvm_task_end(struct pvm_world *w, struct task *t, bool closed);
 int pvm_next_tid(struct pvm_world *w, struct host *h);
+/* Something has ended: is there anything left? */
+void pvm_look_idle(struct pvm_world *w);
 /* What an agent tells a new task. */
 void pvm_tell_enrolled(struct pvm_world *w, struct task *t, uint32_t id);
 

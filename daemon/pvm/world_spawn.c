@@ -420,10 +420,11 @@ void pvm_world_output(struct pvm_world *w, uint32_t host, uint32_t rank, const v
 		pvm_deliver(w, o->to.tid, SYSTEM_TID, o->to.tag, o->to.ctx, ENC_XDR, b.data,
 			    (uint32_t)b.len);
 	dvmi_buf_free(&b);
-	if (!n) {
-		LL_DELETE(w->outlets, o);
-		free(o);
-	}
+	if (n)
+		return;
+	LL_DELETE(w->outlets, o);
+	free(o);
+	pvm_look_idle(w);
 }
 
 /* ---- ends ---- */

@@ -18,7 +18,7 @@
 
 #define PVMI_VERSION	1u
 #define PVMI_FRAME_MAX	(64u << 20) /* bytes of a body */
-#define PVMI_LOCAL_MAX	512u	    /* tasks of a node at a time */
+#define PVMI_LOCAL_MAX	1024u	    /* ranks of a node in a world */
 #define PVMI_NAME_MAX	4096u	    /* bytes of a name or argument */
 #define PVMI_ENV_SOCKET "DVM_PVM_SOCKET" /* of the agent, for tasks that were spawned */
 #define PVMI_ENV_TASK	"DVM_PVM_TASK"	 /* what they enrol with: their place, and a word */
@@ -93,7 +93,8 @@ enum pvmi_type {
 	PVMI_RANK_GONE = 83, /* i rank, i tid, i closed */
 	PVMI_KILL = 84,	   /* i rank, i signal */
 	PVMI_CLOCK = 85,   /* i tid, i id: what time is it there? */
-	PVMI_LEAVE = 86,   /* the machine halts */
+	PVMI_LEAVE = 86,   /* the machine halts, or the host leaves it */
+	PVMI_RENEW = 87,   /* there is no task: all ranks are free again */
 	/* agents among themselves, by way of the master */
 	PVMI_LOOKUP = 90,  /* i rank, i who asks */
 	PVMI_ADDRESS = 91, /* i who asked, i rank, i code, b address */

@@ -82,9 +82,12 @@ static size_t read_line(int fd, char *line, size_t size)
 	return strlen(line);
 }
 
+/* Where it was the last time: it need not be looked for again. */
+static char last[256];
+
 static int ask_helper(const char *verb)
 {
-	char line[256];
+	char line[sizeof last];
 	int ends[2];
 
 	if (pipe2(ends, O_CLOEXEC) < 0)
@@ -95,14 +98,19 @@ static int ask_helper(const char *verb)
 	close(ends[0]);
 	while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 		;
-	return n ? call(line) : -1;
+	int fd = n ? call(line) : -1;
+	if (fd >= 0)
+		strcpy(last, line);
+	return fd;
 }
 
 int pvmi_find_agent(void)
 {
 	const char *told = getenv(PVMI_ENV_SOCKET);
-	int fd = told && *told ? call(told) : -1;
+	int fd = *last ? call(last) : -1;
 
+	if (fd < 0 && told && *told)
+		fd = call(told);
 	if (fd < 0)
 		fd = ask_helper("attach");
 	return fd < 0 ? PvmSysErr : fd;

@@ -6,11 +6,57 @@
 #include "libdvm/pvm3/msg.h"
 
 #define FIRST_CAP 256u
+#define KEEP	  8
+#define KEEP_MIN  (32u * 1024)
+#define KEEP_MAX  (8u * 1024 * 1024)
+
+/*
+ * Some long blobs that were freed last: a fresh one would have to be zeroed by the kernel, page by
+ * page, which takes longer than filling it.
+ */
+static struct pvmi_blob *kept[KEEP];
+
+/* The smallest that is large enough and not much larger. */
+static struct pvmi_blob *take_kept(size_t cap)
+{
+	struct pvmi_blob **best = NULL;
+
+	for (int i = 0; i < KEEP; i++)
+		if (kept[i] && kept[i]->cap >= cap && kept[i]->cap / 4 <= cap &&
+		    (!best || kept[i]->cap < (*best)->cap))
+			best = &kept[i];
+	struct pvmi_blob *b = best ? *best : NULL;
+	if (best)
+		*best = NULL;
+	return b;
+}
+
+static bool keep(struct pvmi_blob *b)
+{
+	static unsigned oldest;
+
+	if (b->cap < KEEP_MIN || b->cap > KEEP_MAX)
+		return false;
+	for (int i = 0; i < KEEP; i++)
+		if (!kept[i]) {
+			kept[i] = b;
+			return true;
+		}
+	free(kept[oldest]);
+	kept[oldest] = b;
+	oldest = (oldest + 1) % KEEP;
+	return true;
+}
 
 struct pvmi_blob *pvmi_blob_new(size_t cap)
 {
-	struct pvmi_blob *b = malloc(sizeof *b + PVMI_HEAD + cap);
+	struct pvmi_blob *b = cap >= KEEP_MIN ? take_kept(cap) : NULL;
 
+	if (b) {
+		b->refs = 1;
+		return b;
+	}
+	b = malloc(sizeof *b + PVMI_HEAD + cap);
 	if (!b)
 		return NULL;
 	*b = (struct pvmi_blob){ .refs = 1, .cap = cap, .bytes = (uint8_t *)(b + 1) };
@@ -25,7 +71,7 @@ struct pvmi_blob *pvmi_blob_ref(struct pvmi_blob *b)
 
 void pvmi_blob_unref(struct pvmi_blob *b)
 {
-	if (b && --b->refs == 0)
+	if (b && --b->refs == 0 && !keep(b))
 		free(b);
 }
 
