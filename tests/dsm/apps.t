@@ -31,6 +31,29 @@ all() { # RANKS NODES
 	correct "$1" "$2" kmeans -n 5000 -i 4
 }
 
+# What is said before CREATE and after the end is said once.
+anl() { # RANKS NODES [OPTION]
+	n=$((n + 1))
+	line="$1 ranks on $2 nodes, anl $3"
+	# shellcheck disable=SC2086 # no option is no word
+	out=$("$run" -t 60 -n "$1" -N "$2" "$DVM_BUILD/tests/dsm/anl" -p "$1" $3 2>&1)
+	if [ "$?$out" = "0$1 processes
+correct" ]; then
+		echo "ok $n - $line"
+	else
+		failed=1
+		echo "not ok $n - $line"
+		echo "$out" | sed 's/^/# /'
+	fi
+}
+
+# shellcheck disable=SC2086 # no option is no word
+for how in "" -o; do
+	anl 1 1 $how
+	anl 3 1 $how
+	anl 2 2 $how
+	anl 4 3 $how
+done
 all 1 1
 all 3 1
 all 2 2
