@@ -117,8 +117,10 @@ uint8_t *dsm_backing_fill(struct dsm_backing *b, uint64_t page)
 
 static void set(struct dsm_backing *b, uint64_t page, enum dsm_map to)
 {
-	b->resident += (to == DSM_MAP_READ || to == DSM_MAP_WRITE) - (unsigned)given(b, page);
-	b->writable += (to == DSM_MAP_WRITE) - (unsigned)(b->map[page] == DSM_MAP_WRITE);
+	bool may = to == DSM_MAP_READ || to == DSM_MAP_WRITE;
+
+	b->resident = b->resident + may - given(b, page);
+	b->writable = b->writable + (to == DSM_MAP_WRITE) - (b->map[page] == DSM_MAP_WRITE);
 	b->map[page] = (uint8_t)to;
 }
 

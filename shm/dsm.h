@@ -136,6 +136,7 @@ struct dsm_seg_config {
 	void *address;	/* where to map it: nothing may be there; NULL: anywhere */
 	uint32_t flags; /* enum dsm_seg_flag */
 	uint64_t hold;	/* ns */
+	uint64_t memory; /* bytes for pages whose home is elsewhere; 0: no limit */
 	/* The home of a page at first, the same everywhere. */
 	uint32_t (*home)(void *arg, uint64_t page);
 	void *home_arg;

@@ -9,6 +9,8 @@
 
 #include "shm/node_private.h"
 
+#define ENOUGH (24u * 1024) /* bytes of a packet after which it goes */
+
 int dsm_out_init(struct dsm_node *n)
 {
 	n->packet_max = n->c.link.packet_max;
@@ -73,25 +75,6 @@ static void append(struct dsm_node *n, uint32_t to, struct dsm_out *o)
 	p->listed = true;
 }
 
-void *dsm_out_record(struct dsm_node *n, uint32_t to, unsigned service, size_t len)
-{
-	size_t room = dsm_wire_room(len);
-
-	if (n->member.gone[to] || room > n->packet_max)
-		return NULL;
-	struct dsm_out *o = n->peers[to].tail;
-	if (!o || o->len + room > n->packet_max) {
-		o = fresh(n);
-		if (!o)
-			return NULL;
-		append(n, to, o);
-	}
-	void *body = dsm_wire_record(o->bytes + o->len, service, len);
-	o->len += room;
-	o->records++;
-	return body;
-}
-
 /* True when all of P is sent. */
 static bool send_all(struct dsm_node *n, uint32_t to, struct dsm_peer *p)
 {
@@ -105,6 +88,27 @@ static bool send_all(struct dsm_node *n, uint32_t to, struct dsm_peer *p)
 		recycle(n, o);
 	}
 	return true;
+}
+
+void *dsm_out_record(struct dsm_node *n, uint32_t to, unsigned service, size_t len)
+{
+	size_t room = dsm_wire_room(len);
+
+	if (n->member.gone[to] || room > n->packet_max)
+		return NULL;
+	struct dsm_out *o = n->peers[to].tail;
+	if (!o || o->len + room > n->packet_max || o->len > ENOUGH) {
+		/* What is full goes at once: the other side works on it while we go on. */
+		send_all(n, to, &n->peers[to]);
+		o = fresh(n);
+		if (!o)
+			return NULL;
+		append(n, to, o);
+	}
+	void *body = dsm_wire_record(o->bytes + o->len, service, len);
+	o->len += room;
+	o->records++;
+	return body;
 }
 
 void dsm_out_flush(struct dsm_node *n)

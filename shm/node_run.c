@@ -16,7 +16,7 @@
 #include "libdvm/base/clock.h"
 #include "shm/node_private.h"
 
-#define BUSY_SPIN (100 * DVMI_USEC) /* while a fault of ours is under way */
+#define BUSY_SPIN (50 * DVMI_USEC) /* while a fault of ours is under way */
 #define NAP	  DVMI_MSEC	    /* where wake-ups may get lost */
 #define FDS_MAX	  8
 
@@ -130,6 +130,8 @@ static void *serve(void *arg)
 {
 	struct dsm_node *n = arg;
 	uint64_t idle = 0;
+
+
 
 	pthread_mutex_lock(&n->lock);
 	while (!atomic_load(&n->stop)) {

@@ -296,7 +296,7 @@ int dsm_discard(struct dsm *d, uint64_t page)
 {
 	struct dsm_cell *c = page < d->c.pages ? dsm_cell_touch(d, page) : NULL;
 
-	if (!c || c->state > DSM_SHARED || c->version == 0 || c->version == DSM_NO_VERSION)
+	if (!c || c->state > DSM_SHARED || c->version == DSM_NO_VERSION)
 		return -ENOENT;
 	if (d->flushing || find_want(d, page) || dsm_is_held(d, page))
 		return -EAGAIN;
@@ -304,7 +304,9 @@ int dsm_discard(struct dsm *d, uint64_t page)
 		c->state = DSM_INVALID;
 		d->c.ops->drop(d->c.arg, page);
 	}
-	c->version = DSM_NO_VERSION;
+	/* Of version 0 it is known what they were. */
+	if (c->version)
+		c->version = DSM_NO_VERSION;
 	return 0;
 }
 

@@ -112,6 +112,7 @@ static void op_install(void *arg, uint64_t page, bool write)
 	/* Its first touch is to be heard of. */
 	if (s->marks[page] & SEG_MARK && !find_wait(s, page))
 		return;
+	dsm_seg_keep(s, page);
 	dsm_backing_give(&s->b, page, write);
 	end_wait(s, page);
 }
@@ -186,7 +187,8 @@ static void follow_stream(struct dsm_seg *s, uint64_t page, bool write)
 {
 	uint8_t m = s->marks[page];
 
-	if (s->c.flags & DSM_NO_PREFETCH || m & SEG_RANDOM)
+	if (s->c.flags & DSM_NO_PREFETCH || m & SEG_RANDOM ||
+	    s->kept + DSM_STREAM_HIGH > s->most)
 		return;
 	struct dsm_ahead a = dsm_stream_touch(&s->streams, page, s->b.pages, write, m & SEG_STREAM);
 	dsm_seg_ahead(s, &a, write);
@@ -228,6 +230,7 @@ void dsm_seg_settle(struct dsm_seg *s)
 {
 	if (dsm_backing_flush(&s->b) < 0)
 		dvmi_log(s->n->c.log, "shm", LOG_ERR, "segment %u: no memory for a page", s->c.id);
+	dsm_seg_make_room(s);
 }
 
 /* ---- time and views ---- */
@@ -306,6 +309,7 @@ static int make(struct dsm_seg *s)
 	if (p == MAP_FAILED)
 		return -ENOMEM;
 	s->marks = p;
+	s->most = s->c.memory ? s->c.memory / s->c.unit : UINT64_MAX;
 	return s->c.flags & DSM_SIGBUS ? dsm_sigbus_add(s) : 0;
 }
 

@@ -51,22 +51,11 @@ int dsm_seg_prefetch(struct dsm_seg *s, uint64_t first, uint64_t n, bool write)
 	return 0;
 }
 
-static void drop_page(struct dsm_seg *s, uint64_t page)
-{
-	int rc = dsm_discard(s->d, page);
-
-	if (rc == -ENOENT)
-		rc = dsm_evict(s->d, page);
-	else if (rc == 0)
-		dsm_backing_release(&s->b, page);
-	s->stats.evicted += rc == 0;
-}
-
 int dsm_seg_drop(struct dsm_seg *s, uint64_t first, uint64_t n)
 {
 	dsm_node_enter(s->n);
 	for (uint64_t page = first; page < first + n; page++)
-		drop_page(s, page);
+		dsm_seg_give_up(s, page);
 	dsm_node_leave(s->n);
 	return 0;
 }

@@ -16,7 +16,7 @@ enum {
 	SEG_MARK = 2,	/* likewise, and is not given before it is touched */
 	SEG_RANDOM = 4, /* advised: no stream */
 	SEG_STREAM = 8, /* advised: one at once */
-	SEG_PINNED = 16,
+	SEG_KEPT = 16, /* its bytes take memory */
 };
 
 /* A fault that waits. */
@@ -43,6 +43,7 @@ struct dsm_seg {
 	uint32_t nfights;
 	struct dsm_streams streams;
 	bool cut;
+	uint64_t kept, most, hand; /* pages that take memory, may do so; where we look for one */
 	/* The message that is being received. */
 	const uint8_t *bytes;
 	size_t nbytes;
@@ -55,6 +56,14 @@ struct dsm_seg {
 
 void dsm_seg_send(void *seg, uint32_t node, const struct dsm_msg *m);
 void dsm_seg_fill(void *seg, uint64_t page);
+
+/* ---- seg_room.c ---- */
+
+void dsm_seg_keep(struct dsm_seg *s, uint64_t page);
+/* PAGE is given up, if that can be. 0; -EAGAIN: it may be gone soon; -ENOENT: it stays. */
+int dsm_seg_give_up(struct dsm_seg *s, uint64_t page);
+/* Gives up some pages where there are more than there may be. */
+void dsm_seg_make_room(struct dsm_seg *s);
 
 /* ---- seg.c ---- */
 

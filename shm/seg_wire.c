@@ -44,6 +44,7 @@ void dsm_seg_fill(void *seg, uint64_t page)
 	struct dsm_seg *s = seg;
 	uint8_t *to = dsm_backing_fill(&s->b, page);
 
+	dsm_seg_keep(s, page);
 	if (s->form == DSM_FORM_RAW)
 		memcpy(to, s->bytes, s->c.unit);
 	else

@@ -67,6 +67,6 @@ struct dsm_ahead dsm_stream_touch(struct dsm_streams *t, uint64_t page, uint64_t
 	uint64_t left = pages > a.first ? pages - a.first : 0;
 	a.count = left < s->window ? (uint32_t)left : s->window;
 	s->next += a.count;
-	s->mark = a.mark = a.first + a.count / 2;
+	s->mark = a.mark = a.first + a.count / 4;
 	return a;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * What to ask for ahead of time: faults that follow one another are a stream, for which a window of
- * pages is asked for that doubles as long as it is used. In the middle of each window a page is
- * marked, which is brought but not given, so that its first touch tells how far the stream has come
- * and the next window is under way before this one is at its end. Pure.
+ * pages is asked for that doubles as long as it is used. Early in each window a page is marked,
+ * which is brought but not given, so that its first touch tells how far the stream has come and the
+ * next window is under way before this one is at its end. Pure.
  */
 #ifndef SHM_STREAM_H
 #define SHM_STREAM_H

@@ -184,6 +184,7 @@ static int map_pages(dvm_seg_t *s)
 		.address = s->base,
 		.flags = flags_of(&s->c),
 		.hold = (s->c.hold_us ? s->c.hold_us : HOLD_US) * DVMI_USEC,
+		.memory = dvmi_seg_share(s->dom->g),
 		.home = dvmi_seg_home,
 		.home_arg = s,
 	};

@@ -165,9 +165,20 @@ int dvmi_seg_room(dvm_group_t *g, uint64_t bytes, bool plain, dvm_error_t *err)
 			      (unsigned long long)have >> 20);
 }
 
-/* ---- homes ---- */
+uint64_t dvmi_seg_share(dvm_group_t *g)
+{
+	const char *text = getenv("DVM_SHM_MEMORY");
+	uint64_t told = text ? strtoull(text, NULL, 10) : 0;
+	uint64_t mem = mem_available(), group = cgroup_available();
 
-#define STRETCH 64 /* pages */
+	if (told)
+		return told;
+	mem = group < mem ? group : mem;
+	/* Half of it, and nobody counts on more than its part of that. */
+	return mem == UINT64_MAX ? 0 : mem / 2 / g->d->env.local_size;
+}
+
+/* ---- homes ---- */
 
 uint32_t dvmi_seg_home(void *seg, uint64_t page)
 {
@@ -177,8 +188,6 @@ uint32_t dvmi_seg_home(void *seg, uint64_t page)
 	switch (s->c.homes) {
 	case DVM_HOMES_ROUND_ROBIN:
 		return (uint32_t)(page % n);
-	case DVM_HOMES_FIRST_TOUCH:
-		return (uint32_t)(page / STRETCH % n);
 	case DVM_HOMES_EXPLICIT: {
 		uint64_t part = (s->pages + s->c.nhomes - 1) / s->c.nhomes;
 		return (uint32_t)s->home_ranks[page / part];

@@ -314,3 +314,30 @@ int mem_hints(struct job *j)
 	CHECK_INT(dvm_seg_destroy(s), 0);
 	return 0;
 }
+
+/* More than a rank may keep ($DVM_SHM_MEMORY): the rest goes home, and is right. */
+int mem_larger(struct job *j)
+{
+	dvm_seg_t *s;
+	dvm_seg_stat_t st = { .size = sizeof st };
+	uint64_t pages = 2000, room = strtoull(getenv("DVM_SHM_MEMORY"), NULL, 10) / PAGE;
+
+	CHECK_INT(make(j, pages, NULL, &s), 0);
+	volatile uint64_t *p = dvm_seg_base(s);
+	for (int turn = 0; turn < j->size; turn++) {
+		for (uint64_t i = 0; i < pages && turn == j->rank; i++) {
+			CHECK_INT(p[i * PAGE / 8], turn);
+			p[i * PAGE / 8] = (uint64_t)turn + 1;
+		}
+		CHECK_INT(dvm_barrier(j->w), 0);
+	}
+	for (uint64_t i = 0; i < pages; i++)
+		CHECK_INT(p[i * PAGE / 8], j->size);
+	CHECK_INT(dvm_seg_stat(s, &st), 0);
+	CHECK(st.evicted > 0);
+	/* What it is home to, what it may have, and what is on its way. */
+	CHECK(st.resident <= pages / (uint64_t)j->size + 1 + room + 300);
+	CHECK_INT(dvm_barrier(j->w), 0);
+	CHECK_INT(dvm_seg_destroy(s), 0);
+	return 0;
+}

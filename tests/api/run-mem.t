@@ -37,6 +37,12 @@ unset DVM_SHM_UFFD
 export DVM_SHM_TRANSPORT=tcp
 all 3 3 "$with_calls"
 unset DVM_SHM_TRANSPORT
+# More than there is room for.
+export DVM_SHM_MEMORY=1000000
+check 2 2 mem_larger
+check 3 3 mem_larger 64 1
+DVM_SHM_UFFD=missing check 2 2 mem_larger
+unset DVM_SHM_MEMORY
 # Losses, with both kinds of faults.
 for faults in 0 1; do
 	check 3 3 dies_mem $faults

@@ -6,11 +6,14 @@
  * conditions, atomics and an allocator to go with it.
  *
  * Consistency is chosen per segment. Sequential (the default): as if there were one memory, with
- * what the processor itself allows (on x86: total store order). Release: several ranks may write to
- * one page at the same time, at different bytes; what one has written is seen by another once the
- * one has released and then the other acquired (dvm_seg_release(), dvm_seg_acquire(), or a lock or
- * a barrier of dvm/sync.h). Read-mostly: as sequential, with pages that come in larger runs and
- * stay with their readers.
+ * what the processor itself allows (on x86: total store order). Release: what one rank has written
+ * is seen by another once the one has given a lock back, or come to a barrier, and then the other
+ * has taken the lock, or left the barrier. For now such a segment is kept as a sequential one,
+ * which promises more. Read-mostly: as sequential.
+ *
+ * A segment may be larger than the memory of a node, not than that of all its nodes: a rank keeps
+ * what it is home to, and of the rest as much as there is room for ($DVM_SHM_MEMORY bytes, else half
+ * of what is free); the rest goes back to its homes.
  *
  * Every page has a home, a rank that knows where its copies are. That says nothing about where
  * its bytes are: those go to whoever uses them.
@@ -57,8 +60,7 @@ enum {
 enum {
 	DVM_HOMES_RANGE = 0,	   /* each rank an equal range, in their order */
 	DVM_HOMES_ROUND_ROBIN = 1, /* unit by unit */
-	DVM_HOMES_FIRST_TOUCH = 2, /* stretches of 64 units go to who first asks for one */
-	DVM_HOMES_EXPLICIT = 3,	   /* as home_ranks says */
+	DVM_HOMES_EXPLICIT = 2,	   /* as home_ranks says */
 };
 
 /* Who brings a page that is not there. */
