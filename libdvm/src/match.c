@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
-#include <stdbool.h>
 #include <stdlib.h>
 
 #include "libdvm/src/match.h"
@@ -11,20 +10,6 @@
 static void list_init(struct dvmi_match_link *head)
 {
 	head->prev = head->next = head;
-}
-
-static void list_append(struct dvmi_match_link *head, struct dvmi_match_link *l)
-{
-	l->prev = head->prev;
-	l->next = head;
-	head->prev->next = l;
-	head->prev = l;
-}
-
-static void list_remove(struct dvmi_match_link *l)
-{
-	l->prev->next = l->next;
-	l->next->prev = l->prev;
 }
 
 static struct dvmi_match_recv *recv_at(struct dvmi_match_link *l)
@@ -42,29 +27,11 @@ static struct dvmi_match_msg *msg_in_order(struct dvmi_match_link *l)
 	return container(l, struct dvmi_match_msg, order);
 }
 
-static bool is_wild(const struct dvmi_match_key *k)
-{
-	return k->source == DVMI_MATCH_ANY || k->tag == DVMI_MATCH_ANY;
-}
-
-static bool same(const struct dvmi_match_key *a, const struct dvmi_match_key *b)
-{
-	return a->tag == b->tag && a->source == b->source && a->ctx == b->ctx;
-}
-
 static bool fits(const struct dvmi_match_key *want, const struct dvmi_match_key *k)
 {
 	return want->ctx == k->ctx &&
 	       (want->source == DVMI_MATCH_ANY || want->source == k->source) &&
 	       (want->tag == DVMI_MATCH_ANY || want->tag == k->tag);
-}
-
-/* Neighbouring tags and sources must not share bins; the multiply spreads them. */
-static size_t bin_of(const struct dvmi_match_key *k, size_t nbins)
-{
-	uint64_t h = ((uint64_t)(uint32_t)k->source << 32 | (uint32_t)k->tag) + k->ctx;
-
-	return (h * UINT64_C(0x9e3779b97f4a7c15) >> 32) & (nbins - 1);
 }
 
 static struct dvmi_match_link *new_bins(size_t n)
@@ -104,12 +71,12 @@ static void rehash(struct dvmi_match *m, struct dvmi_match_link *recvs,
 		for (struct dvmi_match_link *l = m->recv_bins[i].next, *next; l != &m->recv_bins[i];
 		     l = next) {
 			next = l->next;
-			list_append(&recvs[bin_of(&recv_at(l)->key, n)], l);
+			dvmi_match_append(&recvs[dvmi_match_bin(&recv_at(l)->key, n)], l);
 		}
 		for (struct dvmi_match_link *l = m->msg_bins[i].next, *next; l != &m->msg_bins[i];
 		     l = next) {
 			next = l->next;
-			list_append(&msgs[bin_of(&msg_in_bin(l)->key, n)], l);
+			dvmi_match_append(&msgs[dvmi_match_bin(&msg_in_bin(l)->key, n)], l);
 		}
 	}
 }
@@ -143,15 +110,15 @@ struct dvmi_match_msg *dvmi_match_peek(const struct dvmi_match *m, const struct 
 {
 	if (__builtin_expect(!m->nmsgs, 1))
 		return NULL;
-	if (is_wild(key)) {
+	if (dvmi_match_is_wild(key)) {
 		for (struct dvmi_match_link *l = m->arrival.next; l != &m->arrival; l = l->next)
 			if (fits(key, &msg_in_order(l)->key))
 				return msg_in_order(l);
 		return NULL;
 	}
-	struct dvmi_match_link *bin = &m->msg_bins[bin_of(key, m->nbins)];
+	struct dvmi_match_link *bin = &m->msg_bins[dvmi_match_bin(key, m->nbins)];
 	for (struct dvmi_match_link *l = bin->next; l != bin; l = l->next)
-		if (same(key, &msg_in_bin(l)->key))
+		if (dvmi_match_same(key, &msg_in_bin(l)->key))
 			return msg_in_bin(l);
 	return NULL;
 }
@@ -167,36 +134,36 @@ struct dvmi_match_msg *dvmi_match_take_kept(struct dvmi_match *m, const struct d
 
 void dvmi_match_drop(struct dvmi_match *m, struct dvmi_match_msg *msg)
 {
-	list_remove(&msg->link);
-	list_remove(&msg->order);
+	dvmi_match_unlink(&msg->link);
+	dvmi_match_unlink(&msg->order);
 	m->nmsgs--;
 }
 
 void dvmi_match_keep(struct dvmi_match *m, struct dvmi_match_msg *msg)
 {
 	maybe_grow(m);
-	list_append(&m->msg_bins[bin_of(&msg->key, m->nbins)], &msg->link);
-	list_append(&m->arrival, &msg->order);
+	dvmi_match_append(&m->msg_bins[dvmi_match_bin(&msg->key, m->nbins)], &msg->link);
+	dvmi_match_append(&m->arrival, &msg->order);
 	m->nmsgs++;
 }
 
-void dvmi_match_post(struct dvmi_match *m, struct dvmi_match_recv *r)
+void dvmi_match_post_slowly(struct dvmi_match *m, struct dvmi_match_recv *r)
 {
 	r->seq = m->seq++;
-	if (is_wild(&r->key)) {
-		list_append(&m->wild, &r->link);
+	if (dvmi_match_is_wild(&r->key)) {
+		dvmi_match_append(&m->wild, &r->link);
 		m->nwild++;
 		return;
 	}
 	maybe_grow(m);
-	list_append(&m->recv_bins[bin_of(&r->key, m->nbins)], &r->link);
+	dvmi_match_append(&m->recv_bins[dvmi_match_bin(&r->key, m->nbins)], &r->link);
 	m->nexact++;
 }
 
 void dvmi_match_cancel(struct dvmi_match *m, struct dvmi_match_recv *r)
 {
-	list_remove(&r->link);
-	if (is_wild(&r->key))
+	dvmi_match_unlink(&r->link);
+	if (dvmi_match_is_wild(&r->key))
 		m->nwild--;
 	else
 		m->nexact--;
@@ -204,10 +171,10 @@ void dvmi_match_cancel(struct dvmi_match *m, struct dvmi_match_recv *r)
 
 static struct dvmi_match_recv *oldest_exact(struct dvmi_match *m, const struct dvmi_match_key *key)
 {
-	struct dvmi_match_link *bin = &m->recv_bins[bin_of(key, m->nbins)];
+	struct dvmi_match_link *bin = &m->recv_bins[dvmi_match_bin(key, m->nbins)];
 
 	for (struct dvmi_match_link *l = bin->next; l != bin; l = l->next)
-		if (same(key, &recv_at(l)->key))
+		if (dvmi_match_same(key, &recv_at(l)->key))
 			return recv_at(l);
 	return NULL;
 }
@@ -220,7 +187,7 @@ static struct dvmi_match_recv *oldest_wild(struct dvmi_match *m, const struct dv
 	return NULL;
 }
 
-struct dvmi_match_recv *dvmi_match_arrive(struct dvmi_match *m, const struct dvmi_match_key *key)
+struct dvmi_match_recv *dvmi_match_search(struct dvmi_match *m, const struct dvmi_match_key *key)
 {
 	struct dvmi_match_recv *r = m->nexact ? oldest_exact(m, key) : NULL;
 	struct dvmi_match_recv *w = m->nwild ? oldest_wild(m, key) : NULL;

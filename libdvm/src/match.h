@@ -12,6 +12,7 @@
 #ifndef DVMI_SRC_MATCH_H
 #define DVMI_SRC_MATCH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -85,11 +86,72 @@ static inline struct dvmi_match_msg *dvmi_match_take(struct dvmi_match *m,
 	return __builtin_expect(m->nmsgs != 0, 0) ? dvmi_match_take_kept(m, key) : NULL;
 }
 
+/* What follows is in the header because it is most of what a short message costs. */
+
+static inline bool dvmi_match_is_wild(const struct dvmi_match_key *k)
+{
+	return k->source == DVMI_MATCH_ANY || k->tag == DVMI_MATCH_ANY;
+}
+
+static inline bool dvmi_match_same(const struct dvmi_match_key *a, const struct dvmi_match_key *b)
+{
+	return a->tag == b->tag && a->source == b->source && a->ctx == b->ctx;
+}
+
+/* Neighbouring tags and sources must not share bins; the multiply spreads them. */
+static inline size_t dvmi_match_bin(const struct dvmi_match_key *k, size_t nbins)
+{
+	uint64_t h = ((uint64_t)(uint32_t)k->source << 32 | (uint32_t)k->tag) + k->ctx;
+
+	return (h * UINT64_C(0x9e3779b97f4a7c15) >> 32) & (nbins - 1);
+}
+
+static inline void dvmi_match_append(struct dvmi_match_link *head, struct dvmi_match_link *l)
+{
+	l->prev = head->prev;
+	l->next = head;
+	head->prev->next = l;
+	head->prev = l;
+}
+
+static inline void dvmi_match_unlink(struct dvmi_match_link *l)
+{
+	l->prev->next = l->next;
+	l->next->prev = l->prev;
+}
+
+void dvmi_match_post_slowly(struct dvmi_match *m, struct dvmi_match_recv *r);
+struct dvmi_match_recv *dvmi_match_search(struct dvmi_match *m, const struct dvmi_match_key *key);
+
 /* Queues R, for which take found nothing. */
-void dvmi_match_post(struct dvmi_match *m, struct dvmi_match_recv *r);
+static inline void dvmi_match_post(struct dvmi_match *m, struct dvmi_match_recv *r)
+{
+	if (__builtin_expect(dvmi_match_is_wild(&r->key) || m->nexact + m->nmsgs >= 2 * m->nbins,
+			     0)) {
+		dvmi_match_post_slowly(m, r);
+		return;
+	}
+	r->seq = m->seq++;
+	dvmi_match_append(&m->recv_bins[dvmi_match_bin(&r->key, m->nbins)], &r->link);
+	m->nexact++;
+}
 
 /* A message with KEY has come: takes the receive it belongs to out of the engine, or NULL. */
-struct dvmi_match_recv *dvmi_match_arrive(struct dvmi_match *m, const struct dvmi_match_key *key);
+static inline struct dvmi_match_recv *dvmi_match_arrive(struct dvmi_match *m,
+							const struct dvmi_match_key *key)
+{
+	if (__builtin_expect(!m->nexact || m->nwild, 0))
+		return dvmi_match_search(m, key);
+	struct dvmi_match_link *bin = &m->recv_bins[dvmi_match_bin(key, m->nbins)];
+	struct dvmi_match_recv *r =
+		(struct dvmi_match_recv *)(void *)bin->next; /* its first member */
+	if (__builtin_expect(bin->next == bin || !dvmi_match_same(key, &r->key), 0))
+		return dvmi_match_search(m, key);
+	dvmi_match_unlink(&r->link);
+	m->nexact--;
+	return r;
+}
+
 /* Queues MSG (its key is set), for which arrive found nothing. */
 void dvmi_match_keep(struct dvmi_match *m, struct dvmi_match_msg *msg);
 
