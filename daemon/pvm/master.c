@@ -17,7 +17,7 @@
 #include "daemon/pvm/master.h"
 
 #define SERVICE	   "pvm"     /* the name of which there is one for a user */
-#define NODES_MIN  16u	     /* that the world has room for */
+#define NODES_MIN  8u	     /* that the world has room for */
 #define NODES_MAX  1024u
 
 /* ---- the engine's wishes ---- */

@@ -211,7 +211,7 @@ int pvmi_ask_first(uint16_t type, const struct dvmi_buf *args, struct dvmi_buf *
 int pvmi_ask(uint16_t type, const struct dvmi_buf *args, struct dvmi_buf *reply)
 {
 	struct pvmi_question q;
-	struct dvmi_wait w = { 0 };
+	struct dvmi_wait w = { .helper = true }; /* another process answers: sleep soon */
 
 	if (reply)
 		*reply = (struct dvmi_buf){ 0 };

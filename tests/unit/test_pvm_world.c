@@ -1,0 +1,449 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The world of PVM, driven by frames: what tasks ask, what they are told, and what ends with whom. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/pvm/world.h"
+#include "pvm3.h"
+#include "tests/unit/cm.h"
+
+#define TOLD 64
+
+/* What the engine has said to one task or agent. */
+struct told {
+	int tid;
+	uint32_t host;
+	uint16_t type;
+	uint32_t id;
+	int code;
+	struct dvmi_buf body;
+};
+
+struct play {
+	struct pvm_world *w;
+	struct told told[TOLD];
+	int n;
+	uint32_t spawns, last_spawn, count;
+	char hosts[200], nonce[40];
+	int idle, changes;
+	uint32_t change;
+};
+
+static struct told *next(struct play *p)
+{
+	assert_true(p->n < TOLD);
+	return &p->told[p->n++];
+}
+
+static void to_task(void *arg, int tid, uint16_t type, uint32_t id, int code,
+		    const struct dvmi_buf *body)
+{
+	struct told *t = next(arg);
+
+	*t = (struct told){ .tid = tid, .type = type, .id = id, .code = code };
+	if (body)
+		dvmi_buf_put(&t->body, body->data, body->len);
+}
+
+static void to_agent(void *arg, uint32_t host, uint16_t type, uint32_t id, int code,
+		     const struct dvmi_buf *body)
+{
+	struct told *t = next(arg);
+
+	*t = (struct told){ .host = host, .type = type, .id = id, .code = code };
+	if (body)
+		dvmi_buf_put(&t->body, body->data, body->len);
+}
+
+static void on_spawn(void *arg, const struct pvm_order *order)
+{
+	struct play *p = arg;
+
+	p->spawns++;
+	p->last_spawn = order->id;
+	p->count = order->count;
+	snprintf(p->hosts, sizeof p->hosts, "%s", order->hosts);
+	snprintf(p->nonce, sizeof p->nonce, "%s", order->nonce);
+}
+
+static void on_change(void *arg, uint32_t id, bool add, const char *name)
+{
+	struct play *p = arg;
+
+	(void)add;
+	(void)name;
+	p->changes++;
+	p->change = id;
+}
+
+static void on_halt(void *arg)
+{
+	(void)arg;
+}
+
+static void on_idle(void *arg)
+{
+	((struct play *)arg)->idle++;
+}
+
+static void forget(struct play *p)
+{
+	for (int i = 0; i < p->n; i++)
+		dvmi_buf_free(&p->told[i].body);
+	p->n = 0;
+}
+
+static void begin(struct play *p)
+{
+	static const struct pvm_world_ops ops = { to_task, to_agent, on_spawn, on_change, on_halt,
+						  on_idle };
+
+	*p = (struct play){ 0 };
+	assert_int_equal(pvm_world_create(&p->w, &ops, p), 0);
+	assert_int_equal(pvm_world_host_up(p->w, "a"), 1);
+	assert_int_equal(pvm_world_host_up(p->w, "b"), 2);
+}
+
+static void end(struct play *p)
+{
+	forget(p);
+	pvm_world_destroy(p->w);
+}
+
+/* A task at HOST with RANK: its id, which the agent is told. */
+static int enrol(struct play *p, uint32_t host, uint32_t rank)
+{
+	struct dvmi_reader r;
+
+	forget(p);
+	pvm_world_enrol(p->w, host, 5, rank, 100 + (int)rank, "");
+	assert_int_equal(p->n, 1);
+	assert_int_equal(p->told[0].type, PVMI_ENROLLED);
+	assert_int_equal(p->told[0].host, host);
+	dvmi_reader_init(&r, p->told[0].body.data, p->told[0].body.len);
+	assert_int_equal(dvmi_get_u32(&r), rank);
+	int tid = (int)dvmi_get_u32(&r);
+	forget(p);
+	return tid;
+}
+
+static void ask(struct play *p, int tid, uint16_t type, struct dvmi_buf *args)
+{
+	struct dvmi_reader r;
+
+	dvmi_reader_init(&r, args->data, args->len);
+	pvm_world_ask(p->w, tid, type, 9, &r);
+	dvmi_buf_free(args);
+}
+
+/* The code of the only thing that was said, an answer to TID. */
+static int answer(struct play *p, int tid)
+{
+	assert_int_equal(p->n, 1);
+	assert_int_equal(p->told[0].type, PVMI_ANSWER);
+	assert_int_equal(p->told[0].tid, tid);
+	assert_int_equal(p->told[0].id, 9);
+	int code = p->told[0].code;
+	forget(p);
+	return code;
+}
+
+static void test_ids(void **state)
+{
+	struct play p;
+
+	(void)state;
+	begin(&p);
+	assert_int_equal(enrol(&p, 1, 0), 0x40001);
+	assert_int_equal(enrol(&p, 1, 1), 0x40002);
+	assert_int_equal(enrol(&p, 2, 1024), 0x80001);
+	pvm_world_exit(p.w, 1, 0, true);
+	assert_int_equal(enrol(&p, 1, 2), 0x40003); /* no id is given again */
+	end(&p);
+}
+
+static int group(struct play *p, int tid, int op, const char *name, int a)
+{
+	struct dvmi_buf b = { 0 };
+
+	dvmi_buf_put_u32(&b, (uint32_t)op);
+	dvmi_buf_put_str(&b, name);
+	dvmi_buf_put_u32(&b, (uint32_t)a);
+	dvmi_buf_put_u32(&b, 0);
+	ask(p, tid, PVMI_GROUP, &b);
+	return p->n ? answer(p, tid) : 1000; /* 1000: not yet */
+}
+
+static void test_groups(void **state)
+{
+	struct play p;
+
+	(void)state;
+	begin(&p);
+	int x = enrol(&p, 1, 0), y = enrol(&p, 1, 1), z = enrol(&p, 2, 1024);
+	assert_int_equal(group(&p, x, PVMI_GROUP_SIZE, "g", 0), PvmNoGroup);
+	assert_int_equal(group(&p, x, PVMI_GROUP_JOIN, "", 0), PvmNullGroup);
+	assert_int_equal(group(&p, x, PVMI_GROUP_JOIN, "g", 0), 0);
+	assert_int_equal(group(&p, x, PVMI_GROUP_JOIN, "g", 0), PvmDupGroup);
+	assert_int_equal(group(&p, y, PVMI_GROUP_JOIN, "g", 0), 1);
+	assert_int_equal(group(&p, z, PVMI_GROUP_JOIN, "g", 0), 2);
+	assert_int_equal(group(&p, y, PVMI_GROUP_LEAVE, "g", 0), 0);
+	assert_int_equal(group(&p, x, PVMI_GROUP_TID, "g", 1), PvmNoInst);
+	assert_int_equal(group(&p, x, PVMI_GROUP_TID, "g", 2), z);
+	assert_int_equal(group(&p, x, PVMI_GROUP_INST, "g", y), PvmNotInGroup);
+	assert_int_equal(group(&p, y, PVMI_GROUP_JOIN, "g", 0), 1); /* the lowest that is free */
+	pvm_world_exit(p.w, 2, 1024, false);
+	forget(&p);
+	assert_int_equal(group(&p, x, PVMI_GROUP_SIZE, "g", 0), 2);
+	end(&p);
+}
+
+static void test_barrier(void **state)
+{
+	struct play p;
+
+	(void)state;
+	begin(&p);
+	int x = enrol(&p, 1, 0), y = enrol(&p, 1, 1), z = enrol(&p, 1, 2);
+	group(&p, x, PVMI_GROUP_JOIN, "g", 0);
+	group(&p, y, PVMI_GROUP_JOIN, "g", 0);
+	assert_int_equal(group(&p, z, PVMI_GROUP_BARRIER, "g", 2), PvmNotInGroup);
+	assert_int_equal(group(&p, x, PVMI_GROUP_BARRIER, "g", 0), PvmMismatch);
+	assert_int_equal(group(&p, x, PVMI_GROUP_BARRIER, "g", 2), 1000);
+	assert_int_equal(group(&p, y, PVMI_GROUP_BARRIER, "g", 3), PvmMismatch);
+	struct dvmi_buf b = { 0 };
+	dvmi_buf_put_u32(&b, PVMI_GROUP_BARRIER);
+	dvmi_buf_put_str(&b, "g");
+	dvmi_buf_put_u32(&b, 2);
+	dvmi_buf_put_u32(&b, 0);
+	ask(&p, y, PVMI_GROUP, &b);
+	assert_int_equal(p.n, 2); /* both go on */
+	assert_true(p.told[0].code == 0 && p.told[1].code == 0);
+	end(&p);
+}
+
+static void put_box(struct play *p, int tid, const char *name, int index, int flags)
+{
+	struct dvmi_buf b = { 0 };
+
+	dvmi_buf_put_u32(&b, PVMI_MBOX_PUT);
+	dvmi_buf_put_str(&b, name);
+	dvmi_buf_put_u32(&b, (uint32_t)index);
+	dvmi_buf_put_u32(&b, (uint32_t)flags);
+	dvmi_buf_put_u32(&b, 1);
+	dvmi_buf_put_blob(&b, "v", 1);
+	ask(p, tid, PVMI_MBOX, &b);
+}
+
+static void look_box(struct play *p, int tid, uint32_t op, const char *name, int flags)
+{
+	struct dvmi_buf b = { 0 };
+
+	dvmi_buf_put_u32(&b, op);
+	dvmi_buf_put_str(&b, name);
+	dvmi_buf_put_u32(&b, 0);
+	dvmi_buf_put_u32(&b, (uint32_t)flags);
+	ask(p, tid, PVMI_MBOX, &b);
+}
+
+static void test_boxes(void **state)
+{
+	struct play p;
+
+	(void)state;
+	begin(&p);
+	int x = enrol(&p, 1, 0), y = enrol(&p, 1, 1);
+	put_box(&p, x, "kept", 0, PvmMboxPersistent);
+	assert_int_equal(answer(&p, x), 0);
+	put_box(&p, x, "own", 0, 0);
+	assert_int_equal(answer(&p, x), 0);
+	put_box(&p, y, "own", 0, 0);
+	assert_int_equal(answer(&p, y), PvmDenied);
+	look_box(&p, y, PVMI_MBOX_DEL, "own", 0);
+	assert_int_equal(answer(&p, y), PvmDenied);
+	look_box(&p, y, PVMI_MBOX_GET, "none", 0);
+	assert_int_equal(answer(&p, y), PvmNotFound);
+	pvm_world_exit(p.w, 1, 0, true);
+	forget(&p);
+	look_box(&p, y, PVMI_MBOX_GET, "own", 0);
+	assert_int_equal(answer(&p, y), PvmNotFound);
+	look_box(&p, y, PVMI_MBOX_GET, "kept", 0);
+	assert_int_equal(answer(&p, y), 0);
+	end(&p);
+}
+
+static void test_waiting_for_a_box(void **state)
+{
+	struct play p;
+
+	(void)state;
+	begin(&p);
+	int x = enrol(&p, 1, 0), y = enrol(&p, 1, 1);
+	look_box(&p, x, PVMI_MBOX_GET, "late", PvmMboxWaitForInfo);
+	assert_int_equal(p.n, 0);
+	put_box(&p, y, "late", 0, 0);
+	assert_int_equal(p.n, 2);
+	assert_int_equal(p.told[0].tid, x);
+	assert_int_equal(p.told[1].tid, y);
+	end(&p);
+}
+
+static void notify(struct play *p, int tid, int what, int about)
+{
+	struct dvmi_buf b = { 0 };
+
+	dvmi_buf_put_u32(&b, (uint32_t)what);
+	dvmi_buf_put_u32(&b, 7);
+	dvmi_buf_put_u32(&b, 0);
+	dvmi_buf_put_u32(&b, 1);
+	dvmi_buf_put_u32(&b, 1);
+	dvmi_buf_put_u32(&b, (uint32_t)about);
+	ask(p, tid, PVMI_NOTIFY, &b);
+}
+
+static int delivered(const struct play *p, int tid)
+{
+	int n = 0;
+
+	for (int i = 0; i < p->n; i++)
+		n += p->told[i].type == PVMI_DELIVER && p->told[i].tid == tid;
+	return n;
+}
+
+static void test_notify(void **state)
+{
+	struct play p;
+
+	(void)state;
+	begin(&p);
+	int x = enrol(&p, 1, 0), y = enrol(&p, 2, 1024);
+	notify(&p, x, PvmTaskExit, y);
+	assert_int_equal(answer(&p, x), 0);
+	notify(&p, x, PvmHostDelete, 0x80000);
+	assert_int_equal(answer(&p, x), 0);
+	notify(&p, x, PvmTaskExit, 0x40099); /* who is not there has ended */
+	assert_int_equal(delivered(&p, x), 1);
+	forget(&p);
+	pvm_world_host_down(p.w, "b");
+	assert_int_equal(delivered(&p, x), 2); /* its task, and the host */
+	forget(&p);
+	notify(&p, x, PvmHostDelete, 0x80000);
+	assert_int_equal(delivered(&p, x), 1);
+	end(&p);
+}
+
+static void spawn(struct play *p, int tid, int flags, const char *where, int count)
+{
+	struct dvmi_buf b = { 0 };
+
+	dvmi_buf_put_u32(&b, (uint32_t)flags);
+	dvmi_buf_put_str(&b, where);
+	dvmi_buf_put_u32(&b, (uint32_t)count);
+	dvmi_buf_put_str(&b, "prog");
+	dvmi_buf_put_str(&b, "/");
+	for (int i = 0; i < 9; i++) /* no arguments, no environment, nobody to report to */
+		dvmi_buf_put_u32(&b, 0);
+	ask(p, tid, PVMI_SPAWN, &b);
+}
+
+static void test_spawn(void **state)
+{
+	struct play p;
+	struct dvmi_reader r;
+
+	(void)state;
+	begin(&p);
+	int x = enrol(&p, 1, 0);
+	spawn(&p, x, 0, "", 3);
+	assert_int_equal(p.spawns, 1);
+	assert_string_equal(p.hosts, "a,b");
+	assert_int_equal(p.n, 0);
+	/* In any order; one finds no program; a stranger does not count. */
+	pvm_world_ready(p.w, 2, p.last_spawn, 2, p.nonce, 0, 1030, 33);
+	pvm_world_ready(p.w, 1, p.last_spawn, 1, p.nonce, PvmNoFile, 0, 0);
+	pvm_world_ready(p.w, 1, p.last_spawn, 0, "guess", 0, 8, 3);
+	pvm_world_ready(p.w, 1, p.last_spawn, 9, p.nonce, 0, 8, 3);
+	assert_int_equal(p.n, 0);
+	pvm_world_ready(p.w, 1, p.last_spawn, 0, p.nonce, 0, 7, 44);
+	assert_int_equal(p.n, 1);
+	assert_int_equal(p.told[0].code, 2);
+	dvmi_reader_init(&r, p.told[0].body.data, p.told[0].body.len);
+	assert_int_equal(dvmi_get_u32(&r), 3);
+	assert_int_equal(dvmi_get_u32(&r), 0x40002);
+	assert_int_equal(dvmi_get_u32(&r), 7);
+	assert_int_equal(dvmi_get_u32(&r), 0x80001);
+	assert_int_equal(dvmi_get_u32(&r), 1030);
+	assert_int_equal((int)dvmi_get_u32(&r), PvmNoFile);
+	end(&p);
+}
+
+static void test_spawn_nowhere(void **state)
+{
+	struct play p;
+
+	(void)state;
+	begin(&p);
+	int x = enrol(&p, 1, 0);
+	spawn(&p, x, PvmTaskHost, "c", 2);
+	assert_int_equal(p.spawns, 0);
+	assert_int_equal(answer(&p, x), 0);
+	spawn(&p, x, PvmTaskHost, ".", 1);
+	assert_string_equal(p.hosts, "a");
+	spawn(&p, x, PvmTaskHost | PvmHostCompl, ".", 1);
+	assert_string_equal(p.hosts, "b");
+	/* What does not come is not waited for. */
+	pvm_world_spawn_over(p.w, p.last_spawn);
+	assert_int_equal(p.n, 1);
+	assert_int_equal(p.told[0].code, 0);
+	end(&p);
+}
+
+static void test_idle(void **state)
+{
+	struct play p;
+
+	(void)state;
+	begin(&p);
+	enrol(&p, 1, 0);
+	enrol(&p, 2, 1024);
+	pvm_world_exit(p.w, 1, 0, true);
+	assert_int_equal(p.idle, 0);
+	pvm_world_exit(p.w, 2, 1024, false);
+	assert_int_equal(p.idle, 1);
+	end(&p);
+}
+
+/* Bodies that are cut short, and types there are none of. */
+static void test_sec_short_bodies(void **state)
+{
+	struct play p;
+
+	(void)state;
+	begin(&p);
+	int x = enrol(&p, 1, 0);
+	for (uint16_t type = 0; type < 100; type++)
+		for (size_t len = 0; len < 24; len++) {
+			static const uint8_t bytes[24] = { 1, 0, 0, 0, 2, 0, 0, 0, 'g', 0xff, 0xff, 0xff };
+			struct dvmi_reader r;
+			if (type == PVMI_HALT)
+				continue;
+			dvmi_reader_init(&r, bytes, len);
+			pvm_world_ask(p.w, x, type, 9, &r);
+			forget(&p);
+		}
+	end(&p);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_ids),	   cmocka_unit_test(test_groups),
+		cmocka_unit_test(test_barrier),	   cmocka_unit_test(test_boxes),
+		cmocka_unit_test(test_waiting_for_a_box), cmocka_unit_test(test_notify),
+		cmocka_unit_test(test_spawn),	   cmocka_unit_test(test_spawn_nowhere),
+		cmocka_unit_test(test_idle),	   cmocka_unit_test(test_sec_short_bodies),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
