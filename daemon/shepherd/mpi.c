@@ -15,6 +15,8 @@
 #include "libdvm/base/cleanup.h"
 #include "libdvm/base/err.h"
 
+#define PATIENCE_MS 10000
+
 /* ---- what is wanted ---- */
 
 /* The file that will be run, as a path of ours: ranks look from the job's directory. */
@@ -46,26 +48,47 @@ static unsigned kind_of(const struct shep_mpi_config *c, const struct dvmd_progr
 			    shep_environ_get(c->environ, "PATH"));
 }
 
-static unsigned find_kind(const struct shep_mpi_config *c)
+static unsigned kind_of_programs(const struct shep_mpi_config *c)
 {
 	const Pb__JobSpec *spec = c->launch->spec;
 	unsigned kind = SHEP_MPI_NONE;
 
-	switch (spec->mpi) {
+	for (size_t i = 0; i < dvmd_spec_programs(spec); i++) {
+		const struct dvmd_program p = dvmd_spec_program(spec, i, 0);
+		kind |= kind_of(c, &p);
+	}
+	return kind;
+}
+
+/* One node says for all what concerns the ranks of all. */
+static void say_once(const struct shep_mpi_config *c, const char *text)
+{
+	if (c->self == 0)
+		c->note(text, c->arg);
+}
+
+static void warn_unserved(const struct shep_mpi_config *c)
+{
+	unsigned kind = c->launch->placement->ranks > 1 ? kind_of_programs(c) : SHEP_MPI_NONE;
+
+	if (kind == SHEP_MPI_PMIX || kind == SHEP_MPI_PMI1)
+		say_once(c, "the program uses MPI, but with --mpi none its ranks cannot find each "
+			    "other: each will be alone");
+}
+
+static unsigned find_kind(const struct shep_mpi_config *c)
+{
+	switch (c->launch->spec->mpi) {
 	case PB__MPI_KIND__MPI_NONE:
+		warn_unserved(c);
 		return SHEP_MPI_NONE;
 	case PB__MPI_KIND__MPI_PMIX:
 		return SHEP_MPI_PMIX;
 	case PB__MPI_KIND__MPI_PMI1:
 		return SHEP_MPI_PMI1;
 	default:
-		break;
+		return kind_of_programs(c);
 	}
-	for (size_t i = 0; i < dvmd_spec_programs(spec); i++) {
-		const struct dvmd_program p = dvmd_spec_program(spec, i, 0);
-		kind |= kind_of(c, &p);
-	}
-	return kind;
 }
 
 /* ---- exchanges ---- */
@@ -152,6 +175,50 @@ int shep_mpi_enter(struct shep_mpi *m, uint64_t key, const uint32_t *ranks, size
 	return shep_exchange_enter(m->exchange, key, nodes, nn, data, len);
 }
 
+/* ---- ranks that do not ask ---- */
+
+static bool is_heard(const struct shep_mpi *m)
+{
+	for (uint32_t i = 0; i < m->n; i++)
+		if (m->ranks[i].connected ||
+		    (m->pmi1 && shep_pmi1_state(m->pmi1, i) != SHEP_PMI1_SILENT))
+			return true;
+	return false;
+}
+
+/* Ranks of MPI that find no launcher are jobs of one rank each, and mostly do not notice. */
+static void warn_unheard(struct shep_mpi *m)
+{
+	bool certain = m->kind == SHEP_MPI_PMIX || m->kind == SHEP_MPI_PMI1;
+
+	if (m->unheard_told || !certain || m->c.launch->placement->ranks == 1 || is_heard(m))
+		return;
+	m->unheard_told = true;
+	say_once(&m->c, m->kind == SHEP_MPI_PMIX ?
+				"no rank has asked for PMIx: if this is a program of MPI, each of its "
+				"ranks is alone" :
+				"no rank has asked for PMI: if this is a program of MPI, each of its "
+				"ranks is alone");
+}
+
+static void on_patience(uv_timer_t *t)
+{
+	warn_unheard(t->data);
+}
+
+static void on_patience_closed(uv_handle_t *h)
+{
+	shep_mpi_handle_closed(h->data);
+}
+
+static void start_patience(struct shep_mpi *m)
+{
+	uv_timer_init(m->c.loop, &m->patience);
+	m->patience.data = m;
+	m->handles++;
+	uv_timer_start(&m->patience, on_patience, PATIENCE_MS, 0);
+}
+
 /* ---- ranks that end ---- */
 
 /* Whoever has begun and not finished leaves the others waiting for ever. */
@@ -178,6 +245,7 @@ void shep_mpi_judge(struct shep_mpi *m)
 void shep_mpi_rank_ended(struct shep_mpi *m, uint32_t local, bool good)
 {
 	m->ranks[local].ended = true;
+	m->good_ends += good;
 	m->ranks[local].good = good && m->c.launch->placement->ranks > 1;
 	if (m->ranks[local].connected && !m->ranks[local].finalized)
 		shep_mpi_pmix_ping(m); /* its last words may be on their way */
@@ -190,6 +258,8 @@ void shep_mpi_over(struct shep_mpi *m)
 	if (m->over)
 		return;
 	m->over = true;
+	if (m->good_ends == m->n)
+		warn_unheard(m);
 	shep_mpi_pmix_stop(m);
 }
 
@@ -263,6 +333,8 @@ void shep_mpi_destroy(struct shep_mpi *m)
 		return;
 	m->handles++; /* us */
 	m->destroyed = true;
+	if (m->patience.data)
+		uv_close((uv_handle_t *)&m->patience, on_patience_closed);
 	shep_mpi_pmix_stop(m);
 	shep_mpi_modex_free(m);
 	shep_mpi_meet_free(m);
@@ -308,6 +380,8 @@ static int start_pmix(struct shep_mpi *m, unsigned kind)
 static int make(struct shep_mpi *m, unsigned kind)
 {
 	m->n = (uint32_t)shep_mpi_share(m)->n_ranks;
+	m->kind = kind;
+	start_patience(m);
 	m->ranks = calloc(m->n, sizeof *m->ranks);
 	int rc = m->ranks ? make_exchange(m) : -ENOMEM;
 	shep_environ_drop_launcher(m->c.environ);

@@ -110,6 +110,8 @@ struct shep_mpi_rank {
 struct shep_mpi {
 	struct shep_mpi_config c;
 	uint32_t n; /* local ranks */
+	unsigned kind; /* of mpikind.h */
+	uint32_t good_ends; /* ranks that have ended with 0 */
 	struct shep_mpi_rank *ranks;
 	struct shep_exchange *exchange;
 
@@ -119,6 +121,8 @@ struct shep_mpi {
 	pid_t server; /* 0: none */
 	struct dvmi_stream *stream;
 	bool must;  /* the program is known to need it */
+	bool unheard_told; /* the user knows that no rank has asked for us */
+	uv_timer_t patience;
 	bool ready; /* ranks may be started */
 	bool over;
 	struct shep_mpi_question *fences, *lookups;

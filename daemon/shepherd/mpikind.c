@@ -7,6 +7,7 @@
 
 #include "daemon/paths.h"
 #include "daemon/shepherd/elfneeds.h"
+#include "daemon/shepherd/elfsymbols.h"
 #include "daemon/shepherd/ldcache.h"
 #include "daemon/shepherd/mpikind.h"
 #include "daemon/shepherd/program.h"
@@ -131,13 +132,21 @@ static bool is_shell(const char *program)
 	return begins(base(program), "python") || begins(base(program), "julia");
 }
 
+/* A library may also be part of the program. */
+static bool holds_mpi(const char *program)
+{
+	static const char *const names[] = { "MPI_Init", "PMPI_Init", "PMI_Init", "PMIx_Init", NULL };
+
+	return shep_elf_has_symbol(program, names);
+}
+
 static unsigned kind_of_file(const char *program, const char *library_path)
 {
 	unsigned kind = SHEP_MPI_NONE;
 
 	if (is_shell(program) || kind_of_elf(program, library_path, &kind) < 0)
 		return SHEP_MPI_BOTH;
-	return kind;
+	return !kind && holds_mpi(program) ? SHEP_MPI_BOTH : kind;
 }
 
 /* `env`, `taskset` and their like: some argument is a program, too. */

@@ -70,6 +70,28 @@ is "another launcher's ranks are not ours" \
 like "the user's own choice of a transport stays" \
 	"$(OMPI_MCA_btl=self,tcp dvm run -n 1 sh -c 'echo $OMPI_MCA_btl')" "self,tcp"
 
+# ---- programs that are not served ----
+
+unserved() # MPI COMPILER
+{
+	local prog=$work/ranks.$1
+	[ -x "$prog" ] || return
+	like "$1: told that its ranks are alone" "$(dvm run -n 2 --mpi none "$prog" hello 2>&1)" \
+		"*hello 0 of 1*uses MPI, but with --mpi none*"
+	is "$1: one rank is alone anyway" "$(dvm run -n 1 --mpi none "$prog" hello 2>&1)" \
+		"hello 0 of 1"
+}
+
+unserved openmpi
+unserved mpich
+like "the wrong protocol is noticed, too" \
+	"$(dvm run -n 2 --mpi pmi "$work/ranks.openmpi" hello 2>&1)" "*no rank has asked for PMI*"
+printf '%s\n' '#include <stdlib.h>' '#include <stdio.h>' 'int MPI_Init(void) { return 0; }' \
+	'int main(void) { return puts(getenv("PMI_RANK") ? "served" : "alone") < 0; }' > "$work/own.c"
+if cc -o "$work/own" "$work/own.c" 2> /dev/null; then
+	is "a library in the program itself is seen" "$(dvm run -n 1 "$work/own")" served
+fi
+
 # ---- nodes that die ----
 
 prog=$work/ranks.openmpi
