@@ -144,6 +144,8 @@ static void add_rank(struct pmixd_infos *l, const Pb__PmixSetup *s, uint32_t nod
 	pmixd_infos_add(&own, PMIX_NODE_RANK, &l16, PMIX_UINT16);
 	add_u32(&own, PMIX_NODEID, node);
 	pmixd_infos_add(&own, PMIX_HOSTNAME, s->nodes[node]->name, PMIX_STRING);
+	if (local < s->nodes[node]->n_cpus && *s->nodes[node]->cpus[local])
+		pmixd_infos_add(&own, PMIX_CPUSET, s->nodes[node]->cpus[local], PMIX_STRING);
 	pmix_data_array_t all = { .type = PMIX_INFO, .size = own.n, .array = own.list };
 	pmixd_infos_add(l, PMIX_PROC_DATA, &all, PMIX_DATA_ARRAY);
 	l->failed |= own.failed;
@@ -179,6 +181,10 @@ void pmixd_describe(struct pmixd_infos *l, const struct pmixd *d, const Pb__Pmix
 		pmixd_infos_add(l, PMIX_NSDIR, s->dir, PMIX_STRING);
 		pmixd_infos_add(l, PMIX_TDIR_RMCLEAN, &yes, PMIX_BOOL);
 	}
+	if (*s->map_by)
+		pmixd_infos_add(l, PMIX_MAPBY, s->map_by, PMIX_STRING);
+	if (*s->bind_to)
+		pmixd_infos_add(l, PMIX_BINDTO, s->bind_to, PMIX_STRING);
 	add_parent(l, d, s);
 	add_programs(l, s);
 	add_maps(l, s);

@@ -203,7 +203,9 @@ static int set_env(struct shep_mpi *m)
 		rc = shep_environ_add_own(m->c.environ, "MPI_LOCALRANKID", SHEP_OWN_LOCAL_RANK);
 	if (rc == 0 && m->c.launch->spec->n_pmi_pairs)
 		rc = shep_environ_add(m->c.environ, "PMI_SPAWNED=1");
-	return rc < 0 ? rc : shep_environ_add(m->c.environ, "MPI_LOCALNRANKS=%u", m->n);
+	if (rc == 0)
+		rc = shep_environ_add(m->c.environ, "MPI_LOCALNRANKS=%u", m->n);
+	return rc < 0 ? rc : shep_mpi_prefer_device(m);
 }
 
 int shep_mpi_pmi1_create(struct shep_mpi *m)

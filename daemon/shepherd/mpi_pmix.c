@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "daemon/paths.h"
@@ -81,79 +80,6 @@ void shep_mpi_pmix_ping(struct shep_mpi *m)
 
 /* ---- the ranks' environment ---- */
 
-/* A preference that the user has not stated. */
-static int prefer(struct shep_mpi *m, const char *name, const char *value)
-{
-	if (shep_environ_get(m->c.environ, name))
-		return 0;
-	return shep_environ_add(m->c.environ, "%s=%s", name, value);
-}
-
-static bool has_rdma(void)
-{
-	return access("/sys/class/infiniband", F_OK) == 0 || access("/sys/class/cxi", F_OK) == 0;
-}
-
-/*
- * Open MPI looks for a transport by loading all there are; one of libfabric's libraries sleeps 200
- * ms on that occasion. Where there is no card that could need it, its own two are named.
- */
-static int prefer_transports(struct shep_mpi *m)
-{
-	if (has_rdma() || shep_environ_get(m->c.environ, "OMPI_MCA_mtl"))
-		return 0;
-	int rc = prefer(m, "OMPI_MCA_pml", "ob1");
-	/* Also on one node: shared memory is for ranks of one job, and it may spawn another. */
-	if (rc == 0)
-		rc = prefer(m, "OMPI_MCA_btl", "self,vader,tcp");
-	/* Of those that can have windows over TCP, the one that can have threads as well. */
-	if (rc == 0 && m->c.launch->placement->n_nodes > 1)
-		rc = prefer(m, "OMPI_MCA_osc", "sm,rdma,ucx");
-	return rc;
-}
-
-/*
- * Where Open MPI keeps its segments: it names them by host and local rank, so nodes on one host must
- * not share a directory; and this one goes with the job.
- */
-static int prefer_directory(struct shep_mpi *m)
-{
-	struct statvfs st;
-	uint64_t need = (uint64_t)m->n * (16u << 20);
-
-	if (statvfs(m->c.dir, &st) < 0 || (uint64_t)st.f_bavail * st.f_frsize < need)
-		return 0;
-	return prefer(m, "OMPI_MCA_btl_vader_backing_directory", m->c.dir);
-}
-
-/* Traffic among nodes keeps to the node's own interface. */
-static int prefer_interface(struct shep_mpi *m)
-{
-	const char *address = shep_mpi_share(m)->address;
-	char net[80];
-
-	if (strchr(address, ':'))
-		return 0;
-	if (strncmp(address, "127.", 4) == 0)
-		return prefer(m, "OMPI_MCA_btl_tcp_if_include", "127.0.0.0/8");
-	snprintf(net, sizeof net, "%.64s/32", address);
-	return prefer(m, "OMPI_MCA_btl_tcp_if_include", net);
-}
-
-static int prefer_all(struct shep_mpi *m)
-{
-	int rc = prefer_transports(m);
-
-	if (rc == 0)
-		rc = prefer_directory(m);
-	if (rc == 0)
-		rc = prefer_interface(m);
-	/* Cores are short: give way while waiting. Other nodes of ours may use the same ones. */
-	if (rc == 0 && (m->n > m->c.cores || shep_mpi_share(m)->host_ranks > m->c.cores))
-		rc = prefer(m, "OMPI_MCA_mpi_yield_when_idle", "1");
-	return rc;
-}
-
 /* Without the first two, Open MPI 4 takes each rank for a job of its own. */
 static int set_env(struct shep_mpi *m, const Pb__PmixReady *ready)
 {
@@ -165,7 +91,7 @@ static int set_env(struct shep_mpi *m, const Pb__PmixReady *ready)
 		rc = shep_environ_add_own(m->c.environ, "PMIX_RANK", SHEP_OWN_RANK);
 	for (size_t i = 0; rc == 0 && i < ready->n_env; i++)
 		rc = shep_environ_add(m->c.environ, "%s", ready->env[i]);
-	return rc < 0 ? rc : prefer_all(m);
+	return rc < 0 ? rc : shep_mpi_prefer_ompi(m);
 }
 
 /* ---- what the server says ---- */
@@ -342,6 +268,18 @@ static const struct dvmi_stream_ops stream_ops = { .message = on_message, .close
 
 /* ---- start ---- */
 
+static const char *const map_words[] = {
+	[PB__MAP_BY__MAP_SLOT] = "SLOT",     [PB__MAP_BY__MAP_NODE] = "NODE",
+	[PB__MAP_BY__MAP_CORE] = "CORE",     [PB__MAP_BY__MAP_NUMA] = "NUMA",
+	[PB__MAP_BY__MAP_PPR_NODE] = "PPR",  [PB__MAP_BY__MAP_PPR_NUMA] = "PPR",
+};
+
+static const char *const bind_words[] = {
+	[PB__BIND_TO__BIND_AUTO] = "CORE", [PB__BIND_TO__BIND_NONE] = "NONE",
+	[PB__BIND_TO__BIND_CORE] = "CORE", [PB__BIND_TO__BIND_NUMA] = "NUMA",
+	[PB__BIND_TO__BIND_THREAD] = "HWTHREAD",
+};
+
 int shep_mpi_pmix_setup(const struct shep_mpi *m, uint64_t job, const Pb__JobSpec *spec,
 			const Pb__Placement *p, Pb__PmixSetup *out)
 {
@@ -361,6 +299,8 @@ int shep_mpi_pmix_setup(const struct shep_mpi *m, uint64_t job, const Pb__JobSpe
 		nodes[i].name = p->nodes[i]->name;
 		nodes[i].n_ranks = p->nodes[i]->n_ranks;
 		nodes[i].ranks = p->nodes[i]->ranks;
+		nodes[i].n_cpus = p->nodes[i]->n_cpus;
+		nodes[i].cpus = p->nodes[i]->cpus;
 		out->nodes[i] = &nodes[i];
 		if (p->nodes[i]->node == shep_mpi_share(m)->node)
 			out->node = (uint32_t)i;
@@ -373,6 +313,8 @@ int shep_mpi_pmix_setup(const struct shep_mpi *m, uint64_t job, const Pb__JobSpe
 	out->machine = m->c.launch->machine;
 	out->size = p->ranks;
 	out->universe = m->c.launch->universe;
+	out->map_by = (char *)map_words[spec->map_by];
+	out->bind_to = (char *)(p->nodes[0]->n_cpus ? bind_words[spec->bind_to] : "NONE");
 	out->parent_job = spec->parent_job;
 	out->parent_rank = spec->parent_rank;
 	return 0;

@@ -155,6 +155,10 @@ void shep_mpi_handle_closed(struct shep_mpi *m);
 int shep_mpi_pmi1_create(struct shep_mpi *m);
 void shep_mpi_pmi1_destroy(struct shep_mpi *m);
 
+/* ---- mpi_prefer.c: environment that the user's own goes before ---- */
+int shep_mpi_prefer_ompi(struct shep_mpi *m);
+int shep_mpi_prefer_device(struct shep_mpi *m);
+
 /* ---- mpi_pmix.c ---- */
 /* Starts the server. 0 and `ready` will come, or -E… explained in ERR. */
 int shep_mpi_pmix_start(struct shep_mpi *m, dvm_error_t *err);
