@@ -108,6 +108,8 @@ void dsm_node_done(_Atomic uint32_t *done, uint32_t value);
 
 /* ---- segments ---- */
 
+struct dsm_seg_stats;
+
 enum dsm_seg_flag {
 	DSM_NO_PREFETCH = 1,
 	DSM_NO_ELISION = 2,
@@ -140,7 +142,8 @@ struct dsm_seg_config {
 	/* The home of a page at first, the same everywhere. */
 	uint32_t (*home)(void *arg, uint64_t page);
 	void *home_arg;
-	struct dsm_seg_hooks hooks; /* each may be NULL */
+	struct dsm_seg_hooks hooks;	/* each may be NULL */
+	struct dsm_seg_stats *figures; /* is brought up to date now and then; NULL: none */
 };
 
 #define DSM_SEGS 1024

@@ -218,6 +218,9 @@ void dsm_node_look(struct dsm_node *n)
 	if (!n->c.dead || n->now - n->looked < LOOK_EVERY)
 		return;
 	n->looked = n->now;
+	for (uint32_t i = 0; i < n->nsegs; i++)
+		if (n->segs[i])
+			dsm_seg_show(n->segs[i]);
 	for (uint32_t i = 0; i < n->c.nodes; i++)
 		if (i != n->c.self && !n->member.heard[i] && n->c.dead(n->c.arg, i))
 			dsm_member_heard(&n->member, i);

@@ -105,6 +105,8 @@ void dsm_seg_tick(struct dsm_seg *s);
 void dsm_seg_settle(struct dsm_seg *s);
 /* A fault at FAULT->at, if that is in S. */
 bool dsm_seg_fault(struct dsm_seg *s, const struct dsm_uffd_fault *fault);
+/* Its figures are brought up to date. */
+void dsm_seg_show(struct dsm_seg *s);
 /* Nothing of it can be had any more. */
 void dsm_seg_cut(struct dsm_seg *s);
 

@@ -22,16 +22,28 @@ int dsm_seg_map(struct dsm_seg *s)
 	return rc;
 }
 
-void dsm_seg_stats(struct dsm_seg *s, struct dsm_seg_stats *out)
+static void count_up(const struct dsm_seg *s, struct dsm_seg_stats *out)
 {
-	dsm_node_enter(s->n);
 	const struct dsm_stats *d = dsm_stats(s->d);
+
 	*out = s->stats;
 	out->elided_same = d->elided;
 	out->held = d->deferred;
 	out->resident = s->b.resident;
 	out->writable = s->b.writable;
+}
+
+void dsm_seg_stats(struct dsm_seg *s, struct dsm_seg_stats *out)
+{
+	dsm_node_enter(s->n);
+	count_up(s, out);
 	dsm_node_leave(s->n);
+}
+
+void dsm_seg_show(struct dsm_seg *s)
+{
+	if (s->c.figures)
+		count_up(s, s->c.figures);
 }
 
 int dsm_seg_prefetch(struct dsm_seg *s, uint64_t first, uint64_t n, bool write)

@@ -15,6 +15,7 @@ const struct cli_command *const cli_commands[] = {
 	&cli_cmd_run,
 	&cli_cmd_jobs,
 	&cli_cmd_ps,
+	&cli_cmd_seg,
 	&cli_cmd_logs,
 	&cli_cmd_attach,
 	&cli_cmd_wait,

@@ -21,6 +21,7 @@ extern const struct cli_command cli_cmd_nodes;
 extern const struct cli_command cli_cmd_ps;
 extern const struct cli_command cli_cmd_remove;
 extern const struct cli_command cli_cmd_run;
+extern const struct cli_command cli_cmd_seg;
 extern const struct cli_command cli_cmd_signal;
 extern const struct cli_command cli_cmd_token;
 extern const struct cli_command cli_cmd_up;

@@ -292,6 +292,27 @@ struct dvmi_jobmap {
 	char node_name[64];
 };
 
+/*
+ * A segment as a rank shows it: a file called segment-RANK-ID beside the shepherd's socket, as long as
+ * it lives. Who reads it believes nothing: it is the job's user who writes it.
+ */
+#define DVMI_RANK_SEG_MAGIC   UINT64_C(0x31676573766d6431) /* "1dmvseg1" */
+#define DVMI_RANK_SEG_FIGURES 21
+
+struct dvmi_rank_seg {
+	uint64_t magic;
+	uint32_t rank, ranks, id, pid;
+	uint64_t bytes, unit;
+	uint32_t plain; /* 1: ordinary shared memory, there are no figures */
+	uint32_t consistency;
+	char name[64];
+	/* Read, write and local faults; messages, bytes of them; units sent, got; pages elided as
+	 * zeros, as the same; diffs, bytes of them; units prefetched, of them used; batches;
+	 * requests held; units evicted, lost, readable here, writable; fault time in ns, the longest. */
+	uint64_t figures[DVMI_RANK_SEG_FIGURES];
+};
+
+static_assert(sizeof(struct dvmi_rank_seg) == 280, "segment");
 static_assert(sizeof(struct dvmi_rank_hdr) == 8, "rank header");
 static_assert(sizeof(struct dvmi_jobmap) == 224, "job map header");
 static_assert(sizeof(struct dvmi_rank_peer) == 16, "peer");

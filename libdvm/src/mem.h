@@ -35,6 +35,8 @@ struct dvm_seg {
 	struct dsm_seg *seg; /* NULL: plain memory */
 	int file;	     /* of plain memory */
 	void *base;
+	struct dvmi_rank_seg *shown; /* NULL: nobody is told */
+	uint32_t number;	     /* in the name of its file */
 	void *control; /* of plain memory: bytes behind it for locks, all zero at first */
 	struct dsm_syncer *sync; /* of plain memory; others have their domain's */
 };
@@ -43,6 +45,7 @@ struct dvm_seg {
 struct dvmi_segments {
 	struct dvm_seg *segs;
 	struct dvmi_seg_domain *domains;
+	uint32_t numbers; /* of segments that are shown */
 	int uffd_dev; /* /dev/userfaultfd from the shepherd, or -1 */
 };
 
@@ -87,6 +90,14 @@ int dvmi_seg_plain(dvm_seg_t *s);
 /* Maps what is there at its place. */
 int dvmi_seg_plain_map(dvm_seg_t *s);
 void dvmi_seg_plain_unmap(dvm_seg_t *s);
+
+/* ---- mem_status.c: what the command line sees ---- */
+
+/* S is shown, its figures not yet; without that it works, too. */
+void dvmi_seg_show(dvm_seg_t *s);
+void dvmi_seg_hide(dvm_seg_t *s);
+/* Where the figures go, or NULL. */
+struct dsm_seg_stats *dvmi_seg_figures(dvm_seg_t *s);
 
 /* ---- mem_create.c ---- */
 

@@ -153,6 +153,7 @@ void dvmi_seg_free(dvm_seg_t *s)
 		}
 	dvmi_seg_sync_end(s);
 	dsm_seg_destroy(s->seg);
+	dvmi_seg_hide(s);
 	if (s->base)
 		munmap(s->base, dvmi_seg_whole(s));
 	if (s->file >= 0)
@@ -187,6 +188,7 @@ static int map_pages(dvm_seg_t *s)
 		.memory = dvmi_seg_share(s->dom->g),
 		.home = dvmi_seg_home,
 		.home_arg = s,
+		.figures = dvmi_seg_figures(s),
 	};
 
 	/* The reservation makes room for it; what is behind it stays. */
@@ -223,6 +225,9 @@ static int make(dvm_seg_t *s, bool plain, dvm_error_t *err)
 	rc = dvmi_seg_place(s, err);
 	if (rc < 0)
 		return rc;
+	dvmi_seg_show(s);
+	if (s->shown)
+		s->shown->plain = plain;
 	rc = plain ? dvmi_seg_plain(s) : map_pages(s);
 	if (rc == 0)
 		rc = dvmi_seg_sync_begin(s);

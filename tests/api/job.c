@@ -66,6 +66,7 @@ static const struct {
 	{ "mem_random", mem_random, 0 },
 	{ "mem_fork", mem_fork, 0 },
 	{ "mem_hints", mem_hints, 0 },
+	{ "mem_lives", mem_lives, 0 },
 	{ "mem_larger", mem_larger, 0 },
 	{ "dies_mem", dies_mem, 0 },
 	{ "dies_mem_busy", dies_mem_busy, 0 },

@@ -341,3 +341,14 @@ int mem_larger(struct job *j)
 	CHECK_INT(dvm_seg_destroy(s), 0);
 	return 0;
 }
+
+/* Is there until it is ended from outside. */
+int mem_lives(struct job *j)
+{
+	dvm_seg_t *s;
+
+	CHECK_INT(make(j, 8, "board", &s), 0);
+	*(volatile uint64_t *)dvm_seg_base(s) = 1;
+	for (;;)
+		pause();
+}

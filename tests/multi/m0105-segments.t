@@ -31,6 +31,40 @@ is "one node" "$(runs 2 1 mem_count 0)" "exit 0"
 is "over TCP" "$(DVM_SHM_TRANSPORT=tcp runs 3 3 mem_stream 0)" "exit 0"
 is "faults as signals" "$(runs 3 3 mem_ring 0 1)" "exit 0"
 
+# ---- dvm seg ----
+
+json_has_board()
+{
+	dvm seg --json | python3 -c 'import json, sys
+segments = json.load(sys.stdin)["segments"]
+sys.exit(not any(s["name"] == "board" and "read_faults" in s["figures"] for s in segments))'
+}
+
+not()
+{
+	! "$@"
+}
+
+job_no=$(dvm run -q -d -n 3 -N 3 "$job" mem_lives 0)
+listed()
+{
+	dvm seg list | awk '$3 == "board"' | grep -q .
+}
+ok "a segment is listed" until_ok 20 listed
+like "... with its job and size" "$(dvm seg list "$job_no")" "*JOB*$job_no *board *sequential*"
+is "... and its figures at each rank" "$(dvm seg stat "$job_no" | awk '$3 == "board" { print $4 }' |
+	sort)" $'0\n1\n2'
+ok "... as JSON" json_has_board
+says() # TEXT CMD...
+{
+	local text=$1
+	shift
+	like "$*" "$("$@" 2>&1; echo "exit $?")" "$text"
+}
+says "*expected list or stat*exit 1*" dvm seg stop
+dvm cancel "$job_no"
+ok "... until its job has ended" until_ok 20 not listed
+
 # ---- another user ----
 
 other()
