@@ -32,6 +32,18 @@ check() # MPI COMPILER
 	passes "threads" 1 -n 2 -- threads
 	passes "threads on two nodes" 1 -n 2 -N 2 -- threads
 	passes "eight on four nodes" 2 -n 8 -N 4 -- collectives split
+	check_mixed "$2"
+}
+
+# A program of MPI that has libdvm's messages and memory, too.
+check_mixed() # COMPILER
+{
+	local lib=$DVM_BUILD/libdvm/.libs mixed=$work/mixed.$mpi
+	[ -e "$lib/libdvm.so" ] || { skip "$mpi: mixed" "libdvm is static"; return; }
+	ok "$mpi: a program of both is compiled" "$1" -I"$lib_dir/../../libdvm/include" \
+		-o "$mixed" "$lib_dir/../../examples/mpi/mixed.c" -L"$lib" -ldvm -Wl,-rpath,"$lib"
+	is "$mpi: ... and both work, on three nodes" \
+		"$(dvm run -q -n 4 -N 3 --oversubscribe "$mixed" | grep -c 'squares add up to 14')" 4
 }
 
 check openmpi mpicc.openmpi
