@@ -12,15 +12,7 @@
 
 /* ---- the nodes as sched/ sees them ---- */
 
-struct snapshot {
-	struct dsched_node *nodes;
-	struct dvmd_topo *topos;
-	struct dvmi_idset *busy;
-	const struct dvmd *d;
-	size_t n, cap;
-};
-
-static void snapshot_free(struct snapshot *s)
+void dvmd_snapshot_free(struct dvmd_snapshot *s)
 {
 	for (size_t i = 0; i < s->cap; i++) {
 		if (s->topos)
@@ -35,7 +27,7 @@ static void snapshot_free(struct snapshot *s)
 
 static int add_member(const Pb__Member *m, void *arg)
 {
-	struct snapshot *s = arg;
+	struct dvmd_snapshot *s = arg;
 	struct dsched_node *node = &s->nodes[s->n];
 	struct dvmd_topo *topo = &s->topos[s->n];
 	struct dvmd_member_info info;
@@ -74,7 +66,7 @@ static int by_name(const void *a, const void *b)
 	return strverscmp(x->name, y->name);
 }
 
-static void charge(struct snapshot *s, const Pb__JobRecord *r, const Pb__NodeShare *share)
+static void charge(struct dvmd_snapshot *s, const Pb__JobRecord *r, const Pb__NodeShare *share)
 {
 	const struct dsched_node key = { .id = share->node };
 	/* The members came in ascending order. */
@@ -102,11 +94,11 @@ static int charge_job(const Pb__JobRecord *r, void *arg)
 	return 0;
 }
 
-static int take_snapshot(struct dvmd *d, struct snapshot *s)
+int dvmd_snapshot_take(struct dvmd *d, struct dvmd_snapshot *s)
 {
 	size_t n = dvmd_cstate_members(dvmd_state(d));
 
-	*s = (struct snapshot){ .d = d, .cap = n };
+	*s = (struct dvmd_snapshot){ .d = d, .cap = n };
 	s->nodes = calloc(n + 1, sizeof *s->nodes);
 	s->topos = calloc(n + 1, sizeof *s->topos);
 	s->busy = calloc(n + 1, sizeof *s->busy);
@@ -118,11 +110,18 @@ static int take_snapshot(struct dvmd *d, struct snapshot *s)
 	return 0;
 }
 
+struct dsched_snapshot dvmd_snapshot_view(const struct dvmd_snapshot *s)
+{
+	return (struct dsched_snapshot){ .size = sizeof(struct dsched_snapshot),
+					 .nodes = s->nodes,
+					 .nnodes = (uint32_t)s->n };
+}
+
 uint32_t dvmd_assign_slots_used(const struct dvmd *d, uint32_t node)
 {
 	struct dsched_node one = { .id = node };
 	struct dvmi_idset busy = { 0 };
-	struct snapshot s = { .nodes = &one, .busy = &busy, .d = d, .n = 1 };
+	struct dvmd_snapshot s = { .nodes = &one, .busy = &busy, .d = d, .n = 1 };
 
 	dvmd_cstate_each_job(dvmd_state(d), charge_job, &s);
 	dvmi_idset_free(&busy);
@@ -148,7 +147,7 @@ static const enum dsched_bind binds[] = {
 	[PB__BIND_TO__BIND_THREAD] = DSCHED_BIND_HWTHREAD,
 };
 
-static int make_request(const Pb__JobSpec *spec, struct dsched_request *req,
+int dvmd_assign_request(const Pb__JobSpec *spec, struct dsched_request *req,
 			struct dsched_host **hosts)
 {
 	*hosts = calloc(spec->n_hosts + 1, sizeof **hosts);
@@ -314,50 +313,57 @@ static int add_bindings(const struct dsched_snapshot *snap, const struct dsched_
 	return (*bindings = take_text(&b)) ? 0 : -ENOMEM;
 }
 
+int dvmd_assign_export(struct dvmd *d, const struct dsched_snapshot *snap,
+		       const struct dsched_request *req, const struct dsched_placement *p,
+		       Pb__Placement **out)
+{
+	Pb__Placement *placement = NULL;
+	int rc = export_placement(d, p, &placement);
+
+	if (rc == 0)
+		rc = add_notes(snap, req, p, placement);
+	if (rc < 0)
+		dvmi_pb_free(placement);
+	else
+		*out = placement;
+	return rc;
+}
+
 static int place(struct dvmd *d, const struct dsched_snapshot *snap,
 		 const struct dsched_request *req, Pb__Placement **out, char **bindings,
 		 dvm_error_t *err)
 {
 	struct dsched_placement p = { 0 };
 	struct dsched_reason reason = { 0 };
-	Pb__Placement *placement = NULL;
 	int rc = dsched_place(snap, req, &p, &reason);
 
 	if (rc < 0)
 		return dvmi_error_set(err, rc, "%s", *reason.text ? reason.text : dvm_strerror(rc));
-	rc = export_placement(d, &p, &placement);
-	if (rc == 0)
-		rc = add_notes(snap, req, &p, placement);
-	if (rc == 0 && bindings)
+	if (bindings)
 		rc = add_bindings(snap, &p, bindings);
+	if (rc == 0)
+		rc = dvmd_assign_export(d, snap, req, &p, out);
 	dsched_placement_free(&p);
-	if (rc < 0) {
-		dvmi_pb_free(placement);
-		return dvmi_error_code(err, rc, "placement");
-	}
-	*out = placement;
-	return 0;
+	return rc < 0 ? dvmi_error_code(err, rc, "placement") : 0;
 }
 
 int dvmd_assign(struct dvmd *d, const Pb__JobSpec *spec, Pb__Placement **out, char **bindings,
 		dvm_error_t *err)
 {
-	struct snapshot s;
+	struct dvmd_snapshot s;
 	struct dsched_request req;
 	struct dsched_host *hosts = NULL;
-	int rc = take_snapshot(d, &s);
+	int rc = dvmd_snapshot_take(d, &s);
 
 	if (rc == 0)
-		rc = make_request(spec, &req, &hosts);
+		rc = dvmd_assign_request(spec, &req, &hosts);
 	if (rc < 0) {
 		dvmi_error_code(err, rc, "placement");
 	} else {
-		const struct dsched_snapshot snap = { .size = sizeof snap,
-						      .nodes = s.nodes,
-						      .nnodes = (uint32_t)s.n };
+		const struct dsched_snapshot snap = dvmd_snapshot_view(&s);
 		rc = place(d, &snap, &req, out, bindings, err);
 	}
 	free(hosts);
-	snapshot_free(&s);
+	dvmd_snapshot_free(&s);
 	return rc;
 }

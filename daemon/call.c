@@ -12,6 +12,7 @@
 #include "daemon/logs.h"
 #include "daemon/origin.h"
 #include "daemon/query.h"
+#include "daemon/queue.h"
 #include "daemon/roster.h"
 #include "daemon/services.h"
 #include "libdvm/base/buf.h"
@@ -42,6 +43,8 @@ static const struct {
 	{ DVMI_MSG_LOG, false, false, dvmd_query_log },
 	{ DVMI_MSG_LOGS, false, false, dvmd_logs_serve },
 	{ DVMI_MSG_DOCTOR, false, false, dvmd_doctor_serve },
+	{ DVMI_MSG_SUBMIT, true, false, dvmd_queue_submit },
+	{ DVMI_MSG_QUEUE, true, false, dvmd_queue_change },
 	{ DVMI_MSG_JOB_RECORD, false, true, dvmd_services_record },
 	{ DVMI_MSG_NAME_PUT, true, true, dvmd_services_name_put },
 	{ DVMI_MSG_NAME_GET, false, true, dvmd_services_name_get },

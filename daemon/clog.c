@@ -75,6 +75,7 @@ static bool begins_something(const Pb__Command *cmd)
 	       cmd->what_case == PB__COMMAND__WHAT_MEMBER_ADD ||
 	       cmd->what_case == PB__COMMAND__WHAT_TOKEN_ADD ||
 	       cmd->what_case == PB__COMMAND__WHAT_JOB_ADD ||
+	       cmd->what_case == PB__COMMAND__WHAT_QUEUE_ADD ||
 	       cmd->what_case == PB__COMMAND__WHAT_NAME_ADD;
 }
 

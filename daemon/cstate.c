@@ -72,6 +72,7 @@ void dvmd_cstate_destroy(struct dvmd_cstate *s)
 	while (s->tokens)
 		drop_token(s, s->tokens);
 	dvmd_cstate_names_free(s);
+	dvmd_cstate_queue_free(s);
 	while (s->jobs)
 		drop_job(s, s->jobs);
 	dvmi_pb_free(s->founding);
@@ -331,6 +332,11 @@ static int token_add(struct dvmd_cstate *s, const Pb__Token *add)
 	return rc;
 }
 
+static int by_id(const struct job *a, const struct job *b)
+{
+	return (a->id > b->id) - (a->id < b->id);
+}
+
 int dvmd_cstate_insert_job(struct dvmd_cstate *s, Pb__JobRecord *msg)
 {
 	struct job *j = calloc(1, sizeof *j);
@@ -348,6 +354,10 @@ int dvmd_cstate_insert_job(struct dvmd_cstate *s, Pb__JobRecord *msg)
 		DL_APPEND(s->done, j);
 		s->n_done++;
 	}
+	/* One that has waited may start after younger ones. */
+	const struct job *before = j->hh.prev;
+	if (before && before->id > j->id)
+		HASH_SORT(s->jobs, by_id);
 	return 0;
 }
 
@@ -357,15 +367,34 @@ static int job_add(struct dvmd_cstate *s, const Pb__JobRecord *add, uint64_t wal
 
 	if (!msg)
 		return -ENOMEM;
-	msg->submitted = wall;
+	const Pb__Waiting *waited = dvmd_cstate_waiting(s, add->id);
+	msg->submitted = waited ? waited->submitted : wall;
 	msg->started = 0;
 	msg->ended = 0;
 	if (dvmd_cstate_insert_job(s, msg) < 0) {
 		dvmi_pb_free(msg);
 		return -ENOMEM;
 	}
-	s->next_job++;
+	if (waited)
+		dvmd_cstate_queue_drop(s, add->id);
+	else
+		s->next_job++;
 	return 0;
+}
+
+static void forget_oldest(struct dvmd_cstate *s)
+{
+	if (s->n_done > DVMD_CSTATE_JOBS_KEPT)
+		drop_job(s, s->done);
+}
+
+int dvmd_cstate_insert_done(struct dvmd_cstate *s, Pb__JobRecord *msg)
+{
+	int rc = dvmd_cstate_insert_job(s, msg);
+
+	if (rc == 0)
+		forget_oldest(s);
+	return rc;
 }
 
 static int set_reason(Pb__JobRecord *j, const char *text)
@@ -396,8 +425,8 @@ static void finish_job(struct dvmd_cstate *s, struct job *j, uint64_t wall)
 	forget_environment(j->msg->spec);
 	dvmd_cstate_names_of_job(s, j->id);
 	DL_APPEND(s->done, j);
-	if (++s->n_done > DVMD_CSTATE_JOBS_KEPT)
-		drop_job(s, s->done);
+	s->n_done++;
+	forget_oldest(s);
 }
 
 static int job_change(struct dvmd_cstate *s, const Pb__JobChange *c, uint64_t wall)
@@ -446,6 +475,12 @@ static int perform(struct dvmd_cstate *s, const Pb__Command *cmd)
 	case PB__COMMAND__WHAT_JOB_REMOVE:
 		drop_job(s, dvmd_cstate_find_job(s, cmd->job_remove));
 		return 0;
+	case PB__COMMAND__WHAT_QUEUE_ADD:
+		return dvmd_cstate_queue_add(s, cmd->queue_add, cmd->wall);
+	case PB__COMMAND__WHAT_QUEUE_CHANGE:
+		return dvmd_cstate_queue_change(s, cmd->queue_change);
+	case PB__COMMAND__WHAT_QUEUE_END:
+		return dvmd_cstate_queue_end(s, cmd->queue_end, cmd->wall);
 	case PB__COMMAND__WHAT_NAME_ADD:
 		return dvmd_cstate_name_add(s, cmd->name_add);
 	case PB__COMMAND__WHAT_NAME_REMOVE:

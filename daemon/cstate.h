@@ -57,6 +57,7 @@ const Pb__Token *dvmd_cstate_token(const struct dvmd_cstate *s, const uint8_t *k
 const Pb__ServiceName *dvmd_cstate_name(const struct dvmd_cstate *s, uint32_t uid,
 					const char *service);
 const Pb__JobRecord *dvmd_cstate_job(const struct dvmd_cstate *s, uint64_t id);
+const Pb__Waiting *dvmd_cstate_waiting(const struct dvmd_cstate *s, uint64_t id);
 
 /* In ascending order of id (tokens: of arrival); return less than 0 from FN to stop, which is
  * handed on. */
@@ -66,7 +67,10 @@ int dvmd_cstate_each_token(const struct dvmd_cstate *s, int (*fn)(const Pb__Toke
 			   void *arg);
 int dvmd_cstate_each_job(const struct dvmd_cstate *s, int (*fn)(const Pb__JobRecord *j, void *arg),
 			 void *arg);
+int dvmd_cstate_each_waiting(const struct dvmd_cstate *s,
+			     int (*fn)(const Pb__Waiting *w, void *arg), void *arg);
 size_t dvmd_cstate_members(const struct dvmd_cstate *s);
+size_t dvmd_cstate_queued(const struct dvmd_cstate *s);
 
 /*
  * The whole state as a snapshot (caller frees with dvmi_pb_free()), and a state from one:

@@ -201,8 +201,12 @@ int dvmd_cstate_check_job(const Pb__JobRecord *j, dvm_error_t *err)
 
 	if (!j->spec || j->spec->n_argv == 0 || !j->spec->argv[0][0])
 		return refuse(err, -EINVAL, "job %llu: no program", id);
-	if (!j->placement || j->placement->n_nodes == 0)
+	/* One that ended while it waited was never placed. */
+	bool never_ran = j->state == PB__JOB_STATE__JOB_DONE && !j->started;
+	if (!j->placement || (j->placement->n_nodes == 0 && !never_ran))
 		return refuse(err, -EINVAL, "job %llu: no placement", id);
+	if (j->placement->n_nodes == 0)
+		return check_job_result(j, err);
 	if (j->placement->ranks == 0 || j->placement->ranks > RANKS_MAX)
 		return refuse(err, -EINVAL, "job %llu: %u ranks: 1 … %u are possible", id,
 			      j->placement->ranks, RANKS_MAX);
@@ -309,7 +313,7 @@ static int job_add(const struct dvmd_cstate *s, const Pb__JobRecord *j, dvm_erro
 {
 	int rc;
 
-	if (j->id != s->next_job)
+	if (j->id != s->next_job && !dvmd_cstate_waiting(s, j->id))
 		return refuse(err, -EINVAL, "the next job must have id %llu, not %llu",
 			      (unsigned long long)s->next_job, (unsigned long long)j->id);
 	if (j->state != PB__JOB_STATE__JOB_LAUNCHING)
@@ -373,6 +377,12 @@ int dvmd_cstate_check(const struct dvmd_cstate *s, const Pb__Command *cmd, dvm_e
 		return job_change(s, cmd->job_change, err);
 	case PB__COMMAND__WHAT_JOB_REMOVE:
 		return job_remove(s, cmd->job_remove, err);
+	case PB__COMMAND__WHAT_QUEUE_ADD:
+		return dvmd_cstate_check_queue_add(s, cmd->queue_add, err);
+	case PB__COMMAND__WHAT_QUEUE_CHANGE:
+		return dvmd_cstate_check_queue_change(s, cmd->queue_change, err);
+	case PB__COMMAND__WHAT_QUEUE_END:
+		return dvmd_cstate_check_queue_end(s, cmd->queue_end, err);
 	case PB__COMMAND__WHAT_NAME_ADD:
 		return dvmd_cstate_check_name_add(s, cmd->name_add, err);
 	case PB__COMMAND__WHAT_NAME_REMOVE:

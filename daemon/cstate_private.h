@@ -56,6 +56,12 @@ struct job {
 	struct job *prev, *next; /* in `done` */
 };
 
+struct waiting {
+	uint64_t id;
+	Pb__Waiting *msg;
+	UT_hash_handle hh;
+};
+
 struct dvmd_cstate {
 	uint64_t index, refused;
 	uint32_t next_node;
@@ -65,6 +71,7 @@ struct dvmd_cstate {
 	struct member_name *names;
 	struct token *tokens;
 	struct service *services;
+	struct waiting *queue; /* in ascending order of id */
 	struct job *jobs;
 	struct job *done; /* finished jobs in the order in which they ended */
 	unsigned n_done;
@@ -92,6 +99,23 @@ int dvmd_cstate_restore_name(struct dvmd_cstate *s, const Pb__ServiceName *n, dv
 /* The job is over. */
 void dvmd_cstate_names_of_job(struct dvmd_cstate *s, uint64_t job);
 void dvmd_cstate_names_free(struct dvmd_cstate *s);
+
+/* ---- cstate_queue.c ---- */
+int dvmd_cstate_check_queue_add(const struct dvmd_cstate *s, const Pb__Waiting *w, dvm_error_t *err);
+int dvmd_cstate_check_queue_change(const struct dvmd_cstate *s, const Pb__WaitingChange *c,
+				   dvm_error_t *err);
+int dvmd_cstate_check_queue_end(const struct dvmd_cstate *s, const Pb__WaitingEnd *e,
+				dvm_error_t *err);
+int dvmd_cstate_queue_add(struct dvmd_cstate *s, const Pb__Waiting *w, uint64_t wall);
+int dvmd_cstate_queue_change(struct dvmd_cstate *s, const Pb__WaitingChange *c);
+int dvmd_cstate_queue_end(struct dvmd_cstate *s, const Pb__WaitingEnd *e, uint64_t wall);
+int dvmd_cstate_restore_waiting(struct dvmd_cstate *s, const Pb__Waiting *w, dvm_error_t *err);
+/* It runs now: the queue forgets it. */
+void dvmd_cstate_queue_drop(struct dvmd_cstate *s, uint64_t id);
+void dvmd_cstate_queue_free(struct dvmd_cstate *s);
+
+/* cstate.c: a job that is done already. Takes MSG over if it succeeds. */
+int dvmd_cstate_insert_done(struct dvmd_cstate *s, Pb__JobRecord *msg);
 
 /*
  * Rules that need nothing but the message itself: they hold for commands and for what a snapshot

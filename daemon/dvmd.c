@@ -20,6 +20,7 @@
 #include "daemon/live.h"
 #include "daemon/logs.h"
 #include "daemon/origin.h"
+#include "daemon/queue.h"
 #include "daemon/replica.h"
 #include "daemon/roster.h"
 #include "daemon/services.h"
@@ -211,6 +212,7 @@ void dvmd_applied(struct dvmd *d, const Pb__Command *cmd)
 		return;
 	act_on(d, cmd);
 	dvmd_services_applied(d, cmd);
+	dvmd_queue_applied(d, cmd);
 }
 
 static int take_member(const Pb__Member *m, void *arg)
@@ -310,6 +312,7 @@ static void become_ready(struct dvmd *d, uint32_t self)
 	dvmd_roster_refresh(d);
 	dvmd_agent_recover(d->agent);
 	dvmd_lead_recover(d->lead);
+	dvmd_queue_kick(d);
 	dvmi_log(&d->log, "state", LOG_NOTICE, "node %s (%u) of machine %s is ready at %s:%u",
 		 d->setup.name, self, d->setup.machine, d->setup.address, d->setup.port);
 	if (d->started)
@@ -469,6 +472,7 @@ int dvmd_start(struct dvmd *d, dvm_error_t *err)
 	if ((rc = dvmd_origin_create(&d->origin, d)) < 0 ||
 	    (rc = dvmd_agent_create(&d->agent, d)) < 0 ||
 	    (rc = dvmd_lead_create(&d->lead, d)) < 0 ||
+	    (rc = dvmd_queue_create(&d->queue, d)) < 0 ||
 	    (rc = dvmd_roster_create(&d->roster, d)) < 0)
 		return dvmi_error_code(err, rc, "starting");
 	rc = dvmd_transport_selftest(d->wire, on_selftest, d);
@@ -508,6 +512,7 @@ void dvmd_destroy(struct dvmd *d)
 	dvmd_host_add_stop(d);
 	dvmd_clients_destroy(d->clients);
 	dvmd_roster_destroy(d->roster);
+	dvmd_queue_destroy(d->queue);
 	dvmd_lead_destroy(d->lead);
 	dvmd_agent_destroy(d->agent);
 	dvmd_origin_destroy(d->origin);

@@ -50,12 +50,14 @@ struct dvmd {
 	struct dvmd_origin *origin;
 	struct dvmd_agent *agent;
 	struct dvmd_lead *lead;
+	struct dvmd_queue *queue;
 	struct dvmd_roster *roster;
 	struct gather *gathers; /* `dvm logs` under way (logs.c) */
 	struct adding *addings; /* `dvm add` under way (hostadd.c) */
 	uint32_t self;	 /* 0 until the node has joined */
 	bool ready;
 	bool stopping;	 /* the loop ends soon */
+	bool halting;  /* the leader is ending all jobs: none may start */
 	bool halted;   /* the machine is over: leave nothing behind */
 	bool removed;  /* this node is no member any more: forget the machine */
 	/* Told once: READY (code 0), or why this node cannot be one. */

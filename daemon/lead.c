@@ -14,6 +14,7 @@
 #include "daemon/live.h"
 #include "daemon/origin.h"
 #include "daemon/assign.h"
+#include "daemon/queue.h"
 #include "daemon/replica.h"
 #include "libdvm/base/cleanup.h"
 #include "libdvm/base/clock.h"
@@ -282,7 +283,7 @@ static int take_parent(struct dvmd_lead *l, const struct dvmd_call *call, Pb__Jo
 }
 
 /* The record keeps what people ask about; the environment only the launch needs. */
-static int log_job(struct dvmd_lead *l, uint32_t origin, Pb__JobSpec *spec,
+static int log_job(struct dvmd_lead *l, uint64_t id, uint32_t origin, Pb__JobSpec *spec,
 		   Pb__Placement *placement, uint64_t *key, dvm_error_t *err)
 {
 	Pb__Command cmd = PB__COMMAND__INIT;
@@ -291,7 +292,7 @@ static int log_job(struct dvmd_lead *l, uint32_t origin, Pb__JobSpec *spec,
 
 	lean.n_env = 0;
 	randombytes_buf(key, sizeof *key);
-	r.id = dvmd_cstate_next_job(dvmd_state(l->d));
+	r.id = id;
 	r.spec = &lean;
 	r.placement = placement;
 	r.origin = origin;
@@ -376,46 +377,70 @@ static void answer_run(struct dvmd_call **call, uint64_t job, Pb__Placement *pla
 	dvmd_call_answer(call, DVMI_MSG_RUN, &reply);
 }
 
+int dvmd_lead_admit(const struct dvmd_call *call, Pb__JobSpec *spec, dvm_error_t *err)
+{
+	const char *fault = spec_fault(spec);
+
+	if (fault)
+		return dvmi_error_set(err, -EINVAL, "%s", fault);
+	int rc = fill_credentials(call, spec);
+	return rc < 0 ? dvmi_error_code(err, rc, "the job") : 0;
+}
+
+static int record(struct dvmd_lead *l, uint64_t id, uint32_t origin, Pb__JobSpec *spec,
+		  Pb__Placement *placement, uint64_t *key, dvm_error_t *err)
+{
+	int rc = log_job(l, id, origin, spec, placement, key, err);
+
+	if (rc < 0)
+		return dvmi_error_prefix(err, "the job could not be recorded");
+	dvmd_jobctl_add(l->jobs, dvmd_cstate_job(dvmd_state(l->d), id), false, dvmi_clock_mono());
+	return 0;
+}
+
+int dvmd_lead_start(struct dvmd_lead *l, uint64_t id, uint32_t origin, Pb__JobSpec *spec,
+		    Pb__Placement *placement, dvm_error_t *err)
+{
+	uint64_t key;
+	int rc = record(l, id, origin, spec, placement, &key, err);
+
+	if (rc == 0) {
+		launch(l, id, spec, placement, key, origin);
+		drain(l);
+	}
+	return rc;
+}
+
 void dvmd_lead_run(struct dvmd_call *call, const uint8_t *body, size_t len)
 {
 	struct dvmd_lead *l = call->d->lead;
 	cleanup_pb Pb__RunRequest *req = NULL;
 	cleanup_pb Pb__Placement *placement = NULL;
 	cleanup_free char *bindings = NULL;
+	uint64_t key, job = dvmd_cstate_next_job(dvmd_state(l->d));
 	uint32_t origin = call->origin;
 	dvm_error_t err = { 0 };
-	uint64_t key;
 
-	int rc = dvmi_pb_unpack(&pb__run_request__descriptor, body, len, &req);
-	const char *fault = rc < 0 ? "malformed request" : spec_fault(req->spec);
-	if (fault) {
-		dvmd_call_error(&call, rc < 0 ? rc : -EINVAL, "%s", fault);
+	if (dvmi_pb_unpack(&pb__run_request__descriptor, body, len, &req) < 0) {
+		dvmd_call_error(&call, -EINVAL, "malformed request");
 		return;
 	}
-	if ((rc = fill_credentials(call, req->spec)) < 0) {
-		dvmd_call_error(&call, rc, "%s", dvm_strerror(rc));
-		return;
-	}
-	if (take_parent(l, call, req->spec, &origin, &err) < 0) {
-		dvmd_call_error(&call, err.code, "%s", err.text);
-		return;
-	}
-	if (dvmd_assign(l->d, req->spec, &placement,
-			req->report_bindings ? &bindings : NULL, &err) < 0) {
-		dvmd_call_error(&call, err.code, "%s", err.text);
-		return;
-	}
-	if (req->dry_run) {
+	int rc = dvmd_lead_admit(call, req->spec, &err);
+	if (rc == 0)
+		rc = take_parent(l, call, req->spec, &origin, &err);
+	if (rc == 0)
+		rc = dvmd_assign(l->d, req->spec, &placement,
+				 req->report_bindings ? &bindings : NULL, &err);
+	if (rc == 0 && req->dry_run) {
 		answer_run(&call, 0, placement, bindings);
 		return;
 	}
-	uint64_t job = dvmd_cstate_next_job(dvmd_state(l->d));
-	rc = log_job(l, origin, req->spec, placement, &key, &err);
+	if (rc == 0)
+		rc = record(l, job, origin, req->spec, placement, &key, &err);
 	if (rc < 0) {
-		dvmd_call_error(&call, rc, "the job could not be recorded: %s", err.text);
+		dvmd_call_error(&call, rc, "%s", err.text);
 		return;
 	}
-	dvmd_jobctl_add(l->jobs, dvmd_cstate_job(dvmd_state(l->d), job), false, dvmi_clock_mono());
 	answer_run(&call, job, placement, bindings);
 	launch(l, job, req->spec, placement, key, origin);
 	drain(l);
@@ -499,6 +524,10 @@ void dvmd_lead_signal(struct dvmd_call *call, const uint8_t *body, size_t len)
 	if (dvmi_pb_unpack(&pb__job_signal__descriptor, body, len, &req) < 0 || req->signal < 0 ||
 	    req->signal >= NSIG) {
 		dvmd_call_error(&call, -EINVAL, "malformed request");
+		return;
+	}
+	if (dvmd_cstate_waiting(dvmd_state(l->d), req->job)) {
+		dvmd_queue_signal(call, req);
 		return;
 	}
 	const Pb__JobRecord *r = permitted_job(&call, req->job);

@@ -22,6 +22,15 @@ void dvmd_lead_attach(struct dvmd_call *call, const uint8_t *body, size_t len);
 void dvmd_lead_signal(struct dvmd_call *call, const uint8_t *body, size_t len);
 void dvmd_lead_ps(struct dvmd_call *call, const uint8_t *body, size_t len);
 
+/*
+ * Whether a client may have SPEC run, completed by who asks. 0, or -E… and ERR.
+ */
+int dvmd_lead_admit(const struct dvmd_call *call, Pb__JobSpec *spec, dvm_error_t *err);
+
+/* Starts job ID, which is new or waits, as placed. SPEC and PLACEMENT stay the caller's. */
+int dvmd_lead_start(struct dvmd_lead *l, uint64_t id, uint32_t origin, Pb__JobSpec *spec,
+		    Pb__Placement *placement, dvm_error_t *err);
+
 /* A share's report, from this or another node. */
 void dvmd_lead_status(struct dvmd_lead *l, const Pb__JobStatus *status);
 

@@ -9,6 +9,7 @@
 #include "daemon/live.h"
 #include "daemon/logring.h"
 #include "daemon/assign.h"
+#include "daemon/queue.h"
 #include "daemon/query.h"
 #include "daemon/services.h"
 #include "daemon/topo.h"
@@ -170,9 +171,27 @@ static int fill_job(const struct dvmd *d, const Pb__JobRecord *r, bool one, Pb__
 	info->parent = r->spec->parent_job;
 	info->parent_rank = r->spec->parent_rank;
 	info->placement = one ? r->placement : NULL;
+	info->array = r->spec->array;
+	info->limit = r->spec->timeout_ns;
 	/* Owned by the reply, unlike all above. */
 	info->origin = strdup(dvmd_node_name(d, r->origin, buf));
 	return info->origin ? node_names(r, info) : -ENOMEM;
+}
+
+/* One more in the list; NULL: out of memory. */
+static Pb__JobInfo *next_job(struct jobs *js)
+{
+	Pb__JobInfo **list = reallocarray(js->reply.jobs, js->reply.n_jobs + 1, sizeof *list);
+	Pb__JobInfo *info = malloc(sizeof *info);
+	if (list)
+		js->reply.jobs = list;
+	if (!list || !info) {
+		free(info);
+		return NULL;
+	}
+	pb__job_info__init(info);
+	info->origin = NULL;
+	return list[js->reply.n_jobs++] = info;
 }
 
 static int add_job(const Pb__JobRecord *r, void *arg)
@@ -180,23 +199,35 @@ static int add_job(const Pb__JobRecord *r, void *arg)
 	struct jobs *js = arg;
 	bool over = r->state == PB__JOB_STATE__JOB_DONE;
 
-	if (js->req->job ? r->id != js->req->job : over && !js->req->all)
+	if (js->req->job ? r->id != js->req->job && r->spec->array != js->req->job :
+			   over && !js->req->all)
 		return 0;
-	Pb__JobInfo **list = reallocarray(js->reply.jobs, js->reply.n_jobs + 1, sizeof *list);
-	Pb__JobInfo *info = malloc(sizeof *info);
-	if (list)
-		js->reply.jobs = list;
-	if (!list || !info) {
-		free(info);
+	Pb__JobInfo *info = next_job(js);
+	return info ? fill_job(js->d, r, r->id == js->req->job, info) : -ENOMEM;
+}
+
+/* FROM's reason lives no longer than this call: ours is the reply's, as what has a `why` tells. */
+static int add_waiting(const Pb__Waiting *w, Pb__JobInfo *from, void *arg)
+{
+	struct jobs *js = arg;
+	char buf[32];
+
+	if (js->req->job && w->id != js->req->job && w->array != js->req->job)
+		return 0;
+	Pb__JobInfo *info = next_job(js);
+	if (!info)
 		return -ENOMEM;
-	}
-	list[js->reply.n_jobs++] = info;
-	return fill_job(js->d, r, js->req->job != 0, info);
+	*info = *from;
+	info->reason = strdup(from->reason);
+	info->origin = strdup(dvmd_node_name(js->d, w->origin, buf));
+	return info->reason && info->origin ? 0 : -ENOMEM;
 }
 
 static void free_jobs(struct jobs *js)
 {
 	for (size_t i = 0; i < js->reply.n_jobs; i++) {
+		if (*js->reply.jobs[i]->why)
+			free(js->reply.jobs[i]->reason);
 		free(js->reply.jobs[i]->origin);
 		free(js->reply.jobs[i]->nodes);
 		free(js->reply.jobs[i]);
@@ -213,8 +244,15 @@ void dvmd_query_jobs(struct dvmd_call *call, const uint8_t *body, size_t len)
 		dvmd_call_error(&call, -DVM_EPROTO, "malformed request");
 		return;
 	}
+	/* Why jobs wait is known where it is decided. */
+	bool queue = dvmd_cstate_queued(dvmd_state(call->d)) > 0;
+	if (queue && !dvmd_leads(call->d)) {
+		dvmd_call_forward(call, DVMD_LEADER, body, len);
+		return;
+	}
 	js.req = req;
-	if (dvmd_cstate_each_job(dvmd_state(call->d), add_job, &js) < 0)
+	if (dvmd_cstate_each_job(dvmd_state(call->d), add_job, &js) < 0 ||
+	    (queue && dvmd_queue_explain(call->d, add_waiting, &js) < 0))
 		dvmd_call_error(&call, -ENOMEM, "out of memory");
 	else if (req->job && !js.reply.n_jobs)
 		dvmd_call_error(&call, -ENOENT, "no job %llu", (unsigned long long)req->job);

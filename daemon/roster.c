@@ -583,6 +583,7 @@ void dvmd_roster_serve_halt(struct dvmd_call *call, const uint8_t *body, size_t 
 		dvmd_call_error(&call, -EALREADY, "the machine is being halted");
 	else {
 		d->roster->halt = call;
+		d->halting = true;
 		d->roster->halt_by = dvmi_clock_mono() + HALT_TIMEOUT;
 		dvmd_lead_end_all(d->lead, "the machine is being halted");
 		uv_timer_start(&d->roster->timer, on_tick, 0, HALT_TICK_MS);

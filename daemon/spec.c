@@ -43,19 +43,14 @@ size_t dvmd_spec_program_of(const Pb__JobSpec *spec, uint32_t rank)
 	return 0;
 }
 
+/* A vector that was unpacked has no room to spare, so it is grown each time. */
 static int add_pointer(void *vector, size_t *n, void *p)
 {
-	void **v = *(void ***)vector;
+	void **v = p ? reallocarray(*(void ***)vector, *n + 1, sizeof *v) : NULL;
 
-	if (!p)
+	if (!v)
 		return -ENOMEM;
-	/* Grown at powers of two, so the capacity need not be kept. */
-	if ((*n & (*n - 1)) == 0) {
-		v = realloc(v, (*n ? *n * 2 : 1) * sizeof *v);
-		if (!v)
-			return -ENOMEM;
-		*(void ***)vector = v;
-	}
+	*(void ***)vector = v;
 	v[(*n)++] = p;
 	return 0;
 }

@@ -163,11 +163,14 @@ static int too_few_slots(struct dsched_work *w, const struct dsched_shortage *la
 	uint32_t nodes = w->req->nodes ? w->req->nodes : w->ncands;
 	/* Of a number per resource, oversubscription makes no more. */
 	const char * or = w->req->oversubscribe || is_ppr(w->req) ? "" : " or --oversubscribe";
+	char absent[64] = "";
 
+	if (!w->req->include)
+		put_absent(w, absent, sizeof absent);
 	return say(w, DSCHED_IMPOSSIBLE, DSCHED_C_SLOTS, NULL,
-		   "%u ranks asked, %s%u %s on %u node%s: use -n %u%s", (unsigned)lack->asked,
+		   "%u ranks asked, %s%u %s on %u node%s%s: use -n %u%s", (unsigned)lack->asked,
 		   nodes < w->ncands ? "at most " : "", (unsigned)lack->have,
-		   slot_name(w, lack->have), nodes, plural(nodes), (unsigned)lack->have, or);
+		   slot_name(w, lack->have), nodes, plural(nodes), absent, (unsigned)lack->have, or);
 }
 
 /* ---- memory, in all or free now ---- */
@@ -293,7 +296,12 @@ static int wait_for_slots(struct dsched_work *w, const struct dsched_shortage *l
 	if (closed)
 		snprintf(alone, sizeof alone, ", %u node%s held exclusively", closed,
 			 plural(closed));
-	if (lack->what == DSCHED_C_NODES)
+	bool nodes = lack->what == DSCHED_C_NODES && (w->req->nodes || is_ppr(w->req));
+	if (lack->what == DSCHED_C_NODES && !nodes) { /* no node has room: what lacks are slots */
+		w->reason->of_nodes = false;
+		w->reason->asked = w->req->ranks ? w->req->ranks : 1;
+	}
+	if (nodes)
 		return say(w, DSCHED_WAIT, DSCHED_C_NODES, NULL,
 			   "needs %u node%s with %u free slot%s, %u ha%s that now: "
 			   "running jobs hold %u slot%s%s",
@@ -301,8 +309,8 @@ static int wait_for_slots(struct dsched_work *w, const struct dsched_shortage *l
 			   (unsigned)lack->have, lack->have == 1 ? "s" : "ve", used, plural(used),
 			   alone);
 	return say(w, DSCHED_WAIT, DSCHED_C_SLOTS, NULL,
-		   "needs %u slot%s, %u free: running jobs hold %u%s", (unsigned)lack->asked,
-		   plural(lack->asked), (unsigned)lack->have, used, alone);
+		   "needs %u slot%s, %u free: running jobs hold %u%s", (unsigned)w->reason->asked,
+		   plural(w->reason->asked), (unsigned)lack->have, used, alone);
 }
 
 int dsched_refuse_view(struct dsched_work *w, struct dsched_view view,

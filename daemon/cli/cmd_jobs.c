@@ -32,8 +32,11 @@ static const char *run_time(const Pb__JobInfo *j, char out[CLI_TIME_MAX])
 	return cli_time_span((j->ended ? j->ended : dvmi_clock_wall()) - j->started, out);
 }
 
+/* Where it runs, or, in brackets, why it does not. */
 static void put_nodes(struct dvmi_buf *b, const Pb__JobInfo *j)
 {
+	if (*j->why)
+		dvmi_buf_printf(b, "(%s)", j->why);
 	dvmi_hostlist_fold((const char *const *)j->nodes, j->n_nodes, b);
 	dvmi_buf_put_u8(b, 0);
 }
@@ -100,6 +103,12 @@ static void print_one(const Pb__JobInfo *j)
 	printf("from       %s\nsubmitted  %s\n", j->origin, cli_time_rfc3339(j->submitted, text));
 	if (j->parent)
 		printf("parent     %" PRIu64 ", rank %u\n", j->parent, j->parent_rank);
+	if (j->array)
+		printf("array      %" PRIu64 ", task %u\n", j->array, j->task);
+	if (j->limit)
+		printf("limit      %s\n", cli_time_span(j->limit, text));
+	if (j->expected)
+		printf("expected   %s\n", cli_time_rfc3339(j->expected, text));
 	if (j->started)
 		printf("started    %s\n", cli_time_rfc3339(j->started, text));
 	if (j->ended)
@@ -135,6 +144,12 @@ static json_t *job_json(const Pb__JobInfo *j)
 	json_object_set_new(o, "ended", cli_json_time(j->ended));
 	json_object_set_new(o, "exit_code", j->ended ? json_integer(j->exit_code) : json_null());
 	json_object_set_new(o, "reason", *j->reason ? cli_json_string(j->reason) : json_null());
+	json_object_set_new(o, "why", *j->why ? cli_json_string(j->why) : json_null());
+	json_object_set_new(o, "expected_start", cli_json_time(j->expected));
+	json_object_set_new(o, "array", j->array ? json_integer((json_int_t)j->array) : json_null());
+	json_object_set_new(o, "task", j->array ? json_integer(j->task) : json_null());
+	json_object_set_new(o, "limit_s",
+			    j->limit ? json_real((double)j->limit / (double)DVMI_SEC) : json_null());
 	if (j->placement)
 		json_object_set_new(o, "placement", cli_placement_json(j->placement));
 	return o;

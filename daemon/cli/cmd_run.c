@@ -11,26 +11,6 @@
 #include "libdvm/base/cleanup.h"
 #include "libdvm/base/err.h"
 
-/* The working directory as the user sees it: $PWD, where it says so truly, keeps their links. */
-static char *working_directory(void)
-{
-	const char *pwd = getenv("PWD");
-	struct stat a, b;
-
-	if (pwd && *pwd == '/' && stat(pwd, &a) == 0 && stat(".", &b) == 0 &&
-	    a.st_dev == b.st_dev && a.st_ino == b.st_ino)
-		return strdup(pwd);
-	return getcwd(NULL, 0);
-}
-
-static mode_t file_mask(void)
-{
-	mode_t mask = umask(077);
-
-	umask(mask);
-	return mask;
-}
-
 /* mpirun's way to put several programs into one job, which would otherwise be the first's words. */
 static int check_single(const struct dvmi_opt_parser *p, dvm_error_t *err)
 {
@@ -63,16 +43,14 @@ static int start(struct cli *c, const struct cli_jobspec *js)
 
 static int run(struct cli *c, const struct cli_command *cmd, int argc, char **argv)
 {
-	cleanup_free char *wdir = working_directory();
 	struct dvmi_opt_parser p;
 	struct cli_jobspec js;
 	dvm_error_t err;
 
-	if (!wdir)
-		return cli_failf(c, "the working directory: %s", strerror(errno));
-	if (cli_jobspec_init(&js, environ, wdir, file_mask()) < 0)
-		return cli_failf(c, "out of memory");
-	int rc = cli_options(c, cmd, argc, argv, &p, cli_jobspec_set, &js);
+	int rc = cli_jobspec_here(&js);
+	if (rc < 0)
+		return cli_failf(c, "the environment here: %s", dvm_strerror(rc));
+	rc = cli_options(c, cmd, argc, argv, &p, cli_jobspec_set, &js);
 	if (rc == CLI_GO) {
 		rc = cmd == &cli_cmd_dvmrun ? check_single(&p, &err) : 0;
 		if (rc == 0)

@@ -21,6 +21,13 @@ const struct cli_command *const cli_commands[] = {
 	&cli_cmd_wait,
 	&cli_cmd_signal,
 	&cli_cmd_cancel,
+	/* The queue */
+	&cli_cmd_submit,
+	&cli_cmd_why,
+	&cli_cmd_hold,
+	&cli_cmd_release,
+	&cli_cmd_update,
+	&cli_cmd_sim,
 	/* When something is wrong */
 	&cli_cmd_doctor,
 	&cli_cmd_log,

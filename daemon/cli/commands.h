@@ -12,6 +12,7 @@ extern const struct cli_command cli_cmd_complete;
 extern const struct cli_command cli_cmd_doctor;
 extern const struct cli_command cli_cmd_halt;
 extern const struct cli_command cli_cmd_info;
+extern const struct cli_command cli_cmd_hold;
 extern const struct cli_command cli_cmd_jobs;
 extern const struct cli_command cli_cmd_join;
 extern const struct cli_command cli_cmd_leave;
@@ -19,12 +20,17 @@ extern const struct cli_command cli_cmd_log;
 extern const struct cli_command cli_cmd_logs;
 extern const struct cli_command cli_cmd_nodes;
 extern const struct cli_command cli_cmd_ps;
+extern const struct cli_command cli_cmd_release;
 extern const struct cli_command cli_cmd_remove;
 extern const struct cli_command cli_cmd_run;
 extern const struct cli_command cli_cmd_seg;
 extern const struct cli_command cli_cmd_signal;
+extern const struct cli_command cli_cmd_sim;
+extern const struct cli_command cli_cmd_submit;
 extern const struct cli_command cli_cmd_token;
 extern const struct cli_command cli_cmd_up;
+extern const struct cli_command cli_cmd_update;
 extern const struct cli_command cli_cmd_wait;
+extern const struct cli_command cli_cmd_why;
 
 #endif

@@ -57,7 +57,38 @@ enum id {
 /* A row a line reads better than a field a line. */
 /* clang-format off */
 
-/* What both tables say in the same words. */
+/* Rows of several tables. */
+#define OPT_ENV \
+	{ ENV, 'x', "env", NULL, "VAR[=VALUE]", "The ranks' world", \
+	  "set VAR for the ranks; the environment of this command goes to them anyway", NULL }
+#define OPT_MPI \
+	{ MPI, 0, "mpi", NULL, "auto|pmix|pmi|none", NULL, \
+	  "how ranks of MPI find each other (default: auto, as the program's libraries tell)", \
+	  "auto pmix pmi none" }
+#define OPT_KEEP_GOING \
+	{ KEEP_GOING, 0, "keep-going", NULL, NULL, NULL, \
+	  "a rank that fails does not end the others", NULL }
+#define OPT_QUIET \
+	{ QUIET, 'q', "quiet", NULL, NULL, NULL, "no notes and warnings, only errors", NULL }
+/* The spelling of `dvm run` and `dvm submit`. */
+#define PLACEMENT_OF_OURS \
+	{ NODES, 'N', "nodes", NULL, "N", NULL, "spread them over N nodes", NULL }, \
+	{ PER_NODE, 0, "per-node", "-ppn", "K", NULL, "K ranks on each node", NULL }, \
+	{ MAP_BY, 0, "map-by", NULL, "HOW", NULL, \
+	  "fill the nodes one by one (slot, core, numa), deal ranks out in turn (node), or put K " \
+	  "on each node or NUMA domain (ppr:K:node, ppr:K:numa)", \
+	  MAP_WORDS }, \
+	{ BIND_TO, 0, "bind-to", NULL, "auto|none|core|numa|thread", NULL, \
+	  "what each rank is bound to (default: what suits the placement)", BIND_WORDS }, \
+	{ HOSTS, 'H', "host", NULL, "LIST", NULL, \
+	  "nodes to use, with a number of slots where it is not their own: a,b:2,node[3-5]", \
+	  "@node" }, \
+	{ HOSTFILE, 0, "hostfile", NULL, "FILE", NULL, \
+	  "the same from a file, one a line: NAME slots=N", "@file" }, \
+	{ OVERSUBSCRIBE, 0, "oversubscribe", NULL, NULL, NULL, "allow more ranks than slots", \
+	  NULL }
+
+/* What the tables of run say in the same words. */
 #define COMMON_PLACEMENT \
 	{ EXCLUDE, 0, "exclude", NULL, "LIST", NULL, "nodes that are not to be used", "@node" }, \
 	{ MEM_PER_RANK, 0, "mem-per-rank", NULL, "SIZE", NULL, \
@@ -66,8 +97,7 @@ enum id {
 	  "no other job on the nodes of this one", NULL }
 
 #define COMMON_RUN \
-	{ ENV, 'x', "env", NULL, "VAR[=VALUE]", "The ranks' world", \
-	  "set VAR for the ranks; the environment of this command goes to them anyway", NULL }, \
+	OPT_ENV, \
 	{ WDIR, 0, "wdir", NULL, "DIR", NULL, \
 	  "working directory of the ranks (default: the one here)", "@dir" }, \
 	{ STDIN, 'i', "stdin", NULL, "none|0|all", NULL, \
@@ -76,15 +106,12 @@ enum id {
 	  "raw, lines (whole lines), tag (lines behind \"[RANK] \"), json (an object a line) or " \
 	  "dir=D (files D/rank.N.out and .err); default: raw to a terminal, else lines", \
 	  OUTPUT_WORDS }, \
-	{ MPI, 0, "mpi", NULL, "auto|pmix|pmi|none", NULL, \
-	  "how ranks of MPI find each other (default: auto, as the program's libraries tell)", \
-	  "auto pmix pmi none" }, \
+	OPT_MPI, \
 	{ TIMEOUT, 0, "timeout", NULL, "TIME", "How it runs", \
 	  "end the job after TIME (90, 10m, 1h30m); exit code 124", NULL }, \
 	{ LAUNCH_TIMEOUT, 0, "launch-timeout", NULL, "TIME", NULL, \
 	  "give up when the ranks do not run after TIME", NULL }, \
-	{ KEEP_GOING, 0, "keep-going", NULL, NULL, NULL, \
-	  "a rank that fails does not end the others", NULL }, \
+	OPT_KEEP_GOING, \
 	{ DETACH, 'd', "detach", NULL, NULL, NULL, \
 	  "print the job's id and leave; see `dvm attach`, `dvm logs`, `dvm wait`", NULL }, \
 	{ NAME, 0, "name", NULL, "NAME", NULL, "what the job is called in lists", NULL }, \
@@ -92,7 +119,7 @@ enum id {
 	  "show where the ranks would go, start nothing", NULL }, \
 	{ REPORT_BINDINGS, 0, "report-bindings", NULL, NULL, NULL, \
 	  "say on stderr where each rank goes and what it is bound to", NULL }, \
-	{ QUIET, 'q', "quiet", NULL, NULL, NULL, "no notes and warnings, only errors", NULL }
+	OPT_QUIET
 
 /* Spellings of mpirun and mpiexec that are understood everywhere and listed nowhere. */
 #define UNLISTED(id, spellings, arg, words) { id, 0, NULL, spellings, arg, NULL, NULL, words }
@@ -119,21 +146,7 @@ enum id {
 const struct dvmi_opt cli_run_options[] = {
 	{ RANKS, 'n', "ranks", "-np", "N", "Placement", "start N ranks (default: one a slot)",
 	  NULL },
-	{ NODES, 'N', "nodes", NULL, "N", NULL, "spread them over N nodes", NULL },
-	{ PER_NODE, 0, "per-node", "-ppn", "K", NULL, "K ranks on each node", NULL },
-	{ MAP_BY, 0, "map-by", NULL, "HOW", NULL,
-	  "fill the nodes one by one (slot, core, numa), deal ranks out in turn (node), or put K "
-	  "on each node or NUMA domain (ppr:K:node, ppr:K:numa)",
-	  MAP_WORDS },
-	{ BIND_TO, 0, "bind-to", NULL, "auto|none|core|numa|thread", NULL,
-	  "what each rank is bound to (default: what suits the placement)", BIND_WORDS },
-	{ HOSTS, 'H', "host", NULL, "LIST", NULL,
-	  "nodes to use, with a number of slots where it is not their own: a,b:2,node[3-5]",
-	  "@node" },
-	{ HOSTFILE, 0, "hostfile", NULL, "FILE", NULL,
-	  "the same from a file, one a line: NAME slots=N", "@file" },
-	{ OVERSUBSCRIBE, 0, "oversubscribe", NULL, NULL, NULL, "allow more ranks than slots",
-	  NULL },
+	PLACEMENT_OF_OURS,
 	COMMON_PLACEMENT,
 	COMMON_RUN,
 	UNLISTED(HOSTS, "-host", "LIST", "@node"),
@@ -176,6 +189,35 @@ const struct dvmi_opt cli_dvmrun_options[] = {
 	CLI_GENERAL_OPTIONS,
 };
 
+const struct dvmi_opt cli_submit_options[] = {
+	{ RANKS, 'n', "ranks", "-np --np --n", "N", "Placement", "start N ranks (default: 1)", NULL },
+	PLACEMENT_OF_OURS,
+	COMMON_PLACEMENT,
+	{ TIMEOUT, 't', "time", "--timeout", "TIME", "When",
+	  "end the job when it has run for TIME (90, 10m, 1h30m); the less, the sooner it may fit in",
+	  NULL },
+	{ CLI_SUBMIT_AFTER, 0, "after", "--dependency", "JOB[:WHEN],…", NULL,
+	  "not before JOB has ended (any), ended well (ok) or not (notok), or started", "@job" },
+	{ CLI_SUBMIT_BEGIN, 0, "begin", NULL, "WHEN", NULL,
+	  "not before WHEN: a time from now (10m), or 14:30 or 2027-01-31T14:30 here", NULL },
+	{ CLI_SUBMIT_HOLD, 0, "hold", NULL, NULL, NULL, "not before `dvm release`", NULL },
+	{ CLI_SUBMIT_PRIORITY, 0, "priority", NULL, "P", NULL,
+	  "-1000 … 1000: before or behind others (default: 0)", NULL },
+	{ CLI_SUBMIT_ARRAY, 'a', "array", NULL, "LIST[%K]", NULL,
+	  "a job for each number of LIST (1-100, 1,3,7), at most K running at a time; it is in "
+	  "$DVM_ARRAY_TASK",
+	  NULL },
+	OPT_ENV,
+	{ WDIR, 0, "wdir", "--chdir", "DIR", NULL,
+	  "working directory of the ranks (default: the one here)", "@dir" },
+	OPT_MPI,
+	OPT_KEEP_GOING,
+	{ NAME, 0, "name", "--job-name", "NAME", NULL, "what the job is called in lists", NULL },
+	{ CLI_SUBMIT_JSON, 0, "json", NULL, NULL, "Output", "print JSON", NULL },
+	OPT_QUIET,
+	CLI_GENERAL_OPTIONS,
+};
+
 /* clang-format on */
 
 int cli_jobspec_init(struct cli_jobspec *js, char *const *envp, const char *wdir, uint32_t mask)
@@ -191,6 +233,33 @@ int cli_jobspec_init(struct cli_jobspec *js, char *const *envp, const char *wdir
 	if (rc < 0)
 		cli_jobspec_free(js);
 	return rc;
+}
+
+/* The working directory as the user sees it: $PWD, where it says so truly, keeps their links. */
+static char *working_directory(void)
+{
+	const char *pwd = getenv("PWD");
+	struct stat a, b;
+
+	if (pwd && *pwd == '/' && stat(pwd, &a) == 0 && stat(".", &b) == 0 &&
+	    a.st_dev == b.st_dev && a.st_ino == b.st_ino)
+		return strdup(pwd);
+	return getcwd(NULL, 0);
+}
+
+static mode_t file_mask(void)
+{
+	mode_t mask = umask(077);
+
+	umask(mask);
+	return mask;
+}
+
+int cli_jobspec_here(struct cli_jobspec *js)
+{
+	cleanup_free char *wdir = working_directory();
+
+	return wdir ? cli_jobspec_init(js, environ, wdir, file_mask()) : -errno;
 }
 
 void cli_jobspec_free(struct cli_jobspec *js)

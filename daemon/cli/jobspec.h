@@ -21,8 +21,21 @@ struct cli_jobspec {
 extern const struct dvmi_opt cli_run_options[];
 extern const struct dvmi_opt cli_dvmrun_options[];
 
+/* Of `dvm submit`: what `dvm run` has of it, and these, which cli_jobspec_set() does not know. */
+extern const struct dvmi_opt cli_submit_options[];
+enum {
+	CLI_SUBMIT_AFTER = 1000,
+	CLI_SUBMIT_ARRAY,
+	CLI_SUBMIT_BEGIN,
+	CLI_SUBMIT_HOLD,
+	CLI_SUBMIT_PRIORITY,
+	CLI_SUBMIT_JSON,
+};
+
 /* A specification with the environment ENVP, working directory WDIR and file mode mask. */
 int cli_jobspec_init(struct cli_jobspec *js, char *const *envp, const char *wdir, uint32_t mask);
+/* The same with what is true of this process. */
+int cli_jobspec_here(struct cli_jobspec *js);
 void cli_jobspec_free(struct cli_jobspec *js);
 
 /* A cli_option_fn over either table; ARG is a struct cli_jobspec. */

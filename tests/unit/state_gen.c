@@ -137,6 +137,57 @@ const Pb__Command *state_gen_name(struct state_gen *g, bool add, uint64_t job, u
 		       &g->service);
 }
 
+const Pb__Command *state_gen_waiting(struct state_gen *g, uint64_t id, uint64_t after)
+{
+	pb__waiting__init(&g->waiting);
+	pb__after__init(&g->after);
+	fill_spec(g, id);
+	g->spec.ranks = 1 + (uint32_t)id % 8;
+	g->after.job = after;
+	g->afters[0] = &g->after;
+	g->waiting.id = id;
+	g->waiting.spec = &g->spec;
+	g->waiting.origin = 1;
+	g->waiting.after = g->afters;
+	g->waiting.n_after = after != 0;
+	return command(g, PB__COMMAND__WHAT_QUEUE_ADD, &g->waiting);
+}
+
+const Pb__Command *state_gen_waiting_end(struct state_gen *g, uint64_t id, int32_t exit_code)
+{
+	pb__waiting_end__init(&g->waiting_end);
+	g->waiting_end.id = id;
+	g->waiting_end.exit_code = exit_code;
+	g->waiting_end.reason = (char *)"cancelled";
+	return command(g, PB__COMMAND__WHAT_QUEUE_END, &g->waiting_end);
+}
+
+static const Pb__Command *change_waiting(struct state_gen *g, uint64_t id)
+{
+	pb__waiting_change__init(&g->waiting_change);
+	g->waiting_change.id = id;
+	g->waiting_change.held = below(g, 2);
+	g->waiting_change.priority = (int32_t)below(g, 2200) - 1100;
+	g->waiting_change.limit = g->wall;
+	return command(g, PB__COMMAND__WHAT_QUEUE_CHANGE, &g->waiting_change);
+}
+
+static const Pb__Command *next_queue(struct state_gen *g, const struct dvmd_cstate *s)
+{
+	uint64_t next = dvmd_cstate_next_job(s), any = 1 + below(g, (unsigned)next);
+
+	switch (below(g, 6)) {
+	case 0:
+		return change_waiting(g, any);
+	case 1:
+		return state_gen_waiting_end(g, any, (int32_t)below(g, 260));
+	case 2: /* it starts, if it waits */
+		return state_gen_job(g, any, 1 + below(g, dvmd_cstate_next_node(s)), 1, 2);
+	default:
+		return state_gen_waiting(g, next, below(g, 2) ? below(g, (unsigned)next) : 0);
+	}
+}
+
 static const Pb__Command *next_member(struct state_gen *g, const struct dvmd_cstate *s)
 {
 	unsigned key = below(g, KEYS);
@@ -191,7 +242,12 @@ const Pb__Command *state_gen_next(struct state_gen *g, const struct dvmd_cstate 
 {
 	if (!dvmd_cstate_founding(s))
 		return state_gen_founding(g);
-	switch (below(g, 14)) {
+	switch (below(g, 18)) {
+	case 14:
+	case 15:
+	case 16:
+	case 17:
+		return next_queue(g, s);
 	case 12:
 	case 13:
 		return state_gen_name(g, below(g, 3) > 0, below(g, dvmd_cstate_next_job(s) + 1),

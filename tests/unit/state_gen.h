@@ -26,6 +26,10 @@ struct state_gen {
 	uint32_t ranks[GEN_SHARES_MAX][GEN_RANKS_MAX];
 	Pb__JobChange job_change;
 	Pb__ServiceName service;
+	Pb__Waiting waiting;
+	Pb__After after, *afters[1];
+	Pb__WaitingChange waiting_change;
+	Pb__WaitingEnd waiting_end;
 	uint8_t key[32], id[16];
 	char name[32], address[32], reason[64], program[32], variable[32];
 	char service_name[32], value[8];
@@ -49,5 +53,9 @@ const Pb__Command *state_gen_job_change(struct state_gen *g, uint64_t id, Pb__Jo
 
 /* Rank 0 of JOB publishes "service NUMBER"; with ADD false takes it back. */
 const Pb__Command *state_gen_name(struct state_gen *g, bool add, uint64_t job, unsigned number);
+
+/* Job ID waits, for job AFTER where that is not 0. */
+const Pb__Command *state_gen_waiting(struct state_gen *g, uint64_t id, uint64_t after);
+const Pb__Command *state_gen_waiting_end(struct state_gen *g, uint64_t id, int32_t exit_code);
 
 #endif

@@ -137,7 +137,7 @@ static void busy_slots_are_waited_for(void **state)
 	m.nodes[0].slots_used = 8;
 	req.ranks = 0;
 	why = place(&m, &req, -EAGAIN);
-	assert_numbers(&why, DSCHED_C_NODES, true, 1, 0);
+	assert_numbers(&why, DSCHED_C_SLOTS, false, 1, 0);
 	dsched_topo_free(&m.topo);
 }
 

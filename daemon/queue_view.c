@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Times in the state are of the wall clock; sched/ gets them on the monotonic one, by how long ago
+ * they were. So a wall clock that is set moves dates and ages once, and nothing else.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "daemon/live.h"
+#include "daemon/queue.h"
+#include "daemon/queue_view.h"
+#include "libdvm/base/clock.h"
+
+#define WEIGHT_AGE   1000
+#define WEIGHT_ASKED 10000
+
+static uint64_t mono(const struct dvmd_queue_view *v, uint64_t wall)
+{
+	if (wall > v->wall)
+		return v->now + (wall - v->wall);
+	return v->wall - wall < v->now ? v->now - (v->wall - wall) : 0;
+}
+
+/* ---- what runs ---- */
+
+static uint32_t node_index(const struct dvmd_queue_view *v, uint32_t id)
+{
+	uint32_t i = 0;
+
+	while (i < v->snap.nnodes && v->snap.nodes[i].id != id)
+		i++;
+	return i;
+}
+
+static struct dsched_use *make_uses(const struct dvmd_queue_view *v, const Pb__JobRecord *r,
+				    uint32_t *n)
+{
+	struct dsched_use *uses = calloc(r->placement->n_nodes + 1, sizeof *uses);
+
+	*n = 0;
+	for (size_t i = 0; uses && i < r->placement->n_nodes; i++) {
+		const Pb__NodeShare *share = r->placement->nodes[i];
+		uint32_t node = node_index(v, share->node);
+		if (node < v->snap.nnodes) /* else: it was removed */
+			uses[(*n)++] = (struct dsched_use){ .node = node,
+							    .slots = (uint32_t)share->n_ranks,
+							    .exclusive = r->spec->exclusive };
+	}
+	return uses;
+}
+
+static int grow_runs(struct dvmd_queue_view *v)
+{
+	if (v->nruns < v->runs_cap)
+		return 0;
+	size_t cap = v->runs_cap ? 2 * v->runs_cap : 32;
+	struct dsched_run *runs = reallocarray(v->runs, cap, sizeof *runs);
+	if (runs)
+		v->runs = runs;
+	struct dsched_use **uses = reallocarray(v->uses, cap, sizeof *uses);
+	if (uses)
+		v->uses = uses;
+	if (!runs || !uses)
+		return -ENOMEM;
+	v->runs_cap = cap;
+	return 0;
+}
+
+static int add_run(const Pb__JobRecord *r, void *arg)
+{
+	struct dvmd_queue_view *v = arg;
+	uint32_t n;
+
+	if (r->state == PB__JOB_STATE__JOB_DONE || r->spec->no_slots)
+		return 0;
+	if (grow_runs(v) < 0)
+		return -ENOMEM;
+	struct dsched_use *uses = v->uses[v->nruns] = make_uses(v, r, &n);
+	if (!uses)
+		return -ENOMEM;
+	uint64_t start = r->started ? mono(v, r->started) : v->now;
+	uint64_t limit = r->spec->timeout_ns;
+	v->runs[v->nruns++] = (struct dsched_run){
+		.id = r->id,
+		.start = start,
+		.end = limit && limit < DSCHED_LONG ? start + limit : DSCHED_NEVER,
+		.uses = uses,
+		.nuses = n,
+		.array = r->spec->array,
+		.leaving = r->state == PB__JOB_STATE__JOB_ENDING,
+	};
+	return 0;
+}
+
+/* ---- what waits ---- */
+
+static enum dsched_fate fate(const struct dvmd_cstate *s, uint64_t job)
+{
+	const Pb__JobRecord *r = dvmd_cstate_job(s, job);
+
+	if (dvmd_cstate_waiting(s, job))
+		return DSCHED_F_WAITS;
+	if (!r) /* nobody remembers it any more */
+		return DSCHED_F_OK;
+	if (r->state != PB__JOB_STATE__JOB_DONE)
+		return DSCHED_F_RUNS;
+	return r->exit_code == 0 ? DSCHED_F_OK : DSCHED_F_NOTOK;
+}
+
+static const enum dsched_after afters[] = {
+	[PB__AFTER__KIND__ANY] = DSCHED_AFTER_ANY,
+	[PB__AFTER__KIND__OK] = DSCHED_AFTER_OK,
+	[PB__AFTER__KIND__NOTOK] = DSCHED_AFTER_NOTOK,
+	[PB__AFTER__KIND__STARTED] = DSCHED_AFTER_STARTED,
+};
+
+static struct dsched_depend *make_depends(const struct dvmd_queue_view *v, const Pb__Waiting *w)
+{
+	const struct dvmd_cstate *s = dvmd_state(v->nodes.d);
+	struct dsched_depend *d = calloc(w->n_after + 1, sizeof *d);
+
+	for (size_t i = 0; d && i < w->n_after; i++)
+		d[i] = (struct dsched_depend){ .job = w->after[i]->job,
+					       .after = afters[w->after[i]->kind],
+					       .fate = fate(s, w->after[i]->job) };
+	return d;
+}
+
+static int add_waiting(const Pb__Waiting *w, void *arg)
+{
+	struct dvmd_queue_view *v = arg;
+	size_t i = v->njobs;
+
+	v->waiting[i] = w;
+	v->depends[i] = make_depends(v, w);
+	v->njobs++;
+	if (!v->depends[i] || dvmd_assign_request(w->spec, &v->reqs[i], &v->hosts[i]) < 0)
+		return -ENOMEM;
+	v->jobs[i] = (struct dsched_job){ .id = w->id,
+					  .req = &v->reqs[i],
+					  .submitted = mono(v, w->submitted),
+					  .begin = w->begin ? mono(v, w->begin) : 0,
+					  .limit = w->spec->timeout_ns,
+					  .priority = w->priority,
+					  .held = w->held,
+					  .depends = v->depends[i],
+					  .ndepends = (uint32_t)w->n_after,
+					  .array = w->array,
+					  .array_max = w->at_once };
+	return 0;
+}
+
+static int allocate(struct dvmd_queue_view *v, size_t n)
+{
+	v->waiting = calloc(n, sizeof *v->waiting);
+	v->jobs = calloc(n, sizeof *v->jobs);
+	v->reqs = calloc(n, sizeof *v->reqs);
+	v->hosts = calloc(n, sizeof *v->hosts);
+	v->depends = calloc(n, sizeof *v->depends);
+	return v->waiting && v->jobs && v->reqs && v->hosts && v->depends ? 0 : -ENOMEM;
+}
+
+/* ---- both ---- */
+
+static int decide(struct dvmd_queue_view *v)
+{
+	v->policy = (struct dsched_policy){ .size = sizeof v->policy,
+					    .order = DSCHED_EASY,
+					    .w_age = WEIGHT_AGE,
+					    .w_asked = WEIGHT_ASKED };
+	v->queue = (struct dsched_queue){ .size = sizeof v->queue,
+					  .now = v->now,
+					  .snap = &v->snap,
+					  .runs = v->runs,
+					  .nruns = v->nruns,
+					  .jobs = v->jobs,
+					  .njobs = v->njobs,
+					  .policy = &v->policy };
+	return dsched_decide(&v->queue, &v->decision);
+}
+
+int dvmd_queue_view_make(struct dvmd_queue_view *v, struct dvmd *d)
+{
+	const struct dvmd_cstate *s = dvmd_state(d);
+
+	*v = (struct dvmd_queue_view){ .now = dvmi_clock_mono(), .wall = dvmi_clock_wall() };
+	int rc = dvmd_snapshot_take(d, &v->nodes);
+	v->snap = dvmd_snapshot_view(&v->nodes);
+	if (rc == 0)
+		rc = allocate(v, dvmd_cstate_queued(s) + 1);
+	if (rc == 0)
+		rc = dvmd_cstate_each_job(s, add_run, v);
+	if (rc == 0)
+		rc = dvmd_cstate_each_waiting(s, add_waiting, v);
+	return rc < 0 ? rc : decide(v);
+}
+
+void dvmd_queue_view_free(struct dvmd_queue_view *v)
+{
+	dsched_decision_free(&v->decision);
+	for (size_t i = 0; i < v->nruns; i++)
+		free(v->uses[i]);
+	for (size_t i = 0; i < v->njobs; i++) {
+		free(v->hosts[i]);
+		free(v->depends[i]);
+	}
+	free(v->uses);
+	free(v->runs);
+	free(v->waiting);
+	free(v->jobs);
+	free(v->reqs);
+	free(v->hosts);
+	free(v->depends);
+	dvmd_snapshot_free(&v->nodes);
+}
+
+/* ---- for people ---- */
+
+static void describe(const struct dvmd_queue_view *v, size_t i, char *text, Pb__JobInfo *info)
+{
+	const struct dsched_answer *a = &v->decision.answers[i];
+	const Pb__Waiting *w = v->waiting[i];
+
+	pb__job_info__init(info);
+	info->id = w->id;
+	info->name = w->spec->name;
+	info->user = w->spec->user;
+	info->state = (char *)(w->held ? "held" : "waiting");
+	info->ranks = w->spec->ranks;
+	info->submitted = w->submitted;
+	info->argv = w->spec->argv;
+	info->n_argv = w->spec->n_argv;
+	info->detached = true;
+	info->reason = text;
+	info->why = (char *)dsched_why_name(a->why);
+	/* What waits for a job without limit has a date, but not one to tell anybody. */
+	if (a->start < v->now + DSCHED_LONG / 2)
+		info->expected = v->wall + (a->start - v->now);
+	info->priority = a->priority;
+	info->array = w->array;
+	info->task = w->task;
+	info->limit = w->spec->timeout_ns;
+}
+
+int dvmd_queue_explain(struct dvmd *d,
+		       int (*fn)(const Pb__Waiting *w, Pb__JobInfo *info, void *arg), void *arg)
+{
+	struct dvmd_queue_view v;
+	int rc = dvmd_queue_view_make(&v, d);
+
+	for (size_t i = 0; rc == 0 && i < v.njobs; i++) {
+		struct dvmi_buf b = { 0 };
+		Pb__JobInfo info;
+		dsched_why_text(&v.queue, &v.decision, i, &b);
+		dvmi_buf_put_u8(&b, 0);
+		rc = b.err;
+		if (rc == 0) {
+			describe(&v, i, (char *)b.data, &info);
+			rc = fn(v.waiting[i], &info, arg);
+		}
+		dvmi_buf_free(&b);
+	}
+	dvmd_queue_view_free(&v);
+	return rc < 0 ? rc : 0;
+}

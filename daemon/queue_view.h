@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The cluster state as the queue of sched/ sees it, and what that has decided. */
+#ifndef DVMD_QUEUE_VIEW_H
+#define DVMD_QUEUE_VIEW_H
+
+#include "daemon/assign.h"
+#include "sched/dsched_queue.h"
+
+struct dvmd_queue_view {
+	struct dvmd_snapshot nodes;
+	struct dsched_snapshot snap;
+	struct dsched_policy policy;
+	struct dsched_run *runs;
+	struct dsched_use **uses; /* of each run */
+	size_t nruns, runs_cap;
+	const Pb__Waiting **waiting; /* borrowed from the state */
+	struct dsched_job *jobs;     /* one for each, as all below */
+	struct dsched_request *reqs;
+	struct dsched_host **hosts;
+	struct dsched_depend **depends;
+	size_t njobs;
+	struct dsched_queue queue;
+	struct dsched_decision decision;
+	uint64_t now, wall; /* the same moment on both clocks */
+};
+
+/* Takes the state as it is and decides. -ENOMEM; free V also then. */
+int dvmd_queue_view_make(struct dvmd_queue_view *v, struct dvmd *d);
+void dvmd_queue_view_free(struct dvmd_queue_view *v);
+
+#endif
