@@ -79,20 +79,30 @@ static int start(const char *node_run, dvm_error_t *err)
 	return run(argv) == 0 ? 0 : -ECONNREFUSED;
 }
 
+/* Held by one at a time: that of the node's directory, or who may not read that, of a file. */
+static int take_lock(const char *node_run)
+{
+	char path[PATH_MAX];
+	int fd = open(node_run, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0) {
+		snprintf(path, sizeof path, "%s/dvm-pvm-%u.lock",
+			 getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp", (unsigned)geteuid());
+		fd = open(path, O_CREAT | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600);
+	}
+	if (fd >= 0)
+		flock(fd, LOCK_EX);
+	return fd;
+}
+
 /* One of those who find no agent starts it; the others wait. */
 static char *start_or_wait(const char *node_run, dvm_error_t *err)
 {
 	uint64_t end = dvmi_clock_mono() + WAIT_MS * DVMI_MSEC;
-	cleanup_free char *path = NULL;
-	char *found = NULL;
+	cleanup_fd int lock = take_lock(node_run);
+	char *found = pvm_find_socket(node_run);
 
-	if (asprintf(&path, "%s/dvm-pvm-%u.lock", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp",
-		     (unsigned)geteuid()) < 0)
-		return NULL;
-	cleanup_fd int lock = open(path, O_CREAT | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (lock >= 0)
-		flock(lock, LOCK_EX);
-	found = pvm_find_socket(node_run);
+	(void)lock;
 	if (!found && start(node_run, err) < 0)
 		return NULL;
 	while (!found && dvmi_clock_mono() < end) {

@@ -105,16 +105,30 @@ static void put_environment(struct dvmi_buf *b)
 	dvmi_buf_free(&vars);
 }
 
+/* Where tasks begin: here, or in the directory behind the colon of WHERE, which may begin here. */
+static void put_directory(struct dvmi_buf *b, const char *where)
+{
+	char here[PATH_MAX], path[2 * PATH_MAX];
+	const char *colon = strchr(where, ':'), *dir = colon ? colon + 1 : "";
+
+	if (!getcwd(here, sizeof here))
+		strcpy(here, "/");
+	if (*dir == '/')
+		snprintf(path, sizeof path, "%s", dir);
+	else
+		snprintf(path, sizeof path, "%s%s%s", here, *dir ? "/" : "", dir);
+	dvmi_buf_put_str(b, path);
+}
+
 static void put_request(struct dvmi_buf *b, const char *task, char **argv, int flags,
 			const char *where, int n)
 {
-	char here[PATH_MAX];
-
+	where = where ? where : "";
 	dvmi_buf_put_u32(b, (uint32_t)flags);
-	dvmi_buf_put_str(b, where ? where : "");
+	dvmi_buf_put_blob(b, where, (uint32_t)strcspn(where, ":"));
 	dvmi_buf_put_u32(b, (uint32_t)n);
 	dvmi_buf_put_str(b, task);
-	dvmi_buf_put_str(b, getcwd(here, sizeof here) ? here : "/");
+	put_directory(b, where);
 	put_args(b, argv);
 	put_environment(b);
 	put_where(b, &pvmi.out);
