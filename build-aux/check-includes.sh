@@ -20,13 +20,14 @@ rules()
 	libdvm/net/: dvm/error.h libdvm/base/ libdvm/net/ <rdma/
 	libdvm/src/: dvm/ libdvm/base/ libdvm/net/ libdvm/proto/rank.h libdvm/src/ shm/dsm.h shm/syncer.h
 	libdvm/pvm3/: pvm3.h pvmproto.h dvm/ libdvm/base/ libdvm/net/ libdvm/proto/pvm.h libdvm/proto/rank.h libdvm/src/ libdvm/pvm3/
+	libdvm/pvm3/console/: pvm3.h pvmproto.h libdvm/base/ libdvm/pvm3/console/ <editline/
 	shm/: dvm/error.h libdvm/base/ libdvm/net/ shm/ <uthash.h> <utlist.h>
 	sched/: dvm/error.h libdvm/base/ sched/
 	daemon/: dvm/error.h libdvm/base/ libdvm/proto/ sched/dsched.h sched/dsched_queue.h sched/dsched_replay.h daemon/ <uv.h> <zmq.h> <sodium.h> <hwloc.h> <cyaml/ <jansson.h> <uthash.h> <utlist.h> <systemd/
 	daemon/pmix/: dvm/error.h libdvm/base/ libdvm/proto/ daemon/pmix/ <uv.h> <pmix.h> <pmix_server.h>
 	daemon/pvm/: pvm3.h pvmproto.h dvm/ libdvm/base/ libdvm/proto/ libdvm/src/handle.h daemon/paths.h daemon/pvm/ <uthash.h> <utlist.h>
 	kvm-node/: dvm/ libdvm/base/ shm/dsm.h kvm-node/ <uv.h> <libnbd.h>
-	examples/: <dvm/ examples/ <png.h>
+	examples/: <dvm/ <pvm3.h> examples/ <png.h>
 	tests/api/: dvm/ tests/api/ <cmocka.h>
 	tests/api/job_way.c: dvm/ libdvm/src/ tests/api/
 	tests/api/launch.c: tests/api/
