@@ -9,7 +9,7 @@ set -u
 exempt()
 {
 	case $1 in
-	LICENSE | .clang-format | *.gitignore | */corpus/* | tests/cli/*.expect | tests/pvm/*.expect) return 0 ;;
+	LICENSE | .clang-format | *.gitignore | */corpus/* | tests/cli/*.expect | tests/pvm/*.expect | tests/pvm/*.script) return 0 ;;
 	*) return 1 ;;
 	esac
 }

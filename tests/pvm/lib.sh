@@ -84,3 +84,37 @@ real_build() # NAME: into $work/real-NAME
 	fi
 	gcc -O1 -I"$pvm_dir/../.." -o "$work/real-$1" "$pvm_dir/$1.c" -lgpvm3 -lpvm3 -lm
 }
+
+# A console's transcript without what differs from run to run and from machine to machine: names of
+# hosts, task ids and process numbers. $work/script are its commands.
+console_lines() # HOST
+{
+	sed -E -e "s/ +$1\>/ HOST/; s/\\b$1\\b/HOST/g; s/\\bt?4[0-9a-f]{4}\\b/tid/g" \
+		-e 's/ [0-9]+ +([0-9]+\/[a-z,]+ )/ pid \1/; s/ +$//' \
+		-e '/^pvmd already running/d; /^Console: exit handler/d; /^pvmd still running/d'
+}
+
+# ---- ours ----
+
+ours_console=$DVM_BUILD/libdvm/pvm3/console/dvm-pvm-console
+
+ours_up() # N [OPTION...]
+{
+	lib_program dvm-pvm
+	machine_up "$@"
+	cp "$DVM_BUILD/libdvm/pvm3/console/.libs/dvm-pvm-console" "$lib_temp/bin/pvm" 2> /dev/null ||
+		cp "$ours_console" "$lib_temp/bin/pvm"
+	# Debian's has the same name.
+	export LD_LIBRARY_PATH=$DVM_BUILD/libdvm/.libs
+}
+
+console() # LINE...: as a user types them
+{
+	printf '%s\n' "$@" | timeout -k 5 60 pvm --no-rc 2>&1
+}
+
+# Ends PVM on the machine; the next task begins it anew.
+ours_reset()
+{
+	console halt
+}

@@ -423,7 +423,6 @@ static void bad(void)
 	SHOW(pvm_pkbyte("x", 1, 1));
 	SHOW(pvm_pkstr("x"));
 	SHOW(pvm_packf("%d", 1));
-	SHOW(pvm_pkmesg(1));
 	pvm_setrbuf(0);
 	SHOW(pvm_upkbyte((char *)v, 1, 1));
 	SHOW(pvm_upkstr((char *)v));

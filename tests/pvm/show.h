@@ -18,6 +18,14 @@
 
 #include <pvm3.h>
 
+/* PVM knows no const: texts are given where it would have them written. */
+#pragma GCC diagnostic ignored "-Wwrite-strings"
+#ifdef __clang__
+#pragma GCC diagnostic ignored "-Wincompatible-pointer-types-discards-qualifiers"
+#else
+#pragma GCC diagnostic ignored "-Wdiscarded-qualifiers"
+#endif
+
 /* What a call returns, as it is. */
 #define SHOW(call) show_value(#call, (long)(call))
 /* A call that returns a buffer: its number means nothing. */
