@@ -146,7 +146,8 @@ struct dsm_seg_config {
 	struct dsm_seg_stats *figures; /* is brought up to date now and then; NULL: none */
 };
 
-#define DSM_SEGS 1024
+#define DSM_SEGS     1024
+#define DSM_UNIT_MAX 65536 /* bytes */
 
 struct dsm_seg_stats {
 	uint64_t read_faults, write_faults, local_faults;

@@ -328,6 +328,8 @@ static void complete(struct dsm *d, struct dsm_want *w, struct dsm_cell *c)
 	if (w->write) {
 		c->version++;
 		c->state = DSM_MODIFIED;
+		if (d->c.ops->begin)
+			d->c.ops->begin(d->c.arg, done.page);
 	} else {
 		c->state = DSM_SHARED;
 	}
@@ -433,6 +435,7 @@ static void send_page(struct dsm *d, const struct dsm_cell *c, uint64_t page, ui
 	m.kind = DSM_DATA;
 	m.page = page;
 	m.version = c->version;
+	m.have = have;
 	m.flags |= same ? 0 : DSM_BYTES;
 	d->stats.elided += same;
 	dsm_send(d, node, m);

@@ -69,6 +69,7 @@ struct dsm_msg {
 	uint16_t node, acks;
 	uint32_t epoch; /* view of the sender */
 	uint64_t page, version;
+	uint64_t have; /* not sent: of DATA, which version the receiver keeps */
 };
 
 /* What the engine has done to a page; the caller makes it so before it returns. */
@@ -79,6 +80,9 @@ struct dsm_ops {
 	void (*fill)(void *arg, uint64_t page);
 	/* The page may be read, or written, with the bytes that are kept. Who waits for it goes on. */
 	void (*install)(void *arg, uint64_t page, bool write);
+	/* PAGE has a new version and will be installed to be written; its bytes are still those of
+	 * the version before. May be NULL. */
+	void (*begin)(void *arg, uint64_t page);
 	/* It may be read, but not written any more. */
 	void (*protect)(void *arg, uint64_t page);
 	/* It may not be touched any more; its bytes are kept. */

@@ -56,6 +56,14 @@ static void end_wait(struct dsm_seg *s, uint64_t page)
 
 /* ---- pages that are fought for ---- */
 
+bool dsm_seg_is_fought(const struct dsm_seg *s, uint64_t page)
+{
+	struct seg_fight *f;
+
+	HASH_FIND(hh, s->fights, &page, sizeof page, f);
+	return f != NULL;
+}
+
 static void taken_away(struct dsm_seg *s, uint64_t page)
 {
 	struct seg_fight *f;
@@ -117,6 +125,11 @@ static void op_install(void *arg, uint64_t page, bool write)
 	end_wait(s, page);
 }
 
+static void op_begin(void *arg, uint64_t page)
+{
+	dsm_seg_twin(arg, page);
+}
+
 static void op_protect(void *arg, uint64_t page)
 {
 	struct dsm_seg *s = arg;
@@ -156,6 +169,7 @@ static const struct dsm_ops ops = {
 	.send = dsm_seg_send,
 	.fill = dsm_seg_fill,
 	.install = op_install,
+	.begin = op_begin,
 	.protect = op_protect,
 	.drop = op_drop,
 	.poison = op_poison,
@@ -266,7 +280,7 @@ void dsm_seg_cut(struct dsm_seg *s)
 
 static bool config_good(const struct dsm_seg_config *c)
 {
-	return c->id < DSM_SEGS && c->unit >= 4096 && c->unit <= 65536 &&
+	return c->id < DSM_SEGS && c->unit >= 4096 && c->unit <= DSM_UNIT_MAX &&
 	       !(c->unit & (c->unit - 1)) && c->bytes && c->bytes % c->unit == 0 && c->home;
 }
 
@@ -322,6 +336,7 @@ static void unmake(struct dsm_seg *s)
 	if (s->marks)
 		munmap(s->marks, s->b.pages);
 	dsm_backing_destroy(&s->b);
+	dsm_seg_twins_free(s);
 	dsm_destroy(s->d);
 	HASH_ITER(hh, s->waits, w, tw) {
 		HASH_DEL(s->waits, w);

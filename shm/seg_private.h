@@ -42,6 +42,7 @@ struct dsm_seg {
 	struct seg_fight *fights;
 	uint32_t nfights;
 	struct dsm_streams streams;
+	struct seg_twin **twins; /* NULL until there is one */
 	bool cut;
 	uint64_t kept, most, hand; /* pages that take memory, may do so; where we look for one */
 	/* The message that is being received. */
@@ -65,8 +66,18 @@ int dsm_seg_give_up(struct dsm_seg *s, uint64_t page);
 /* Gives up some pages where there are more than there may be. */
 void dsm_seg_make_room(struct dsm_seg *s);
 
+/* ---- seg_twin.c ---- */
+
+/* PAGE will be written from now on; its bytes are still those of the version before. */
+void dsm_seg_twin(struct dsm_seg *s, uint64_t page);
+/* What PAGE was in VERSION, or NULL. */
+const uint8_t *dsm_seg_twin_of(struct dsm_seg *s, uint64_t page, uint64_t version);
+void dsm_seg_twins_free(struct dsm_seg *s);
+
 /* ---- seg.c ---- */
 
+/* It has been taken away from here before. */
+bool dsm_seg_is_fought(const struct dsm_seg *s, uint64_t page);
 /* A fault at PAGE is under way. */
 bool dsm_seg_waits(const struct dsm_seg *s, uint64_t page);
 /* PAGE is wanted; what follows is asked for, too. */

@@ -2,6 +2,7 @@
 /* A segment's messages: in which form a page's bytes go, and back. */
 #include <string.h>
 
+#include "shm/diff.h"
 #include "shm/seg_private.h"
 
 static bool all_zero(const uint8_t *p, size_t n)
@@ -9,32 +10,57 @@ static bool all_zero(const uint8_t *p, size_t n)
 	return !p[0] && memcmp(p, p + 1, n - 1) == 0;
 }
 
-static enum dsm_wire_form choose(struct dsm_seg *s, const uint8_t *bytes)
+/* How a page goes, and the bytes that do. */
+struct choice {
+	enum dsm_wire_form form;
+	const uint8_t *bytes;
+	size_t n;
+};
+
+/* As what has changed, where that is less than half of it. */
+static bool choose_diff(struct dsm_seg *s, const struct dsm_msg *m, struct choice *c, uint8_t *room)
 {
-	if (!(s->c.flags & DSM_NO_ELISION) && all_zero(bytes, s->c.unit)) {
+	const uint8_t *twin = dsm_seg_twin_of(s, m->page, m->have);
+	size_t n = twin ? dsm_diff_make(twin, c->bytes, s->c.unit, room, s->c.unit / 2) : SIZE_MAX;
+
+	if (n == SIZE_MAX)
+		return false;
+	*c = (struct choice){ DSM_FORM_DIFF, room, n };
+	s->stats.diffs++;
+	s->stats.diff_bytes += n;
+	return true;
+}
+
+static struct choice choose(struct dsm_seg *s, const struct dsm_msg *m, uint8_t *room)
+{
+	struct choice c = { DSM_FORM_RAW, dsm_backing_bytes(&s->b, m->page), s->c.unit };
+
+	if (!(s->c.flags & DSM_NO_ELISION) && all_zero(c.bytes, s->c.unit)) {
 		s->stats.elided_zero++;
-		return DSM_FORM_ZERO;
+		return (struct choice){ DSM_FORM_ZERO, NULL, 0 };
 	}
-	s->stats.units_sent++;
-	return DSM_FORM_RAW;
+	if (!choose_diff(s, m, &c, room))
+		s->stats.units_sent++;
+	return c;
 }
 
 void dsm_seg_send(void *seg, uint32_t node, const struct dsm_msg *m)
 {
 	struct dsm_seg *s = seg;
-	bool has = m->flags & DSM_BYTES;
-	const uint8_t *bytes = has ? dsm_backing_bytes(&s->b, m->page) : NULL;
-	enum dsm_wire_form form = has ? choose(s, bytes) : DSM_FORM_NONE;
-	size_t n = form == DSM_FORM_RAW ? s->c.unit : 0;
-	uint8_t *to = dsm_out_record(s->n, node, DSM_WIRE_PAGES, sizeof(struct dsm_wire_page) + n);
+	uint8_t room[DSM_UNIT_MAX / 2];
+	struct choice c = { DSM_FORM_NONE, NULL, 0 };
 
+	if (m->flags & DSM_BYTES)
+		c = choose(s, m, room);
+	uint8_t *to = dsm_out_record(s->n, node, DSM_WIRE_PAGES,
+				     sizeof(struct dsm_wire_page) + c.n);
 	if (!to)
 		return;
-	dsm_wire_put_page(to, s->c.id, m, form);
-	if (n)
-		memcpy(to + sizeof(struct dsm_wire_page), bytes, n);
+	dsm_wire_put_page(to, s->c.id, m, c.form);
+	if (c.n)
+		memcpy(to + sizeof(struct dsm_wire_page), c.bytes, c.n);
 	s->stats.messages++;
-	s->stats.message_bytes += sizeof(struct dsm_wire_page) + n;
+	s->stats.message_bytes += sizeof(struct dsm_wire_page) + c.n;
 	if (s->c.flags & DSM_NO_BATCH)
 		dsm_out_flush(s->n);
 }
@@ -47,9 +73,18 @@ void dsm_seg_fill(void *seg, uint64_t page)
 	dsm_seg_keep(s, page);
 	if (s->form == DSM_FORM_RAW)
 		memcpy(to, s->bytes, s->c.unit);
+	else if (s->form == DSM_FORM_DIFF)
+		dsm_diff_apply(s->bytes, s->nbytes, to);
 	else
 		memset(to, 0, s->c.unit);
 	s->stats.units_got += s->form == DSM_FORM_RAW;
+}
+
+static bool form_good(const struct dsm_seg *s)
+{
+	if (s->form == DSM_FORM_DIFF)
+		return dsm_diff_good(s->bytes, s->nbytes, s->c.unit);
+	return s->form != DSM_FORM_RAW || s->nbytes == s->c.unit;
 }
 
 void dsm_seg_message(struct dsm_seg *s, uint32_t from, const struct dsm_wire_record *r)
@@ -63,7 +98,7 @@ void dsm_seg_message(struct dsm_seg *s, uint32_t from, const struct dsm_wire_rec
 	s->bytes = r->body + sizeof(struct dsm_wire_page);
 	s->nbytes = r->len - sizeof(struct dsm_wire_page);
 	s->from = from;
-	if (s->form == DSM_FORM_RAW && s->nbytes != s->c.unit) {
+	if (!form_good(s)) {
 		s->n->dropped++;
 		return;
 	}

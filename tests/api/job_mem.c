@@ -76,7 +76,8 @@ int mem_count(struct job *j)
 int mem_ring(struct job *j)
 {
 	dvm_seg_t *s;
-	uint64_t laps = (uint64_t)arg(j, 4, 10), words = 3 * PAGE / 8, n = (uint64_t)j->size;
+	uint64_t laps = (uint64_t)arg(j, 4, 10), words = 3 * PAGE / 8, n = (uint64_t)j->size, diffs;
+	dvm_seg_stat_t st = { .size = sizeof st };
 
 	CHECK_INT(make(j, 4, NULL, &s), 0);
 	volatile uint64_t *p = dvm_seg_base(s), *token = p + words;
@@ -92,6 +93,11 @@ int mem_ring(struct job *j)
 	}
 	CHECK_INT(dvm_barrier(j->w), 0);
 	CHECK_INT(p[words - 1], laps * n);
+	CHECK_INT(dvm_seg_stat(s, &st), 0);
+	/* Of the token's page a word changes. */
+	CHECK_INT(dvm_allreduce(j->w, &st.diffs, &diffs, 1, DVM_UINT64, DVM_SUM), 0);
+	if (!st.plain && j->size > 1)
+		CHECK_INT(diffs > 0, !(arg(j, 0, 0) & DVM_SEG_NO_DIFF));
 	CHECK_INT(dvm_seg_destroy(s), 0);
 	return 0;
 }
