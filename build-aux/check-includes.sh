@@ -32,7 +32,7 @@ rules()
 	tests/api/job_way.c: dvm/ libdvm/src/ tests/api/
 	tests/api/launch.c: tests/api/
 	tests/api/minishep: dvm/error.h libdvm/base/ libdvm/proto/rank.h tests/api/
-	tests/: dvm/ libdvm/ sched/ shm/ daemon/ kvm-node/ tests/ <
+	tests/: dvm/ pvm3.h pvmproto.h libdvm/ sched/ shm/ daemon/ kvm-node/ tests/ <
 	RULES
 }
 

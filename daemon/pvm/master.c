@@ -381,10 +381,7 @@ void pvm_master_hello(struct agent *a, struct pvm_link *l, const char *name)
 
 void pvm_master_lost(struct agent *a, struct pvm_link *l)
 {
-	const char *name = pvm_world_host_name(a->world, l->host);
-
-	if (name)
-		pvm_world_host_down(a->world, name);
+	pvm_world_host_lost(a->world, l->host);
 }
 
 /* ---- life ---- */

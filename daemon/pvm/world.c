@@ -80,10 +80,18 @@ int pvm_world_host_up(struct pvm_world *w, const char *name)
 
 void pvm_world_host_down(struct pvm_world *w, const char *name)
 {
-	struct host *h = pvm_host_named(w, name);
+	const struct host *h = pvm_host_named(w, name);
+
+	if (h)
+		pvm_world_host_lost(w, h->index);
+}
+
+void pvm_world_host_lost(struct pvm_world *w, uint32_t index)
+{
+	struct host *h = pvm_host(w, index);
 	struct task *t, *next;
 
-	if (!h)
+	if (!h || !h->up)
 		return;
 	h->up = false;
 	HASH_ITER(hh, w->tasks, t, next)

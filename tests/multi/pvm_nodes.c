@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A PVM program over several hosts: `pvm_nodes VERB [ARG]`. Children echo what they get, pass words
+ * to one another, and end when they are told. Each verb prints what it has found, in words that do
+ * not depend on which host is which.
+ */
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "pvm3.h"
+
+enum { ECHO = 1, PASS, WORD, END, GONE = 50, HOST_GONE, HOST_NEW };
+enum { LONGEST = 1 << 20, MOST = 64 };
+
+static char self[PATH_MAX], bytes[LONGEST], back[LONGEST];
+static int kids[MOST];
+
+static int child(void)
+{
+	int parent = pvm_parent();
+
+	for (;;) {
+		int len, tag, from, to, buf = pvm_recv(-1, -1);
+		if (buf < 0 || pvm_bufinfo(buf, &len, &tag, &from) < 0 || tag == END)
+			break;
+		pvm_initsend(PvmDataRaw);
+		if (tag == ECHO) {
+			pvm_upkbyte(bytes, len, 1);
+			pvm_pkbyte(bytes, len, 1);
+			pvm_send(from, ECHO);
+		} else if (tag == PASS) {
+			pvm_upkint(&to, 1, 1);
+			pvm_send(to, WORD);
+		} else {
+			pvm_send(parent, WORD);
+		}
+	}
+	pvm_exit();
+	return 0;
+}
+
+static int start(int n, int flags, char *where)
+{
+	static char verb[] = "child";
+	char *args[] = { verb, NULL };
+
+	return pvm_spawn(self, args, flags, where, n, kids);
+}
+
+static void stop(int n)
+{
+	pvm_initsend(PvmDataDefault);
+	pvm_mcast(kids, n, END);
+}
+
+static int hosts_of(int n)
+{
+	int seen[MOST], count = 0;
+
+	for (int i = 0; i < n; i++) {
+		int k = 0, host = pvm_tidtohost(kids[i]);
+		while (k < count && seen[k] != host)
+			k++;
+		seen[k] = host;
+		count += k == count;
+	}
+	return count;
+}
+
+/* All lengths to all children and back. */
+static int echo(int n)
+{
+	int bad = 0;
+
+	for (int i = 0; i < n; i++)
+		for (int len = 0; len <= LONGEST; len = len ? len * 32 : 1) {
+			pvm_initsend(PvmDataRaw);
+			pvm_pkbyte(bytes, len, 1);
+			pvm_send(kids[i], ECHO);
+			pvm_recv(kids[i], ECHO);
+			pvm_upkbyte(back, len, 1);
+			bad += memcmp(bytes, back, (size_t)len) != 0;
+		}
+	return bad;
+}
+
+/* Each child sends the next one a word, which tells us. */
+static int pass(int n)
+{
+	for (int i = 0; i < n; i++) {
+		pvm_initsend(PvmDataRaw);
+		pvm_pkint(&kids[(i + 1) % n], 1, 1);
+		pvm_send(kids[i], PASS);
+	}
+	for (int i = 0; i < n; i++)
+		pvm_recv(-1, WORD);
+	return n;
+}
+
+static int verb_talk(int n)
+{
+	int nhosts, started = start(n, PvmTaskDefault, NULL);
+
+	pvm_config(&nhosts, NULL, NULL);
+	printf("%d started on %d of %d hosts\n", started, hosts_of(started), nhosts);
+	printf("%d echoes are wrong\n", echo(started));
+	printf("%d words\n", pass(started));
+	stop(started);
+	return 0;
+}
+
+/* The next note with TAG: what it is about, or 0. */
+static int note(int tag)
+{
+	struct timeval most = { 30, 0 };
+	int about = 0;
+
+	if (pvm_trecv(-1, tag, &most) > 0)
+		pvm_upkint(&about, 1, 1);
+	return about;
+}
+
+static char *name_of(int host)
+{
+	struct pvmhostinfo *hosts;
+	int n;
+
+	pvm_config(&n, NULL, &hosts);
+	for (int i = 0; i < n; i++)
+		if (hosts[i].hi_tid == host)
+			return strdup(hosts[i].hi_name);
+	return NULL;
+}
+
+/* A host leaves the virtual machine, with its tasks, and comes back. */
+static int verb_hosts(void)
+{
+	int nhosts, code, n = start(3, PvmTaskDefault, NULL), victim = 0;
+
+	for (int i = 0; i < n; i++)
+		if (pvm_tidtohost(kids[i]) != pvm_tidtohost(pvm_mytid()))
+			victim = kids[i];
+	int host = pvm_tidtohost(victim);
+	char *name = name_of(host);
+	pvm_notify(PvmTaskExit, GONE, 1, &victim);
+	pvm_notify(PvmHostDelete, HOST_GONE, 1, &host);
+	pvm_notify(PvmHostAdd, HOST_NEW, 1, NULL);
+	printf("deleted: %d\n", pvm_delhosts(&name, 1, &code) == 1 && code == 0);
+	printf("its task is told of: %d\n", note(GONE) == victim);
+	printf("the host is told of: %d\n", note(HOST_GONE) == host);
+	pvm_config(&nhosts, NULL, NULL);
+	printf("%d hosts\n", nhosts);
+	stop(n);
+	pvm_setopt(PvmAutoErr, 0);
+	printf("nothing starts there: %d\n", start(1, PvmTaskHost, name) == 0 && kids[0] == PvmNoHost);
+	printf("added: %d\n", pvm_addhosts(&name, 1, &code) == 1 && code > 0);
+	printf("news of it: %d\n", note(HOST_NEW) == 1);
+	printf("twice: %d\n", pvm_addhosts(&name, 1, &code) == 0 && code == PvmDupHost);
+	printf("a task there: %d\n", start(1, PvmTaskHost, name) == 1);
+	printf("it answers: %d\n", echo(1) == 0);
+	stop(1);
+	free(name);
+	return 0;
+}
+
+/* Waits until a host is lost that has a child of ours; prints ready once it may be killed. */
+static int verb_lost(char *name)
+{
+	int n = start(1, PvmTaskHost, name), host = pvm_tidtohost(kids[0]);
+
+	pvm_notify(PvmTaskExit, GONE, n, kids);
+	pvm_notify(PvmHostDelete, HOST_GONE, 1, &host);
+	printf("ready %d %d\n", n, n ? 0 : kids[0]);
+	fflush(stdout);
+	printf("task: %d\n", note(GONE) == kids[0]);
+	printf("host: %d\n", note(HOST_GONE) == host);
+	pvm_initsend(PvmDataDefault);
+	printf("a word to the dead: %d\n", pvm_send(kids[0], WORD));
+	printf("it is gone: %d\n", pvm_pstat(kids[0]) == PvmNoTask);
+	return 0;
+}
+
+/* More tasks, one after the other, than a node has ranks. */
+static int verb_again(int n)
+{
+	for (int i = 0; i < n; i++)
+		if (pvm_mytid() < 0 || pvm_exit() < 0) {
+			printf("failed at %d\n", i);
+			return 1;
+		}
+	printf("%d times\n", n);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	const char *verb = argc > 1 ? argv[1] : "";
+	int n = argc > 2 ? atoi(argv[2]) : 1;
+
+	if (!realpath("/proc/self/exe", self))
+		return 1;
+	for (int i = 0; i < LONGEST; i++)
+		bytes[i] = (char)(i * 7);
+	if (strcmp(verb, "child") == 0)
+		return child();
+	if (strcmp(verb, "again") == 0)
+		return verb_again(n);
+	if (pvm_mytid() < 0)
+		return 1;
+	if (strcmp(verb, "talk") == 0 && n <= MOST)
+		verb_talk(n);
+	else if (strcmp(verb, "hosts") == 0)
+		verb_hosts();
+	else if (strcmp(verb, "lost") == 0 && argc > 2)
+		verb_lost(argv[2]);
+	pvm_exit();
+	return 0;
+}
