@@ -432,9 +432,16 @@ static void finish_job(struct dvmd_cstate *s, struct job *j, uint64_t wall)
 static int job_change(struct dvmd_cstate *s, const Pb__JobChange *c, uint64_t wall)
 {
 	struct job *j = dvmd_cstate_find_job(s, c->id);
+	Pb__JobEnds *ends = c->ends ? dvmi_pb_dup(c->ends) : NULL;
 
-	if (set_reason(j->msg, c->reason) < 0)
+	if ((c->ends && !ends) || set_reason(j->msg, c->reason) < 0) {
+		dvmi_pb_free(ends);
 		return -ENOMEM;
+	}
+	if (ends) {
+		dvmi_pb_free(j->msg->ends);
+		j->msg->ends = ends;
+	}
 	j->msg->state = c->state;
 	j->msg->exit_code = c->exit_code;
 	if (c->state == PB__JOB_STATE__JOB_RUNNING || (c->ran && !j->msg->started))

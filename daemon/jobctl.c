@@ -122,6 +122,34 @@ static void push_event(struct dvmd_jobctl *c, const struct job *j, Pb__JobEvent_
 		a->event = dvmi_pb_dup(&event);
 }
 
+static Pb__OutputEnd *make_end(const struct share *s)
+{
+	Pb__OutputEnd *end = malloc(sizeof *end);
+
+	if (!end)
+		return NULL;
+	pb__output_end__init(end);
+	end->node = s->node;
+	end->lost = s->dead;
+	end->seq = s->status ? s->status->output_seq : 0;
+	return end;
+}
+
+/* How much output there is of each share; NULL: out of memory. */
+static Pb__JobEnds *make_ends(const struct job *j)
+{
+	Pb__JobEnds *ends = malloc(sizeof *ends);
+
+	if (!ends)
+		return NULL;
+	pb__job_ends__init(ends);
+	ends->nodes = calloc(j->nshares + 1, sizeof *ends->nodes);
+	for (size_t i = 0; ends->nodes && i < j->nshares; i++)
+		if ((ends->nodes[ends->n_nodes] = make_end(&j->shares[i])))
+			ends->n_nodes++;
+	return ends;
+}
+
 static void push_change(struct dvmd_jobctl *c, const struct job *j)
 {
 	struct dvmd_jobctl_action *a = push(c, DVMD_DO_CHANGE, j->id);
@@ -135,8 +163,10 @@ static void push_change(struct dvmd_jobctl *c, const struct job *j)
 	change.exit_code = j->exit_code;
 	change.reason = reason;
 	change.ran = j->state == S(DONE) && every_share(j, share_running);
+	change.ends = j->state == S(DONE) && !j->detached ? make_ends(j) : NULL;
 	if (a)
 		a->change = dvmi_pb_dup(&change);
+	dvmi_pb_free(change.ends);
 }
 
 static void push_kill(struct dvmd_jobctl *c, const struct job *j, uint64_t grace)
@@ -506,28 +536,18 @@ static void fold_start_failures(struct job *j)
 static void push_ended(struct dvmd_jobctl *c, const struct job *j)
 {
 	struct dvmd_jobctl_action *a = push(c, DVMD_DO_EVENT, j->id);
-	Pb__OutputEnd *ends = calloc(j->nshares + 1, sizeof *ends);
-	Pb__OutputEnd **list = calloc(j->nshares + 1, sizeof *list);
 	Pb__JobEvent event = PB__JOB_EVENT__INIT;
+	Pb__JobEnds *ends = make_ends(j);
 
 	event.job = j->id;
 	event.kind = PB__JOB_EVENT__KIND__ENDED;
 	event.exit_code = j->exit_code;
 	event.text = reason_of(j);
-	for (size_t i = 0; ends && list && i < j->nshares; i++) {
-		const struct share *s = &j->shares[i];
-		pb__output_end__init(&ends[i]);
-		ends[i].node = s->node;
-		ends[i].lost = s->dead;
-		ends[i].seq = s->status ? s->status->output_seq : 0;
-		list[i] = &ends[i];
-		event.n_ends = i + 1;
-	}
-	event.ends = list;
+	event.ends = ends ? ends->nodes : NULL;
+	event.n_ends = ends ? ends->n_nodes : 0;
 	if (a)
 		a->event = dvmi_pb_dup(&event);
-	free(list);
-	free(ends);
+	dvmi_pb_free(ends);
 }
 
 static void finish(struct dvmd_jobctl *c, struct job *j, uint64_t now)

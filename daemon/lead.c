@@ -465,12 +465,8 @@ static const Pb__JobRecord *permitted_job(struct dvmd_call **call, uint64_t job)
 
 static void tell_ended(struct dvmd_lead *l, const Pb__JobRecord *r)
 {
-	Pb__JobEvent event = PB__JOB_EVENT__INIT;
+	Pb__JobEvent event = dvmd_origin_ended(r);
 
-	event.job = r->id;
-	event.kind = PB__JOB_EVENT__KIND__ENDED;
-	event.exit_code = r->exit_code;
-	event.text = r->reason;
 	tell_origin(l, r->id, &event);
 }
 

@@ -137,8 +137,7 @@ static void event_to(struct dvmd_origin *o, const struct held *h, const Pb__JobE
 	dvmi_buf_free(&b);
 }
 
-/* The end of a child that ended while its client was away: all its output is in the spool. */
-static void tell_over(struct dvmd_origin *o, const struct held *h, const Pb__JobRecord *r)
+Pb__JobEvent dvmd_origin_ended(const Pb__JobRecord *r)
 {
 	Pb__JobEvent event = PB__JOB_EVENT__INIT;
 
@@ -146,6 +145,16 @@ static void tell_over(struct dvmd_origin *o, const struct held *h, const Pb__Job
 	event.kind = PB__JOB_EVENT__KIND__ENDED;
 	event.exit_code = r->exit_code;
 	event.text = r->reason;
+	event.ends = r->ends ? r->ends->nodes : NULL;
+	event.n_ends = r->ends ? r->ends->n_nodes : 0;
+	return event;
+}
+
+/* The end of a child that ended while its client was away. */
+static void tell_over(struct dvmd_origin *o, const struct held *h, const Pb__JobRecord *r)
+{
+	Pb__JobEvent event = dvmd_origin_ended(r);
+
 	event_to(o, h, &event);
 }
 

@@ -30,6 +30,9 @@ bool dvmd_origin_is_held(struct dvmd_origin *o, const uint8_t *body, size_t len)
 /* The log has a new job: if it was spawned by one that was started here, its client is told. */
 void dvmd_origin_job_added(struct dvmd_origin *o, uint64_t job);
 
+/* How a client is told that R, which is done, has ended. Borrows from R. */
+Pb__JobEvent dvmd_origin_ended(const Pb__JobRecord *r);
+
 void dvmd_origin_session_gone(struct dvmd_origin *o, uint64_t session);
 
 /* JOB_EVENT from the leader; OUTPUT and STDIN_ACK from a node of the job. */

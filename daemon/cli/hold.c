@@ -49,6 +49,7 @@ struct hold {
 
 	uint64_t job; /* 0 until accepted */
 	bool guest;   /* attached to a job that goes on without us */
+	bool late;    /* attached to a job that was over: its output went to somebody else */
 	bool started;
 	char *phase; /* what the launch waits for, as the leader put it */
 	Pb__JobEvent *ended;
@@ -111,9 +112,10 @@ static const Pb__OutputEnd *missing_of(const struct hold *h, const Pb__JobEvent 
 /* The same of our job and all its children; *JOB says of which. */
 static const Pb__OutputEnd *missing(const struct hold *h, uint64_t *job)
 {
-	const Pb__OutputEnd *e = missing_of(h, h->ended);
-
 	*job = h->job;
+	if (h->late)
+		return NULL;
+	const Pb__OutputEnd *e = missing_of(h, h->ended);
 	for (const struct child *c = h->children; !e && c; c = c->next) {
 		e = missing_of(h, c->ended);
 		*job = c->job;
@@ -403,6 +405,7 @@ static void on_accepted(const Pb__RunReply *r, void *arg)
 
 	h->job = r->job;
 	h->guest = r->detached;
+	h->late = !h->req && r->state == PB__JOB_STATE__JOB_DONE;
 	for (size_t i = 0; i < p->n_notes; i++)
 		say(h, "note: %s", p->notes[i]);
 	if (h->config->report_bindings && !(h->req && h->req->dry_run))

@@ -147,6 +147,19 @@ touch "$work/go"
 ends "... it ends" 0 "$client" 30
 is "... and nothing is missing" "$(grep -xE 'one|two' "$work/out" | xargs)" "one two"
 like "... nor what its parent hears" "$(cat "$work/out")" "*ended * status 0: *"
+rm -f "$work/born" "$work/go"
+begin dvm run -q -n 1 -H node2 dyn spawn hosts=node2 sh -c 'cd '"$work"'; echo one; echo > born
+	while [ ! -e go ]; do sleep 0.05; done; echo two' , watch 2 , until ended 30000 > "$work/out"
+client=$pid
+ok "a child prints" until_ok 10 test -e "$work/born"
+kill -STOP "$client"
+kill -9 "$(dvmd_pid node1)"
+ok "... its client is away, and the daemon restarted" dvm up -q
+touch "$work/go"
+ok "... when all ends" until_ok 8 no_jobs
+kill -CONT "$client"
+ends "... it comes back" 0 "$client" 30
+is "... and has it all" "$(grep -xE 'one|two' "$work/out" | xargs)" "one two"
 ok "no process stays" until_ok 5 no_job_left
 
 # ---- events ----
