@@ -24,7 +24,7 @@
 #define BOX	   512u /* replies that a rank has not taken: one for each thread that waits */
 #define LATCH_TRY  200u /* looks at the latch before the core is given away */
 #define LOOK_EVERY (10 * DVMI_MSEC) /* for who has died */
-#define SPIN	   (50 * DVMI_USEC) /* before it sleeps; mostly giving the core away */
+#define SPIN	   DVMI_MSEC	    /* before it sleeps; mostly giving the core away */
 #define PAUSES	   400u		    /* looks before that; about 2 us with a core of one's own */
 
 struct box {

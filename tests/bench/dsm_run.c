@@ -351,9 +351,9 @@ static double one_hand_over(uint64_t id, int giver)
 	if (self == giver) {
 		must(dvm_lock_acquire(seg, id), "lock");
 		must(dvm_send(w, &go, 1, 1 - giver, 1), "go");
-		/* The other one asks meanwhile. */
-		for (double end = now() + 30e-6; now() < end;)
-			;
+		/* The other one asks meanwhile; who serves that may need our core. */
+		for (double end = now() + 70e-6; now() < end;)
+			sched_yield();
 		t[0] = now();
 		must(dvm_lock_release(seg, id), "unlock");
 	} else {
