@@ -12,12 +12,24 @@ if [ -x "$DVM_BUILD/tests/pvm/${pvm_fortran[0]}" ]; then
 else
 	skip "Fortran" "not built"
 fi
-for name in "${pvm_programs[@]}"; do
-	cp "$DVM_BUILD/tests/pvm/$name" "$work/$name"
-	out=$(transcript "$work/$name" | without_ids)
-	same_lines "$name: as expected" "$out" "$pvm_dir/$name.expect"
-	# The next one finds a machine as at the beginning: nothing in mailboxes, nobody in groups.
-	ok "$name: the machine is as before" ours_reset
-done
+compare() # WHERE PROGRAM...
+{
+	local where=$1 name out
+	shift
+	for name; do
+		cp "$DVM_BUILD/tests/pvm/$name" "$work/$name"
+		out=$(transcript "$work/$name" | without_ids)
+		same_lines "$name: as expected on $where" "$out" "$pvm_dir/$name.expect"
+		# The next one finds it as at the beginning: nothing in mailboxes, nobody in groups.
+		ok "... and the machine is as before" ours_reset
+	done
+}
+
+compare "one node" "${pvm_programs[@]}"
+
+# What does not ask how many hosts there are, with children on others.
+halt_all > /dev/null
+machine_up 3
+compare "three nodes" p2p context mbox notify output group
 
 done_testing
