@@ -22,13 +22,44 @@
 #include "libdvm/base/err.h"
 
 #ifdef HAVE_LIBNBD
+#include <dlfcn.h>
 #include <libnbd.h>
+
+/*
+ * libnbd brings a TLS library, XML and more into a process; most guests need none of it. So it is
+ * loaded when the first disk asks for it.
+ */
+#define CALLS(X)                                                                                   \
+	X(create)                                                                                  \
+	X(close) X(shutdown) X(set_export_name) X(connect_socket) X(get_size) X(can_multi_conn)    \
+		X(can_flush) X(can_trim) X(can_zero) X(pread) X(pwrite) X(flush) X(trim) X(zero)   \
+			X(get_errno)
+
+struct calls {
+#define X(name) __typeof__(nbd_##name) *name;
+	CALLS(X)
+#undef X
+};
+
+static int load(struct calls *c)
+{
+	void *lib = dlopen("libnbd.so.0", RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+	bool all = lib != NULL;
+
+#define X(call) all = all && (c->call = (__typeof__(c->call))dlsym(lib, "nbd_" #call));
+	CALLS(X)
+#undef X
+	if (lib)
+		dlclose(lib); /* it stays */
+	return all ? 0 : -ENOTSUP;
+}
 
 /* As many as there are threads that ask; more wait. */
 enum { CONNECTIONS = 4, PIECE = 1 << 20 };
 
 struct nbd {
 	struct vmm_disk base;
+	struct calls nbd;
 	pid_t server;
 	pthread_mutex_t lock;
 	pthread_cond_t some;
@@ -48,7 +79,7 @@ static struct nbd_handle *take_connection(struct nbd *d)
 
 static int give_connection(struct nbd *d, struct nbd_handle *h, int rc)
 {
-	int why = rc < 0 ? nbd_get_errno() : 0;
+	int why = rc < 0 ? d->nbd.get_errno() : 0;
 
 	pthread_mutex_lock(&d->lock);
 	d->idle[d->n_idle++] = h;
@@ -68,7 +99,8 @@ static int transfer(struct nbd *d, bool write, uint64_t at, const struct iovec *
 		char *p = iov[i].iov_base;
 		for (size_t left = iov[i].iov_len, some; left && rc >= 0; left -= some) {
 			some = left < PIECE ? left : PIECE;
-			rc = write ? nbd_pwrite(h, p, some, at, 0) : nbd_pread(h, p, some, at, 0);
+			rc = write ? d->nbd.pwrite(h, p, some, at, 0)
+				   : d->nbd.pread(h, p, some, at, 0);
 			at += some;
 			p += some;
 		}
@@ -91,7 +123,7 @@ static int nbd_disk_flush(struct vmm_disk *disk)
 	struct nbd *d = (struct nbd *)disk;
 	struct nbd_handle *h = take_connection(d);
 
-	return give_connection(d, h, nbd_can_flush(h) > 0 ? nbd_flush(h, 0) : 0);
+	return give_connection(d, h, d->nbd.can_flush(h) > 0 ? d->nbd.flush(h, 0) : 0);
 }
 
 static int nbd_disk_discard(struct vmm_disk *disk, uint64_t at, uint64_t len)
@@ -99,11 +131,11 @@ static int nbd_disk_discard(struct vmm_disk *disk, uint64_t at, uint64_t len)
 	struct nbd *d = (struct nbd *)disk;
 	struct nbd_handle *h = take_connection(d);
 
-	if (!len || nbd_can_trim(h) <= 0) {
+	if (!len || d->nbd.can_trim(h) <= 0) {
 		give_connection(d, h, 0);
 		return len ? -EOPNOTSUPP : 0;
 	}
-	return give_connection(d, h, nbd_trim(h, len, at, 0));
+	return give_connection(d, h, d->nbd.trim(h, len, at, 0));
 }
 
 static int nbd_disk_zero(struct vmm_disk *disk, uint64_t at, uint64_t len, bool unmap)
@@ -111,11 +143,11 @@ static int nbd_disk_zero(struct vmm_disk *disk, uint64_t at, uint64_t len, bool 
 	struct nbd *d = (struct nbd *)disk;
 	struct nbd_handle *h = take_connection(d);
 
-	if (!len || nbd_can_zero(h) <= 0) {
+	if (!len || d->nbd.can_zero(h) <= 0) {
 		give_connection(d, h, 0);
 		return len ? -EOPNOTSUPP : 0;
 	}
-	return give_connection(d, h, nbd_zero(h, len, at, unmap ? 0 : LIBNBD_CMD_FLAG_NO_HOLE));
+	return give_connection(d, h, d->nbd.zero(h, len, at, unmap ? 0 : LIBNBD_CMD_FLAG_NO_HOLE));
 }
 
 static void nbd_disk_close(struct vmm_disk *disk)
@@ -123,8 +155,8 @@ static void nbd_disk_close(struct vmm_disk *disk)
 	struct nbd *d = (struct nbd *)disk;
 
 	for (unsigned i = 0; i < d->n; i++) {
-		nbd_shutdown(d->all[i], 0);
-		nbd_close(d->all[i]);
+		d->nbd.shutdown(d->all[i], 0);
+		d->nbd.close(d->all[i]);
 	}
 	if (d->server > 0) {
 		kill(d->server, SIGTERM);
@@ -223,13 +255,13 @@ static int connect_one(struct nbd *d, const struct sockaddr_un *a)
 
 	if (fd < 0 || connect(fd, (const struct sockaddr *)a, sizeof *a) < 0)
 		return -errno;
-	struct nbd_handle *h = nbd_create();
+	struct nbd_handle *h = d->nbd.create();
 	if (!h)
 		return -ENOMEM;
 	d->all[d->n++] = h;
 	d->idle[d->n_idle++] = h;
-	if (nbd_set_export_name(h, "disk") < 0 || nbd_connect_socket(h, take_fd(fd)) < 0)
-		return nbd_get_errno() ? -nbd_get_errno() : -ECONNRESET;
+	if (d->nbd.set_export_name(h, "disk") < 0 || d->nbd.connect_socket(h, take_fd(fd)) < 0)
+		return d->nbd.get_errno() ? -d->nbd.get_errno() : -ECONNRESET;
 	return 0;
 }
 
@@ -239,12 +271,12 @@ static int connect_all(struct nbd *d, const struct sockaddr_un *a)
 
 	if (rc < 0)
 		return rc;
-	int64_t size = nbd_get_size(d->all[0]);
+	int64_t size = d->nbd.get_size(d->all[0]);
 	if (size < 512)
 		return -EINVAL;
 	d->base.size = (uint64_t)size & -(uint64_t)512;
 	/* Several at once only if a flush of one is a flush of all. */
-	for (int i = 1; i < CONNECTIONS && !rc && nbd_can_multi_conn(d->all[0]) > 0; i++)
+	for (int i = 1; i < CONNECTIONS && !rc && d->nbd.can_multi_conn(d->all[0]) > 0; i++)
 		rc = connect_one(d, a);
 	return rc;
 }
@@ -291,6 +323,11 @@ int vmm_disk_open_qcow2(struct vmm_disk **out, const char *path, bool ro, dvm_er
 		return dvmi_error_code(err, rc, "disk %s", path);
 	}
 	d->base = (struct vmm_disk){ .ops = &nbd_ops, .ro = ro };
+	if (load(&d->nbd) < 0) {
+		free(d);
+		return dvmi_error_set(err, -ENOTSUP, "disk %s: libnbd is missing (Debian: libnbd0)",
+				      path);
+	}
 	pthread_mutex_init(&d->lock, NULL);
 	pthread_cond_init(&d->some, NULL);
 	int rc = open_server(d, real, ro, messages);
