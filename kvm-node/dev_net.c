@@ -24,19 +24,27 @@ void vmm_netdev_unwant(struct vmm_netdev *d, int events)
 
 /* The lock is held in what follows. */
 
+static void has_gone(struct vmm_netdev *d)
+{
+	char why[160] = "";
+
+	d->gone = true;
+	vmm_netdev_unwant(d, UV_READABLE | UV_WRITABLE);
+	if (d->ops->reason)
+		d->ops->reason(d, why, sizeof why);
+	dvmi_log(d->base.bus->m->log, "net", LOG_WARNING, "%s: nobody is behind it any more%s%s",
+		 d->base.name, *why ? ": " : "", why);
+}
+
 static void receive_some(struct vmm_netdev *d)
 {
 	int rc = d->ops->receive(d);
 
 	vmm_vdev_signal(&d->n.v, VMM_NET_RX);
-	if (rc == -EAGAIN) {
+	if (rc == -EAGAIN)
 		vmm_netdev_unwant(d, UV_READABLE);
-	} else if (rc == -EPIPE) {
-		d->gone = true;
-		vmm_netdev_unwant(d, UV_READABLE | UV_WRITABLE);
-		dvmi_log(d->base.bus->m->log, "net", LOG_WARNING,
-			 "%s: nobody is behind it any more", d->base.name);
-	}
+	else if (rc == -EPIPE)
+		has_gone(d);
 }
 
 static void room(void *ctx)
@@ -121,6 +129,8 @@ static void destroy(struct vmm_device *base)
 		d->ops->close(d);
 	if (d->fd >= 0)
 		close(d->fd);
+	if (d->messages >= 0)
+		close(d->messages);
 	if (d->ready)
 		vmm_vnet_destroy(&d->n);
 	free(d->in);
@@ -157,7 +167,7 @@ static int create_one(struct vmm_vbus *bus, unsigned i, struct vmm_device **list
 		return dvmi_error_code(err, -ENOMEM, "a network card");
 	d->c = &bus->m->config->nets[i];
 	d->ops = d->c->kind == VMM_NET_TAP ? &vmm_net_tap : &vmm_net_passt;
-	d->fd = -1;
+	d->fd = d->messages = -1;
 	vmm_vdevice_list(&d->base, bus, "net", i, &ops, list);
 	int rc = d->ops->open(d, err);
 	if (rc < 0)

@@ -24,6 +24,8 @@ struct vmm_netdev_ops {
 	/* What send() could not write at once. Returns whether there is more. */
 	bool (*flush)(struct vmm_netdev *d);
 	void (*started)(struct vmm_netdev *d);
+	/* After -EPIPE: why, as far as is known. May be NULL. */
+	void (*reason)(struct vmm_netdev *d, char *text, size_t size);
 	void (*close)(struct vmm_netdev *d);
 };
 
@@ -35,6 +37,7 @@ struct vmm_netdev {
 	bool ready;
 	int fd;
 	pid_t helper;
+	int messages; /* what the helper has said, or -1 */
 	struct vmm_watch *watch;
 	int events;
 	bool gone, blocked; /* nobody is there any more; send() has refused a packet */

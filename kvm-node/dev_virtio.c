@@ -204,10 +204,13 @@ static int create(const struct vmm_machine *m, struct vmm_device **list, dvm_err
 		vmm_blk_create,
 		vmm_net_create,
 		vmm_rng_create,
-		vmm_balloon_create,
+		vmm_balloon_create, vmm_vsock_create,
 	};
-	struct vmm_vbus *b = calloc(1, sizeof *b);
+	struct vmm_vbus *b;
 
+	if (m->config->n_shares)
+		return dvmi_error_set(err, -ENOTSUP, "directories of the host are not shared yet");
+	b = calloc(1, sizeof *b);
 	if (!b)
 		return dvmi_error_code(err, -ENOMEM, "PCI");
 	b->m = m;

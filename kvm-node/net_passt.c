@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -21,10 +22,15 @@ enum {
 	LENGTH = 4,
 	FRONT = VMM_NET_HEADER - LENGTH, /* so that a packet's header fits before the first frame */
 	ROOM = 1 << 18,
-	MTU = 65520, /* what passt tells by DHCP, too */
 };
 
-static void become_passt(int fd)
+/*
+ * passt would have 65520. The one of Debian 12 then waits for seconds whenever the guest's window
+ * closes, which it does after a packet or two of that size.
+ */
+#define MTU "1500"
+
+static void become_passt(int fd, int messages)
 {
 	sigset_t none;
 	int nothing = open("/dev/null", O_RDWR);
@@ -33,10 +39,11 @@ static void become_passt(int fd)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (nothing < 0 || dup2(fd, 3) < 0 || dup2(nothing, 0) < 0 || dup2(nothing, 1) < 0 ||
-	    dup2(nothing, 2) < 0)
+	    dup2(messages, 2) < 0)
 		_exit(127);
 	closefrom(4);
-	execlp("passt", "passt", "--foreground", "--quiet", "--fd", "3", (char *)NULL);
+	execlp("passt", "passt", "--foreground", "--quiet", "--fd", "3", "--mtu", MTU,
+	       (char *)NULL);
 	_exit(127);
 }
 
@@ -70,11 +77,26 @@ static int open_passt(struct vmm_netdev *d, dvm_error_t *err)
 		return dvmi_error_code(err, -errno, "a socket for passt");
 	d->fd = pair[0];
 	fcntl(d->fd, F_SETFL, O_NONBLOCK);
+	d->messages = memfd_create("passt", MFD_CLOEXEC);
 	d->helper = fork();
 	if (d->helper == 0)
-		become_passt(pair[1]);
+		become_passt(pair[1], d->messages);
 	close(pair[1]);
 	return d->helper < 0 ? dvmi_error_code(err, -errno, "passt") : 0;
+}
+
+/* Its last line, but those about a system log it cannot reach. */
+static void reason(struct vmm_netdev *d, char *text, size_t size)
+{
+	char said[4096], *line, *rest = said;
+	ssize_t n = pread(d->messages, said, sizeof said - 1, 0);
+
+	if (d->in_len >= LENGTH && n <= 0)
+		snprintf(text, size, "passt sent what is no frame");
+	said[n > 0 ? n : 0] = 0;
+	while ((line = strsep(&rest, "\n")))
+		if (*line && strncmp(line, "Failed to send", 14))
+			snprintf(text, size, "passt: %s", line);
 }
 
 static void close_passt(struct vmm_netdev *d)
@@ -187,10 +209,10 @@ static int receive_passt(struct vmm_netdev *d)
 }
 
 const struct vmm_netdev_ops vmm_net_passt = {
-	.mtu = MTU,
 	.open = open_passt,
 	.send = send_passt,
 	.receive = receive_passt,
 	.flush = flush_passt,
+	.reason = reason,
 	.close = close_passt,
 };

@@ -43,7 +43,9 @@ static const struct dvmi_opt options[] = {
 	{ OPT_SHARE, 0, "share", NULL, "DIR[,tag=NAME][,ro]", NULL, "a directory of the host", "@dir" },
 	{ OPT_RNG, 0, "rng", NULL, NULL, NULL, "a source of randomness", NULL },
 	{ OPT_BALLOON, 0, "balloon", NULL, NULL, NULL, "gives unused memory back to the host", NULL },
-	{ OPT_VSOCK, 0, "vsock", NULL, "CID", NULL, "sockets between guest and host", NULL },
+	{ OPT_VSOCK, 0, "vsock", NULL, "CID[,path=PATH]", NULL,
+	  "sockets between guest and host; the host's are PATH and PATH_port (default vsock-CID)",
+	  NULL },
 	{ OPT_STAT, 0, "stat", NULL, "FILE", "Watching", "write counters there as JSON, in the end",
 	  "@file" },
 	{ OPT_LOG_LEVEL, 0, "log-level", NULL, "LEVEL", NULL, "err to debug (default warning)",
@@ -175,6 +177,23 @@ static int parse_share(const struct dvmi_opt_parser *p, struct vmm_config *c, ch
 	return *s->dir ? 0 : dvmi_opt_bad(p, err, "which directory?");
 }
 
+static int parse_vsock(const struct dvmi_opt_parser *p, struct vmm_config *c, char *arg,
+		       dvm_error_t *err)
+{
+	const char *v;
+	uint64_t cid;
+
+	if (dvmi_text_u64(next_word(&arg), 3, UINT32_MAX - 1, &cid) < 0)
+		return dvmi_opt_bad(p, err, "a guest's CID is a number from 3 on");
+	c->vsock_cid = (uint32_t)cid;
+	for (char *word; (word = next_word(&arg));) {
+		if (!(v = value_of(word, "path")) || !*v)
+			return dvmi_opt_bad(p, err, "\"%s\" is not path=PATH", word);
+		c->vsock_path = v;
+	}
+	return 0;
+}
+
 static int parse_node(const struct dvmi_opt_parser *p, struct vmm_config *c, char *arg,
 		      dvm_error_t *err)
 {
@@ -235,7 +254,7 @@ static int parse_device(const struct dvmi_opt_parser *p, int id, struct vmm_conf
 	case OPT_NODE: return parse_node(p, c, arg, err);
 	case OPT_RNG: c->rng = true; return 0;
 	case OPT_BALLOON: c->balloon = true; return 0;
-	case OPT_VSOCK: return dvmi_opt_u32(p, 3, UINT32_MAX - 1, &c->vsock_cid, err);
+	case OPT_VSOCK: return parse_vsock(p, c, arg, err);
 	default: return -EINVAL;
 	}
 }

@@ -72,6 +72,7 @@ struct vmm_config {
 	unsigned n_shares;
 	bool rng, balloon;
 	uint32_t vsock_cid; /* 0: no vsock */
+	const char *vsock_path; /* NULL: "vsock-CID" */
 	int console_in, console_out; /* descriptors of the console, stay the caller's; -1: none */
 	bool no_reboot; /* a reset ends the guest */
 };

@@ -17,6 +17,7 @@
 #include "kvm-node/virtio_net.h"
 #include "kvm-node/virtio_pci.h"
 #include "kvm-node/virtio_rng.h"
+#include "kvm-node/virtio_vsock.h"
 #include "tests/fuzz/fuzz.h"
 
 enum {
@@ -28,7 +29,8 @@ enum {
 	USED = 0x180,
 	WINDOW = 0x40000000,
 	DISK = 64 * 512,
-	KINDS = 6,
+	KINDS = 7,
+	VSOCK = 6,
 	STEP = 8,
 };
 
@@ -44,6 +46,7 @@ struct world {
 		struct vmm_vrng rng;
 		struct vmm_vconsole con;
 		struct vmm_vballoon balloon;
+		struct vmm_vsock vsock;
 	} dev;
 	uint8_t disk[DISK];
 	struct vmm_blk_req *waiting;
@@ -148,6 +151,49 @@ static void receive(struct world *w, size_t len)
 	vmm_vdev_signal(w->v, VMM_NET_RX);
 }
 
+/* Streams of the host: every other port is listened to, and all the guest says is taken. */
+static int connect_host(void *ctx, struct vmm_vsock_conn *c)
+{
+	struct world *w = ctx;
+
+	if (c->host_port & 1)
+		return -ECONNREFUSED;
+	vmm_vsock_accept(&w->dev.vsock, c);
+	return 0;
+}
+
+static void answered(void *ctx, struct vmm_vsock_conn *c, bool ok)
+{
+}
+
+static void said(void *ctx, struct vmm_vsock_conn *c, const void *bytes, size_t len)
+{
+	struct world *w = ctx;
+
+	FUZZ_CHECK(len <= VMM_VSOCK_BUF && c->received - c->fwd <= VMM_VSOCK_BUF);
+	if (len & 1)
+		vmm_vsock_consumed(&w->dev.vsock, c, len);
+}
+
+static void nothing(void *ctx, struct vmm_vsock_conn *c)
+{
+}
+
+static void speak(struct world *w, uint32_t value)
+{
+	struct vmm_vsock *s = &w->dev.vsock;
+	struct vmm_vsock_conn *c = &s->conn[value % 4];
+
+	if (c->state == VMM_VSOCK_OPEN && (value & 16))
+		vmm_vsock_send(s, c, w->disk, value >> 5 & 0xfff);
+	else if (c->state == VMM_VSOCK_OPEN && (value & 32))
+		vmm_vsock_end(s, c);
+	else if (c->state == VMM_VSOCK_OPEN)
+		vmm_vsock_close(s, c);
+	else if (!c->state)
+		vmm_vsock_ask(s, value, NULL);
+}
+
 static void send_msi(void *ctx, uint64_t addr, uint32_t data)
 {
 }
@@ -157,6 +203,8 @@ static void send_msi(void *ctx, uint64_t addr, uint32_t data)
 static void make_device(struct world *w, unsigned kind)
 {
 	static const struct vmm_vnet_ops net = { .send = send_packet, .room = room };
+	static const struct vmm_vsock_ops vsock = { connect_host, answered, said,
+						    nothing,	  nothing,  room };
 	static const uint8_t mac[6] = { 2 };
 	struct vmm_blk_config disk = { .size = DISK, .ro = kind == 5, .discard = true };
 
@@ -172,6 +220,9 @@ static void make_device(struct world *w, unsigned kind)
 		break;
 	case 4:
 		vmm_vballoon_init(&w->dev.balloon, &w->mem);
+		break;
+	case VSOCK:
+		vmm_vsock_init(&w->dev.vsock, &w->mem, 3, &vsock, w);
 		break;
 	default:
 		vmm_vblk_init(&w->dev.blk, &w->mem, &disk, submit, w);
@@ -216,6 +267,8 @@ static void back_end(struct world *w, unsigned kind, uint32_t value)
 		vmm_vconsole_input(&w->dev.con, w->disk, value % 100);
 	else if (kind == 4 && (value & 1))
 		vmm_vballoon_ask(&w->dev.balloon);
+	else if (kind == VSOCK)
+		speak(w, value);
 	else if (kind == 4)
 		vmm_vballoon_want(&w->dev.balloon, value);
 }
