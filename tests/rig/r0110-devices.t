@@ -1,0 +1,112 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Stock kernels drive the monitor's devices: disks, networks, entropy, balloon; and what becomes of
+# a disk when its room ends, the device is reset while it works, or the monitor is killed.
+# Each single-quoted script is for a host's shell.
+# shellcheck disable=SC2012,SC2016
+
+# shellcheck source=tests/rig/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+guest=$(cd "$lib_dir/../guest" && pwd)
+vmm=$DVM_BUILD/kvm-node/dvm-vmm
+files=$lib_temp/overlay/g
+[ -x "$vmm" ] || skip_all "dvm-vmm is not built"
+kernels=$(ls /boot/vmlinuz-*-cloud-amd64 2> /dev/null)
+[ -n "$kernels" ] || skip_all "there is no cloud kernel in /boot"
+newest=$(ls /boot/vmlinuz-6.12*-cloud-amd64 2> /dev/null | tail -n 1)
+newest=${newest:-$(tail -n 1 <<< "$kernels")}
+
+mkdir -p "$files"
+for kernel in $kernels; do
+	release=${kernel#/boot/vmlinuz-}
+	cp "$kernel" "$files/"
+	"$guest/initrd" "$release" "$guest/devices-init" "$files/initrd-$release" "$guest/dhcp" ||
+		skip_all "no modules of $release"
+done
+release=${newest#/boot/vmlinuz-}
+xz -dc "/lib/modules/$release/kernel/drivers/net/tun.ko.xz" > "$files/tun.ko" 2> /dev/null
+
+# passt pivots its root, which nobody can whose root is the kernel's first file system.
+cat > "$files/inroot" <<- 'END'
+	#!/bin/sh
+	exec unshare -m sh -c 'mkdir -p /mnt/r; mount --rbind / /mnt/r && cd /mnt/r &&
+		mount --move . / && exec chroot . "$@"' sh "$@"
+END
+chmod +x "$files/inroot"
+
+adds=()
+for add in passt qemu-storage-daemon qemu-img /usr/lib/x86_64-linux-gnu/libnbd.so.0; do
+	! command -v "$add" > /dev/null && [ ! -e "$add" ] || adds+=(--add "$add")
+done
+rig_start 1 --mem 2G --build none --overlay "$lib_temp/overlay" --add "$vmm" "${adds[@]}"
+
+rig run host1 sh -c '
+	insmod /g/tun.ko
+	ip tuntap add dev tap0 mode tap && ip addr add 192.0.2.1/24 dev tap0 && ip link set tap0 up
+	ip route add default via 10.77.0.254
+	mkdir -p /tmp/www /tmp/small
+	dd if=/dev/urandom of=/tmp/www/data bs=64k count=16 2>/dev/null
+	dd if=/dev/urandom of=/tmp/www/small bs=32k count=1 2>/dev/null
+	busybox httpd -p 7777 -h /tmp/www
+	mount -t tmpfs -o size=4m none /tmp/small
+	for d in /tmp/disk /tmp/readonly /tmp/small/disk; do truncate -s 64M $d; done' > /dev/null 2>&1
+sums=$(rig run host1 sh -c 'cd /tmp/www; md5sum data small' | sed 's/\(.*\)  \(.*\)/\2=\1/')
+
+# Runs a guest with tests by these names; prints its console.
+boot() # RELEASE TESTS OPTIONS...
+{
+	local release=$1 tests=$2
+	shift 2
+	rig run -T 150 host1 /g/inroot "$vmm" --kernel "/g/vmlinuz-$release" \
+		--initrd "/g/initrd-$release" --mem 384M \
+		--append "console=ttyS0 quiet panic=-1 test=$tests ${sums//$'\n'/ } server=10.77.0.254" \
+		"$@" < /dev/null 2>&1
+	echo "status $?"
+}
+
+passes() # WHAT RELEASE TESTS OPTIONS...
+{
+	local what=$1 out test
+	shift
+	out=$(boot "$@")
+	for test in $(tr , ' ' <<< "$2"); do
+		like "$what: $test" "$out" "*PASS $test*status 0"
+	done
+}
+
+for kernel in $kernels; do
+	release=${kernel#/boot/vmlinuz-}
+	passes "$release" "$release" blk,rebind,rng,balloon,tap \
+		--disk /tmp/disk --rng --balloon --net tap=tap0
+done
+release=${newest#/boot/vmlinuz-}
+
+if rig run host1 which passt qemu-storage-daemon qemu-img > /dev/null; then
+	rig run host1 qemu-img create -q -f qcow2 /tmp/disk.qcow2 64M
+	passes "qcow2 and passt" "$release" blk,user --disk /tmp/disk.qcow2,format=qcow2 --net user
+	ok "the image is sound afterwards" rig run host1 qemu-img check -q /tmp/disk.qcow2
+	ok "nobody is left behind" rig run host1 sh -c '! pidof qemu-storage-daemon passt'
+else
+	skip "qcow2 and passt" "passt, qemu-storage-daemon or qemu-img is not installed"
+fi
+
+before=$(rig run host1 md5sum /tmp/disk /tmp/readonly)
+passes "three disks" "$release" blk,ro,full --disk /tmp/disk,snapshot --disk /tmp/readonly,ro \
+	--disk /tmp/small/disk
+is "a snapshot and a read-only disk stay as they are" \
+	"$(rig run host1 md5sum /tmp/disk /tmp/readonly)" "$before"
+
+# --- the monitor is killed -------------------------------------------------------------------
+
+rig run host1 sh -c '"$@" < /dev/null > /tmp/out 2>&1 & echo $! > /tmp/pid' sh \
+	"$vmm" --kernel "/g/vmlinuz-$release" --initrd "/g/initrd-$release" --mem 384M \
+	--append "console=ttyS0 quiet test=keep after=wait" --disk /tmp/disk
+ok "a guest has synced" until_ok 120 rig run host1 grep -q 'PASS keep' /tmp/out
+rig run host1 sh -c 'kill -9 "$(cat /tmp/pid)"; while [ -e "/proc/$(cat /tmp/pid)" ]; do usleep 10000; done'
+ok "... and the bytes outlive the monitor" \
+	rig run host1 sh -c 'dd if=/tmp/disk bs=512 skip=100 count=1 2>/dev/null | grep -q kept-by-fsync'
+ok "its lock is gone, too" rig run host1 busybox flock -n /tmp/disk true
+
+ok "the kernel is calm" kernels_are_calm
+done_testing
