@@ -83,6 +83,7 @@ void dvmi_p2p_fini(struct dvmi_p2p *p)
 void dvmi_p2p_connect(struct dvmi_p2p *p, struct dvmi_peer *peer, uint32_t rank)
 {
 	peer->tport = p->route(p->arg, rank);
+	peer->credit = rank < p->size ? p->credit : DVMI_P2P_FAR_CREDIT;
 	peer->eager_max = peer->tport->copy_from ? peer->tport->copy_from : peer->tport->eager_max;
 	peer->packets.tail = &peer->packets.head;
 	peer->streams.tail = &peer->streams.head;

@@ -89,6 +89,7 @@ struct dvmi_peer {
 	struct dvmi_tport *tport; /* NULL until first needed */
 	int down;		  /* 0, or the code all operations with it end with */
 	uint32_t eager_max;	  /* of the transport, or less while long ones are copied */
+	uint64_t credit;	  /* eager bytes of the pair, each way */
 	uint64_t unread;	  /* our eager bytes it has not acknowledged */
 	uint64_t due;		  /* its eager bytes we have matched and not acknowledged */
 	uint64_t held;		  /* its eager bytes we keep unmatched; at most the credit */
@@ -100,7 +101,7 @@ struct dvmi_peer {
 };
 
 /* Copies from memory to memory with one peer. */
-#define DVMI_COPIER_CLASSES 4
+#define DVMI_COPIER_CLASSES 3
 struct dvmi_copier {
 	struct dvmi_opq queue;
 	uint64_t used; /* slots of ours */

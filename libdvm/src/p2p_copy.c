@@ -22,7 +22,7 @@
 #define FAILURES_MAX  8	    /* copies that failed, then no more are tried with the peer */
 #define SETTLE_ROUNDS 20000 /* yields for a chunk that is being written */
 
-static const uint64_t class_bounds[DVMI_COPIER_CLASSES - 1] = { 32 * 1024, 128 * 1024, 1024 * 1024 };
+static const uint64_t class_bounds[DVMI_COPIER_CLASSES - 1] = { 128 * 1024, 1024 * 1024 };
 
 static struct dvmi_copier *copier_of(struct dvmi_peer *peer)
 {
@@ -110,9 +110,15 @@ void dvmi_copy_choose(struct dvmi_p2p *p, struct dvmi_op *op, uint64_t remote, u
 	op->since = 0;
 	if (!op->want || op->cur || !peer->tport->ops->reaches)
 		return;
+	bool copy = remote && remote + op->want >= remote && may_copy(p, peer, op->peer) &&
+		    split_of(p, op);
+	/* One read is never slower than what a stream begins with. */
+	if (copy && !dvmi_copy_needs_join(op)) {
+		op->way = DVMI_WAY_COPY;
+		return;
+	}
 	op->since = p->clock ? p->clock() : 0;
-	if (!remote || remote + op->want < remote || !may_copy(p, peer, op->peer) ||
-	    !split_of(p, op))
+	if (!copy)
 		return;
 	op->way = DVMI_WAY_COPY;
 	if (p->clock && p->way == DVMI_P2P_FASTEST)

@@ -33,7 +33,7 @@ static int keep_eager(struct dvmi_p2p *p, const struct dvmi_arrival *a)
 	struct dvmi_peer *peer = dvmi_p2p_peer(p, (uint32_t)a->key.source);
 	uint64_t cost = a->len + DVMI_P2P_OVERHEAD;
 
-	if (peer->held + cost > dvmi_p2p_credit(p, peer) && a->key.source != (int32_t)p->self) {
+	if (peer->held + cost > peer->credit && a->key.source != (int32_t)p->self) {
 		p->stats.dropped++;
 		dvmi_p2p_down(p, (uint32_t)a->key.source, -DVM_EPROTO);
 		return 0;

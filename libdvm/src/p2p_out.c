@@ -323,7 +323,7 @@ static int flush_credit(struct dvmi_p2p *p, struct dvmi_peer *peer)
 {
 	struct dvmi_pkt pkt = { .kind = DVMI_PKT_CREDIT };
 
-	if (peer->due < dvmi_p2p_credit(p, peer) / 2 || peer->down)
+	if (peer->due < peer->credit / 2 || peer->down)
 		return 0;
 	dvmi_pkt_set64(&pkt, peer->due);
 	uint64_t due = peer->due;
@@ -395,7 +395,7 @@ static bool still_busy(const struct dvmi_p2p *p, const struct dvmi_peer *peer)
 {
 	return peer->packets.head || peer->streams.head ||
 	       (peer->copier && peer->copier->queue.head) ||
-	       (peer->due >= dvmi_p2p_credit(p, peer) / 2 && !peer->down);
+	       (peer->due >= peer->credit / 2 && !peer->down);
 }
 
 int dvmi_p2p_flush(struct dvmi_p2p *p)

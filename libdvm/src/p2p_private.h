@@ -159,17 +159,11 @@ void dvmi_copy_on_join(struct dvmi_p2p *p, uint32_t src, const struct dvmi_pkt *
 		       const void *payload);
 void dvmi_copy_on_done(struct dvmi_p2p *p, uint32_t src, const struct dvmi_pkt *pkt);
 
-/* Eager bytes of a pair with PEER. */
-static inline uint64_t dvmi_p2p_credit(const struct dvmi_p2p *p, const struct dvmi_peer *peer)
-{
-	return __builtin_expect(peer < p->peers + p->size, 1) ? p->credit : DVMI_P2P_FAR_CREDIT;
-}
-
 /* COST bytes of PEER's credit are free again. */
 static inline void dvmi_p2p_acknowledge(struct dvmi_p2p *p, struct dvmi_peer *peer, uint64_t cost)
 {
 	peer->due += cost;
-	if (__builtin_expect(peer->due >= dvmi_p2p_credit(p, peer) / 2, 0))
+	if (__builtin_expect(peer->due >= peer->credit / 2, 0))
 		dvmi_p2p_set_busy(p, peer);
 }
 

@@ -11,7 +11,7 @@
 static bool has_credit(const struct dvmi_p2p *p, const struct dvmi_peer *peer, uint32_t rank,
 		       uint64_t cost)
 {
-	return peer->unread + cost <= dvmi_p2p_credit(p, peer) || rank == p->self;
+	return peer->unread + cost <= peer->credit || rank == p->self;
 }
 
 int dvmi_p2p_send_now(struct dvmi_p2p *p, uint32_t rank, uint32_t ctx, int32_t tag, const void *buf,

@@ -72,12 +72,15 @@ static void smooth(uint32_t *cost, uint64_t now, uint32_t weight)
 	*cost = (uint32_t)(*cost ? (*cost * (UINT64_C(4) - weight) + c * weight) / 4 : c);
 }
 
-/* The winner is half as fast again, or slower by as much, than when the loser was last tried. */
+/*
+ * The winner is three times as fast as when the loser was last tried, or slower by as much: more
+ * than messages of one's own the other way make of it.
+ */
 static bool has_moved(const struct dvmi_pace *p)
 {
 	uint64_t now = p->cost[winner(p)];
 
-	return p->seen && (now * 2 > p->seen * UINT64_C(3) || now * 3 < p->seen * UINT64_C(2));
+	return p->seen && (now > p->seen * UINT64_C(3) || now * 3 < p->seen);
 }
 
 static uint64_t cost_of(uint64_t bytes, uint64_t ns)
