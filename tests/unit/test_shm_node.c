@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A node among peers that send anything: whatever comes, it stays whole and lets nothing out. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "libdvm/base/rng.h"
+#include "shm/dsm.h"
+#include "shm/wire.h"
+
+#define NODES 4
+#define PAGES 16
+#define UNIT  4096
+
+static int quiet_send(void *arg, uint32_t node, const void *bytes, size_t len)
+{
+	struct dsm_wire_record r;
+	size_t at = 0;
+	int rc;
+
+	/* What it says itself can be understood. */
+	assert_in_range(node, 1, NODES - 1);
+	while ((rc = dsm_wire_next(bytes, len, &at, &r)) > 0)
+		++*(uint64_t *)arg;
+	assert_int_equal(rc, 0);
+	return 0;
+}
+
+static int nothing(void *arg)
+{
+	(void)arg;
+	return 0;
+}
+
+static int no_descriptors(void *arg, struct pollfd *fds, int n)
+{
+	(void)arg;
+	(void)fds;
+	(void)n;
+	return 0;
+}
+
+static void disarm(void *arg)
+{
+	(void)arg;
+}
+
+static uint32_t home(void *arg, uint64_t page)
+{
+	(void)arg;
+	return (uint32_t)(page % NODES);
+}
+
+struct world {
+	struct dsm_node *n;
+	struct dsm_seg *s;
+	struct dvmi_log log;
+	uint64_t said;
+	struct dvmi_rng rng;
+};
+
+static int set_up(void **state)
+{
+	struct world *w = calloc(1, sizeof *w);
+	struct dsm_node_config c = {
+		.nodes = NODES,
+		.link = { .packet_max = 65536,
+			  .send = quiet_send,
+			  .progress = nothing,
+			  .arm = no_descriptors,
+			  .disarm = disarm,
+			  .arg = &w->said },
+		.log = &w->log,
+	};
+
+	*state = w;
+	return w ? dsm_node_create(&w->n, &c) : -1;
+}
+
+/* Faults as signals: nobody needs to be root for those. */
+static int make_segment(struct world *w)
+{
+	return dsm_seg_create(w->n, &w->s,
+			      &(struct dsm_seg_config){ .bytes = PAGES * UNIT,
+							.unit = UNIT,
+							.flags = DSM_SIGBUS,
+							.home = home });
+}
+
+static int tear_down(void **state)
+{
+	struct world *w = *state;
+
+	dsm_node_destroy(w->n);
+	free(w);
+	return 0;
+}
+
+static size_t any_record(struct world *w, uint8_t *to)
+{
+	struct dvmi_rng *g = &w->rng;
+	bool raw = dvmi_rng_below(g, 4) == 0;
+	struct dsm_msg m = {
+		.kind = (uint8_t)dvmi_rng_below(g, DSM_KINDS + 1),
+		.flags = (uint8_t)dvmi_rng_below(g, 8),
+		.state = (uint8_t)dvmi_rng_below(g, 6),
+		.node = (uint16_t)dvmi_rng_below(g, NODES + 1),
+		.acks = (uint16_t)dvmi_rng_below(g, 3),
+		.page = dvmi_rng_below(g, PAGES + 1),
+		.version = dvmi_rng_below(g, 4),
+	};
+	size_t len = sizeof(struct dsm_wire_page) + (raw ? UNIT : dvmi_rng_below(g, 20));
+
+	if (raw)
+		m.kind = DSM_DATA;
+	uint8_t *body = dsm_wire_record(to, DSM_WIRE_PAGES, len);
+	memset(body, 1, len);
+	dsm_wire_put_page(body, (uint32_t)dvmi_rng_below(g, 2) ? 0 : 77, &m,
+			  (enum dsm_wire_form)dvmi_rng_below(g, 5));
+	return dsm_wire_room(len);
+}
+
+static void deliver(struct world *w, const uint8_t *p, size_t n)
+{
+	dsm_node_enter(w->n);
+	dsm_node_packet(w->n, 1 + (uint32_t)dvmi_rng_below(&w->rng, NODES), p, n);
+	dsm_node_leave(w->n);
+}
+
+/* A segment's life: after a while most of its pages wait for what never comes. */
+static void one_life(struct world *w, uint8_t *p)
+{
+	struct dsm_seg_stats st;
+
+	for (int i = 0; i < 300; i++) {
+		size_t n = 0;
+		for (uint64_t k = 1 + dvmi_rng_below(&w->rng, 4); k; k--)
+			n += any_record(w, p + n);
+		for (uint64_t k = dvmi_rng_below(&w->rng, 3); k; k--)
+			p[dvmi_rng_below(&w->rng, n)] = (uint8_t)dvmi_rng_next(&w->rng);
+		deliver(w, p, n);
+		if (i % 7 == 0)
+			dsm_seg_prefetch(w->s, dvmi_rng_below(&w->rng, PAGES), 1, i & 1);
+		if (i % 11 == 0)
+			dsm_seg_drop(w->s, dvmi_rng_below(&w->rng, PAGES), 1);
+	}
+	dsm_seg_stats(w->s, &st);
+	assert_true(st.resident <= PAGES && st.writable <= st.resident);
+}
+
+static void anything(void **state)
+{
+	struct world *w = *state;
+	uint8_t *p = malloc(65536);
+
+	assert_non_null(p);
+	dvmi_rng_seed(&w->rng, 12);
+	for (int life = 0; life < 100; life++) {
+		int rc = make_segment(w);
+		if (rc == -EPERM || rc == -ENOTSUP)
+			skip();
+		assert_int_equal(rc, 0);
+		one_life(w, p);
+		dsm_seg_destroy(w->s);
+		w->s = NULL;
+	}
+	assert_true(w->said > 500);
+	free(p);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(anything, set_up, tear_down),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
