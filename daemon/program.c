@@ -51,6 +51,9 @@ int dvmd_paths_program(char *out, size_t size, const char *name, dvm_error_t *er
 		       try_at(out, size, own, "/..", name) || /* build tree: DIR/.libs */
 		       try_at(out, size, own, "/../libexec/dvm", name)))
 		return 0;
+	if (own[0] && (try_at(out, size, own, "/../kvm-node", name) || /* build tree */
+		       try_at(out, size, own, "/../../kvm-node", name)))
+		return 0;
 	if (own[0] && try_at(out, size, own, "/../../bin", name)) /* from libexec/dvm */
 		return 0;
 	if (try_at(out, size, PKGLIBEXECDIR, "", name))

@@ -75,13 +75,10 @@ static int write_cmdline(const struct vmm_mem *m, const struct vmm_boot *b, cons
 
 static void write_seed(const struct vmm_mem *m, const uint8_t seed[32])
 {
-	struct {
-		struct setup_data head;
-		uint8_t bytes[32];
-	} s = { .head = { .type = SETUP_SEED, .len = sizeof s.bytes } };
+	const struct setup_data head = { .type = SETUP_SEED, .len = 32 };
 
-	memcpy(s.bytes, seed, sizeof s.bytes);
-	vmm_mem_write(m, BOOT_SEED_AT, &s, sizeof s);
+	vmm_mem_write(m, BOOT_SEED_AT, &head, sizeof head);
+	vmm_mem_write(m, BOOT_SEED_AT + sizeof head, seed, 32);
 }
 
 static int write_params(const struct vmm_mem *m, const struct vmm_boot_parts *p)

@@ -13,7 +13,8 @@
 enum {
 	OPT_NAME = 1, OPT_CPUS, OPT_MEM, OPT_NUMA, OPT_NODE, OPT_DISTANCE, OPT_CPU, OPT_APIC,
 	OPT_KERNEL, OPT_INITRD, OPT_APPEND, OPT_DISK, OPT_NET, OPT_SHARE, OPT_RNG, OPT_BALLOON,
-	OPT_VSOCK, OPT_NO_REBOOT, OPT_STAT, OPT_LOG_LEVEL, OPT_CHECK, OPT_VERSION,
+	OPT_VSOCK, OPT_NO_REBOOT, OPT_STAT, OPT_LOG_LEVEL, OPT_CHECK, OPT_VERSION, OPT_CONTROL,
+	OPT_ASK,
 };
 
 static const struct dvmi_opt options[] = {
@@ -48,6 +49,11 @@ static const struct dvmi_opt options[] = {
 	  NULL },
 	{ OPT_STAT, 0, "stat", NULL, "FILE", "Watching", "write counters there as JSON, in the end",
 	  "@file" },
+	{ OPT_CONTROL, 0, "control", NULL, "NAME", NULL,
+	  "answer under this name, and keep the console for who asks for it", NULL },
+	{ OPT_ASK, 0, "ask", NULL, "WHAT", NULL,
+	  "ask the guest of --control: stat, console, pause, resume, reset, stop or kill",
+	  "stat console pause resume reset stop kill" },
 	{ OPT_LOG_LEVEL, 0, "log-level", NULL, "LEVEL", NULL, "err to debug (default warning)",
 	  "err warning notice info debug" },
 	{ OPT_CHECK, 0, "check", NULL, NULL, NULL, "only say whether this host can run guests", NULL },
@@ -274,6 +280,8 @@ static int parse_one(const struct dvmi_opt_parser *p, int id, struct vmm_options
 	case OPT_APPEND: c->append = p->arg; return 0;
 	case OPT_NAME: c->name = p->arg; return 0;
 	case OPT_NO_REBOOT: c->no_reboot = true; return 0;
+	case OPT_CONTROL: o->control = p->arg; return 0;
+	case OPT_ASK: o->ask = p->arg; return 0;
 	case OPT_STAT: o->stat_file = p->arg; return 0;
 	case OPT_LOG_LEVEL: return parse_level(p, o, err);
 	case OPT_CPU: c->cpu = p->arg; return vmm_cpuid_level(p->arg, &level, err);
@@ -316,7 +324,7 @@ static int spread(struct vmm_config *c, const struct numa *numa, dvm_error_t *er
 
 static bool complete(const struct vmm_options *o)
 {
-	return o->help || o->version || o->check || o->config.kernel;
+	return o->help || o->version || o->check || o->ask || o->config.kernel;
 }
 
 int vmm_options_parse(struct vmm_options *o, int argc, char **argv, dvm_error_t *err)
@@ -335,5 +343,7 @@ int vmm_options_parse(struct vmm_options *o, int argc, char **argv, dvm_error_t 
 		rc = id < 0 ? id : parse_one(&p, id, o, &numa, err);
 	if (rc == 0 && !complete(o))
 		rc = dvmi_error_set(err, -EINVAL, "--kernel is missing");
+	if (rc == 0 && o->ask && !o->control)
+		rc = dvmi_error_set(err, -EINVAL, "--ask: whom? --control is missing");
 	return rc < 0 ? rc : spread(&o->config, &numa, err);
 }

@@ -9,6 +9,8 @@
 struct vmm_options {
 	struct vmm_config config;
 	const char *stat_file; /* counters go here in the end, or NULL */
+	const char *control; /* name of the guest's socket, or NULL */
+	const char *ask;     /* what to ask the guest behind it; nothing is run then */
 	int log_level;
 	bool help, version, check;
 };

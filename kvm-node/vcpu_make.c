@@ -119,14 +119,18 @@ int vmm_vcpu_set_tsc(struct vmm_vcpu *v)
 /* What firmware would have set up. KVM may know none of them; then nobody misses them. */
 static void set_msrs(struct vmm_vcpu *v)
 {
-	struct {
-		struct kvm_msrs head;
-		struct kvm_msr_entry e[2];
-	} m = { .head.nmsrs = 2,
-		.e = { { .index = MSR_MTRR_DEFAULT, .data = 0x806 }, /* on, all is write-back */
-		       { .index = MSR_MISC_ENABLE, .data = 1 } } };    /* fast strings */
+	static const struct kvm_msr_entry entries[] = {
+		{ .index = MSR_MTRR_DEFAULT, .data = 0x806 }, /* on, all is write-back */
+		{ .index = MSR_MISC_ENABLE, .data = 1 },      /* fast strings */
+	};
+	struct kvm_msrs *m = calloc(1, sizeof *m + sizeof entries);
 
-	(void)ioctl(v->fd, KVM_SET_MSRS, &m);
+	if (!m)
+		return;
+	m->nmsrs = sizeof entries / sizeof entries[0];
+	memcpy(m->entries, entries, sizeof entries);
+	(void)ioctl(v->fd, KVM_SET_MSRS, m);
+	free(m);
 }
 
 static void finish_exit(struct vmm_vcpu *v)

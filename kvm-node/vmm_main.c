@@ -12,10 +12,12 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "kvm-node/control.h"
 #include "kvm-node/kvm.h"
 #include "kvm-node/options.h"
 #include "kvm-node/vmm.h"
 #include "libdvm/base/cleanup.h"
+#include "libdvm/base/err.h"
 
 #define ESCAPE (']' & 0x1f)
 
@@ -131,34 +133,57 @@ static int exit_status(enum vmm_end end, unsigned code, const dvm_error_t *err)
 	}
 }
 
+/* The console is this terminal, or belongs to whoever asks for it. */
+static int open_console(struct vmm_options *o, struct terminal *t, struct vmm_control **control,
+			dvm_error_t *err)
+{
+	t->in_flags = fcntl(STDIN_FILENO, F_GETFL);
+	t->out_flags = fcntl(STDOUT_FILENO, F_GETFL);
+	o->config.console_in = t->in_flags < 0 ? -1 : STDIN_FILENO;
+	o->config.console_out = t->out_flags < 0 ? -1 : STDOUT_FILENO;
+	if (!o->control)
+		return 0;
+	return vmm_control_create(control, o->control, o->config.console_out, &o->config.console_in,
+				  &o->config.console_out, err);
+}
+
+static int run_guest(struct vmm_options *o, struct vmm *v, struct signals *signals,
+		     struct vmm_control *control, enum vmm_end *end, unsigned *code, dvm_error_t *err)
+{
+	int rc = start_signals(signals, v);
+
+	if (rc < 0)
+		return dvmi_error_code(err, rc, "watching signals");
+	rc = control ? vmm_control_start(control, v) : 0;
+	rc = rc < 0 ? dvmi_error_code(err, rc, "the control socket") : vmm_run(v, end, code, err);
+	vmm_control_stop(control);
+	stop_signals(signals);
+	if (o->stat_file)
+		write_stat(v, o->stat_file);
+	return rc;
+}
+
 static int run(struct vmm_options *o, struct dvmi_log *log)
 {
 	struct signals signals;
 	struct terminal terminal = { .in_flags = -1, .out_flags = -1 };
+	struct vmm_control *control = NULL;
 	enum vmm_end end = VMM_END_NONE;
 	unsigned code = 0;
-	struct vmm *v;
+	struct vmm *v = NULL;
 	dvm_error_t err = { 0 };
 
 	block_signals(&signals);
-	terminal.in_flags = fcntl(STDIN_FILENO, F_GETFL);
-	terminal.out_flags = fcntl(STDOUT_FILENO, F_GETFL);
-	o->config.console_in = terminal.in_flags < 0 ? -1 : STDIN_FILENO;
-	o->config.console_out = terminal.out_flags < 0 ? -1 : STDOUT_FILENO;
-	int rc = vmm_create(&v, &o->config, log, &err);
-	if (rc < 0) {
-		leave_terminal(&terminal);
-		return fail(&err, 1);
-	}
-	enter_terminal(&terminal);
-	rc = start_signals(&signals, v);
+	int rc = open_console(o, &terminal, &control, &err);
+	if (rc == 0)
+		rc = vmm_create(&v, &o->config, log, &err);
 	if (rc == 0) {
-		rc = vmm_run(v, &end, &code, &err);
-		stop_signals(&signals);
+		if (!control)
+			enter_terminal(&terminal);
+		rc = run_guest(o, v, &signals, control, &end, &code, &err);
 	}
-	if (o->stat_file)
-		write_stat(v, o->stat_file);
 	vmm_destroy(v);
+	vmm_control_destroy(control);
 	leave_terminal(&terminal);
 	return rc < 0 ? fail(&err, 1) : exit_status(end, code, &err);
 }
@@ -191,6 +216,13 @@ static int check(void)
 	return 0;
 }
 
+static int ask(const struct vmm_options *o)
+{
+	dvm_error_t err;
+
+	return vmm_control_ask(o->control, o->ask, &err) < 0 ? fail(&err, 1) : 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct vmm_options o;
@@ -206,6 +238,8 @@ int main(int argc, char **argv)
 	}
 	if (o.check)
 		return check();
+	if (o.ask)
+		return ask(&o);
 	struct dvmi_log log = { .level = o.log_level, .node = o.config.name, .sink = print_record };
 	return run(&o, &log);
 }

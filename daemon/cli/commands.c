@@ -28,6 +28,8 @@ const struct cli_command *const cli_commands[] = {
 	&cli_cmd_release,
 	&cli_cmd_update,
 	&cli_cmd_sim,
+	/* Guests */
+	&cli_cmd_guest,
 	/* When something is wrong */
 	&cli_cmd_doctor,
 	&cli_cmd_log,

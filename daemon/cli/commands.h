@@ -10,6 +10,7 @@ extern const struct cli_command cli_cmd_attach;
 extern const struct cli_command cli_cmd_cancel;
 extern const struct cli_command cli_cmd_complete;
 extern const struct cli_command cli_cmd_doctor;
+extern const struct cli_command cli_cmd_guest;
 extern const struct cli_command cli_cmd_halt;
 extern const struct cli_command cli_cmd_info;
 extern const struct cli_command cli_cmd_hold;

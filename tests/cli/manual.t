@@ -15,7 +15,7 @@ is "$(grep -vx -- --help "$tmp/in_help")" "$(grep -vx -- --help "$tmp/in_page")"
 	"dvmd(8) has the options of dvmd"
 
 # The pages of dvm and dvmrun are made from the tables: that they are whole is what can fail.
-for c in up nodes add remove token join leave halt run jobs ps logs attach wait signal cancel doctor log info; do
+for c in up nodes add remove token join leave halt run jobs ps logs attach wait signal cancel guest doctor log info; do
 	"$dvm" --dump-options man dvm | grep -qx "dvm $c"
 	ok "dvm(1) has dvm $c"
 done

@@ -72,7 +72,7 @@ unset lib_tool
 lib_program() # NAME
 {
 	local dir
-	for dir in "$DVM_BUILD/daemon" "$DVM_BUILD" "$DVM_BUILD/daemon/shepherd"; do
+	for dir in "$DVM_BUILD/daemon" "$DVM_BUILD" "$DVM_BUILD/daemon/shepherd" "$DVM_BUILD/kvm-node"; do
 		if [ -x "$dir/$1" ]; then
 			cp "$dir/$1" "$lib_temp/bin/"
 			return

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "daemon/cli/guest_run.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/cli/commands.h"
+#include "daemon/cli/conn.h"
+#include "daemon/paths.h"
+#include "libdvm/base/cleanup.h"
+#include "libdvm/base/err.h"
+
+#define PREFIX	  "guest:" /* in front of the job's name */
+#define NAME_MAX_ 40u
+#define PINGS	  10
+
+void cli_guest_add(struct cli_guest_line *l, const char *word)
+{
+	if (l->n == (int)CLI_GUEST_WORDS)
+		l->full = true;
+	else
+		l->words[l->n++] = word;
+}
+
+int cli_guest_check_name(const char *name, dvm_error_t *err)
+{
+	size_t n = strlen(name);
+	bool good = n && n <= NAME_MAX_ && isalnum((unsigned char)*name);
+
+	for (size_t i = 0; i < n; i++)
+		good &= isalnum((unsigned char)name[i]) || strchr("._-", name[i]);
+	return good ? 0 : dvmi_error_set(err, -EINVAL,
+					 "\"%s\" cannot be a guest's name: letters, digits and ._- , "
+					 "at most %u",
+					 name, NAME_MAX_);
+}
+
+/* ---- which there are ---- */
+
+int cli_guest_each(const struct cli *c, bool all, cli_guest_each_fn *each, void *arg,
+		   dvm_error_t *err)
+{
+	Pb__JobsRequest req = PB__JOBS_REQUEST__INIT;
+	cleanup_pb Pb__JobsReply *r = NULL;
+
+	req.all = all;
+	int rc = cli_ask(c, DVMI_MSG_JOBS, &req, &pb__jobs_reply__descriptor, &r, err);
+	for (size_t i = 0; rc >= 0 && i < r->n_jobs; i++)
+		if (!strncmp(r->jobs[i]->name, PREFIX, strlen(PREFIX)))
+			each(r->jobs[i], r->jobs[i]->name + strlen(PREFIX), arg);
+	return rc < 0 ? rc : 0;
+}
+
+struct search {
+	const char *name;
+	struct cli_guest *g;
+};
+
+static void compare(const Pb__JobInfo *j, const char *name, void *arg)
+{
+	struct search *s = arg;
+	struct cli_guest *g = s->g;
+	bool ended = j->ended != 0;
+
+	if (strcmp(name, s->name) != 0 || (g->job && (ended > g->ended ||
+						      (ended == g->ended && j->id < g->job))))
+		return;
+	*g = (struct cli_guest){ .job = j->id, .ended = ended };
+	snprintf(g->name, sizeof g->name, "%s", name);
+	snprintf(g->state, sizeof g->state, "%s", j->state);
+	if (j->n_nodes)
+		snprintf(g->node, sizeof g->node, "%s", j->nodes[0]);
+}
+
+int cli_guest_find(const struct cli *c, const char *name, struct cli_guest *g, dvm_error_t *err)
+{
+	struct search s = { name, g };
+
+	*g = (struct cli_guest){ 0 };
+	int rc = cli_guest_each(c, true, compare, &s, err);
+	if (rc < 0 || g->job)
+		return rc;
+	return dvmi_error_set(err, -ENOENT, "there is no guest called %s", name);
+}
+
+/* ---- what is done to them ---- */
+
+static int run_line(struct cli *c, const struct cli_command *cmd, struct cli_guest_line *l)
+{
+	if (l->full)
+		return cli_failf(c, "that is too much for one command line");
+	l->words[l->n] = NULL;
+	return cmd->run(c, cmd, l->n, (char **)(uintptr_t)l->words);
+}
+
+/* The same without its output, and perhaps without its errors: who asked for a guest has asked for
+ * no job. */
+static int run_silenced(struct cli *c, const struct cli_command *cmd, struct cli_guest_line *l,
+			bool errors)
+{
+	cleanup_fd int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	cleanup_fd int out = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+	cleanup_fd int err = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+
+	fflush(stdout);
+	if (null >= 0 && out >= 0 && err >= 0) {
+		dup2(null, STDOUT_FILENO);
+		dup2(errors ? null : err, STDERR_FILENO);
+	}
+	int rc = run_line(c, cmd, l);
+	fflush(stdout);
+	if (null >= 0 && out >= 0 && err >= 0) {
+		dup2(out, STDOUT_FILENO);
+		dup2(err, STDERR_FILENO);
+	}
+	return rc;
+}
+
+static int find_monitor(struct cli *c, char path[PATH_MAX])
+{
+	dvm_error_t err;
+
+	return dvmd_paths_program(path, PATH_MAX, "dvm-vmm", &err) < 0 ? cli_fail(c, &err) : 0;
+}
+
+static void begin_run(struct cli_guest_line *l, const char *host)
+{
+	static const char *const words[] = { "dvm run", "-n", "1", "--bind-to", "none", "--mpi",
+					     "none", "--quiet" };
+
+	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+		cli_guest_add(l, words[i]);
+	if (host && *host) {
+		cli_guest_add(l, "--hosts");
+		cli_guest_add(l, host);
+	}
+}
+
+int cli_guest_ask(struct cli *c, const struct cli_guest *g, const char *what)
+{
+	struct cli_guest_line l = { .n = 0 };
+	char path[PATH_MAX];
+	int rc = find_monitor(c, path);
+
+	if (rc)
+		return rc;
+	begin_run(&l, g->node);
+	cli_guest_add(&l, "--no-slots");
+	cli_guest_add(&l, "--output");
+	cli_guest_add(&l, "raw");
+	cli_guest_add(&l, path);
+	cli_guest_add(&l, "--control");
+	cli_guest_add(&l, g->name);
+	cli_guest_add(&l, "--ask");
+	cli_guest_add(&l, what);
+	return !strcmp(what, "ping") ? run_silenced(c, &cli_cmd_run, &l, true) :
+				       run_line(c, &cli_cmd_run, &l);
+}
+
+/* A guest that has ended at once has said why. */
+static int show_end(struct cli *c, const struct cli_guest *g)
+{
+	struct cli_guest_line l = { .n = 0 };
+	char job[24];
+
+	snprintf(job, sizeof job, "%" PRIu64, g->job);
+	cli_guest_add(&l, "dvm logs");
+	cli_guest_add(&l, job);
+	run_line(c, &cli_cmd_logs, &l);
+	return cli_failf(c, "guest %s has not come up (job %s)", g->name, job);
+}
+
+static int wait_until_up(struct cli *c, const char *name)
+{
+	struct cli_guest g;
+	dvm_error_t err;
+
+	for (int i = 0; i < PINGS; i++) {
+		if (cli_guest_find(c, name, &g, &err) < 0)
+			return cli_fail(c, &err);
+		if (g.ended)
+			return show_end(c, &g);
+		if (cli_guest_ask(c, &g, "ping") == 0) {
+			printf("guest %s runs on %s (job %" PRIu64 ")\n", name, g.node, g.job);
+			return 0;
+		}
+	}
+	return cli_failf(c, "guest %s does not answer", name);
+}
+
+int cli_guest_start(struct cli *c, const char *name, const char *host,
+		    const struct cli_guest_line *vmm)
+{
+	struct cli_guest_line l = { .n = 0 };
+	char path[PATH_MAX], job_name[sizeof PREFIX + NAME_MAX_];
+	int rc = find_monitor(c, path);
+
+	if (rc)
+		return rc;
+	snprintf(job_name, sizeof job_name, "%s%s", PREFIX, name);
+	begin_run(&l, host);
+	cli_guest_add(&l, "--detach");
+	cli_guest_add(&l, "--name");
+	cli_guest_add(&l, job_name);
+	cli_guest_add(&l, path);
+	cli_guest_add(&l, "--name");
+	cli_guest_add(&l, name);
+	cli_guest_add(&l, "--control");
+	cli_guest_add(&l, name);
+	for (int i = 0; i < vmm->n; i++)
+		cli_guest_add(&l, vmm->words[i]);
+	l.full |= vmm->full;
+	rc = run_silenced(c, &cli_cmd_run, &l, false);
+	return rc ? rc : wait_until_up(c, name);
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A guest is a job: one rank, dvm-vmm, which answers under the guest's name on its host. So what is
+ * done to a guest is done by `dvm run` and its kin, whose command lines are made here.
+ */
+#ifndef DVMD_CLI_GUEST_RUN_H
+#define DVMD_CLI_GUEST_RUN_H
+
+#include "daemon/cli/cli.h"
+
+#define CLI_GUEST_WORDS 128u
+
+/* A command line in the making; words are borrowed. */
+struct cli_guest_line {
+	const char *words[CLI_GUEST_WORDS + 1];
+	int n;
+	bool full;
+};
+
+void cli_guest_add(struct cli_guest_line *l, const char *word);
+
+/* A guest as the machine knows it. */
+struct cli_guest {
+	uint64_t job;
+	char name[64], state[24], node[DVMD_NAME_MAX + 1];
+	bool ended;
+};
+
+/* -EINVAL for what cannot be a guest's name. */
+int cli_guest_check_name(const char *name, dvm_error_t *err);
+
+/* The newest guest called NAME, ended ones only if there is no other. -ENOENT. */
+int cli_guest_find(const struct cli *c, const char *name, struct cli_guest *g, dvm_error_t *err);
+
+/* Calls EACH for every job that is a guest, ALL: ended ones, too. */
+typedef void cli_guest_each_fn(const Pb__JobInfo *j, const char *name, void *arg);
+int cli_guest_each(const struct cli *c, bool all, cli_guest_each_fn *each, void *arg,
+		   dvm_error_t *err);
+
+/* Starts NAME with the words of VMM behind dvm-vmm's own; returns an exit status. */
+int cli_guest_start(struct cli *c, const char *name, const char *host,
+		    const struct cli_guest_line *vmm);
+/* Asks the guest on its host for WHAT; what it answers is printed. */
+int cli_guest_ask(struct cli *c, const struct cli_guest *g, const char *what);
+
+#endif

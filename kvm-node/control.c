@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "kvm-node/control.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kvm-node/control_private.h"
+#include "kvm-node/loop.h"
+#include "libdvm/base/err.h"
+
+#define CLIENTS	 8u
+#define KEPT	 65536u /* bytes of the console for who joins later */
+#define PIECE	 4096u
+
+struct client {
+	struct vmm_control *owner;
+	int fd; /* -1: free */
+	struct vmm_watch *watch;
+	char line[VMM_CONTROL_LINE_MAX];
+	size_t len;
+	bool console;
+};
+
+struct vmm_control {
+	struct vmm *vmm;
+	struct vmm_loop *loop;
+	int listener, out;
+	int from_guest, to_guest; /* our ends of the console's pipes */
+	int guest_out, guest_in;  /* the guest's */
+	struct vmm_watch *listener_watch, *guest_watch;
+	struct client clients[CLIENTS];
+	uint8_t kept[KEPT];
+	size_t kept_len, kept_at; /* a ring: where the next byte goes */
+};
+
+/* ---- clients ---- */
+
+static void leave(struct client *c)
+{
+	vmm_watch_close(c->watch);
+	close(c->fd);
+	c->watch = NULL;
+	c->fd = -1;
+}
+
+/* A client that does not read is let go: the guest waits for nobody. */
+static void tell(struct client *c, const void *p, size_t n)
+{
+	if (c->fd >= 0 && send(c->fd, p, n, MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)n)
+		leave(c);
+}
+
+static void answer(struct client *c, const char *text)
+{
+	tell(c, text, strlen(text));
+	if (c->fd >= 0)
+		leave(c);
+}
+
+static void tell_stat(struct client *c)
+{
+	struct dvmi_buf b = { 0 };
+
+	vmm_stat(c->owner->vmm, &b);
+	dvmi_buf_put_u8(&b, '\n');
+	if (!b.err)
+		tell(c, b.data, b.len);
+	if (c->fd >= 0)
+		leave(c);
+	dvmi_buf_free(&b);
+}
+
+static void join_console(struct client *c)
+{
+	const struct vmm_control *o = c->owner;
+
+	c->console = true;
+	if (o->kept_len == KEPT)
+		tell(c, o->kept + o->kept_at, KEPT - o->kept_at);
+	tell(c, o->kept, o->kept_at);
+}
+
+static const struct {
+	const char *name;
+	enum vmm_ask ask;
+} asks[] = {
+	{ "pause", VMM_ASK_PAUSE },	   { "resume", VMM_ASK_RESUME }, { "reset", VMM_ASK_RESET },
+	{ "stop", VMM_ASK_POWER_BUTTON },  { "kill", VMM_ASK_STOP },
+};
+
+static void obey(struct client *c)
+{
+	if (!strcmp(c->line, "stat")) {
+		tell_stat(c);
+		return;
+	}
+	if (!strcmp(c->line, "console")) {
+		join_console(c);
+		return;
+	}
+	if (!strcmp(c->line, "ping")) {
+		answer(c, "");
+		return;
+	}
+	for (size_t i = 0; i < sizeof asks / sizeof asks[0]; i++)
+		if (!strcmp(c->line, asks[i].name)) {
+			int rc = vmm_ask(c->owner->vmm, asks[i].ask);
+			answer(c, rc < 0 ? "error: the guest does not take it\n" : "");
+			return;
+		}
+	answer(c, "error: nobody knows what that means\n");
+}
+
+/* Bytes of a line that is not complete are kept; what is behind it belongs to the console. */
+static void take_line(struct client *c, const char *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (p[i] == '\n') {
+			c->line[c->len] = 0;
+			obey(c);
+			return;
+		}
+		if (c->len + 1 == sizeof c->line) {
+			answer(c, "error: too long\n");
+			return;
+		}
+		c->line[c->len++] = p[i];
+	}
+}
+
+static void on_client(void *arg, int events)
+{
+	struct client *c = arg;
+	char p[256];
+	ssize_t n = recv(c->fd, p, sizeof p, MSG_DONTWAIT);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0)
+		leave(c);
+	else if (!c->console)
+		take_line(c, p, (size_t)n);
+	else if (write(c->owner->to_guest, p, (size_t)n) < 0 && errno == EPIPE)
+		leave(c); /* a guest that does not read loses what is typed */
+}
+
+static bool may_ask(int fd)
+{
+	struct ucred u;
+	socklen_t len = sizeof u;
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &u, &len) == 0 &&
+	       (u.uid == geteuid() || u.uid == 0);
+}
+
+static void on_listener(void *arg, int events)
+{
+	struct vmm_control *c = arg;
+	int fd = accept4(c->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct client *free_one = NULL;
+
+	for (unsigned i = 0; i < CLIENTS; i++)
+		if (c->clients[i].fd < 0)
+			free_one = &c->clients[i];
+	if (fd < 0)
+		return;
+	if (!free_one || !may_ask(fd)) {
+		close(fd);
+		return;
+	}
+	*free_one = (struct client){ .owner = c, .fd = fd };
+	if (vmm_watch_open(&free_one->watch, c->loop, fd, UV_READABLE, on_client, free_one) < 0)
+		leave(free_one);
+}
+
+/* ---- the console ---- */
+
+static void keep(struct vmm_control *c, const uint8_t *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		c->kept[c->kept_at] = p[i];
+		c->kept_at = (c->kept_at + 1) % KEPT;
+	}
+	c->kept_len = c->kept_len + n < KEPT ? c->kept_len + n : KEPT;
+}
+
+static void pass_on(struct vmm_control *c, const uint8_t *p, size_t n)
+{
+	keep(c, p, n);
+	for (size_t at = 0; c->out >= 0 && at < n;) {
+		ssize_t done = write(c->out, p + at, n - at);
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done < 0)
+			break; /* nobody listens any more */
+		at += (size_t)done;
+	}
+	for (unsigned i = 0; i < CLIENTS; i++)
+		if (c->clients[i].fd >= 0 && c->clients[i].console)
+			tell(&c->clients[i], p, n);
+}
+
+static bool read_guest(struct vmm_control *c)
+{
+	uint8_t p[PIECE];
+	ssize_t n = read(c->from_guest, p, sizeof p);
+
+	if (n > 0)
+		pass_on(c, p, (size_t)n);
+	return n > 0;
+}
+
+static void on_guest(void *arg, int events)
+{
+	read_guest(arg);
+}
+
+/* ---- life ---- */
+
+static int listen_at(const char *name, dvm_error_t *err)
+{
+	struct sockaddr_un a;
+	socklen_t len;
+	int rc = vmm_control_address(name, &a, &len);
+
+	if (rc < 0 || strlen(name) > VMM_CONTROL_NAME_MAX)
+		return dvmi_error_set(err, -ENAMETOOLONG, "the guest's name is too long");
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd >= 0 && bind(fd, (struct sockaddr *)&a, len) == 0 && listen(fd, 16) == 0)
+		return fd;
+	rc = -errno;
+	if (fd >= 0)
+		close(fd);
+	return rc == -EADDRINUSE ?
+		       dvmi_error_set(err, rc, "a guest called %s runs already", name) :
+		       dvmi_error_code(err, rc, "the control socket of %s", name);
+}
+
+static int make_pipes(struct vmm_control *c, dvm_error_t *err)
+{
+	int out[2], in[2];
+
+	if (pipe2(out, O_CLOEXEC | O_NONBLOCK) < 0)
+		return dvmi_error_code(err, -errno, "the console");
+	c->from_guest = out[0];
+	c->guest_out = out[1];
+	if (pipe2(in, O_CLOEXEC | O_NONBLOCK) < 0)
+		return dvmi_error_code(err, -errno, "the console");
+	c->guest_in = in[0];
+	c->to_guest = in[1];
+	return 0;
+}
+
+int vmm_control_create(struct vmm_control **out, const char *name, int out_fd, int *console_in,
+		       int *console_out, dvm_error_t *err)
+{
+	struct vmm_control *c = calloc(1, sizeof *c);
+
+	if (!c)
+		return dvmi_error_code(err, -ENOMEM, "the control socket");
+	c->out = out_fd;
+	c->from_guest = c->to_guest = c->guest_in = c->guest_out = -1;
+	for (unsigned i = 0; i < CLIENTS; i++)
+		c->clients[i].fd = -1;
+	c->listener = listen_at(name, err);
+	int rc = c->listener < 0 ? c->listener : make_pipes(c, err);
+	if (rc == 0 && (rc = vmm_loop_create(&c->loop, "control")) < 0)
+		dvmi_error_code(err, rc, "the control thread");
+	if (rc < 0) {
+		vmm_control_destroy(c);
+		return rc;
+	}
+	*console_in = c->guest_in;
+	*console_out = c->guest_out;
+	*out = c;
+	return 0;
+}
+
+int vmm_control_start(struct vmm_control *c, struct vmm *v)
+{
+	c->vmm = v;
+	int rc = vmm_watch_open(&c->listener_watch, c->loop, c->listener, UV_READABLE, on_listener, c);
+	if (rc == 0)
+		rc = vmm_watch_open(&c->guest_watch, c->loop, c->from_guest, UV_READABLE, on_guest, c);
+	return rc < 0 ? rc : vmm_loop_start(c->loop);
+}
+
+void vmm_control_stop(struct vmm_control *c)
+{
+	if (c)
+		vmm_loop_stop(c->loop);
+}
+
+static void close_all(struct vmm_control *c)
+{
+	const int fds[] = { c->listener, c->from_guest, c->to_guest, c->guest_in, c->guest_out };
+
+	for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+}
+
+void vmm_control_destroy(struct vmm_control *c)
+{
+	if (!c)
+		return;
+	while (c->from_guest >= 0 && read_guest(c))
+		;
+	for (unsigned i = 0; i < CLIENTS; i++)
+		if (c->clients[i].fd >= 0)
+			leave(&c->clients[i]);
+	vmm_watch_close(c->listener_watch);
+	vmm_watch_close(c->guest_watch);
+	vmm_loop_destroy(c->loop);
+	close_all(c);
+	free(c);
+}

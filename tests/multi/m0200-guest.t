@@ -1,0 +1,87 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Guests as jobs: started, listed, asked, stopped and killed on whatever node they are; with a bare
+# program as guest, which every KVM runs.
+# shellcheck disable=SC2317
+
+# shellcheck source=tests/multi/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+payload=$DVM_BUILD/tests/guest/payload.elf
+lib_program dvm-vmm
+vmm=$lib_temp/bin/dvm-vmm
+why=$("$vmm" --kernel "$payload" --append hello --mem 16M 2>&1 < /dev/null) || skip_all "${why##*dvm-vmm: }"
+
+machine_up 2
+
+guest_says() # NAME TEXT: so far
+{
+	[[ $(dvm guest log "$1") == *"$2"* ]]
+}
+
+state_of() # NAME
+{
+	dvm guest stat "$1" | sed 's/.*"state":"\([a-z]*\)".*/\1/'
+}
+
+in_state() # NAME STATE
+{
+	[ "$(state_of "$1")" = "$2" ]
+}
+
+like "a guest starts" \
+	"$(dvm guest start one --kernel "$payload" --append wait --mem 16M --host node2 2>&1)" \
+	"guest one runs on node2 (job *)"
+like "... and is in the list" "$(dvm guest list)" "*one *running *node2*"
+ok "... as JSON" test "$(dvm guest list --json | python3 -c \
+	'import json,sys; print(json.load(sys.stdin)["guests"][0]["name"])')" = one
+like "... and shown as the job it is" "$(dvm guest show one)" "*guest:one*"
+ok "what it says is kept" until_ok 10 guest_says one waiting
+like "its name is taken" "$(dvm guest start one --kernel "$payload" 2>&1)" "dvm: guest one is there already*"
+ok "counters are JSON" sh -c 'dvm guest stat one | python3 -m json.tool'
+ok "pause" dvm guest pause one
+ok "... and it stands still" until_ok 10 in_state one paused
+ok "resume" dvm guest resume one
+ok "... and it goes on" until_ok 10 in_state one running
+ok "reset" dvm guest reset one
+said_twice()
+{
+	[ "$(dvm guest log one | grep -c waiting)" = 2 ]
+}
+ok "... and it begins again" until_ok 10 said_twice
+console_shows() # TEXT
+{
+	timeout 3 dvm guest console one < /dev/null 2> /dev/null | grep -q "$1"
+}
+ok "who joins the console sees what was said before" console_shows waiting
+ok "the power button" dvm guest stop one
+is "... switches it off" "$(timeout 20 dvm guest wait one; echo $?)" 0
+like "it can be asked nothing more" "$(dvm guest pause one 2>&1)" "dvm: guest one has ended*"
+is "the list is empty" "$(dvm guest list | wc -l)" 1
+like "... but for those who want all" "$(dvm guest list --all)" "*one *done*"
+
+like "the name is free again" \
+	"$(dvm guest start one --kernel "$payload" --append wait --mem 16M 2>&1)" "guest one runs on *"
+ok "kill" dvm guest kill one
+ok "... ends it" timeout 20 sh -c 'dvm guest wait one; [ $? -ne 0 ]'
+
+like "a kernel that is none" "$(dvm guest start bad --kernel /etc/passwd 2>&1)" \
+	"*the kernel cannot be used: it is neither a bzImage nor a 64-bit ELF*has not come up*"
+like "a guest nobody knows" "$(dvm guest stat nobody 2>&1)" "dvm: there is no guest called nobody"
+like "a name that cannot be" "$(dvm guest start 'a b' --kernel x 2>&1)" "dvm: \"a b\" cannot be a guest's name*"
+is "a verb that is none" "$(dvm guest strat x > /dev/null 2>&1; echo $?)" 2
+is "a payload's code is its job's" \
+	"$(dvm guest start code --kernel "$payload" --append nothing --mem 16M > /dev/null 2>&1
+	timeout 20 dvm guest wait code; echo $?)" 2
+
+rounds()
+{
+	local i
+	for i in 1 2 3 4 5 6 7 8 9 10; do
+		dvm guest start "r$i" --kernel "$payload" --append wait --mem 16M > /dev/null &&
+			dvm guest stop "r$i" && timeout 20 dvm guest wait "r$i" || return 1
+	done
+}
+ok "ten rounds" rounds
+ok "... leave no monitor behind" until_ok 10 sh -c "! pgrep -f 'control r[0-9]* '"
+done_testing
