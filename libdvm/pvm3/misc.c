@@ -75,16 +75,21 @@ int pvm_tickle(int narg, int *args, int *nresult, int *results)
 	return pvmi_result("pvm_tickle", rc);
 }
 
-/* One descriptor stands for all there is: it becomes readable when a call would find something. */
+/*
+ * One descriptor stands for all there is. It becomes readable when something comes that a call which
+ * has found nothing (pvm_nrecv(), pvm_probe()) did not see; so that is called before waiting.
+ */
 int pvm_getfds(int **fds)
 {
-	int rc = pvmi_enrol();
+	int rc = fds ? pvmi_enrol() : PvmBadParam;
 
-	if (rc == 0 && !fds)
-		rc = PvmBadParam;
+	if (rc == 0)
+		rc = dvm_fd(pvmi.d) < 0 ? PvmSysErr : 0;
 	if (rc < 0)
 		return pvmi_result("pvm_getfds", rc);
-	pvmi.fds[0] = pvmi.fd;
+	pvmi.watched = true;
+	pvmi.fds[0] = dvm_fd(pvmi.d);
+	pvmi_watch();
 	*fds = pvmi.fds;
 	return 1;
 }

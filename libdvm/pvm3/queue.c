@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dvm/am.h"
 #include "libdvm/pvm3/state.h"
 #include "libdvm/pvm3/wire.h"
 #include "libdvm/src/p2p_private.h"
@@ -155,16 +156,35 @@ static void take_all(void)
 		look_at_flights();
 }
 
+/* Ends what pvmi_watch() has begun. */
+static void unwatch(void)
+{
+	if (pvmi.d->watch.armed)
+		dvm_progress(pvmi.d, 0);
+}
+
 void pvmi_pump(void)
 {
+	unwatch();
 	dvmi_poll(pvmi.d);
 	take_all();
+}
+
+void pvmi_watch(void)
+{
+	int timeout;
+
+	while (pvmi.watched && dvm_arm(pvmi.d, &timeout) > 0) {
+		dvm_progress(pvmi.d, 0);
+		take_all();
+	}
 }
 
 void pvmi_wait(struct dvmi_wait *w)
 {
 	if (!pvmi.d)
 		return;
+	unwatch();
 	dvmi_wait_round(pvmi.d, w);
 	take_all();
 }

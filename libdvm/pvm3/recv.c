@@ -137,6 +137,20 @@ int pvm_recv(int tid, int tag)
 	return pvmi_result("pvm_recv", m ? receive(m) : rc);
 }
 
+/* The message that is wanted if it is here. What comes while the descriptor is watched counts. */
+static struct pvmi_msg *look(const struct want *w, int *rc)
+{
+	pvmi_pump();
+	struct pvmi_msg *m = find(w);
+	if (!m && pvmi.watched) {
+		pvmi_watch();
+		m = find(w);
+	}
+	if (!m && pvmi.fd < 0)
+		*rc = PvmSysErr;
+	return m;
+}
+
 int pvm_nrecv(int tid, int tag)
 {
 	int rc = pvmi_enrol();
@@ -144,10 +158,7 @@ int pvm_nrecv(int tid, int tag)
 	if (rc < 0)
 		return pvmi_result("pvm_nrecv", rc);
 	const struct want w = wanted(tid, tag);
-	pvmi_pump();
-	struct pvmi_msg *m = find(&w);
-	if (!m && pvmi.fd < 0)
-		rc = PvmSysErr;
+	struct pvmi_msg *m = look(&w, &rc);
 	return pvmi_result("pvm_nrecv", m ? receive(m) : rc);
 }
 
@@ -184,10 +195,7 @@ int pvm_probe(int tid, int tag)
 	if (rc < 0)
 		return pvmi_result("pvm_probe", rc);
 	const struct want w = wanted(tid, tag);
-	pvmi_pump();
-	struct pvmi_msg *m = find(&w);
-	if (!m && pvmi.fd < 0)
-		rc = PvmSysErr;
+	struct pvmi_msg *m = look(&w, &rc);
 	return pvmi_result("pvm_probe", m ? number(m) : rc);
 }
 

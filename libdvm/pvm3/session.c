@@ -200,6 +200,7 @@ void pvmi_leave(void)
 	pvmi.peers = NULL;
 	pvmi.npeers = pvmi.known = 0;
 	pvmi.tid = pvmi.ptid = 0;
+	pvmi.watched = false;
 }
 
 int pvm_mytid(void)

@@ -86,7 +86,8 @@ struct pvmi_state {
 	uint32_t last_id;
 	struct pvmi_question *questions;
 	int *siblings, nsiblings;
-	int fds[8]; /* what pvm_getfds() lends */
+	bool watched; /* the program waits by itself, with a descriptor of ours */
+	int fds[1];   /* what pvm_getfds() lends */
 };
 
 extern struct pvmi_state pvmi;
@@ -132,6 +133,8 @@ void pvmi_peer_set(int tid, int rank);
 
 /* Takes what has come, and sees what has gone. */
 void pvmi_pump(void);
+/* Nothing is here just now: whatever comes makes the descriptor readable that the program has. */
+void pvmi_watch(void);
 /* Messages move, and, where there are none, time passes. */
 void pvmi_wait(struct dvmi_wait *w);
 /* M has come: takes it. */
