@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/sysinfo.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -81,7 +82,7 @@ static void fill(struct agent *a)
 				   .nnodes = a->cap,
 				   .node = a->index - 1,
 				   .local_size = PVMI_LOCAL_MAX,
-				   .local_cores = a->d->cores ? a->d->cores : 1,
+				   .local_cores = (uint32_t)get_nprocs(),
 				   .job = a->key,
 				   .port_low = own->port_low,
 				   .port_high = own->port_high };
