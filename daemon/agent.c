@@ -12,6 +12,7 @@
 
 #include "daemon/agent.h"
 #include "daemon/agent_spawn.h"
+#include "daemon/toposave.h"
 #include "daemon/lead.h"
 #include "daemon/origin.h"
 #include "daemon/sweep.h"
@@ -398,6 +399,7 @@ int dvmd_agent_launch(struct dvmd_agent *a, const uint8_t *body, size_t len, dvm
 	struct dvmd_share *s = share_add(a, l->job, l->spec, l->placement, l->origin);
 	if (!s)
 		return dvmi_error_code(err, -ENOMEM, "launch");
+	dvmd_toposave(a->d);
 	int rc = dvmd_child_spawn(&s->child, a->d, body, len, s->cookie, on_child_exit, s, err);
 	if (rc < 0)
 		share_remove(s);

@@ -24,6 +24,7 @@
 #include "daemon/replica.h"
 #include "daemon/roster.h"
 #include "daemon/services.h"
+#include "daemon/toposave.h"
 #include "daemon/topo.h"
 #include "libdvm/base/cleanup.h"
 #include "libdvm/base/clock.h"
@@ -510,6 +511,7 @@ void dvmd_destroy(struct dvmd *d)
 	d->ready = false;
 	dvmd_logs_stop(d);
 	dvmd_host_add_stop(d);
+	dvmd_toposave_stop(d);
 	dvmd_clients_destroy(d->clients);
 	dvmd_roster_destroy(d->roster);
 	dvmd_queue_destroy(d->queue);

@@ -53,6 +53,8 @@ struct dvmd {
 	struct dvmd_queue *queue;
 	struct dvmd_roster *roster;
 	struct gather *gathers; /* `dvm logs` under way (logs.c) */
+	struct toposave *toposave; /* being found out (toposave.c); NULL: not now */
+	bool topology_saved;	   /* that has begun once */
 	struct adding *addings; /* `dvm add` under way (hostadd.c) */
 	uint32_t self;	 /* 0 until the node has joined */
 	bool ready;

@@ -43,9 +43,12 @@ static unsigned kind_of(const struct shep_mpi_config *c, const struct dvmd_progr
 
 	if (find_program(c, p, file, sizeof file) < 0)
 		return SHEP_MPI_NONE;
-	return shep_mpikind(file, p->argv, p->n_argv,
-			    shep_environ_get(c->environ, "LD_LIBRARY_PATH"),
-			    shep_environ_get(c->environ, "PATH"));
+	const struct shep_mpikind_where where = {
+		.library_path = shep_environ_get(c->environ, "LD_LIBRARY_PATH"),
+		.path = shep_environ_get(c->environ, "PATH"),
+		.wdir = p->wdir,
+	};
+	return shep_mpikind(file, p->argv, p->n_argv, &where);
 }
 
 static unsigned kind_of_programs(const struct shep_mpi_config *c)
@@ -387,6 +390,8 @@ static int make(struct shep_mpi *m, unsigned kind)
 	shep_environ_drop_launcher(m->c.environ);
 	if (rc == 0)
 		rc = set_common_env(m);
+	if (rc == 0)
+		rc = shep_mpi_prefer_topology(m);
 	if (rc == 0 && kind & SHEP_MPI_PMI1)
 		rc = shep_mpi_pmi1_create(m);
 	if (rc == 0 && kind & SHEP_MPI_PMIX)

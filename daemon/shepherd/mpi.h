@@ -32,6 +32,7 @@ struct shep_mpi_config {
 	const Pb__Launch *launch;
 	size_t self; /* index of our share in the placement */
 	const char *dir; /* of the job on this node */
+	const char *run_dir; /* of the node */
 	const struct dvmi_jobmap *map;
 	const uint32_t *node_ids;
 	uint32_t cores; /* that the local ranks may use together */

@@ -2,6 +2,7 @@
 /* What ranks are told beside who they are: defaults of MPI libraries that suit where they run. */
 #include <arpa/inet.h>
 #include <ifaddrs.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/statvfs.h>
@@ -107,6 +108,21 @@ int shep_mpi_prefer_device(struct shep_mpi *m)
 		return 0;
 	int rc = prefer(m, "UCX_NET_DEVICES", name);
 	return rc < 0 ? rc : prefer(m, "FI_TCP_IFACE", name);
+}
+
+/* ---- the host ---- */
+
+/* hwloc reads what has been found out once, instead of finding it out in each rank. */
+int shep_mpi_prefer_topology(struct shep_mpi *m)
+{
+	char file[PATH_MAX];
+
+	if (snprintf(file, sizeof file, "%s/topology.xml", m->c.run_dir) >= (int)sizeof file ||
+	    access(file, R_OK) < 0 || shep_environ_get(m->c.environ, "HWLOC_XMLFILE") ||
+	    shep_environ_get(m->c.environ, "HWLOC_SYNTHETIC"))
+		return 0;
+	int rc = prefer(m, "HWLOC_XMLFILE", file);
+	return rc < 0 ? rc : prefer(m, "HWLOC_THISSYSTEM", "1");
 }
 
 int shep_mpi_prefer_ompi(struct shep_mpi *m)

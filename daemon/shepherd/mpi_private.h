@@ -158,6 +158,7 @@ void shep_mpi_pmi1_destroy(struct shep_mpi *m);
 /* ---- mpi_prefer.c: environment that the user's own goes before ---- */
 int shep_mpi_prefer_ompi(struct shep_mpi *m);
 int shep_mpi_prefer_device(struct shep_mpi *m);
+int shep_mpi_prefer_topology(struct shep_mpi *m);
 
 /* ---- mpi_pmix.c ---- */
 /* Starts the server. 0 and `ready` will come, or -E… explained in ERR. */

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -150,22 +151,26 @@ static unsigned kind_of_file(const char *program, const char *library_path)
 }
 
 /* `env`, `taskset` and their like: some argument is a program, too. */
-static unsigned kind_of_argument(const char *arg, const char *library_path, const char *path)
+static unsigned kind_of_argument(const char *arg, const struct shep_mpikind_where *w)
 {
-	cleanup_free char **candidates = *arg == '-' ? NULL : shep_program_candidates(arg, path);
+	cleanup_free char **candidates = *arg == '-' ? NULL : shep_program_candidates(arg, w->path);
+	char file[PATH_MAX];
 
-	for (char **c = candidates; c && *c; c++)
-		if (dvmd_paths_is_program(*c))
-			return kind_of_file(*c, library_path);
+	for (char **c = candidates; c && *c; c++) {
+		bool full = **c == '/' || !w->wdir;
+		int n = snprintf(file, sizeof file, "%s%s%s", full ? "" : w->wdir, full ? "" : "/", *c);
+		if (n < (int)sizeof file && dvmd_paths_is_program(file))
+			return kind_of_file(file, w->library_path);
+	}
 	return SHEP_MPI_NONE;
 }
 
 unsigned shep_mpikind(const char *program, char *const *argv, size_t argc,
-		      const char *library_path, const char *path)
+		      const struct shep_mpikind_where *where)
 {
-	unsigned kind = kind_of_file(program, library_path);
+	unsigned kind = kind_of_file(program, where->library_path);
 
 	for (size_t i = 1; !kind && i < argc && i < ARGS_MAX; i++)
-		kind = kind_of_argument(argv[i], library_path, path);
+		kind = kind_of_argument(argv[i], where);
 	return kind;
 }

@@ -19,13 +19,19 @@ enum {
 	SHEP_MPI_BOTH = 3, /* nobody knows */
 };
 
+/* Where things are looked for; each may be NULL. */
+struct shep_mpikind_where {
+	const char *library_path; /* LD_LIBRARY_PATH of the ranks */
+	const char *path;	  /* their PATH */
+	const char *wdir;	  /* the directory that relative names are meant from */
+};
+
 /*
- * For the ARGC strings of ARGV, the first of which is found at PROGRAM (a path), with the
- * environment's LD_LIBRARY_PATH and PATH (both may be NULL). Reads files, so call it as the job's
- * user.
+ * For the ARGC strings of ARGV, the first of which is found at PROGRAM (a path of ours). Reads files,
+ * so call it as the job's user.
  */
 unsigned shep_mpikind(const char *program, char *const *argv, size_t argc,
-		      const char *library_path, const char *path);
+		      const struct shep_mpikind_where *where);
 
 /* What a library of this name stands for. Pure. */
 unsigned shep_mpikind_of_library(const char *name);

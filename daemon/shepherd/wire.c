@@ -382,6 +382,7 @@ int shep_wire_create_mpi(struct shep *s)
 		.launch = s->c->launch,
 		.self = s->c->self,
 		.dir = s->c->setup->dir,
+		.run_dir = s->c->o.run_dir,
 		.map = s->mem.map,
 		.node_ids = s->node_ids,
 		.cores = s->mem.map->local_cores,

@@ -46,6 +46,8 @@ check() # MPI COMPILER
 	is "$mpi: started by a script" "$(dvm run -n 2 sh -c '"$0" hello' "$prog" | lines 'of 2')" 2
 	is "$mpi: started by another program" \
 		"$(dvm run -n 2 env A=B "$prog" hello | lines 'of 2')" 2
+	is "$mpi: ... named from the job's directory" \
+		"$(dvm run -n 2 --wdir "$work" env A=B "./ranks.$mpi" hello | lines 'of 2')" 2
 	is "$mpi: two jobs at once" "$({ dvm run -n 2 "$prog" ring 100000 &
 		dvm run -n 2 "$prog" ring 100000; wait; } | lines ok)" 4
 	ends_badly "MPI_Abort" 7 "*rank 3*" abort 7

@@ -33,7 +33,9 @@ static unsigned kind(const char *program, const char *arg1, const char *arg2)
 			 (char *)(uintptr_t)arg2 };
 	size_t argc = arg2 ? 3 : arg1 ? 2 : 1;
 
-	return shep_mpikind(program, argv, argc, NULL, "/usr/bin:/bin");
+	const struct shep_mpikind_where where = { .path = "/usr/bin:/bin", .wdir = "/tmp" };
+
+	return shep_mpikind(program, argv, argc, &where);
 }
 
 __attribute__((noinline)) static int PMIx_Init(void)
@@ -64,6 +66,11 @@ static void programs(void **state)
 	chmod(script, 0700);
 	assert_int_equal(kind(script, NULL, NULL), SHEP_MPI_BOTH);
 	assert_int_equal(kind("/usr/bin/env", script, NULL), SHEP_MPI_BOTH);
+	/* As seen from the job's directory, not from ours. */
+	snprintf(script, sizeof script, "./dvm-kind.%d", (int)getpid());
+	assert_int_equal(kind("/usr/bin/env", script, NULL), SHEP_MPI_BOTH);
+	assert_int_equal(kind("/usr/bin/env", "./no-such", NULL), SHEP_MPI_NONE);
+	snprintf(script, sizeof script, "/tmp/dvm-kind.%d", (int)getpid());
 	unlink(script);
 }
 
