@@ -121,20 +121,12 @@ static void nap(struct vmm_vcpu *v, uint64_t deadline)
 	atomic_fetch_add_explicit(&v->n.halt_ns, ns, memory_order_relaxed);
 }
 
-/* A port or memory access that KVM waits to complete must not end up in the registers set next. */
-static void complete_exit(struct vmm_vcpu *v)
-{
-	v->run->immediate_exit = 1;
-	(void)ioctl(v->fd, KVM_RUN, 0);
-	v->run->immediate_exit = 0;
-}
-
 static void take_init(struct vmm_vcpu *v)
 {
 	v->lapic.init = false;
 	v->lapic.wait_sipi = true;
 	v->halted = false;
-	complete_exit(v);
+	vmm_vcpu_complete_exit(v);
 	vmm_lapic_reset(&v->lapic);
 }
 

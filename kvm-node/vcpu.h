@@ -99,6 +99,9 @@ void vmm_vcpu_join(struct vmm_vcpu *v);
 /* An interrupt message names this vCPU. Any thread. */
 void vmm_vcpu_interrupt(struct vmm_vcpu *v, const struct vmm_intr *msg);
 
+/* A port or memory access that KVM waits to complete must not end up in registers set next. */
+void vmm_vcpu_complete_exit(struct vmm_vcpu *v);
+
 /* exit.c: handles what KVM_RUN came back with. */
 void vmm_exit_handle(struct vmm_vcpu *v);
 /* For the log when a guest has crashed. */

@@ -133,7 +133,7 @@ static void set_msrs(struct vmm_vcpu *v)
 	free(m);
 }
 
-static void finish_exit(struct vmm_vcpu *v)
+void vmm_vcpu_complete_exit(struct vmm_vcpu *v)
 {
 	v->run->immediate_exit = 1;
 	(void)ioctl(v->fd, KVM_RUN, 0);
@@ -148,7 +148,7 @@ int vmm_vcpu_reset(struct vmm_vcpu *v, enum vmm_apic_mode mode, dvm_error_t *err
 	struct vmm_lapic_out out = { 0 };
 	bool first = v->index == 0, x2 = mode == VMM_APIC_X2;
 
-	finish_exit(v);
+	vmm_vcpu_complete_exit(v);
 	v->apic_base = VMM_LAPIC | APIC_BASE_ENABLE | (x2 ? APIC_BASE_X2 : 0) |
 		       (first ? APIC_BASE_BSP : 0);
 	v->reset_sregs.apic_base = v->apic_base;
