@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "conform.h"
+#include "tests/mpi/conform.h"
 
 int rank, size;
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "conform.h"
+#include "tests/mpi/conform.h"
 
 static int *ints(int n)
 {

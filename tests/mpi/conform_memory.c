@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "conform.h"
+#include "tests/mpi/conform.h"
 
 static int next(void)
 {

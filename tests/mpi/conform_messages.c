@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "conform.h"
+#include "tests/mpi/conform.h"
 
 enum { TAG = 11 };
 

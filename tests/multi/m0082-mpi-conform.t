@@ -25,7 +25,8 @@ check() # MPI COMPILER
 		skip "$mpi is not installed"
 		return
 	fi
-	ok "$mpi: the checks are compiled" "$2" -pthread -o "$prog" "$lib_dir"/../mpi/conform*.c
+	ok "$mpi: the checks are compiled" "$2" -pthread -I "$lib_dir/../.." \
+		-o "$prog" "$lib_dir"/../mpi/conform*.c
 	passes "two ranks on a node" 19 -n 2 --
 	passes "four on two nodes" 19 -n 4 -N 2 --
 	passes "three on three, dealt out" 19 -n 3 --map-by node --
