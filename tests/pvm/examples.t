@@ -22,6 +22,27 @@ for name in pvm_farm pvm_pi; do
 		cp "$DVM_BUILD/examples/$name" "$bin/" 2> /dev/null
 done
 is "pvm_farm" "$("$bin/pvm_farm" 3 200000)" "17984 primes below 200000, counted by 3 workers"
+
+# The ids of workers that run.
+workers()
+{
+	pvm -f -c 'ps -a' | awk '$NF ~ /pvm_farm$/ { print "t" $2 }'
+}
+
+has_workers()
+{
+	[ "$(workers | wc -l)" -eq 2 ]
+}
+
+"$bin/pvm_farm" 2 3000000 > "$work/farm.out" 2>&1 &
+farm=$!
+ok "two workers are at it" until_ok 10 has_workers
+ok "one of them dies" pvm -f -c "kill $(workers | head -n 1)"
+wait $farm
+is "... and the other one does its work" "$(sed -n '$p' "$work/farm.out")" \
+	"216816 primes below 3000000, counted by 2 workers"
+like "... as is said" "$(cat "$work/farm.out")" "worker ? has died*"
+
 if [ -x "$bin/pvm_pi" ]; then
 	is "pvm_pi" "$("$bin/pvm_pi")" "pi is 3.14159265, say 4 tasks"
 else
