@@ -101,7 +101,7 @@ static void obey(struct client *c)
 		return;
 	}
 	if (!strcmp(c->line, "ping")) {
-		answer(c, "");
+		answer(c, "alive\n"); /* unlike one that ends without having heard */
 		return;
 	}
 	for (size_t i = 0; i < sizeof asks / sizeof asks[0]; i++)

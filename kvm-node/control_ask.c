@@ -42,15 +42,18 @@ static bool copy(int from, int to)
 	return n > 0;
 }
 
-static void relay(int fd, bool typing)
+/* Whether anything came back. */
+static bool relay(int fd, bool typing)
 {
 	struct pollfd p[2] = { { fd, POLLIN, 0 }, { typing ? STDIN_FILENO : -1, POLLIN, 0 } };
+	bool answered = false;
 
 	for (;;) {
 		if (poll(p, 2, -1) < 0 && errno != EINTR)
-			return;
+			return answered;
 		if (p[0].revents && !copy(fd, STDOUT_FILENO))
-			return;
+			return answered;
+		answered |= p[0].revents != 0;
 		if (p[1].revents && !copy(STDIN_FILENO, fd))
 			p[1].fd = -1; /* nothing more is typed; the console goes on */
 	}
@@ -80,6 +83,8 @@ int vmm_control_ask(const char *name, const char *what, dvm_error_t *err)
 		return dvmi_error_set(err, -EINVAL, "nobody knows what \"%s\" means", what);
 	if (write(fd, line, (size_t)n) != n)
 		return dvmi_error_code(err, -errno, "asking %s", name);
-	relay(fd, !strcmp(what, "console"));
+	bool answered = relay(fd, !strcmp(what, "console"));
+	if (!answered && !strcmp(what, "ping"))
+		return dvmi_error_set(err, -EPIPE, "guest %s has ended", name);
 	return 0;
 }

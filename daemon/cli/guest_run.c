@@ -8,17 +8,20 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "daemon/cli/commands.h"
 #include "daemon/cli/conn.h"
 #include "daemon/paths.h"
 #include "libdvm/base/cleanup.h"
+#include "libdvm/base/clock.h"
 #include "libdvm/base/err.h"
 
-#define PREFIX	  "guest:" /* in front of the job's name */
-#define NAME_MAX_ 40u
-#define PINGS	  10
+#define PREFIX	   "guest:" /* in front of the job's name */
+#define NAME_MAX_  40u
+#define UP_TIMEOUT (15 * DVMI_SEC)
+#define NAP_NS	   (20 * 1000000L) /* between two looks */
 
 void cli_guest_add(struct cli_guest_line *l, const char *word)
 {
@@ -176,12 +179,18 @@ static int show_end(struct cli *c, const struct cli_guest *g)
 	return cli_failf(c, "guest %s has not come up (job %s)", g->name, job);
 }
 
+static void nap(void)
+{
+	nanosleep(&(struct timespec){ .tv_nsec = NAP_NS }, NULL);
+}
+
 static int wait_until_up(struct cli *c, const char *name)
 {
 	struct cli_guest g;
 	dvm_error_t err;
 
-	for (int i = 0; i < PINGS; i++) {
+	/* One that ends at once may answer to nobody for as long as its end takes to be known. */
+	for (uint64_t end = dvmi_clock_mono() + UP_TIMEOUT; dvmi_clock_mono() < end; nap()) {
 		if (cli_guest_find(c, name, &g, &err) < 0)
 			return cli_fail(c, &err);
 		if (g.ended)
