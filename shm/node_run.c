@@ -131,8 +131,6 @@ static void *serve(void *arg)
 	struct dsm_node *n = arg;
 	uint64_t idle = 0;
 
-
-
 	pthread_mutex_lock(&n->lock);
 	while (!atomic_load(&n->stop)) {
 		uint64_t spin = n->waiting && n->c.spin < BUSY_SPIN ? BUSY_SPIN : n->c.spin;
