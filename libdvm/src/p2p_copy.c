@@ -108,6 +108,7 @@ void dvmi_copy_choose(struct dvmi_p2p *p, struct dvmi_op *op, uint64_t remote, u
 	op->remote = remote;
 	op->slot = slot;
 	op->since = 0;
+	op->turned = false;
 	if (!op->want || op->cur || !peer->tport->ops->reaches)
 		return;
 	bool copy = remote && remote + op->want >= remote && may_copy(p, peer, op->peer) &&
