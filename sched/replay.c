@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "sched/dsched_replay.h"
+#include "sched/queue_private.h"
 
 #define SECOND	  UINT64_C(1000000000)
 #define SHORT_JOB (10 * SECOND) /* shorter ones count as so long in a slowdown */
@@ -59,15 +60,9 @@ static int run_job(struct world *w, size_t i, const struct dsched_placement *p)
 	struct running *r = &w->running[w->nrunning];
 
 	*r = (struct running){ .job = i, .nuses = p->nnodes, .end = w->now + job_length(j) };
-	r->uses = calloc(p->nnodes + 1, sizeof *r->uses);
-	if (!r->uses)
+	if (dsched_placement_uses(&j->req, p, &r->uses) < 0)
 		return -ENOMEM;
 	for (uint32_t k = 0; k < p->nnodes; k++) {
-		r->uses[k] = (struct dsched_use){ .node = p->nodes[k].index,
-						  .slots = p->nodes[k].slots,
-						  .mem = j->req.mem_per_rank * p->nodes[k].nranks,
-						  .exclusive = j->req.exclusive };
-		memcpy(r->uses[k].gres, j->req.gres, sizeof j->req.gres);
 		if (!w->nodes[r->uses[k].node].mem)
 			r->uses[k].mem = 0;
 		use(w, &r->uses[k], 1);

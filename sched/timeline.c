@@ -308,32 +308,31 @@ void dsched_timeline_look(const struct dsched_timeline *t, struct dsched_outlook
 	count_free(o, t->snap->nnodes);
 }
 
-void dsched_outlook_charge(struct dsched_outlook *o, const struct dsched_use *use)
+/* USE is taken or given by STEP, which counts exclusive users in `host`. */
+static void change(struct dsched_outlook *o, const struct dsched_use *use,
+		   void (*step)(struct dsched_node *n, const struct dsched_use *u))
 {
 	struct dsched_node *n = &o->nodes[use->node];
 	uint64_t host = n->host;
 	uint32_t had = free_slots(n);
 
 	n->host = n->exclusive;
-	take(n, use);
+	step(n, use);
 	n->exclusive = n->host > 0;
 	n->host = host;
-	o->free -= had - free_slots(n);
+	o->free = o->free - had + free_slots(n);
+}
+
+void dsched_outlook_charge(struct dsched_outlook *o, const struct dsched_use *use)
+{
+	change(o, use, take);
 	while (o->free && !free_slots(&o->nodes[o->first_free]))
 		o->first_free++;
 }
 
 void dsched_outlook_refund(struct dsched_outlook *o, const struct dsched_use *use)
 {
-	struct dsched_node *n = &o->nodes[use->node];
-	uint64_t host = n->host;
-	uint32_t had = free_slots(n);
-
-	n->host = n->exclusive;
-	give(n, use);
-	n->exclusive = n->host > 0;
-	n->host = host;
-	o->free += free_slots(n) - had;
-	if (free_slots(n) && use->node < o->first_free)
+	change(o, use, give);
+	if (free_slots(&o->nodes[use->node]) && use->node < o->first_free)
 		o->first_free = use->node;
 }

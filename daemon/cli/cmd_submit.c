@@ -101,13 +101,6 @@ static int put_program(struct submission *s, const char *path, dvm_error_t *err)
 	return rc < 0 ? dvmi_error_code(err, rc, "the program") : 0;
 }
 
-static const char *base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash && slash[1] ? slash + 1 : path;
-}
-
 static int finish_script(struct submission *s, const char *path, char **argv, size_t argc,
 			 dvm_error_t *err)
 {
@@ -115,7 +108,7 @@ static int finish_script(struct submission *s, const char *path, char **argv, si
 	int rc = put_program(s, path, err);
 
 	if (rc == 0 && !*spec->name)
-		rc = dvmd_spec_set_string(&spec->name, base_name(path));
+		rc = dvmd_spec_set_string(&spec->name, cli_base_name(path));
 	for (size_t i = 1; rc == 0 && i < argc; i++)
 		rc = dvmd_spec_add_string(&spec->argv, &spec->n_argv, argv[i]);
 	return rc;

@@ -637,7 +637,7 @@ int cli_jobspec_set(struct dvmi_opt_parser *p, int id, void *arg, dvm_error_t *e
 	}
 }
 
-static const char *base_name(const char *path)
+const char *cli_base_name(const char *path)
 {
 	const char *slash = strrchr(path, '/');
 
@@ -652,7 +652,7 @@ int cli_jobspec_finish(struct cli_jobspec *js, char **argv, size_t argc, dvm_err
 	for (size_t i = 0; rc == 0 && i < argc; i++)
 		rc = dvmd_spec_add_string(&s->argv, &s->n_argv, argv[i]);
 	if (rc == 0 && !*s->name)
-		rc = dvmd_spec_set_string(&s->name, base_name(argv[0]));
+		rc = dvmd_spec_set_string(&s->name, cli_base_name(argv[0]));
 	if (rc < 0)
 		return dvmi_error_code(err, rc, "the program's arguments");
 	if (s->ranks && s->nodes > s->ranks)

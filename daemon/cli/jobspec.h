@@ -44,6 +44,9 @@ int cli_jobspec_set(struct dvmi_opt_parser *p, int id, void *arg, dvm_error_t *e
 /* The program and its arguments, once all options are set; checks what must fit together. */
 int cli_jobspec_finish(struct cli_jobspec *js, char **argv, size_t argc, dvm_error_t *err);
 
+/* What a job is called whose program is at PATH: borrows from it. */
+const char *cli_base_name(const char *path);
+
 /* The text of a host file: lines of "NAME", "NAME:SLOTS" or "NAME slots=SLOTS", # comments. */
 int cli_jobspec_hostfile(Pb__JobSpec *spec, const char *text, dvm_error_t *err);
 /* --output: raw, lines, tag, json or dir=D. */
