@@ -6,6 +6,7 @@
  * and what it has published must, too.
  */
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -128,9 +129,49 @@ static void drop(struct dvmd_cstate *s, struct service *v)
 	free(v);
 }
 
+/*
+ * Two sides that tell each other something do so by two names that differ in one word: port:connect
+ * and port:accept, port:nextcid:send:0 and port:nextcid:recv:0.
+ */
+static bool are_counterparts(const char *a, const char *b)
+{
+	for (unsigned differ = 0;; a++, b++) {
+		size_t len_a = strcspn(a, ":"), len_b = strcspn(b, ":");
+		differ += len_a != len_b || memcmp(a, b, len_a) != 0;
+		a += len_a;
+		b += len_b;
+		if (*a != *b)
+			return false;
+		if (!*a)
+			return differ == 1;
+	}
+}
+
+/*
+ * READER has read what its peer has said. What it has said itself is for that peer, even if the
+ * peer is slower to look than the next one, who may speak from now on.
+ */
+static void reserve_answer(struct dvmd_cstate *s, const Pb__ServiceName *said,
+			   const Pb__ServiceName *reader)
+{
+	for (struct service *v = s->services; v; v = v->hh.next) {
+		Pb__ServiceName *n = v->msg;
+		if (!n->once || n->reader_job || n->uid != said->uid ||
+		    n->job != reader->reader_job || n->rank != reader->reader_rank ||
+		    !are_counterparts(n->service, said->service))
+			continue;
+		n->reader_job = said->job;
+		n->reader_rank = said->rank;
+	}
+}
+
 void dvmd_cstate_name_remove(struct dvmd_cstate *s, const Pb__ServiceName *n)
 {
-	drop(s, find(s, n->uid, n->service));
+	struct service *v = find(s, n->uid, n->service);
+
+	if (v->msg->once && n->reader_job)
+		reserve_answer(s, v->msg, n);
+	drop(s, v);
 }
 
 int dvmd_cstate_restore_name(struct dvmd_cstate *s, const Pb__ServiceName *n, dvm_error_t *err)
@@ -145,7 +186,7 @@ void dvmd_cstate_names_of_job(struct dvmd_cstate *s, uint64_t job)
 	struct service *v, *next;
 
 	HASH_ITER(hh, s->services, v, next)
-		if (v->msg->job == job)
+		if (v->msg->job == job || v->msg->reader_job == job)
 			drop(s, v);
 }
 

@@ -123,8 +123,13 @@ void dvmd_services_name_drop(struct dvmd_call *call, const uint8_t *body, size_t
 	change_name(call, body, len, PB__COMMAND__WHAT_NAME_REMOVE);
 }
 
-/* For one reader: the leader says who that is. */
-static void take_name(struct dvmd_call *call, const uint8_t *body, size_t len,
+static bool is_for(const Pb__ServiceName *found, uint64_t job, uint32_t rank)
+{
+	return !found->reader_job || (found->reader_job == job && found->reader_rank == rank);
+}
+
+/* For one reader: the leader says who that is. RANK of the asking job it is now, if it may be. */
+static void take_name(struct dvmd_call *call, const uint8_t *body, size_t len, uint32_t rank,
 		      const Pb__ServiceName *found)
 {
 	cleanup_pb Pb__ServiceName *copy = NULL;
@@ -133,7 +138,15 @@ static void take_name(struct dvmd_call *call, const uint8_t *body, size_t len,
 
 	if (ask_leader(call, body, len))
 		return;
+	if (!is_for(found, call->job, rank)) {
+		dvmd_call_error(&call, -ENOENT, "%s is for another reader", found->service);
+		return;
+	}
 	copy = dvmi_pb_dup(found); /* which the command ends */
+	if (copy) {
+		copy->reader_job = call->job;
+		copy->reader_rank = rank;
+	}
 	cmd.what_case = PB__COMMAND__WHAT_NAME_REMOVE;
 	cmd.name_remove = copy;
 	if (!copy || dvmd_replica_propose(call->d->replica, &cmd, &err) < 0)
@@ -155,7 +168,7 @@ void dvmd_services_name_get(struct dvmd_call *call, const uint8_t *body, size_t 
 	const Pb__ServiceName *found =
 		dvmd_cstate_name(dvmd_state(call->d), name.uid, name.service);
 	if (found && found->once)
-		take_name(call, body, len, found);
+		take_name(call, body, len, name.rank, found);
 	else if (found)
 		dvmd_call_answer(&call, DVMI_MSG_NAME_GET, found);
 	else if (!ask_leader(call, body, len))

@@ -9,7 +9,7 @@
 
 #define SPAWN_MS  90000u
 #define QUICK_MS  30000u
-#define TURN_MS	  120000u /* a name for one reader waits for the last one's */
+#define TURN_MS	  3600000u /* a name for one reader waits for the last one's, as long as a lookup */
 
 static void on_heard(struct shep *s, int code, const struct shep_reply *r, uint64_t id)
 {

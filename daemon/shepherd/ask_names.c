@@ -54,7 +54,11 @@ static void on_found(struct shep *s, struct shep_ask *a, const struct shep_said 
 	cleanup_pb Pb__ServiceName *n = NULL;
 
 	if (said->code == -ENOENT && a->timeout_ms) {
-		a->again_at = dvmi_clock_mono() + LOOK_AGAIN;
+		if (a->news)
+			shep_ask_repeat(s, a);
+		else
+			a->again_at = dvmi_clock_mono() + LOOK_AGAIN;
+		a->news = false;
 		return;
 	}
 	if (!shep_ask_unpacked(s, a, said, &pb__service_name__descriptor, &n))
@@ -104,6 +108,12 @@ void shep_ask_names_news(struct shep *s)
 	struct shep_ask *a;
 
 	DL_FOREACH(s->asks.list, a)
-		if (a->type == DVMI_RANK_NAME_GET && a->again_at)
+	{
+		if (a->type != DVMI_RANK_NAME_GET)
+			continue;
+		if (a->again_at)
 			shep_ask_repeat(s, a);
+		else
+			a->news = true;
+	}
 }

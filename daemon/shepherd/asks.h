@@ -62,6 +62,7 @@ struct shep_ask {
 	/* for the handlers */
 	bool late; /* its rank has been told so */
 	bool once; /* a name for one reader, which may have to wait for its turn */
+	bool news; /* has come while the call is under way: its answer may be older */
 	uint32_t timeout_ms, mask;
 	uint64_t job;
 	char service[DVMI_RANK_SERVICE_MAX + 1];

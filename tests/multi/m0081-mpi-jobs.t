@@ -53,19 +53,49 @@ check_spawn()
 	ok "no rank is left" until_ok 5 no_job_left
 }
 
+# One calls; what it says is in $work/callN. The oversubscribed wait longer for their turn.
+call() # N [NAME=VALUE...]
+{
+	local n=$1
+	shift
+	limit=120 dvm run -q -n 1 --oversubscribe env "$@" "$prog" call ocean > "$work/call$n" 2>&1
+}
+
+# The first of two callers is slow to look, until the second one has said that it is there, too.
+race() # SHIM
+{
+	local first second
+	call 3 LD_PRELOAD="$1" LOOK_SAYS="$work/said3" LOOK_WAITS="$work/said4" &
+	first=$!
+	until_ok 60 test -e "$work/said3"
+	call 4 LD_PRELOAD="$1" LOOK_SAYS="$work/said4" &
+	second=$!
+	wait $first $second
+}
+
 check_ports()
 {
-	dvm run -n 2 -N 2 "$prog" serve ocean 3 > "$work/served" &
-	local server=$! i callers=()
+	local shim=$work/slowlook.so pmix server callers n=3
+	pmix=$(pkg-config --cflags pmix 2> /dev/null) || pmix=
+	# shellcheck disable=SC2086
+	cc -shared -fPIC $pmix -o "$shim" "$lib_dir/../mpi/slowlook.c" 2> "$work/shim.err" && n=5
+	limit=240 dvm run -n 2 -N 2 "$prog" serve ocean $n > "$work/served" 2>&1 &
+	server=$!
 	is "a caller on a third node" "$(dvm run -n 2 --host node3 "$prog" call ocean | lines ok)" 2
-	for i in 1 2; do
-		dvm run -q -n 1 --oversubscribe "$prog" call ocean > "$work/call$i" 2>&1 &
-		callers+=($!)
-	done
-	wait "${callers[@]}"
-	is "two callers at once" "$(cat "$work"/call? | lines ok)" 2
+	call 1 &
+	callers=$!
+	call 2
+	wait $callers
+	is "two callers at once" "$(cat "$work"/call[12])" $'caller 0 ok\ncaller 0 ok'
+	if [ $n = 5 ]; then
+		race "$shim"
+		is "one is slow, the next one quick" "$(cat "$work"/call[34])" \
+			$'caller 0 ok\ncaller 0 ok'
+	else
+		skip "one is slow, the next one quick" "$(head -n 1 "$work/shim.err")"
+	fi
 	wait $server
-	is "the server has served" "$(lines ok < "$work/served")" 2
+	is "the server has served" "$(sort "$work/served")" $'server 0 ok\nserver 1 ok'
 }
 
 check_names() # MPI

@@ -137,6 +137,24 @@ const Pb__Command *state_gen_name(struct state_gen *g, bool add, uint64_t job, u
 		       &g->service);
 }
 
+const Pb__Command *state_gen_say(struct state_gen *g, uint64_t job, const char *service)
+{
+	const Pb__Command *cmd = state_gen_name(g, true, job, 0);
+
+	snprintf(g->service_name, sizeof g->service_name, "%s", service);
+	g->service.once = true;
+	return cmd;
+}
+
+const Pb__Command *state_gen_hear(struct state_gen *g, uint64_t job, const char *service)
+{
+	const Pb__Command *cmd = state_gen_name(g, false, 0, 0);
+
+	snprintf(g->service_name, sizeof g->service_name, "%s", service);
+	g->service.reader_job = job;
+	return cmd;
+}
+
 const Pb__Command *state_gen_waiting(struct state_gen *g, uint64_t id, uint64_t after)
 {
 	pb__waiting__init(&g->waiting);
@@ -238,11 +256,23 @@ static const Pb__Command *next_job_change(struct state_gen *g, const struct dvmd
 				    below(g, 2) ? "because" : "");
 }
 
+/* One of few names, so that there are pairs of them. */
+static const Pb__Command *next_exchange(struct state_gen *g, const struct dvmd_cstate *s)
+{
+	static const char *const names[] = { "a:connect", "a:accept", "a:b:send", "a:b:recv" };
+	const char *name = names[below(g, sizeof names / sizeof names[0])];
+	uint64_t job = below(g, dvmd_cstate_next_job(s) + 1);
+
+	return below(g, 2) ? state_gen_say(g, job, name) : state_gen_hear(g, job, name);
+}
+
 const Pb__Command *state_gen_next(struct state_gen *g, const struct dvmd_cstate *s)
 {
 	if (!dvmd_cstate_founding(s))
 		return state_gen_founding(g);
-	switch (below(g, 18)) {
+	switch (below(g, 19)) {
+	case 18:
+		return next_exchange(g, s);
 	case 14:
 	case 15:
 	case 16:

@@ -53,6 +53,9 @@ const Pb__Command *state_gen_job_change(struct state_gen *g, uint64_t id, Pb__Jo
 
 /* Rank 0 of JOB publishes "service NUMBER"; with ADD false takes it back. */
 const Pb__Command *state_gen_name(struct state_gen *g, bool add, uint64_t job, unsigned number);
+/* The same under any name, for one reader; rank 0 of JOB reads it. */
+const Pb__Command *state_gen_say(struct state_gen *g, uint64_t job, const char *service);
+const Pb__Command *state_gen_hear(struct state_gen *g, uint64_t job, const char *service);
 
 /* Job ID waits, for job AFTER where that is not 0. */
 const Pb__Command *state_gen_waiting(struct state_gen *g, uint64_t id, uint64_t after);

@@ -529,6 +529,43 @@ static void a_name_belongs_to_its_job(void **state)
 	assert_non_null(dvmd_cstate_name(f->s, 0, "service 2"));
 }
 
+static uint64_t reader_of(const struct fixture *f, const char *service)
+{
+	const Pb__ServiceName *n = dvmd_cstate_name(f->s, 0, service);
+
+	assert_non_null(n);
+	return n->reader_job;
+}
+
+/* Job 1 accepts; 2 and 3 connect at once. What 1 says to 2 is not for 3, who may speak already. */
+static void an_answer_is_for_who_was_heard(void **state)
+{
+	struct fixture *f = *state;
+	struct state_gen *g = &f->g;
+
+	for (uint64_t job = 1; job <= 3; job++)
+		accept(f, state_gen_job(g, job, 1, 1, 1));
+	accept(f, state_gen_say(g, 2, "port:connect"));
+	refuse(f, state_gen_say(g, 3, "port:connect"), -EEXIST);
+	accept(f, state_gen_say(g, 1, "port:accept"));
+	accept(f, state_gen_say(g, 1, "other:accept"));
+	accept(f, state_gen_say(g, 1, "port"));
+	accept(f, state_gen_say(g, 3, "port:x"));
+	assert_int_equal(reader_of(f, "port:accept"), 0);
+	accept(f, state_gen_hear(g, 1, "port:connect"));
+	assert_int_equal(reader_of(f, "port:accept"), 2);
+	assert_int_equal(reader_of(f, "other:accept"), 0);
+	assert_int_equal(reader_of(f, "port"), 0);
+	assert_int_equal(reader_of(f, "port:x"), 0); /* of another publisher */
+	accept(f, state_gen_say(g, 3, "port:connect"));
+	accept(f, state_gen_hear(g, 1, "port:connect"));
+	assert_int_equal(reader_of(f, "port:accept"), 2);
+	/* A reader that is over leaves room for the next answer. */
+	accept(f, state_gen_job_change(g, 2, PB__JOB_STATE__JOB_DONE, 0, ""));
+	assert_null(dvmd_cstate_name(f->s, 0, "port:accept"));
+	accept(f, state_gen_say(g, 1, "port:accept"));
+}
+
 static void a_name_that_is_not_right_is_refused(void **state)
 {
 	struct fixture *f = *state;
@@ -747,6 +784,7 @@ int main(void)
 		on_machine(job_states_only_go_forward),
 		on_machine(a_job_is_remembered_without_its_environment),
 		on_machine(a_name_belongs_to_its_job),
+		on_machine(an_answer_is_for_who_was_heard),
 		on_machine(a_name_that_is_not_right_is_refused),
 		on_machine(only_a_finished_job_is_removed),
 		on_machine(a_waiting_job_starts_or_ends),
