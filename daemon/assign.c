@@ -25,6 +25,13 @@ void dvmd_snapshot_free(struct dvmd_snapshot *s)
 	free(s->busy);
 }
 
+static enum dsched_node_state node_state(const struct dvmd *d, const Pb__Member *m)
+{
+	if (m->state != PB__MEMBER_STATE__MEMBER_UP || !dvmd_live_is_up(d->live, m->id))
+		return DSCHED_NODE_DOWN;
+	return m->draining ? DSCHED_NODE_DRAINING : DSCHED_NODE_UP;
+}
+
 static int add_member(const Pb__Member *m, void *arg)
 {
 	struct dvmd_snapshot *s = arg;
@@ -34,9 +41,8 @@ static int add_member(const Pb__Member *m, void *arg)
 
 	node->id = m->id;
 	node->name = m->name;
-	node->state = m->state == PB__MEMBER_STATE__MEMBER_UP && dvmd_live_is_up(s->d->live, m->id) ?
-			      DSCHED_NODE_UP :
-			      DSCHED_NODE_DOWN;
+	node->state = node_state(s->d, m);
+	node->note = m->drain_why;
 	node->host = dsched_host_number(m->host);
 	node->slots = m->slots;
 	node->mem = m->memory;

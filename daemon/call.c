@@ -4,10 +4,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "daemon/call.h"
 #include "daemon/client.h"
 #include "daemon/doctor.h"
+#include "daemon/drain.h"
 #include "daemon/lead.h"
 #include "daemon/logs.h"
 #include "daemon/origin.h"
@@ -45,12 +47,18 @@ static const struct {
 	{ DVMI_MSG_DOCTOR, false, false, dvmd_doctor_serve },
 	{ DVMI_MSG_SUBMIT, true, false, dvmd_queue_submit },
 	{ DVMI_MSG_QUEUE, true, false, dvmd_queue_change },
+	{ DVMI_MSG_DRAIN, true, false, dvmd_drain_serve },
 	{ DVMI_MSG_JOB_RECORD, false, true, dvmd_services_record },
 	{ DVMI_MSG_NAME_PUT, true, true, dvmd_services_name_put },
 	{ DVMI_MSG_NAME_GET, false, true, dvmd_services_name_get },
 	{ DVMI_MSG_NAME_DROP, true, true, dvmd_services_name_drop },
 	{ DVMI_MSG_HOST_ADD, false, true, dvmd_host_add_serve },
 };
+
+bool dvmd_call_is_admin(const struct dvmd_call *call)
+{
+	return dvmd_call_may(call, getuid());
+}
 
 static int find_handler(uint16_t type)
 {

@@ -48,4 +48,7 @@ static inline bool dvmd_call_may(const struct dvmd_call *call, uint32_t uid)
 	return call->uid == 0 || call->uid == uid;
 }
 
+/* Is it the machine's owner who asks, or root? */
+bool dvmd_call_is_admin(const struct dvmd_call *call);
+
 #endif

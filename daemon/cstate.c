@@ -278,7 +278,7 @@ static int replace_member(struct dvmd_cstate *s, struct member *m, Pb__Member *m
 static int member_add(struct dvmd_cstate *s, const Pb__Member *add, uint64_t wall)
 {
 	struct member *known = dvmd_cstate_find_member(s, add->id);
-	Pb__Member *msg = dvmi_pb_dup(add);
+	Pb__Member *msg = dvmd_cstate_dup_member(add, known ? known->msg : NULL);
 	int rc;
 
 	if (!msg)
@@ -467,6 +467,8 @@ static int perform(struct dvmd_cstate *s, const Pb__Command *cmd)
 		return member_add(s, cmd->member_add, cmd->wall);
 	case PB__COMMAND__WHAT_MEMBER_CHANGE:
 		return member_change(s, cmd->member_change, cmd->wall);
+	case PB__COMMAND__WHAT_MEMBER_DRAIN:
+		return dvmd_cstate_drain(s, cmd->member_drain, cmd->wall);
 	case PB__COMMAND__WHAT_MEMBER_REMOVE:
 		drop_member(s, dvmd_cstate_find_member(s, cmd->member_remove));
 		return 0;

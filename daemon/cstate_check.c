@@ -97,7 +97,9 @@ int dvmd_cstate_check_member(const Pb__Member *m, dvm_error_t *err)
 		rc = check_key(&m->key, "a node", err);
 	if (rc == 0)
 		rc = check_member_address(m, err);
-	return rc == 0 ? check_member_sizes(m, err) : rc;
+	if (rc == 0)
+		rc = check_member_sizes(m, err);
+	return rc == 0 ? dvmd_cstate_check_drained(m->drain_why, m->drained_by, err) : rc;
 }
 
 int dvmd_cstate_check_token(const Pb__Token *t, dvm_error_t *err)
@@ -365,6 +367,8 @@ int dvmd_cstate_check(const struct dvmd_cstate *s, const Pb__Command *cmd, dvm_e
 		return member_add(s, cmd->member_add, err);
 	case PB__COMMAND__WHAT_MEMBER_CHANGE:
 		return member_change(s, cmd->member_change, err);
+	case PB__COMMAND__WHAT_MEMBER_DRAIN:
+		return dvmd_cstate_check_drain(s, cmd->member_drain, err);
 	case PB__COMMAND__WHAT_MEMBER_REMOVE:
 		return member_remove(s, cmd->member_remove, err);
 	case PB__COMMAND__WHAT_TOKEN_ADD:

@@ -87,6 +87,13 @@ int dvmd_cstate_insert_member(struct dvmd_cstate *s, Pb__Member *msg);
 int dvmd_cstate_insert_token(struct dvmd_cstate *s, Pb__Token *msg);
 int dvmd_cstate_insert_job(struct dvmd_cstate *s, Pb__JobRecord *msg);
 
+/* ---- cstate_drain.c ---- */
+int dvmd_cstate_check_drained(const char *why, const char *by, dvm_error_t *err);
+int dvmd_cstate_check_drain(const struct dvmd_cstate *s, const Pb__MemberDrain *c, dvm_error_t *err);
+int dvmd_cstate_drain(struct dvmd_cstate *s, const Pb__MemberDrain *c, uint64_t wall);
+/* A copy of ADD, drained as KNOWN is (nullable: it is not). NULL: out of memory. */
+Pb__Member *dvmd_cstate_dup_member(const Pb__Member *add, const Pb__Member *known);
+
 /* ---- cstate_names.c ---- */
 int dvmd_cstate_check_name(const Pb__ServiceName *n, dvm_error_t *err);
 int dvmd_cstate_check_name_add(const struct dvmd_cstate *s, const Pb__ServiceName *n,

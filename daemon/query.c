@@ -85,6 +85,10 @@ static int add_node(const Pb__Member *m, void *arg)
 	info->leader = m->id == DVMD_LEADER;
 	info->self = m->id == ns->d->self;
 	info->host = m->host;
+	info->draining = m->draining;
+	info->drain_why = m->drain_why;
+	info->drained_by = m->drained_by;
+	info->drained = m->drained;
 	if (dvmd_live_info(ns->d->live, m->id, &live) == 0) {
 		info->mem_free = live.load.mem_free;
 		info->load_100 = live.load.load100;

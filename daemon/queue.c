@@ -144,6 +144,7 @@ void dvmd_queue_applied(struct dvmd *d, const Pb__Command *cmd)
 	switch (cmd->what_case) {
 	case PB__COMMAND__WHAT_MEMBER_ADD:
 	case PB__COMMAND__WHAT_MEMBER_CHANGE:
+	case PB__COMMAND__WHAT_MEMBER_DRAIN:
 	case PB__COMMAND__WHAT_JOB_CHANGE:
 	case PB__COMMAND__WHAT_QUEUE_ADD:
 	case PB__COMMAND__WHAT_QUEUE_CHANGE:

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <sodium.h>
 #include <utlist.h>
@@ -40,11 +39,6 @@ struct dvmd_roster {
 	struct dvmd_call *halt; /* waits for the jobs to end */
 	uint64_t halt_by;
 };
-
-static bool is_admin(const struct dvmd_call *call)
-{
-	return dvmd_call_may(call, getuid());
-}
 
 static int propose(struct dvmd *d, Pb__Command *cmd, dvm_error_t *err)
 {
@@ -386,7 +380,7 @@ void dvmd_roster_serve_token(struct dvmd_call *call, const uint8_t *body, size_t
 	if (!w || dvmi_pb_unpack(&pb__token_request__descriptor, body, len, &req) < 0) {
 		free(w);
 		dvmd_call_error(&call, -DVM_EPROTO, "malformed request");
-	} else if (!is_admin(call)) {
+	} else if (!dvmd_call_is_admin(call)) {
 		free(w);
 		dvmd_call_error(&call, -EPERM, "only the machine's owner may issue tokens");
 	} else {
@@ -481,7 +475,7 @@ void dvmd_roster_serve_remove(struct dvmd_call *call, const uint8_t *body, size_
 		dvmd_cstate_each_job(dvmd_state(d), count_on_node, &on);
 	}
 	struct removal *r = malloc(sizeof *r);
-	if (!is_admin(call))
+	if (!dvmd_call_is_admin(call))
 		dvmd_call_error(&call, -EPERM, "only the machine's owner may remove nodes");
 	else if (!m)
 		dvmd_call_error(&call, -ENOENT, "no node is called %s", ref->name);
@@ -574,7 +568,7 @@ void dvmd_roster_serve_halt(struct dvmd_call *call, const uint8_t *body, size_t 
 	dvmd_cstate_each_job(dvmd_state(d), count_work, &jobs);
 	if (dvmi_pb_unpack(&pb__halt_request__descriptor, body, len, &req) < 0)
 		dvmd_call_error(&call, -DVM_EPROTO, "malformed request");
-	else if (!is_admin(call))
+	else if (!dvmd_call_is_admin(call))
 		dvmd_call_error(&call, -EPERM, "only the machine's owner may halt it");
 	else if (jobs && !req->force)
 		dvmd_call_error(&call, -EBUSY, "%zu job%s: wait, cancel, or use --force", jobs,

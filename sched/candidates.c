@@ -46,6 +46,13 @@ static const char *state_name(enum dsched_node_state state)
 	return state == DSCHED_NODE_DRAINING ? "draining" : "down";
 }
 
+static const char *note(const struct dsched_node *node)
+{
+	bool said = node->state == DSCHED_NODE_DRAINING && node->note && *node->note;
+
+	return said ? node->note : NULL;
+}
+
 /* What is known of each node of the snapshot while names are worked through. */
 struct mark {
 	bool excluded;
@@ -88,8 +95,9 @@ static int include_one(struct dsched_work *w, const struct dsched_host *host,
 		return 0;
 	if (node->state != DSCHED_NODE_UP)
 		return dsched_refuse(w, DSCHED_C_NODE_DOWN, node->name, -DVM_ENOSLOTS,
-				     "node \"%.64s\" was asked for and is %s", node->name,
-				     state_name(node->state));
+				     "node \"%.64s\" was asked for and is %s%s%s", node->name,
+				     state_name(node->state), note(node) ? ": " : "",
+				     note(node) ? note(node) : "");
 	if (mark->cand) {
 		struct dsched_cand *c = &w->cands[mark->cand - 1];
 		c->limit = add_limits(c->limit, host->slots);

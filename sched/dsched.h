@@ -75,6 +75,7 @@ struct dsched_node {
 	uint32_t id;
 	const char *name;
 	enum dsched_node_state state;
+	const char *note; /* borrowed; why it drains, for people; NULL or "": nobody said */
 	uint64_t
 		host; /* nodes with the same number share CPUs (one kernel); 0: alone on its host */
 	uint32_t slots;	     /* ranks it takes; 0: one per allowed core */

@@ -88,6 +88,18 @@ static void put_absent(const struct dsched_work *w, char *out, size_t size)
 		snprintf(out, size, " (%u %s)", down + draining, down ? "down" : "draining");
 }
 
+/* Room that there is, but not for new jobs: ", 2 nodes draining". */
+static void put_draining(const struct dsched_work *w, char *out, size_t size)
+{
+	unsigned n = 0;
+
+	for (uint32_t i = 0; i < w->snap->nnodes; i++)
+		n += w->snap->nodes[i].state == DSCHED_NODE_DRAINING;
+	out[0] = 0;
+	if (n)
+		snprintf(out, size, ", %u node%s draining", n, plural(n));
+}
+
 /* Where the nodes come from, as the user would say it. */
 static const char *origin(const struct dsched_work *w)
 {
@@ -291,8 +303,10 @@ static int wait_for_slots(struct dsched_work *w, const struct dsched_shortage *l
 {
 	unsigned used = (unsigned)held(w), closed = w->ncands - open_nodes(w);
 	unsigned each = is_ppr(w->req) ? dsched_ppr_ranks(w->req, w->cands[0].node) : 1;
-	char alone[80] = "";
+	char alone[80] = "", absent[64] = "";
 
+	if (!w->req->include)
+		put_draining(w, absent, sizeof absent);
 	if (closed)
 		snprintf(alone, sizeof alone, ", %u node%s held exclusively", closed,
 			 plural(closed));
@@ -304,13 +318,13 @@ static int wait_for_slots(struct dsched_work *w, const struct dsched_shortage *l
 	if (nodes)
 		return say(w, DSCHED_WAIT, DSCHED_C_NODES, NULL,
 			   "needs %u node%s with %u free slot%s, %u ha%s that now: "
-			   "running jobs hold %u slot%s%s",
+			   "running jobs hold %u slot%s%s%s",
 			   (unsigned)lack->asked, plural(lack->asked), each, plural(each),
 			   (unsigned)lack->have, lack->have == 1 ? "s" : "ve", used, plural(used),
-			   alone);
+			   alone, absent);
 	return say(w, DSCHED_WAIT, DSCHED_C_SLOTS, NULL,
-		   "needs %u slot%s, %u free: running jobs hold %u%s", (unsigned)w->reason->asked,
-		   plural(w->reason->asked), (unsigned)lack->have, used, alone);
+		   "needs %u slot%s, %u free: running jobs hold %u%s%s", (unsigned)w->reason->asked,
+		   plural(w->reason->asked), (unsigned)lack->have, used, alone, absent);
 }
 
 int dsched_refuse_view(struct dsched_work *w, struct dsched_view view,

@@ -14,15 +14,23 @@ static const struct dvmi_opt options[] = {
 	CLI_GENERAL_OPTIONS,
 };
 
+/* A node that new jobs stay away from has drained when none runs there any more. */
+static const char *state_of(const Pb__NodeInfo *n)
+{
+	if (!n->draining || strcmp(n->state, "up") != 0)
+		return n->state;
+	return n->slots_used ? "draining" : "drained";
+}
+
 /* Load and free memory are the host's; a node that has just come back has not told them yet. */
-static void add_row(struct cli_table *t, const Pb__NodeInfo *n, uint64_t now)
+static void add_row(struct cli_table *t, const Pb__NodeInfo *n, uint64_t now, bool why)
 {
 	char total[DVMI_TEXT_UNIT_MAX], avail[DVMI_TEXT_UNIT_MAX], since[CLI_TIME_MAX];
 	bool up = strcmp(n->state, "down") != 0, heard = up && n->mem_free;
 	uint64_t free_here = n->mem_free < n->mem_total ? n->mem_free : n->mem_total;
 
 	cli_table_add(t, "%s%s", n->name, n->leader ? "*" : "");
-	cli_table_add(t, "%s", n->state);
+	cli_table_add(t, "%s", state_of(n));
 	cli_table_add(t, "%s", n->address);
 	cli_table_add(t, "%u", n->slots);
 	cli_table_add(t, up ? "%u" : "-", n->slots_used);
@@ -32,11 +40,13 @@ static void add_row(struct cli_table *t, const Pb__NodeInfo *n, uint64_t now)
 	cli_table_add(t, heard ? "%.2f" : "-", n->load_100 / 100.0);
 	cli_table_add(t, "%s", cli_time_ago(n->since, now, since));
 	cli_table_add(t, "%s", *n->version ? n->version : "-");
+	if (why)
+		cli_table_add(t, "%s", *n->drain_why ? n->drain_why : "-");
 }
 
 static void print_summary(const Pb__NodesReply *r)
 {
-	unsigned up = 0, suspect = 0, slots = 0, used = 0;
+	unsigned up = 0, suspect = 0, slots = 0, used = 0, draining = 0;
 
 	for (size_t i = 0; i < r->n_nodes; i++) {
 		const Pb__NodeInfo *n = r->nodes[i];
@@ -44,6 +54,7 @@ static void print_summary(const Pb__NodesReply *r)
 		if (!strcmp(n->state, "down"))
 			continue;
 		up++;
+		draining += n->draining;
 		suspect += !strcmp(n->state, "suspect");
 		slots += n->slots;
 		used += n->slots_used;
@@ -52,6 +63,8 @@ static void print_summary(const Pb__NodesReply *r)
 	       up);
 	if (suspect)
 		printf(" (%u suspected dead)", suspect);
+	if (draining)
+		printf(", %u draining", draining);
 	if (up < r->n_nodes)
 		printf(", %zu down", r->n_nodes - up);
 	printf("; %u of %u slots used; * leads\n", used, slots);
@@ -59,12 +72,17 @@ static void print_summary(const Pb__NodesReply *r)
 
 static int print_table(const Pb__NodesReply *r)
 {
-	struct cli_table t = { .columns = 11, .right = 0x1f8 };
 	uint64_t now = dvmi_clock_wall();
+	bool why = false; /* a column for when it is needed */
 
-	cli_table_heading(&t, "NAME STATE ADDRESS SLOTS USED CORES MEMORY FREE LOAD SINCE VERSION");
 	for (size_t i = 0; i < r->n_nodes; i++)
-		add_row(&t, r->nodes[i], now);
+		why |= r->nodes[i]->draining;
+	struct cli_table t = { .columns = why ? 12 : 11, .right = 0x1f8 };
+	cli_table_heading(
+		&t, why ? "NAME STATE ADDRESS SLOTS USED CORES MEMORY FREE LOAD SINCE VERSION WHY" :
+			  "NAME STATE ADDRESS SLOTS USED CORES MEMORY FREE LOAD SINCE VERSION");
+	for (size_t i = 0; i < r->n_nodes; i++)
+		add_row(&t, r->nodes[i], now, why);
 	int rc = cli_table_print(&t, stdout);
 	cli_table_free(&t);
 	/* For people only: a script that counts lines counts nodes. */
@@ -73,9 +91,17 @@ static int print_table(const Pb__NodesReply *r)
 	return rc;
 }
 
+static json_t *drain_json(const Pb__NodeInfo *n)
+{
+	if (!n->draining)
+		return json_null();
+	return json_pack("{s:o, s:o, s:o}", "why", cli_json_string(n->drain_why), "by",
+			 cli_json_string(n->drained_by), "since", cli_json_time(n->drained));
+}
+
 static json_t *node_json(const Pb__NodeInfo *n)
 {
-	return json_pack(
+	json_t *o = json_pack(
 		"{s:i, s:o, s:o, s:o, s:i, s:o, s:o, s:b, s:b, s:i, s:i, s:i, s:I, s:I, s:f, s:o}",
 		"id", (int)n->id, "name", cli_json_string(n->name), "state",
 		cli_json_string(n->state), "address", cli_json_string(n->address), "port",
@@ -84,6 +110,9 @@ static json_t *node_json(const Pb__NodeInfo *n)
 		(int)n->cores, "slots", (int)n->slots, "slots_used", (int)n->slots_used,
 		"memory_total", (json_int_t)n->mem_total, "memory_free", (json_int_t)n->mem_free,
 		"load", n->load_100 / 100.0, "since", cli_json_time(n->since));
+
+	json_object_set_new(o, "drain", drain_json(n));
+	return o;
 }
 
 static int print_json(const Pb__NodesReply *r)
@@ -122,7 +151,8 @@ const struct cli_command cli_cmd_nodes = {
 	.opt = { .name = "dvm nodes",
 		 .brief = "list the nodes of the machine",
 		 .text = "SINCE is how long a node has been in its STATE: up, suspect (it does not "
-			 "answer and is being asked for) or down. A star marks the leader.",
+			 "answer and is being asked for) or down; draining (see `dvm drain`) while jobs "
+			 "are still running there, then drained. A star marks the leader.",
 		 .options = options },
 	.family = "The machine",
 	.run = run,

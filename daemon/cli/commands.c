@@ -7,6 +7,8 @@ const struct cli_command *const cli_commands[] = {
 	&cli_cmd_nodes,
 	&cli_cmd_add,
 	&cli_cmd_remove,
+	&cli_cmd_drain,
+	&cli_cmd_undrain,
 	&cli_cmd_token,
 	&cli_cmd_join,
 	&cli_cmd_leave,

@@ -76,6 +76,7 @@ enum dvmi_msg_type {
 	DVMI_MSG_LEAVE = 0x20d,	 /* no body → OK: this node leaves and its dvmd ends */
 	DVMI_MSG_SUBMIT = 0x220, /* SubmitRequest → SubmitReply */
 	DVMI_MSG_QUEUE = 0x221,	 /* QueueRequest → OK: hold, release, change a waiting job */
+	DVMI_MSG_DRAIN = 0x222,	 /* DrainRequest → OK */
 
 	/* a shepherd → dvmd on the local socket, for its job; also RUN, SIGNAL, NODES, REMOVE */
 	DVMI_MSG_JOB_RECORD = 0x20e, /* JobRef → JobRecord without environment; of one's own jobs */

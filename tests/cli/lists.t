@@ -36,7 +36,7 @@ assert d["machine"] == "m" and d["view"] == 12 and len(n) == 2
 assert n[0] == {"id": 1, "name": "node1", "state": "up", "address": "127.9.0.1", "port": 7117,
 	"version": "0.1.0", "host": "h1", "leader": True, "self": True, "cores": 8, "slots": 8,
 	"slots_used": 3, "memory_total": 1 << 34, "memory_free": 1 << 33, "load": 1.25,
-	"since": "2023-11-14T22:13:20.000000Z"}, n[0]
+	"since": "2023-11-14T22:13:20.000000Z", "drain": None}, n[0]
 assert n[1]["since"] is None and n[1]["leader"] is False
 END
 ok "nodes --json"

@@ -60,6 +60,17 @@ const Pb__Command *state_gen_member(struct state_gen *g, uint32_t id, unsigned k
 	return command(g, PB__COMMAND__WHAT_MEMBER_ADD, m);
 }
 
+const Pb__Command *state_gen_drain(struct state_gen *g, uint32_t id, bool draining)
+{
+	pb__member_drain__init(&g->member_drain);
+	snprintf(g->reason, sizeof g->reason, "disk %u", id);
+	g->member_drain.id = id;
+	g->member_drain.draining = draining;
+	g->member_drain.why = g->reason;
+	g->member_drain.by = (char *)"ann";
+	return command(g, PB__COMMAND__WHAT_MEMBER_DRAIN, &g->member_drain);
+}
+
 const Pb__Command *state_gen_token(struct state_gen *g, unsigned key, uint32_t uses)
 {
 	pb__token__init(&g->token);
@@ -224,6 +235,8 @@ static const Pb__Command *next_member(struct state_gen *g, const struct dvmd_cst
 
 static const Pb__Command *next_member_change(struct state_gen *g, const struct dvmd_cstate *s)
 {
+	if (below(g, 3) == 0)
+		return state_gen_drain(g, below(g, dvmd_cstate_next_node(s) + 1), below(g, 2));
 	pb__member_change__init(&g->member_change);
 	g->member_change.id = below(g, dvmd_cstate_next_node(s) + 1);
 	g->member_change.state = (Pb__MemberState)below(g, 2);

@@ -18,6 +18,7 @@ struct state_gen {
 	Pb__Founding founding;
 	Pb__Member member;
 	Pb__MemberChange member_change;
+	Pb__MemberDrain member_drain;
 	Pb__Token token;
 	Pb__JobRecord job;
 	Pb__JobSpec spec;
@@ -44,6 +45,7 @@ const Pb__Command *state_gen_next(struct state_gen *g, const struct dvmd_cstate 
 /* Single ones, all acceptable as they are where their ids are the next ones. */
 const Pb__Command *state_gen_founding(struct state_gen *g);
 const Pb__Command *state_gen_member(struct state_gen *g, uint32_t id, unsigned key);
+const Pb__Command *state_gen_drain(struct state_gen *g, uint32_t id, bool draining);
 const Pb__Command *state_gen_token(struct state_gen *g, unsigned key, uint32_t uses);
 /* RANKS ranks, one share of all of them on each of NODES nodes from FIRST on. */
 const Pb__Command *state_gen_job(struct state_gen *g, uint64_t id, uint32_t first, unsigned nodes,

@@ -325,6 +325,30 @@ static void members_go_down_and_up_and_away(void **state)
 	accept(f, &f->g.cmd);
 }
 
+static void a_drained_node_stays_so(void **state)
+{
+	struct fixture *f = *state;
+
+	refuse(f, state_gen_drain(&f->g, 9, true), -ENOENT);
+	refuse(f, state_gen_drain(&f->g, 1, false), -EALREADY);
+	state_gen_drain(&f->g, 1, true);
+	f->g.member_drain.why = (char *)"two\nlines";
+	refuse(f, &f->g.cmd, -EINVAL);
+	accept(f, state_gen_drain(&f->g, 1, true));
+	/* Nor does the node decide about it, when it comes back or joins. */
+	accept(f, state_gen_member(&f->g, 1, 1));
+	assert_true(dvmd_cstate_member(f->s, 1)->draining);
+	assert_string_equal(dvmd_cstate_member(f->s, 1)->drain_why, "disk 1");
+	assert_string_equal(dvmd_cstate_member(f->s, 1)->drained_by, "ann");
+	state_gen_member(&f->g, 5, 5);
+	f->g.member.draining = true;
+	accept(f, &f->g.cmd);
+	assert_false(dvmd_cstate_member(f->s, 5)->draining);
+	accept(f, state_gen_drain(&f->g, 1, false));
+	assert_false(dvmd_cstate_member(f->s, 1)->draining);
+	assert_string_equal(dvmd_cstate_member(f->s, 1)->drain_why, "");
+}
+
 static void tokens_are_used_up(void **state)
 {
 	struct fixture *f = *state;
@@ -778,6 +802,7 @@ int main(void)
 		on_machine(a_member_with_bad_numbers_is_refused),
 		on_machine(ids_names_and_keys_are_unique),
 		on_machine(members_go_down_and_up_and_away),
+		on_machine(a_drained_node_stays_so),
 		on_machine(tokens_are_used_up),
 		on_machine(a_job_that_is_not_right_is_refused),
 		on_machine(a_placement_that_does_not_add_up_is_refused),
