@@ -165,7 +165,8 @@ static void end_guest(struct vmm_vcpu *v, const char *what, unsigned detail)
 	char why[400];
 	int n = snprintf(why, sizeof why, "vCPU %u: %s (%u); ", v->index, what, detail);
 
-	vmm_vcpu_describe(v, why + n, sizeof why - (size_t)n);
+	vmm_crash_line(v, why + n, sizeof why - (size_t)n);
+	vmm_crash_log(v);
 	vmm_vcpu_want(v, VMM_WANT_PAUSE);
 	v->env->ended(v->env->arg, VMM_END_CRASH, 0, why);
 }
@@ -213,37 +214,10 @@ void vmm_exit_handle(struct vmm_vcpu *v)
 		fn(v);
 	else
 		end_guest(v, "an exit nobody knows", reason);
-}
-
-void vmm_vcpu_describe(struct vmm_vcpu *v, char *out, size_t size)
-{
-	struct kvm_regs r = { 0 };
-	struct kvm_sregs s = { 0 };
-
-	(void)ioctl(v->fd, KVM_GET_REGS, &r);
-	(void)ioctl(v->fd, KVM_GET_SREGS, &s);
-	snprintf(out, size,
-		 "rip %#llx rsp %#llx rflags %#llx cs %#x cr0 %#llx cr2 %#llx cr3 %#llx cr4 %#llx "
-		 "efer %#llx",
-		 r.rip, r.rsp, r.rflags, s.cs.selector, s.cr0, s.cr2, s.cr3, s.cr4, s.efer);
+	vmm_crash_note(v);
 }
 
 /* ---- statistics ---- */
-
-static const char *const exit_names[VMM_EXITS] = {
-	[KVM_EXIT_IO] = "io",
-	[KVM_EXIT_MMIO] = "mmio",
-	[KVM_EXIT_X86_RDMSR] = "rdmsr",
-	[KVM_EXIT_X86_WRMSR] = "wrmsr",
-	[KVM_EXIT_HLT] = "hlt",
-	[KVM_EXIT_IRQ_WINDOW_OPEN] = "irq_window",
-	[KVM_EXIT_INTR] = "intr",
-	[KVM_EXIT_SET_TPR] = "set_tpr",
-	[KVM_EXIT_DEBUG] = "debug",
-	[KVM_EXIT_SHUTDOWN] = "shutdown",
-	[KVM_EXIT_INTERNAL_ERROR] = "internal_error",
-	[KVM_EXIT_FAIL_ENTRY] = "fail_entry",
-};
 
 static void put(struct dvmi_buf *out, const char *name, uint64_t n)
 {
@@ -255,8 +229,8 @@ void vmm_vcpu_stat(struct vmm_vcpu *v, struct dvmi_buf *out)
 	dvmi_buf_printf(out, "{\"cpu\":%u,\"apic_id\":%u,\"exits\":{\"signal\":%llu", v->index,
 			v->apic_id, (unsigned long long)v->n.interrupted);
 	for (unsigned i = 0; i < VMM_EXITS; i++)
-		if (exit_names[i] && v->n.exits[i])
-			put(out, exit_names[i], v->n.exits[i]);
+		if (vmm_exit_name(i) && v->n.exits[i])
+			put(out, vmm_exit_name(i), v->n.exits[i]);
 	put(out, "other", v->n.other_exits);
 	dvmi_buf_printf(out, "}");
 	put(out, "injected", v->n.injected);

@@ -17,6 +17,7 @@
 #include "kvm-node/bus.h"
 #include "kvm-node/clock.h"
 #include "kvm-node/cpuid.h"
+#include "kvm-node/crash.h"
 #include "kvm-node/irq_core.h"
 #include "kvm-node/kvm.h"
 #include "kvm-node/lapic.h"
@@ -61,6 +62,7 @@ struct vmm_vcpu {
 	uint64_t timer_at; /* what the timer is set to; its own thread only */
 	uint64_t apic_base;
 	bool halted;
+	struct vmm_notes notes; /* its own thread only */
 
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t wake;   /* for this vCPU */
@@ -104,8 +106,6 @@ void vmm_vcpu_complete_exit(struct vmm_vcpu *v);
 
 /* exit.c: handles what KVM_RUN came back with. */
 void vmm_exit_handle(struct vmm_vcpu *v);
-/* For the log when a guest has crashed. */
-void vmm_vcpu_describe(struct vmm_vcpu *v, char *out, size_t size);
 
 void vmm_vcpu_stat(struct vmm_vcpu *v, struct dvmi_buf *out);
 
