@@ -70,14 +70,25 @@ static unsigned width_of(FILE *f)
 	return w.ws_col < 100 ? w.ws_col : 100;
 }
 
-static int show_help(const struct dvmi_opt_command *opt)
+/* The last word of a command's name: "run" of "dvm run", "stop" of "dvm guest stop". */
+static const char *word_of(const struct cli_command *cmd)
+{
+	return strrchr(cmd->opt.name, ' ') + 1;
+}
+
+static int show_help(const struct cli_command *cmd)
 {
 	struct dvmi_buf b = { 0 };
 
-	dvmi_opt_help(opt, width_of(stdout), &b);
+	dvmi_opt_help(&cmd->opt, width_of(stdout), &b);
 	fwrite(b.data, 1, b.len, stdout);
 	int rc = b.err ? CLI_FAILED : 0;
 	dvmi_buf_free(&b);
+	for (size_t i = 0; cmd->verbs && cmd->verbs[i]; i++)
+		printf("%s  %-9s %s\n", i ? "" : "\nVerbs:\n", word_of(cmd->verbs[i]),
+		       cmd->verbs[i]->opt.brief);
+	if (cmd->verbs)
+		printf("\n`%s VERB --help` has everything about one.\n", cmd->opt.name);
 	return rc;
 }
 
@@ -99,7 +110,7 @@ int cli_options(struct cli *c, const struct cli_command *cmd, int argc, char **a
 	dvmi_opt_init(p, &cmd->opt, argc, argv);
 	while (rc >= 0 && (id = dvmi_opt_next(p, &err)) > 0) {
 		if (id == DVMI_OPT_HELP)
-			return show_help(&cmd->opt);
+			return show_help(cmd);
 		if (id == CLI_OPT_MACHINE)
 			rc = set_machine(c, p->arg, &err);
 		else
@@ -108,32 +119,48 @@ int cli_options(struct cli *c, const struct cli_command *cmd, int argc, char **a
 	return rc < 0 || id < 0 ? cli_usage(c, cmd, &err) : CLI_GO;
 }
 
-/* The word after "dvm " in a command's name. */
-static const char *word_of(const struct cli_command *cmd)
+static const struct cli_command *find(const struct cli_command *const *list, const char *word)
 {
-	return strchr(cmd->opt.name, ' ') + 1;
-}
-
-static const struct cli_command *find(const char *word)
-{
-	for (size_t i = 0; cli_commands[i]; i++)
-		if (!strcmp(word_of(cli_commands[i]), word))
-			return cli_commands[i];
+	for (size_t i = 0; list[i]; i++)
+		if (!strcmp(word_of(list[i]), word))
+			return list[i];
 	return NULL;
 }
 
-static int unknown_command(const struct cli *c, const char *word)
+static int unknown_word(const struct cli *c, const char *what,
+			const struct cli_command *const *list, const char *word)
 {
 	const char *words[64] = { NULL };
 	size_t n = 0;
 	dvm_error_t err;
 
-	for (size_t i = 0; cli_commands[i] && n < 63; i++)
-		if (cli_commands[i]->family)
-			words[n++] = word_of(cli_commands[i]);
-	dvmi_opt_unknown("command", word, words, &err);
+	for (size_t i = 0; list[i] && n < 63; i++)
+		if (list[i]->family)
+			words[n++] = word_of(list[i]);
+	dvmi_opt_unknown(what, word, words, &err);
 	cli_say(c, "%s", err.text);
+	return CLI_USAGE;
+}
+
+static int unknown_command(const struct cli *c, const char *word)
+{
+	unknown_word(c, "command", cli_commands, word);
 	fprintf(stderr, "Try `dvm --help`.\n");
+	return CLI_USAGE;
+}
+
+int cli_run_verb(struct cli *c, const struct cli_command *cmd, int argc, char **argv)
+{
+	struct dvmi_opt_parser p;
+	int rc = cli_options(c, cmd, argc, argv, &p, NULL, NULL);
+
+	if (rc != CLI_GO)
+		return rc;
+	const struct cli_command *verb = find(cmd->verbs, p.operands[0]);
+	if (verb)
+		return verb->run(c, verb, p.n_operands, p.operands);
+	unknown_word(c, "verb", cmd->verbs, p.operands[0]);
+	fprintf(stderr, "Try `%s --help`.\n", cmd->opt.name);
 	return CLI_USAGE;
 }
 
@@ -221,8 +248,10 @@ static int help_command(struct cli *c, int argc, char **argv)
 {
 	if (argc < 2)
 		return show_overview();
-	const struct cli_command *cmd = find(argv[1]);
-	return cmd ? show_help(&cmd->opt) : unknown_command(c, argv[1]);
+	const struct cli_command *cmd = find(cli_commands, argv[1]);
+	if (cmd && cmd->verbs && argc > 2)
+		cmd = find(cmd->verbs, argv[2]);
+	return cmd ? show_help(cmd) : unknown_command(c, argv[argc > 2 ? 2 : 1]);
 }
 
 /* What is opened next must not become standard output by chance. */
@@ -262,6 +291,6 @@ int cli_main(int argc, char **argv)
 	}
 	if (!strcmp(argv[at], "help"))
 		return help_command(&c, argc - at, argv + at);
-	const struct cli_command *cmd = find(argv[at]);
+	const struct cli_command *cmd = find(cli_commands, argv[at]);
 	return cmd ? run_command(&c, cmd, argc - at, argv + at) : unknown_command(&c, argv[at]);
 }

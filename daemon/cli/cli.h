@@ -45,6 +45,7 @@ struct cli {
 struct cli_command {
 	struct dvmi_opt_command opt;
 	const char *family; /* heading in `dvm --help`; NULL: not listed */
+	const struct cli_command *const *verbs; /* of a command that is a family; NULL-terminated */
 	int (*run)(struct cli *c, const struct cli_command *cmd, int argc, char **argv);
 };
 
@@ -66,6 +67,9 @@ typedef int cli_option_fn(struct dvmi_opt_parser *p, int id, void *arg, dvm_erro
  */
 int cli_options(struct cli *c, const struct cli_command *cmd, int argc, char **argv,
 		struct dvmi_opt_parser *p, cli_option_fn *set, void *arg);
+
+/* The `run` of a command with verbs: finds out which is meant and runs it. */
+int cli_run_verb(struct cli *c, const struct cli_command *cmd, int argc, char **argv);
 
 /* "dvm: text" on stderr. */
 void cli_say(const struct cli *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -7,6 +7,7 @@
 
 #include "daemon/cli/commands.h"
 #include "daemon/cli/conn.h"
+#include "daemon/cli/guest_run.h"
 #include "daemon/cli/local.h"
 
 static const struct dvmi_opt options[] = { CLI_GENERAL_OPTIONS };
@@ -35,6 +36,18 @@ static void print_jobs(const struct cli *c)
 		printf("%" PRIu64 "\n", r->jobs[i]->id);
 }
 
+static void print_guest(const Pb__JobInfo *j, const char *name, void *arg)
+{
+	puts(name);
+}
+
+static void print_guests(const struct cli *c)
+{
+	dvm_error_t err;
+
+	(void)cli_guest_each(c, false, print_guest, NULL, &err);
+}
+
 static void print_machines(void)
 {
 	struct dvmd_present *v;
@@ -60,6 +73,8 @@ static int run(struct cli *c, const struct cli_command *cmd, int argc, char **ar
 		print_nodes(c);
 	else if (!strcmp(p.operands[0], "job"))
 		print_jobs(c);
+	else if (!strcmp(p.operands[0], "guest"))
+		print_guests(c);
 	else if (!strcmp(p.operands[0], "machine"))
 		print_machines();
 	return 0;
@@ -68,7 +83,7 @@ static int run(struct cli *c, const struct cli_command *cmd, int argc, char **ar
 const struct cli_command cli_cmd_complete = {
 	.opt = { .name = "dvm complete",
 		 .operands = "WHAT",
-		 .brief = "list nodes, jobs or machines for a shell's completion",
+		 .brief = "list nodes, jobs, guests or machines for a shell's completion",
 		 .options = options,
 		 .min_operands = 1,
 		 .max_operands = 1 },

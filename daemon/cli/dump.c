@@ -17,6 +17,20 @@ static int print(struct dvmi_buf *b)
 	return rc;
 }
 
+/* Those that are listed, and their verbs behind them. */
+static size_t collect(const struct dvmi_opt_command *list[COMMANDS_MAX], size_t n,
+		      const struct cli_command *const *from)
+{
+	for (size_t i = 0; from[i] && n < COMMANDS_MAX; i++) {
+		if (!from[i]->family)
+			continue;
+		list[n++] = &from[i]->opt;
+		if (from[i]->verbs)
+			n = collect(list, n, from[i]->verbs);
+	}
+	return n;
+}
+
 static int dump_completion(const char *program)
 {
 	const struct dvmi_opt_command *list[COMMANDS_MAX];
@@ -25,9 +39,8 @@ static int dump_completion(const char *program)
 
 	if (!strcmp(program, "dvmrun"))
 		list[n++] = &cli_cmd_dvmrun.opt;
-	for (size_t i = 0; !strcmp(program, "dvm") && cli_commands[i] && n < COMMANDS_MAX; i++)
-		if (cli_commands[i]->family)
-			list[n++] = &cli_commands[i]->opt;
+	if (!strcmp(program, "dvm"))
+		n = collect(list, 0, cli_commands);
 	if (n)
 		dvmi_opt_completion(program, list, n, &b);
 	return print(&b);
@@ -98,6 +111,8 @@ static int dump_manual(const char *program)
 			underlined(&b, cmd->family, '=');
 		family = cmd->family;
 		put_section(&b, &cmd->opt);
+		for (size_t v = 0; cmd->verbs && cmd->verbs[v]; v++)
+			put_section(&b, &cmd->verbs[v]->opt);
 	}
 	return print(&b);
 }

@@ -42,7 +42,7 @@ struct dvmi_opt {
 	/*
 	 * How a shell completes the argument: the words themselves ("none core numa"), or one of
 	 * "@file" "@dir" "@user" "@host", or "@KIND" for what `dvm complete KIND` prints, one word
-	 * a line (KIND: node, job); NULL: not.
+	 * a line (KIND: node, job, guest); NULL: not.
 	 */
 	const char *words;
 };
@@ -122,8 +122,9 @@ void dvmi_opt_help(const struct dvmi_opt_command *command, unsigned width, struc
 void dvmi_opt_manual(const struct dvmi_opt_command *command, struct dvmi_buf *out);
 
 /*
- * A bash completion script for PROGRAM. With more than one command, the last word of a command's
- * name is the sub-command ("dvm run" → run); with one, its options are the program's own.
+ * A bash completion script for PROGRAM. With more than one command, what follows the first word of
+ * a command's name is the sub-command ("dvm run" → run); one with verbs of its own is followed by
+ * them ("dvm guest", "dvm guest stop"). With one command, its options are the program's own.
  */
 void dvmi_opt_completion(const char *program, const struct dvmi_opt_command *const *commands,
 			 size_t n, struct dvmi_buf *out);

@@ -27,9 +27,17 @@ static void put_quoted(struct dvmi_buf *out, const char *s)
 
 static const char *subcommand(const struct dvmi_opt_command *c)
 {
-	const char *blank = strrchr(c->name, ' ');
+	const char *blank = strchr(c->name, ' ');
 
 	return blank ? blank + 1 : c->name;
+}
+
+/* Is B a verb of A: "dvm guest stop" of "dvm guest"? */
+static bool is_verb_of(const struct dvmi_opt_command *b, const struct dvmi_opt_command *a)
+{
+	size_t n = strlen(a->name);
+
+	return !strncmp(b->name, a->name, n) && b->name[n] == ' ';
 }
 
 /* All spellings of the options (those with an argument only, if ARGS), with blanks between. */
@@ -57,9 +65,10 @@ static void put_argument(struct dvmi_buf *out, const struct dvmi_opt *o)
 	put(out, "' ;;\n");
 }
 
-static void put_command(struct dvmi_buf *out, const struct dvmi_opt_command *c, const char *label)
+static void put_command(struct dvmi_buf *out, const struct dvmi_opt_command *c, const char *label,
+			bool verbs)
 {
-	dvmi_buf_printf(out, "\t%s)\n\t\tflags='", label);
+	dvmi_buf_printf(out, "\t%s)\n\t\tverbs=%s\n\t\tflags='", label, verbs ? "1" : "");
 	put_spellings(out, c->options, false);
 	put(out, "'\n\t\ttakes=' ");
 	put_spellings(out, c->options, true);
@@ -88,7 +97,7 @@ static const char script_words[] =
 
 static const char script_main[] =
 	"_%s() {\n"
-	"\tlocal cur=$2 prev=$3 command='%s' flags takes stop operands words operand='' i w\n"
+	"\tlocal cur=$2 prev=$3 command='%s' verbs flags takes stop operands words operand='' i w\n"
 	"\tCOMPREPLY=()\n"
 	"\t# --option=value comes as three words.\n"
 	"\tif [[ $cur == = ]]; then cur=''\n"
@@ -101,6 +110,10 @@ static const char script_main[] =
 	"\t\t\tcontinue\n"
 	"\t\tfi\n"
 	"\t\t_%s_options \"$command\" \"$w\"\n"
+	"\t\tif [[ -n $verbs && $w != -* ]]; then\n"
+	"\t\t\tcommand+=\" $w\"\n"
+	"\t\t\tcontinue\n"
+	"\t\tfi\n"
 	"\t\tif [[ $w == -- ]]; then operand=1\n"
 	"\t\telif [[ -n $operand && -n $stop ]]; then break\n"
 	"\t\telif [[ $takes == *\" $w \"* ]]; then\n"
@@ -129,10 +142,14 @@ static void put_options(struct dvmi_buf *out, const char *id,
 	dvmi_buf_printf(
 		out,
 		"# Sets what is known of command $1 and, in `words`, of option $2's argument.\n"
-		"_%s_options() {\n\tflags='' takes='' stop='' operands='' words=''\n\tcase $1 in\n",
+		"_%s_options() {\n\tverbs='' flags='' takes='' stop='' operands='' words=''\n\tcase $1 in\n",
 		id);
-	for (size_t i = 0; i < n; i++)
-		put_command(out, commands[i], n > 1 ? subcommand(commands[i]) : "*");
+	for (size_t i = 0; i < n; i++) {
+		char label[OPT_SPELLING_MAX + 3];
+		snprintf(label, sizeof label, "'%s'", subcommand(commands[i]));
+		put_command(out, commands[i], n > 1 ? label : "*",
+			    i + 1 < n && is_verb_of(commands[i + 1], commands[i]));
+	}
 	put(out, "\tesac\n}\n\n");
 }
 
@@ -153,7 +170,8 @@ void dvmi_opt_completion(const char *program, const struct dvmi_opt_command *con
 
 	make_id(id, sizeof id, program);
 	for (size_t i = 0; i < n; i++)
-		dvmi_buf_printf(&names, "%s ", subcommand(commands[i]));
+		if (!strchr(subcommand(commands[i]), ' '))
+			dvmi_buf_printf(&names, "%s ", subcommand(commands[i]));
 	dvmi_buf_put_u8(&names, 0);
 	if (names.err) {
 		out->err = names.err;

@@ -7,9 +7,13 @@ golden=$DVM_SRC/tests/cli/help.expect
 
 {
 	"$dvm" --help
-	for c in up nodes add remove token join leave halt run jobs ps logs attach wait signal cancel doctor log info; do
+	for c in up nodes add remove token join leave halt run jobs ps logs attach wait signal cancel guest doctor log info; do
 		printf '\n==== dvm %s ====\n' $c
 		"$dvm" $c --help
+	done
+	for v in start list show console stop kill pause resume reset wait log stat; do
+		printf '\n==== dvm guest %s ====\n' $v
+		"$dvm" guest $v --help
 	done
 	printf '\n==== dvmrun ====\n'
 	"$dvmrun" --help

@@ -19,6 +19,10 @@ for c in up nodes add remove token join leave halt run jobs ps logs attach wait 
 	"$dvm" --dump-options man dvm | grep -qx "dvm $c"
 	ok "dvm(1) has dvm $c"
 done
+for v in start list show console stop kill pause resume reset wait log stat; do
+	"$dvm" --dump-options man dvm | grep -qx "dvm guest $v"
+	ok "dvm(1) has dvm guest $v"
+done
 "$dvm" --dump-options man dvmrun | grep -q -- '--mca'
 ok "dvmrun(1) has the options of dvmrun"
 

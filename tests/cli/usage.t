@@ -67,6 +67,14 @@ for c in up nodes add remove token join leave halt run jobs ps logs attach wait 
 	[ "$(awk 'length > 82' "$tmp/out" | wc -l)" -eq 0 ]
 	ok "dvm $c --help fits a terminal"
 done
+for v in start list show console stop kill pause resume reset wait log stat; do
+	capture $dvm guest $v --help
+	like "$rc:$out" "0:*dvm guest $v*--machine NAME*" "dvm guest $v --help"
+done
+capture $dvm guest --help
+like "$rc:$out" "0:*Verbs:*start*console*" "dvm guest --help lists its verbs"
+capture $dvm guest strat
+like "$rc:$err" '2:dvm: unknown verb "strat"; did you mean "start"?*' "a verb that is none"
 capture $dvm help run
 is "$out" "$($dvm run --help)" "dvm help run"
 
@@ -84,6 +92,8 @@ if command -v bash >/dev/null; then
 	is "$(offered dvm doc)" "doctor" "it completes commands"
 	is "$(offered dvm run --bind-to nu)" "numa" "and arguments"
 	like "$(offered dvm run --rep)" "--report-bindings" "and options"
+	is "$(offered dvm guest pa)" "pause" "and verbs"
+	is "$(offered dvm guest start --ker)" "--kernel" "and their options"
 fi
 
 done_testing

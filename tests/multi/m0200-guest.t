@@ -37,6 +37,7 @@ ok "... as JSON" test "$(dvm guest list --json | python3 -c \
 	'import json,sys; print(json.load(sys.stdin)["guests"][0]["name"])')" = one
 like "... and shown as the job it is" "$(dvm guest show one)" "*guest:one*"
 ok "what it says is kept" until_ok 10 guest_says one waiting
+is "its name is there for a shell to complete" "$(dvm complete guest)" one
 like "its name is taken" "$(dvm guest start one --kernel "$payload" 2>&1)" "dvm: guest one is there already*"
 ok "counters are JSON" sh -c 'dvm guest stat one | python3 -m json.tool'
 ok "pause" dvm guest pause one
@@ -79,7 +80,11 @@ rounds()
 	local i
 	for i in 1 2 3 4 5 6 7 8 9 10; do
 		dvm guest start "r$i" --kernel "$payload" --append wait --mem 16M > /dev/null &&
-			dvm guest stop "r$i" && timeout 20 dvm guest wait "r$i" || return 1
+			dvm guest stop "r$i" && timeout 20 dvm guest wait "r$i" && continue
+		echo "round $i: $?"
+		dvm guest log "r$i"
+		dvm guest list --all
+		return 1
 	done
 }
 ok "ten rounds" rounds

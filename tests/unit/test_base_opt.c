@@ -60,6 +60,25 @@ static const struct dvmi_opt_command cancel = {
 	.min_operands = 1,
 	.max_operands = 3,
 };
+static const struct dvmi_opt no_options[] = { { 0 } };
+static const struct dvmi_opt_command guest = {
+	.name = "dvm guest",
+	.operands = "VERB [ARG]…",
+	.brief = "virtual machines",
+	.options = no_options,
+	.words = "stop",
+	.stop_at_operand = true,
+	.min_operands = 1,
+};
+static const struct dvmi_opt_command guest_stop = {
+	.name = "dvm guest stop",
+	.operands = "NAME",
+	.brief = "end one",
+	.options = cancel_options,
+	.words = "one two",
+	.min_operands = 1,
+	.max_operands = 1,
+};
 static const struct dvmi_opt_command halt = {
 	.name = "dvm halt",
 	.brief = "end the machine",
@@ -305,11 +324,12 @@ static void write_script(char *path, const char *program, const struct dvmi_opt_
 
 static void completion_of_subcommands(void **state)
 {
-	static const struct dvmi_opt_command *const all[] = { &run, &cancel, &halt };
+	static const struct dvmi_opt_command *const all[] = { &run, &cancel, &guest, &guest_stop,
+							      &halt };
 	static const struct {
 		const char *words, *offered;
 	} rows[] = {
-		{ "dvm \"\"", "run cancel halt" },
+		{ "dvm \"\"", "run cancel guest halt" },
 		{ "dvm ca", "cancel" },
 		{ "dvm run --o", "--oversubscribe" },
 		{ "dvm run -np 4 --ver", "--verbose" },
@@ -322,13 +342,18 @@ static void completion_of_subcommands(void **state)
 		{ "dvm run --map-by core prog --o", "" },
 		{ "dvm cancel 7", "71 72" },
 		{ "dvm cancel 71 --f", "--force" },
+		{ "dvm guest \"\"", "stop" },
+		{ "dvm guest stop tw", "two" },
+		{ "dvm guest stop --f", "--force" },
+		{ "dvm guest stop one --f", "--force" },
+		{ "dvm guest nonsense --f", "" },
 		{ "dvm nonsense --f", "" },
 	};
 	char path[] = "/tmp/dvm-test-opt-XXXXXX", out[512];
 
 	if (access("/bin/bash", X_OK) < 0)
 		skip();
-	write_script(path, "dvm", all, 3);
+	write_script(path, "dvm", all, sizeof all / sizeof all[0]);
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		complete(path, "dvm", rows[i].words, out, sizeof out);
 		if (strcmp(out, rows[i].offered))
