@@ -140,6 +140,9 @@ void pvm_rank_lookup(struct agent *a, uint32_t rank, uint32_t who);
 void pvm_rank_address(struct agent *a, uint32_t who, uint32_t rank, int code, const void *addr,
 		      uint32_t len);
 
+/* sweep.c: the task of S, which has ended, leaves no memory behind */
+void pvm_sweep(struct agent *a, const struct pvm_slot *s);
+
 /* clients.c */
 int pvm_clients_open(struct agent *a);
 void pvm_clients_close(struct agent *a);

@@ -142,6 +142,17 @@ static off_t place(uint32_t local, uint64_t off)
 	return (off_t)(DVMI_HEAP_BASE + local * DVMI_HEAP_ARENA + off);
 }
 
+static void punch(const struct dvmi_heap *h, uint32_t local, uint64_t off, uint64_t len)
+{
+	fallocate(h->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, place(local, off), (off_t)len);
+}
+
+static bool inside(const struct dvmi_heap *h, uint32_t local, int64_t offset, uint64_t bytes)
+{
+	return local < h->n && offset >= 0 && (uint64_t)offset % h->page == 0 && bytes &&
+	       (uint64_t)offset <= DVMI_HEAP_ARENA && bytes <= DVMI_HEAP_ARENA - (uint64_t)offset;
+}
+
 void dvmi_heap_free(struct dvmi_heap *h, int64_t offset)
 {
 	struct range **at = &h->used, *r;
@@ -152,15 +163,19 @@ void dvmi_heap_free(struct dvmi_heap *h, int64_t offset)
 	if (!r)
 		return;
 	*at = r->next;
-	fallocate(h->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, place(h->self, r->off),
-		  (off_t)r->len);
+	punch(h, h->self, r->off, r->len);
 	free(r);
+}
+
+void dvmi_heap_drop(struct dvmi_heap *h, uint32_t local, int64_t offset, uint64_t bytes)
+{
+	if (inside(h, local, offset, bytes) && make_usable(h) == 0)
+		punch(h, local, (uint64_t)offset, bytes);
 }
 
 int dvmi_heap_map(struct dvmi_heap *h, uint32_t local, int64_t offset, uint64_t bytes, void **out)
 {
-	if (local >= h->n || offset < 0 || (uint64_t)offset % h->page || !bytes ||
-	    (uint64_t)offset > DVMI_HEAP_ARENA || bytes > DVMI_HEAP_ARENA - (uint64_t)offset)
+	if (!inside(h, local, offset, bytes))
 		return -EINVAL;
 	int rc = make_usable(h);
 	if (rc < 0)

@@ -59,7 +59,12 @@ void dvmi_heap_free(struct dvmi_heap *h, int64_t offset);
  * -EINVAL (outside of the arena, not at a page), -EFBIG as above, -ENOMEM.
  */
 int dvmi_heap_map(struct dvmi_heap *h, uint32_t local, int64_t offset, uint64_t bytes, void **out);
-/* Undoes it; P may be NULL. */
+/*
+ * Gives the memory of BYTES at OFFSET of LOCAL's arena back to the system, whose owner has ended and
+ * which nobody uses any more. What makes no sense is ignored.
+ */
+void dvmi_heap_drop(struct dvmi_heap *h, uint32_t local, int64_t offset, uint64_t bytes);
+/* Undoes a map; P may be NULL. */
 void dvmi_heap_unmap(void *p, uint64_t bytes);
 
 #endif

@@ -14,6 +14,7 @@
 #ifndef DVMI_PROTO_PVM_H
 #define DVMI_PROTO_PVM_H
 
+#include <stdatomic.h>
 #include <stdint.h>
 
 #define PVMI_VERSION	1u
@@ -36,6 +37,33 @@ struct pvmi_frame {
 	uint32_t id; /* of a question and its answer; 0: nobody waits */
 	int32_t code; /* of an answer; else of the type */
 };
+
+/*
+ * The first page of a range of the node's shared memory that holds bytes of messages (pvm3/lend.h).
+ * Loans are given by the owner of the range and each is ended by its borrower.
+ */
+#define PVMI_LENT_MAGIC UINT32_C(0x6c656e74)
+#define PVMI_LENT_HEAD	4096u
+#define PVMI_LOANS_MAX	4032u
+
+struct pvmi_lent {
+	uint32_t magic;
+	uint32_t loans;	       /* that were given: [loans] of open[] may be 1 */
+	uint64_t bytes;	       /* of the range */
+	_Atomic uint32_t heir; /* its owner has ended: the last borrower gives the memory back */
+	_Atomic uint8_t open[PVMI_LOANS_MAX];
+};
+
+_Static_assert(sizeof(struct pvmi_lent) + 32 <= PVMI_LENT_HEAD, "a page, and what is in front of bytes");
+
+/* Whether somebody reads the range. */
+static inline int pvmi_lent_out(const struct pvmi_lent *h)
+{
+	for (uint32_t i = 0; i < h->loans && i < PVMI_LOANS_MAX; i++)
+		if (atomic_load_explicit(&h->open[i], memory_order_seq_cst))
+			return 1;
+	return 0;
+}
 
 enum pvmi_type {
 	PVMI_ANSWER = 1,

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "pvm3.h"
+#include "libdvm/pvm3/lend.h"
 #include "libdvm/pvm3/msg.h"
 
 #define FIRST_CAP 256u
@@ -31,6 +32,12 @@ static struct pvmi_blob *take_kept(size_t cap)
 	return b;
 }
 
+static void destroy(struct pvmi_blob *b)
+{
+	free(b->own);
+	free(b);
+}
+
 static bool keep(struct pvmi_blob *b)
 {
 	static unsigned oldest;
@@ -42,7 +49,7 @@ static bool keep(struct pvmi_blob *b)
 			kept[i] = b;
 			return true;
 		}
-	free(kept[oldest]);
+	destroy(kept[oldest]);
 	kept[oldest] = b;
 	oldest = (oldest + 1) % KEEP;
 	return true;
@@ -71,8 +78,27 @@ struct pvmi_blob *pvmi_blob_ref(struct pvmi_blob *b)
 
 void pvmi_blob_unref(struct pvmi_blob *b)
 {
-	if (b && --b->refs == 0 && !keep(b))
-		free(b);
+	if (!b || --b->refs)
+		return;
+	if (b->lender)
+		pvmi_lend_put(b);
+	else if (!keep(b))
+		destroy(b);
+}
+
+/* Where messages to tasks of our node are best packed. */
+static struct pvmi_lend *lender;
+
+void pvmi_blob_lender(struct pvmi_lend *l)
+{
+	lender = l;
+}
+
+static struct pvmi_blob *new_to_pack(size_t cap)
+{
+	struct pvmi_blob *b = lender && cap >= PVMI_LEND_MIN ? pvmi_lend_take(lender, cap) : NULL;
+
+	return b ? b : pvmi_blob_new(cap);
 }
 
 struct pvmi_msg *pvmi_msg_new(int enc)
@@ -120,11 +146,11 @@ static int own_blob(struct pvmi_msg *m, size_t need)
 {
 	size_t cap = m->blob ? m->blob->cap : FIRST_CAP;
 
-	if (m->blob && m->blob->refs == 1 && need <= cap)
+	if (m->blob && m->blob->refs == 1 && need <= cap && !pvmi_lend_busy(m->blob))
 		return 0;
 	while (cap < need)
 		cap = cap > SIZE_MAX / 4 ? need : cap * 2;
-	struct pvmi_blob *b = pvmi_blob_new(cap);
+	struct pvmi_blob *b = new_to_pack(cap);
 	if (!b)
 		return PvmNoMem;
 	if (m->blob)
@@ -170,7 +196,7 @@ struct pvmi_blob *pvmi_msg_bytes(struct pvmi_msg *m, size_t *len)
 	}
 	for (size_t i = 0; i < m->npieces; i++)
 		total += m->pieces[i].len;
-	struct pvmi_blob *b = pvmi_blob_new(total);
+	struct pvmi_blob *b = new_to_pack(total);
 	if (!b)
 		return NULL;
 	uint8_t *to = pvmi_blob_data(b);

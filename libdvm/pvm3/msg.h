@@ -23,6 +23,8 @@ struct pvmi_blob {
 	uint32_t refs;
 	size_t cap; /* of data behind the head */
 	uint8_t *bytes; /* PVMI_HEAD + cap */
+	uint8_t *own;	/* memory of its own that they lie in; NULL: they do not */
+	struct pvmi_lend *lender; /* of memory that tasks share, which they lie in (lend.h); NULL */
 };
 
 struct pvmi_piece { /* of what is read when it is sent */
@@ -48,6 +50,8 @@ struct pvmi_msg {
 
 /* A blob with room for CAP bytes and one reference, or NULL. */
 struct pvmi_blob *pvmi_blob_new(size_t cap);
+/* Long blobs that are packed into lie in memory of L from now on; NULL: they do not. */
+void pvmi_blob_lender(struct pvmi_lend *l);
 struct pvmi_blob *pvmi_blob_ref(struct pvmi_blob *b);
 void pvmi_blob_unref(struct pvmi_blob *b);
 static inline uint8_t *pvmi_blob_data(const struct pvmi_blob *b)

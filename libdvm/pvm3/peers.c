@@ -43,6 +43,8 @@ void pvmi_peer_set(int tid, int rank)
 		return; /* it is asked for again */
 	struct pvmi_peer *p = place_of(tid);
 	pvmi.known += !p->tid;
+	if (p->tid && p->rank >= 0 && rank < 0 && pvmi.lend)
+		pvmi_lend_gone(pvmi.lend, (uint32_t)p->rank);
 	*p = (struct pvmi_peer){ tid, rank };
 }
 

@@ -66,6 +66,23 @@ void pvmi_unqueue(struct pvmi_msg *m)
 		}
 }
 
+/* M has come as a note of TOTAL bytes that says where its own are. */
+static bool borrow(struct pvmi_msg *m, size_t total)
+{
+	struct pvmi_note note;
+
+	if (total != sizeof note || !pvmi.lend)
+		return false;
+	memcpy(&note, m->blob->bytes, sizeof note);
+	struct pvmi_blob *b = pvmi_lend_in(pvmi.lend, &note.ref);
+	if (!b)
+		return false;
+	pvmi_blob_unref(m->blob);
+	m->blob = b;
+	m->len = note.ref.len;
+	return true;
+}
+
 /* All bytes of E are here: what it is called is in front of them. False: it makes no sense. */
 static bool arrived(struct pvmi_entry *e)
 {
@@ -76,6 +93,8 @@ static bool arrived(struct pvmi_entry *e)
 		return false;
 	memcpy(&h, m->blob->bytes, sizeof h);
 	m->len = e->op.total - PVMI_HEAD;
+	if (h.lent && !borrow(m, e->op.total))
+		return false;
 	m->src = h.src;
 	m->ctx = h.ctx;
 	m->tag = h.tag;

@@ -19,7 +19,7 @@ bool pvmi_sending(void)
 /* BLOB with H in front of its bytes: itself, or a copy where a flight has another head. */
 static struct pvmi_blob *with_head(struct pvmi_blob *b, const struct pvmi_head *h, size_t len)
 {
-	if (b->refs > 2 && memcmp(b->bytes, h, sizeof *h) != 0) {
+	if (pvmi_lend_theirs(b) || (b->refs > 2 && memcmp(b->bytes, h, sizeof *h) != 0)) {
 		struct pvmi_blob *copy = pvmi_blob_new(len);
 		if (!copy)
 			return NULL;
@@ -45,6 +45,31 @@ static int fly(int rank, struct pvmi_blob *b, size_t len)
 	f->next = pvmi.flights;
 	pvmi.flights = f;
 	dvmi_p2p_send(&pvmi.d->p2p, &f->op, (uint32_t)rank, 0, 0, b->bytes, PVMI_HEAD + len);
+	return 0;
+}
+
+/* A task of this node, that has the memory which its tasks share. */
+static bool shares(int rank)
+{
+	return pvmi.lend && pvmi.d->map.node_of[rank] == pvmi.d->env.node;
+}
+
+/* Tells RANK where the bytes are. */
+static int send_note(int rank, struct pvmi_blob *b, const struct pvmi_note *note)
+{
+	int rc = dvmi_p2p_send_now(&pvmi.d->p2p, (uint32_t)rank, 0, 0, note, sizeof *note);
+
+	if (rc == -EAGAIN) {
+		struct pvmi_blob *copy = pvmi_blob_new(sizeof note->ref);
+		if (!copy) {
+			pvmi_lend_undo(b, &note->ref);
+			return PvmNoMem;
+		}
+		memcpy(copy->bytes, note, sizeof *note);
+		return fly(rank, copy, sizeof note->ref);
+	}
+	if (rc < 0)
+		pvmi_lend_undo(b, &note->ref);
 	return 0;
 }
 
@@ -91,6 +116,11 @@ int pvmi_send_blob(int tid, const struct pvmi_msg *as, struct pvmi_blob *blob, s
 	int rank = pvmi_rank_of(tid);
 	if (rank < 0)
 		return rank == PvmNoTask ? 0 : rank;
+	struct pvmi_note note = { .head = h };
+	if (shares(rank) && pvmi_lend_out(blob, (uint32_t)rank, len, &note.ref) == 0) {
+		note.head.lent = 1;
+		return send_note(rank, blob, &note);
+	}
 	struct pvmi_blob *b = with_head(blob, &h, len);
 	if (!b)
 		return PvmNoMem;

@@ -104,7 +104,17 @@ static int open_messages(const struct place *p)
 	pvmi.d->mates = p->mates;
 	pvmi.d->p2p.owner.anybody = somebody;
 	pvmi.d->hook = (struct dvmi_hook){ .news = pvmi_frames_take, .fd = pvmi.fd };
+	if (pvmi_lend_open(&pvmi.lend, pvmi.d->heap, p->env.local_rank, p->env.local_size) < 0)
+		pvmi.lend = NULL;
+	pvmi_blob_lender(pvmi.lend);
 	return 0;
+}
+
+static void end_lending(bool ours)
+{
+	pvmi_blob_lender(NULL);
+	pvmi_lend_close(pvmi.lend, ours);
+	pvmi.lend = NULL;
 }
 
 /* The child of a fork is no task: it has what its parent had, and must not touch it. */
@@ -114,6 +124,7 @@ static void forget_parents(void)
 		return;
 	close(pvmi.fd);
 	pvmi.fd = -1;
+	end_lending(false);
 	pvmi.d = NULL; /* shared with the parent: neither used nor closed */
 	pvmi.tid = 0;
 	pvmi.first = pvmi.last = NULL;
@@ -165,18 +176,21 @@ int pvmi_enrol(void)
 	return rc;
 }
 
-static void forget_messages(void)
+/* What has come and was not received; but for ALL not what is still coming, to where it will be. */
+static void forget_messages(bool all)
 {
-	struct pvmi_entry *e;
+	struct pvmi_entry *e, *next;
 
-	while ((e = pvmi.first)) {
-		pvmi.first = e->next;
-		pvmi_mids_remove(&pvmi.mids, e->msg);
-		pvmi_msg_free(e->msg);
-		free(e);
+	for (e = pvmi.first; e; e = next) {
+		next = e->next;
+		if (!all && e->coming)
+			continue;
+		struct pvmi_msg *m = e->msg;
+		pvmi_unqueue(m);
+		pvmi_mids_remove(&pvmi.mids, m);
+		pvmi_msg_free(m);
 	}
-	pvmi.last = NULL;
-	pvmi.ncoming = 0;
+	pvmi.ncoming = all ? 0 : pvmi.ncoming;
 	while ((e = pvmi.spare)) {
 		pvmi.spare = e->next;
 		free(e);
@@ -189,13 +203,15 @@ void pvmi_leave(void)
 
 	while (pvmi_sending() && !pvmi.d->broken)
 		pvmi_wait(&w);
-	pvmi_ask(PVMI_EXIT, NULL, NULL);
+	forget_messages(false);
+	end_lending(true);
+	pvmi_ask(PVMI_EXIT, NULL, NULL); /* our memory is the node's from then on */
 	pvmi.d->hook.news = NULL;
 	dvm_close(pvmi.d);
 	pvmi.d = NULL;
+	forget_messages(true);
 	pvmi_frames_lost();
 	dvmi_buf_free(&pvmi.in);
-	forget_messages();
 	free(pvmi.peers);
 	pvmi.peers = NULL;
 	pvmi.npeers = pvmi.known = 0;
@@ -217,6 +233,7 @@ int pvm_exit(void)
 	if (rc == 0) {
 		pvmi_output_finish();
 		pvmi_leave();
+		pvmi_drop(pvmi.rbuf); /* other buffers stay */
 	}
 	return pvmi_result("pvm_exit", rc);
 }

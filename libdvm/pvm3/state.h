@@ -8,6 +8,7 @@
 
 #include "pvmproto.h"
 #include "libdvm/proto/pvm.h"
+#include "libdvm/pvm3/lend.h"
 #include "libdvm/pvm3/msg.h"
 #include "libdvm/pvm3/pvm.h"
 #include "libdvm/src/handle.h"
@@ -70,6 +71,7 @@ struct pvmi_state {
 	struct pvmi_msg *sbuf, *rbuf;
 	/* Messages. */
 	dvm_t *d;
+	struct pvmi_lend *lend; /* NULL: messages are copied */
 	struct pvmi_entry *first, *last; /* in the order in which they came */
 	struct pvmi_entry *spare;
 	struct pvmi_flight *flights;

@@ -5,11 +5,18 @@
 
 #include <stdint.h>
 
-#include "libdvm/pvm3/msg.h"
+#include "libdvm/pvm3/lend.h"
 
 struct pvmi_head {
 	int32_t src, ctx, tag, enc, wid;
-	int32_t unused[3];
+	uint32_t lent; /* 1: no bytes follow, but where they are */
+	int32_t unused[2];
+};
+
+/* A message whose bytes are lent. */
+struct pvmi_note {
+	struct pvmi_head head;
+	struct pvmi_ref ref;
 };
 
 _Static_assert(sizeof(struct pvmi_head) == PVMI_HEAD, "the room in front of a blob");

@@ -30,6 +30,6 @@ compare "one node" "${pvm_programs[@]}"
 # What does not ask how many hosts there are, with children on others.
 halt_all > /dev/null
 machine_up 3
-compare "three nodes" p2p context mbox notify output group
+compare "three nodes" p2p long context mbox notify output group
 
 done_testing
