@@ -88,8 +88,10 @@ bool dsm_node_alive(const struct dsm_node *n, uint32_t node)
 int dsm_node_uffd(struct dsm_node *n, bool signals, const struct dsm_uffd **out)
 {
 	struct dsm_uffd *u = &n->uffd[signals];
-	int rc = u->fd >= 0 ? 0 : dsm_uffd_open(u, signals, n->c.open_uffd, n->c.arg);
+	bool there = u->fd >= 0;
+	int rc = there ? 0 : dsm_uffd_open(u, signals, n->c.open_uffd, n->c.arg);
 
+	n->fresh |= !there && rc == 0;
 	*out = u;
 	return rc;
 }

@@ -42,6 +42,7 @@ struct dsm_node {
 	_Atomic bool stop;
 	int kick;	      /* eventfd */
 	bool asleep;	      /* the service thread */
+	bool fresh;	      /* there is a descriptor that it does not wait for yet */
 	uint64_t asleep_till; /* while it is */
 	uint64_t now, looked; /* now; when we have last looked for the dead */
 

@@ -49,7 +49,7 @@ static void kick(struct dsm_node *n)
 /* What is left to be done is for the service thread, also if it sleeps. */
 static void hand_over(struct dsm_node *n)
 {
-	if (n->asleep && (n->behind || dsm_node_deadline(n) < n->asleep_till))
+	if (n->asleep && (n->behind || n->fresh || dsm_node_deadline(n) < n->asleep_till))
 		kick(n);
 	pthread_mutex_unlock(&n->lock);
 }
@@ -115,6 +115,7 @@ static void sleep_for_news(struct dsm_node *n)
 	if (k < 0)
 		return;
 	n->asleep_till = dsm_node_deadline(n);
+	n->fresh = false;
 	struct timespec ts = until(n, timeout_ms);
 	bool ever = n->asleep_till == UINT64_MAX && timeout_ms < 0;
 	n->asleep = true;
