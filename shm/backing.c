@@ -108,6 +108,11 @@ const uint8_t *dsm_backing_bytes(const struct dsm_backing *b, uint64_t page)
 	return in(b->store && !given(b, page) ? b->store : b->alias, b, page);
 }
 
+uint8_t *dsm_backing_live(struct dsm_backing *b, uint64_t page)
+{
+	return in(b->store && !given(b, page) ? b->store : b->alias, b, page);
+}
+
 uint8_t *dsm_backing_fill(struct dsm_backing *b, uint64_t page)
 {
 	return in(b->store ? b->store : b->alias, b, page);

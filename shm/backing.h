@@ -43,6 +43,8 @@ int dsm_backing_map(struct dsm_backing *b);
 /* What is kept of PAGE: to be read, and to be overwritten while it is not given. */
 const uint8_t *dsm_backing_bytes(const struct dsm_backing *b, uint64_t page);
 uint8_t *dsm_backing_fill(struct dsm_backing *b, uint64_t page);
+/* The same bytes, to be changed one by one while others do so, too. */
+uint8_t *dsm_backing_live(struct dsm_backing *b, uint64_t page);
 
 /* PAGE may be read, or written, once dsm_backing_flush() was called at the latest. */
 void dsm_backing_give(struct dsm_backing *b, uint64_t page, bool write);

@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <utlist.h>
 
 #include "shm/protocol_private.h"
@@ -64,12 +65,15 @@ void dsm_home_clear(struct dsm *d)
 
 static int queue(struct dsm_request **list, uint32_t from, const struct dsm_msg *m)
 {
-	struct dsm_request *r = malloc(sizeof *r);
+	struct dsm_request *r = malloc(sizeof *r + m->ndiff);
 
 	if (!r)
 		return -ENOMEM;
 	r->from = from;
 	r->m = *m;
+	if (m->ndiff)
+		memcpy(r->diff, m->diff, m->ndiff);
+	r->m.diff = r->diff;
 	DL_APPEND(*list, r);
 	return 0;
 }
@@ -136,6 +140,13 @@ static void read_page(struct dsm *d, struct dsm_entry *e, struct dsm_cell *c, ui
 	e->sharers |= bit(d, from);
 }
 
+/* It has several writers from now on: FROM and who gives it. */
+static void walk(struct dsm *d, struct dsm_entry *e, uint32_t from)
+{
+	e->sharers = (e->walked ? e->sharers : 0) | bit(d, from) | bit(d, e->giver);
+	e->walked = true;
+}
+
 /* The writer is the owner from now on; whoever asks next waits for its DONE. */
 static void write_page(struct dsm *d, struct dsm_entry *e, struct dsm_cell *c, uint32_t from,
 		       uint64_t have)
@@ -143,10 +154,13 @@ static void write_page(struct dsm *d, struct dsm_entry *e, struct dsm_cell *c, u
 	uint16_t acks = invalidate(d, e, from);
 	uint8_t final = acks ? 0 : DSM_FINAL;
 
+	e->giver = e->owner;
 	if (e->owner == from)
 		dsm_send(d, from,
 			 (struct dsm_msg){
 				 .kind = DSM_GRANT, .page = e->page, .acks = acks, .flags = final });
+	else if (at_hand(d, e) && !acks && dsm_walk_enter(d, c, e->page, from, DSM_FINAL))
+		walk(d, e, from);
 	else if (at_hand(d, e))
 		dsm_give_away(d, c, e->page, from, have, acks, final);
 	else
@@ -154,14 +168,112 @@ static void write_page(struct dsm *d, struct dsm_entry *e, struct dsm_cell *c, u
 	if (!final)
 		begin(e, from);
 	e->owner = from;
-	e->sharers = 0;
+	if (!e->walked)
+		e->sharers = 0;
 }
+
+/* ---- pages that several nodes write ---- */
+
+/* Tells all that do, but for FROM. How many will answer. */
+static uint16_t tell_walkers(struct dsm *d, const struct dsm_entry *e, uint32_t from,
+			     struct dsm_msg m)
+{
+	uint16_t n = 0;
+
+	m.page = e->page;
+	m.node = (uint16_t)from;
+	for (uint32_t i = 0; i < d->c.nodes; i++) {
+		if (i == from || !(e->sharers & bit(d, i)) || !d->alive[i])
+			continue;
+		if (i == d->c.self && m.kind == DSM_APPLY) {
+			/* At once: the differences are not kept for later. */
+			dsm_walk_apply(d, &m);
+			continue;
+		}
+		dsm_send(d, i, m);
+		n++;
+	}
+	return n;
+}
+
+static void join(struct dsm *d, struct dsm_entry *e, uint32_t from)
+{
+	e->giver = e->sharers & bit(d, d->c.self) ? d->c.self : e->owner;
+	begin(e, from);
+	dsm_send(d, e->giver,
+		 (struct dsm_msg){ .kind = DSM_FWD_WALK, .page = e->page, .node = (uint16_t)from });
+}
+
+/* FROM, which is one of them, will have it alone. */
+static void end_walk(struct dsm *d, struct dsm_entry *e, uint32_t from)
+{
+	uint16_t acks = tell_walkers(d, e, from, (struct dsm_msg){ .kind = DSM_END });
+
+	dsm_send(d, from,
+		 (struct dsm_msg){ .kind = DSM_GRANT,
+				   .page = e->page,
+				   .acks = acks,
+				   .flags = DSM_WALK | (acks ? 0 : DSM_FINAL) });
+	e->walked = false;
+	e->owner = from;
+	e->sharers = 0;
+	if (acks)
+		begin(e, from);
+}
+
+static void settle(struct dsm *d, struct dsm_entry *e, uint32_t from)
+{
+	struct dsm_msg m = { .kind = DSM_SETTLED, .page = e->page, .node = (uint16_t)from };
+
+	dsm_send(d, from, m);
+	m.flags = DSM_WALK;
+	if (e->many)
+		tell_walkers(d, e, from, m);
+	e->many = false;
+}
+
+/* Where it has ended meanwhile, what has changed went with ENDED. */
+static void spread(struct dsm *d, struct dsm_entry *e, uint32_t from, const struct dsm_msg *m)
+{
+	uint64_t others = e->sharers & ~bit(d, from);
+	bool member = e->walked && e->sharers & bit(d, from);
+	struct dsm_msg apply = *m;
+
+	e->many = member && others & (others - 1);
+	apply.kind = DSM_APPLY;
+	apply.flags = (uint8_t)(DSM_BYTES | (e->many ? DSM_WALK : 0));
+	if (member)
+		e->applies = tell_walkers(d, e, from, apply);
+	if (e->applies)
+		begin(e, from);
+	else
+		settle(d, e, from);
+}
+
+static void handle_walked(struct dsm *d, struct dsm_entry *e, uint32_t from,
+			  const struct dsm_msg *m)
+{
+	bool member = e->sharers & bit(d, from);
+
+	if (!member && (m->kind == DSM_GETS || m->kind == DSM_GETM))
+		join(d, e, from);
+	else if (member && m->kind == DSM_GETM)
+		end_walk(d, e, from);
+	else
+		d->stats.dropped++;
+}
+
+/* ---- any request ---- */
 
 static void handle(struct dsm *d, struct dsm_entry *e, struct dsm_cell *c, uint32_t from,
 		   const struct dsm_msg *m)
 {
-	if (e->poisoned)
+	if (m->kind == DSM_DIFF)
+		spread(d, e, from, m);
+	else if (e->poisoned)
 		dsm_send(d, from, (struct dsm_msg){ .kind = DSM_LOST, .page = e->page });
+	else if (e->walked)
+		handle_walked(d, e, from, m);
 	else if (m->kind == DSM_GETM)
 		write_page(d, e, c, from, m->version);
 	else if (m->kind == DSM_GETS && e->owner == from)
@@ -204,14 +316,31 @@ int dsm_home_request(struct dsm *d, uint32_t from, const struct dsm_msg *m)
 	return 0;
 }
 
-void dsm_home_done(struct dsm *d, uint32_t from, uint64_t page)
+void dsm_home_done(struct dsm *d, uint32_t from, const struct dsm_msg *m)
 {
-	struct dsm_entry *e = find(d, page);
+	struct dsm_entry *e = find(d, m->page);
 
-	if (!e || !e->busy || e->requester != from) {
+	if (!e || !e->busy || e->requester != from || e->applies) {
 		d->stats.dropped++;
 		return;
 	}
+	if (m->flags & DSM_WALK)
+		walk(d, e, from);
+	e->busy = false;
+	serve(d, e, dsm_cell_touch(d, m->page));
+}
+
+void dsm_home_applied(struct dsm *d, uint32_t from, uint64_t page)
+{
+	struct dsm_entry *e = find(d, page);
+
+	if (!e || !e->applies || !(e->sharers & bit(d, from))) {
+		d->stats.dropped++;
+		return;
+	}
+	if (--e->applies)
+		return;
+	settle(d, e, e->requester);
 	e->busy = false;
 	serve(d, e, dsm_cell_touch(d, page));
 }
@@ -225,9 +354,11 @@ int dsm_home_hold(struct dsm *d, const struct dsm_msg *m)
 
 	if (!e)
 		return -ENOMEM;
-	if (m->state == DSM_OWNED || m->state == DSM_MODIFIED) {
+	if (m->state == DSM_OWNED || m->state == DSM_MODIFIED || m->state == DSM_WALKING) {
 		e->owner = m->node;
 		e->owned = true;
+		e->walked |= m->state == DSM_WALKING;
+		e->sharers |= m->state == DSM_WALKING ? bit(d, m->node) : 0;
 	} else if (m->state == DSM_SHARED) {
 		e->sharers |= bit(d, m->node);
 		e->candidate = m->node;

@@ -119,6 +119,12 @@ enum dsm_seg_flag {
 	DSM_IVY = 32,
 	DSM_SIGBUS = 64, /* faults are handled by the thread that has them */
 	DSM_MOSTLY_READ = 128,
+	/*
+	 * A guest's memory, on hosts whose hardware walks page tables by writes: pages of those that
+	 * nodes fight for are written by all of them (0021-walked.md). The same everywhere. Units of
+	 * 4096 bytes.
+	 */
+	DSM_WALKED = 256,
 };
 
 /* What is told of pages, for those who keep translations of their own. All locked. */
@@ -188,6 +194,19 @@ struct dsm_seg_hot {
 	uint32_t by;	/* the node that took it last */
 };
 int dsm_seg_hot(struct dsm_seg *s, struct dsm_seg_hot *out, int max);
+
+/* Pages that several nodes write (DSM_WALKED). */
+struct dsm_walk_stats {
+	uint64_t now;		/* pages */
+	uint64_t entered, left; /* times one began here, and ended */
+	uint64_t looks;		/* pages compared before something was told */
+	uint64_t diffs;		/* pages of which something was sent for that */
+	uint64_t conflicts;	/* entries that two had changed */
+	uint64_t ends;		/* pages that were no tables any more */
+	/* Of the node: times something was to be told, and it had to wait. */
+	uint64_t flushes, waits;
+};
+void dsm_seg_walk_stats(struct dsm_seg *s, struct dsm_walk_stats *out);
 
 /* ---- a link over sockets and shared memory ---- */
 

@@ -153,7 +153,8 @@ int dsm_node_post(struct dsm_node *n, uint32_t to, unsigned number, const void *
 
 static void tell(struct dsm_node *n, uint32_t to, unsigned service)
 {
-	void *body = dsm_out_record(n, to, service, dsm_wire_view_len(n->c.nodes));
+	void *body = dsm_out_in_lane(n, to, service, dsm_wire_view_len(n->c.nodes),
+				     DSM_LANE_FREE);
 
 	if (body)
 		dsm_wire_put_view(body, n->member.epoch, n->member.gone, n->c.nodes);
@@ -194,6 +195,7 @@ static void new_view(struct dsm_node *n, const bool *before)
 		if (n->member.gone[i])
 			dsm_out_forget(n, i);
 	}
+	dsm_gate_open(n);
 	for (uint32_t i = 0; i < n->nsegs; i++)
 		if (n->segs[i])
 			dsm_seg_view(n->segs[i], n->member.epoch, alive);
@@ -406,6 +408,7 @@ int dsm_node_round(struct dsm_node *n)
 	for (uint32_t i = 0; i < n->nsegs; i++)
 		if (n->segs[i])
 			dsm_seg_settle(n->segs[i]);
+	dsm_gate_step(n);
 	dsm_out_flush(n);
 	return events;
 }

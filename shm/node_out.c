@@ -31,7 +31,7 @@ static void free_list(struct dsm_out *o)
 void dsm_out_fini(struct dsm_node *n)
 {
 	for (uint32_t i = 0; n->peers && i < n->c.nodes; i++)
-		free_list(n->peers[i].head);
+		dsm_out_forget(n, i);
 	free_list(n->spare);
 	free(n->peers);
 	free(n->unsent);
@@ -61,54 +61,95 @@ static struct dsm_out *fresh(struct dsm_node *n)
 	return o;
 }
 
-static void append(struct dsm_node *n, uint32_t to, struct dsm_out *o)
+/* TO has something to be sent. */
+static void list(struct dsm_node *n, uint32_t to)
 {
 	struct dsm_peer *p = &n->peers[to];
 
-	if (p->tail)
-		p->tail->next = o;
-	else
-		p->head = o;
-	p->tail = o;
 	if (!p->listed)
 		n->unsent[n->nunsent++] = to;
 	p->listed = true;
 }
 
+static void join(struct dsm_outs *to, struct dsm_outs *from)
+{
+	if (!from->head)
+		return;
+	if (to->tail)
+		to->tail->next = from->head;
+	else
+		to->head = from->head;
+	to->tail = from->tail;
+	*from = (struct dsm_outs){ NULL, NULL };
+}
+
 /* True when all of P is sent. */
 static bool send_all(struct dsm_node *n, uint32_t to, struct dsm_peer *p)
 {
-	while (p->head) {
-		struct dsm_out *o = p->head;
+	while (p->out.head) {
+		struct dsm_out *o = p->out.head;
 		if (n->c.link.send(n->c.link.arg, to, o->bytes, o->len) == -EAGAIN)
 			return false;
-		p->head = o->next;
-		if (!p->head)
-			p->tail = NULL;
+		p->out.head = o->next;
+		if (!p->out.head)
+			p->out.tail = NULL;
 		recycle(n, o);
 	}
 	return true;
 }
 
-void *dsm_out_record(struct dsm_node *n, uint32_t to, unsigned service, size_t len)
+static struct dsm_outs *lane_of(struct dsm_node *n, uint32_t to, enum dsm_lane lane)
+{
+	if (lane == DSM_LANE_FREE || !dsm_gate_needed(n)) {
+		list(n, to);
+		return &n->peers[to].out;
+	}
+	n->gate.any = true;
+	n->gate.tells |= lane == DSM_LANE_TELLS;
+	return &n->peers[to].open;
+}
+
+void *dsm_out_in_lane(struct dsm_node *n, uint32_t to, unsigned service, size_t len,
+		      enum dsm_lane lane)
 {
 	size_t room = dsm_wire_room(len);
 
 	if (n->member.gone[to] || room > n->packet_max)
 		return NULL;
-	struct dsm_out *o = n->peers[to].tail;
+	struct dsm_outs *l = lane_of(n, to, lane);
+	struct dsm_out *o = l->tail;
 	if (!o || o->len + room > n->packet_max || o->len > ENOUGH) {
 		/* What is full goes at once: the other side works on it while we go on. */
 		send_all(n, to, &n->peers[to]);
 		o = fresh(n);
 		if (!o)
 			return NULL;
-		append(n, to, o);
+		join(l, &(struct dsm_outs){ o, o });
 	}
 	void *body = dsm_wire_record(o->bytes + o->len, service, len);
 	o->len += room;
 	o->records++;
 	return body;
+}
+
+void *dsm_out_record(struct dsm_node *n, uint32_t to, unsigned service, size_t len)
+{
+	return dsm_out_in_lane(n, to, service, len, DSM_LANE_TELLS);
+}
+
+void dsm_out_close(struct dsm_node *n)
+{
+	for (uint32_t i = 0; i < n->c.nodes; i++)
+		join(&n->peers[i].closed, &n->peers[i].open);
+}
+
+void dsm_out_release(struct dsm_node *n)
+{
+	for (uint32_t i = 0; i < n->c.nodes; i++)
+		if (n->peers[i].closed.head) {
+			join(&n->peers[i].out, &n->peers[i].closed);
+			list(n, i);
+		}
 }
 
 void dsm_out_flush(struct dsm_node *n)
@@ -128,6 +169,10 @@ void dsm_out_flush(struct dsm_node *n)
 
 void dsm_out_forget(struct dsm_node *n, uint32_t node)
 {
-	free_list(n->peers[node].head);
-	n->peers[node].head = n->peers[node].tail = NULL;
+	struct dsm_peer *p = &n->peers[node];
+
+	join(&p->out, &p->closed);
+	join(&p->out, &p->open);
+	free_list(p->out.head);
+	p->out = (struct dsm_outs){ NULL, NULL };
 }

@@ -21,9 +21,24 @@ struct dsm_out {
 	uint8_t bytes[];
 };
 
-struct dsm_peer {
+/* Packets in the order in which they go. */
+struct dsm_outs {
 	struct dsm_out *head, *tail;
+};
+
+struct dsm_peer {
+	struct dsm_outs out;	      /* to be sent */
+	struct dsm_outs closed, open; /* wait: node_gate.c */
 	bool listed; /* in the list of those that have something to be sent */
+};
+
+/* What is to be told waits for differences of pages that several nodes write: node_gate.c. */
+struct dsm_gate {
+	bool walking; /* there were such pages */
+	bool any;     /* something is in an open list */
+	bool tells;   /* and tells of what was written here */
+	bool shut;    /* what is in the closed lists waits */
+	uint64_t flushes, waits;
 };
 
 /* A record for a segment that is not there yet. */
@@ -51,6 +66,7 @@ struct dsm_node {
 	struct dsm_out *spare;
 	size_t packet_max;
 	bool behind; /* a link had no room */
+	struct dsm_gate gate;
 	uint8_t *self, *self_taken; /* records to ourselves, and those that are being taken */
 	size_t self_len, self_room;
 
@@ -72,9 +88,24 @@ int dsm_out_init(struct dsm_node *n);
 void dsm_out_fini(struct dsm_node *n);
 /* Room for a record for TO, to be filled at once; NULL without memory or when TO is gone. */
 void *dsm_out_record(struct dsm_node *n, uint32_t to, unsigned service, size_t len);
+/* The same in LANE; the other one tells. */
+void *dsm_out_in_lane(struct dsm_node *n, uint32_t to, unsigned service, size_t len,
+		      enum dsm_lane lane);
+/* What is open is closed, behind what is; what is closed is to be sent. */
+void dsm_out_close(struct dsm_node *n);
+void dsm_out_release(struct dsm_node *n);
 /* Gives the links what they take. */
 void dsm_out_flush(struct dsm_node *n);
 void dsm_out_forget(struct dsm_node *n, uint32_t node);
+
+/* ---- node_gate.c ---- */
+
+/* Whether records that are not free have to wait. */
+bool dsm_gate_needed(const struct dsm_node *n);
+/* Compares, and lets go what may; before dsm_out_flush(), not from inside of a handler. */
+void dsm_gate_step(struct dsm_node *n);
+/* There is a new view: nobody answers for the old one any more. */
+void dsm_gate_open(struct dsm_node *n);
 
 /* ---- node.c ---- */
 
@@ -104,6 +135,9 @@ uint64_t dsm_seg_deadline(const struct dsm_seg *s);
 void dsm_seg_tick(struct dsm_seg *s);
 /* What is to be mapped is. */
 void dsm_seg_settle(struct dsm_seg *s);
+/* Compares pages that several nodes write; true if there are any. */
+bool dsm_seg_walk_look(struct dsm_seg *s);
+uint64_t dsm_seg_walk_pending(const struct dsm_seg *s);
 /* A fault at FAULT->at, if that is in S. */
 bool dsm_seg_fault(struct dsm_seg *s, const struct dsm_uffd_fault *fault);
 /* Its figures are brought up to date. */

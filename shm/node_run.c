@@ -57,6 +57,7 @@ static void hand_over(struct dsm_node *n)
 void dsm_node_leave(struct dsm_node *n)
 {
 	dsm_node_take_own(n);
+	dsm_gate_step(n);
 	dsm_out_flush(n);
 	hand_over(n);
 }

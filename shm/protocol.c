@@ -172,6 +172,8 @@ int dsm_pin(struct dsm *d, uint64_t page)
 {
 	struct dsm_held *h = find_held(d, page);
 
+	if (page < d->c.pages && dsm_cell_get(d, page).state == DSM_WALKING)
+		dsm_walk_end(d, page, d->now);
 	if (page >= d->c.pages || dsm_cell_get(d, page).state != DSM_MODIFIED)
 		return -EAGAIN;
 	if (h && h->pinned)
@@ -201,7 +203,7 @@ void dsm_unpin(struct dsm *d, uint64_t page, uint64_t now)
 
 /* ---- asking ---- */
 
-static struct dsm_want *find_want(const struct dsm *d, uint64_t page)
+struct dsm_want *dsm_want_find(const struct dsm *d, uint64_t page)
 {
 	struct dsm_want *w;
 
@@ -232,12 +234,13 @@ void dsm_ask(struct dsm *d, struct dsm_want *w)
 
 static bool allows(enum dsm_state s, bool write)
 {
-	return s == DSM_MODIFIED || (!write && (s == DSM_SHARED || s == DSM_OWNED));
+	return s == DSM_MODIFIED || s == DSM_WALKING ||
+	       (!write && (s == DSM_SHARED || s == DSM_OWNED));
 }
 
-static int want(struct dsm *d, uint64_t page, bool write)
+int dsm_want(struct dsm *d, uint64_t page, bool write)
 {
-	struct dsm_want *w = find_want(d, page);
+	struct dsm_want *w = dsm_want_find(d, page);
 
 	if (w) {
 		w->then_write |= write && !w->write;
@@ -266,14 +269,14 @@ int dsm_fault(struct dsm *d, uint64_t page, bool write, uint64_t now)
 		return 0;
 	}
 	if (allows(s, write)) {
-		d->c.ops->install(d->c.arg, page, s == DSM_MODIFIED);
+		d->c.ops->install(d->c.arg, page, s == DSM_MODIFIED || s == DSM_WALKING);
 		return 0;
 	}
 	if (write)
 		d->stats.write_faults++;
 	else
 		d->stats.read_faults++;
-	int rc = want(d, page, write);
+	int rc = dsm_want(d, page, write);
 	dsm_run_local(d);
 	return rc;
 }
@@ -285,7 +288,7 @@ int dsm_evict(struct dsm *d, uint64_t page)
 
 	if (home == d->c.self || (c.state != DSM_OWNED && c.state != DSM_MODIFIED))
 		return -ENOENT;
-	if (d->flushing || find_want(d, page))
+	if (d->flushing || dsm_want_find(d, page))
 		return -EAGAIN;
 	dsm_send(d, home, (struct dsm_msg){ .kind = DSM_PUT, .page = page });
 	return 0;
@@ -298,7 +301,7 @@ int dsm_discard(struct dsm *d, uint64_t page)
 
 	if (!c || c->state > DSM_SHARED || c->version == DSM_NO_VERSION)
 		return -ENOENT;
-	if (d->flushing || find_want(d, page) || dsm_is_held(d, page))
+	if (d->flushing || dsm_want_find(d, page) || dsm_is_held(d, page))
 		return -EAGAIN;
 	if (c->state == DSM_SHARED) {
 		c->state = DSM_INVALID;
@@ -314,7 +317,7 @@ void dsm_forget(struct dsm *d, uint64_t page)
 {
 	struct dsm_cell *c = page < d->c.pages ? dsm_cell_touch(d, page) : NULL;
 
-	if (c && c->state == DSM_INVALID && !find_want(d, page))
+	if (c && c->state == DSM_INVALID && !dsm_want_find(d, page))
 		c->version = DSM_NO_VERSION;
 }
 
@@ -325,6 +328,8 @@ static void complete(struct dsm *d, struct dsm_want *w, struct dsm_cell *c)
 {
 	struct dsm_want done = *w;
 
+	if (c->state == DSM_WALKING)
+		dsm_walk_left(d, w->page);
 	if (w->write) {
 		c->version++;
 		c->state = DSM_MODIFIED;
@@ -340,10 +345,10 @@ static void complete(struct dsm *d, struct dsm_want *w, struct dsm_cell *c)
 			 (struct dsm_msg){ .kind = DSM_DONE, .page = done.page });
 	d->c.ops->install(d->c.arg, done.page, done.write);
 	if (done.then_write)
-		want(d, done.page, true);
+		dsm_want(d, done.page, true);
 }
 
-static void advance(struct dsm *d, struct dsm_want *w, struct dsm_cell *c)
+void dsm_want_advance(struct dsm *d, struct dsm_want *w, struct dsm_cell *c)
 {
 	if (w->data && w->acks >= w->needed)
 		complete(d, w, c);
@@ -351,7 +356,7 @@ static void advance(struct dsm *d, struct dsm_want *w, struct dsm_cell *c)
 
 static bool on_data(struct dsm *d, const struct dsm_msg *m, struct dsm_cell *c)
 {
-	struct dsm_want *w = find_want(d, m->page);
+	struct dsm_want *w = dsm_want_find(d, m->page);
 	bool bytes = m->flags & DSM_BYTES, exclusive = m->flags & DSM_EXCLUSIVE;
 
 	if (!w || w->data || w->write != exclusive || c->state > DSM_SHARED ||
@@ -364,7 +369,7 @@ static bool on_data(struct dsm *d, const struct dsm_msg *m, struct dsm_cell *c)
 	w->data = true;
 	w->final = m->flags & DSM_FINAL;
 	w->needed = m->acks;
-	advance(d, w, c);
+	dsm_want_advance(d, w, c);
 	return true;
 }
 
@@ -377,29 +382,29 @@ static void become_owner(struct dsm *d, struct dsm_want *w, const struct dsm_cel
 	dsm_want_end(d, w);
 	d->c.ops->install(d->c.arg, page, c->state == DSM_MODIFIED);
 	if (then_write)
-		want(d, page, true);
+		dsm_want(d, page, true);
 }
 
 static bool on_grant(struct dsm *d, const struct dsm_msg *m, struct dsm_cell *c)
 {
-	struct dsm_want *w = find_want(d, m->page);
+	struct dsm_want *w = dsm_want_find(d, m->page);
 
 	if (w && !w->write && (c->state == DSM_OWNED || c->state == DSM_MODIFIED)) {
 		become_owner(d, w, c);
 		return true;
 	}
-	if (!w || w->data || !w->write || c->state != DSM_OWNED)
+	if (!w || w->data || !w->write || (c->state != DSM_OWNED && c->state != DSM_WALKING))
 		return false;
 	w->data = true;
 	w->final = m->flags & DSM_FINAL;
 	w->needed = m->acks;
-	advance(d, w, c);
+	dsm_want_advance(d, w, c);
 	return true;
 }
 
 static bool on_ack(struct dsm *d, uint32_t from, const struct dsm_msg *m, struct dsm_cell *c)
 {
-	struct dsm_want *w = find_want(d, m->page);
+	struct dsm_want *w = dsm_want_find(d, m->page);
 
 	if (!w || !w->write)
 		return false;
@@ -408,13 +413,13 @@ static bool on_ack(struct dsm *d, uint32_t from, const struct dsm_msg *m, struct
 		w->giver = from;
 		w->given = m->version;
 	}
-	advance(d, w, c);
+	dsm_want_advance(d, w, c);
 	return true;
 }
 
 static bool on_lost(struct dsm *d, const struct dsm_msg *m, struct dsm_cell *c)
 {
-	struct dsm_want *w = find_want(d, m->page);
+	struct dsm_want *w = dsm_want_find(d, m->page);
 
 	if (!w || c->state != DSM_INVALID)
 		return false;
@@ -469,7 +474,7 @@ static bool on_forward(struct dsm *d, const struct dsm_msg *m, struct dsm_cell *
 		return true;
 	if (m->kind == DSM_FWD_GETS)
 		dsm_give_shared(d, c, m->page, m->node, m->version, 0);
-	else
+	else if (m->acks || !dsm_walk_enter(d, c, m->page, m->node, 0))
 		dsm_give_away(d, c, m->page, m->node, m->version, m->acks, 0);
 	return true;
 }
@@ -497,7 +502,7 @@ static bool take_copy(struct dsm *d, uint32_t from, const struct dsm_msg *m, str
 {
 	switch (m->kind) {
 	case DSM_DATA:
-		return on_data(d, m, c);
+		return m->flags & DSM_WALK ? dsm_walk_data(d, m, c) : on_data(d, m, c);
 	case DSM_GRANT:
 		return on_grant(d, m, c);
 	case DSM_ACK:
@@ -507,8 +512,10 @@ static bool take_copy(struct dsm *d, uint32_t from, const struct dsm_msg *m, str
 	case DSM_FWD_GETS:
 	case DSM_FWD_GETM:
 		return on_forward(d, m, c);
-	default:
+	case DSM_INV:
 		return on_inv(d, m, c);
+	default:
+		return dsm_walk_take(d, from, m, c);
 	}
 }
 
@@ -518,9 +525,13 @@ int dsm_take(struct dsm *d, uint32_t from, const struct dsm_msg *m)
 	case DSM_GETS:
 	case DSM_GETM:
 	case DSM_PUT:
+	case DSM_DIFF:
 		return dsm_home_request(d, from, m);
 	case DSM_DONE:
-		dsm_home_done(d, from, m->page);
+		dsm_home_done(d, from, m);
+		return 0;
+	case DSM_APPLIED:
+		dsm_home_applied(d, from, m->page);
 		return 0;
 	case DSM_MARK:
 	case DSM_HOLD:
@@ -534,7 +545,8 @@ int dsm_take(struct dsm *d, uint32_t from, const struct dsm_msg *m)
 	if (!c)
 		return -ENOMEM;
 	/* Only a home forwards, invalidates, grants and declares lost. */
-	bool homes = m->kind != DSM_DATA && m->kind != DSM_ACK;
+	bool homes = m->kind != DSM_DATA && m->kind != DSM_ACK && m->kind != DSM_ENDED &&
+		     m->kind != DSM_SETTLED;
 	if ((homes && from != dsm_home(d, m->page)) || !take_copy(d, from, m, c))
 		d->stats.dropped++;
 	return 0;
@@ -572,16 +584,18 @@ const struct dsm_stats *dsm_stats(const struct dsm *d)
 
 const char *dsm_state_name(enum dsm_state s)
 {
-	static const char *const names[] = { "invalid", "shared", "owned", "modified", "poisoned" };
+	static const char *const names[] = { "invalid",  "shared",   "owned",
+					     "modified", "poisoned", "walking" };
 
-	return s <= DSM_POISONED ? names[s] : "?";
+	return s <= DSM_WALKING ? names[s] : "?";
 }
 
 const char *dsm_kind_name(enum dsm_kind k)
 {
 	static const char *const names[] = { "?",    "GETS", "GETM", "DONE", "PUT",  "FWD_GETS",
 					     "FWD_GETM", "INV",	 "GRANT", "LOST", "DATA", "ACK",
-					     "MARK", "HOLD", "HELD", "OWN" };
+					     "MARK", "HOLD", "HELD", "OWN",  "FWD_WALK", "DIFF",
+					     "APPLY", "APPLIED", "SETTLED", "END", "ENDED" };
 
 	return k < DSM_KINDS ? names[k] : "?";
 }

@@ -30,6 +30,7 @@ enum dsm_state {
 	DSM_OWNED,	 /* read, and give to others */
 	DSM_MODIFIED,	 /* read and write, nobody else has a copy */
 	DSM_POISONED,	 /* its only copy was lost with a node */
+	DSM_WALKING,	 /* read and write, and so may others: what is changed is sent to all */
 };
 
 enum dsm_kind {
@@ -53,6 +54,14 @@ enum dsm_kind {
 	DSM_HOLD,   /* → home: `node` has a copy, `state` and `version` */
 	DSM_HELD,   /* → home: that was all */
 	DSM_OWN,    /* home →: you own what you share, or what you keep of `version` */
+	/* pages that several nodes write: 0021-walked.md */
+	DSM_FWD_WALK, /* home → one that does: `node` will, too; send it what all have agreed on */
+	DSM_DIFF,     /* → home: what has changed here */
+	DSM_APPLY,    /* home → the others: what has changed at `node` */
+	DSM_APPLIED,  /* → home */
+	DSM_SETTLED,  /* → `node` (who has changed something): all have it. With DSM_WALK → the others */
+	DSM_END,      /* home → all but `node`, which will have it alone: keep nothing */
+	DSM_ENDED,    /* → the one: what had changed here. Counts as ACK */
 	DSM_KINDS
 };
 
@@ -60,6 +69,8 @@ enum dsm_flag {
 	DSM_BYTES = 1,	   /* the page's bytes go with the message */
 	DSM_FINAL = 2,	   /* no DONE is needed */
 	DSM_EXCLUSIVE = 4, /* DATA for a writer */
+	DSM_WALK = 8,	   /* DATA, DONE: one of several that write; GRANT: not any more; APPLY: SETTLED
+			    * will come here, too */
 };
 
 struct dsm_msg {
@@ -70,6 +81,24 @@ struct dsm_msg {
 	uint32_t epoch; /* view of the sender */
 	uint64_t page, version;
 	uint64_t have; /* not sent: of DATA, which version the receiver keeps */
+	const uint8_t *diff; /* DIFF, APPLY, ENDED: diff.h; the caller's */
+	size_t ndiff;
+};
+
+/* The same for pages that several nodes write. */
+struct dsm_walk_ops {
+	/* PAGE, which is ours alone and others want: may all write it from now on? */
+	bool (*may)(void *arg, uint64_t page);
+	/* They do. What lies there now is what all have agreed on. */
+	void (*enter)(void *arg, uint64_t page);
+	/* What another node has changed. False: we have changed the same, the mode has to end. */
+	bool (*merge)(void *arg, uint64_t page, const uint8_t *diff, size_t n);
+	/* What was given to dsm_walk_diff() is agreed on. */
+	void (*settled)(void *arg, uint64_t page);
+	/* The page was dropped: what we have changed of it goes with M. */
+	void (*last)(void *arg, uint64_t page, struct dsm_msg *m);
+	/* The mode has ended here. */
+	void (*leave)(void *arg, uint64_t page);
 };
 
 /* What the engine has done to a page; the caller makes it so before it returns. */
@@ -99,6 +128,7 @@ struct dsm_config {
 	uint64_t hold; /* ns for which a page that came is not given away; 0: none */
 	bool late;     /* this node was not there at first: it owns nothing */
 	const struct dsm_ops *ops;
+	const struct dsm_walk_ops *walk; /* NULL: a page has one writer, always */
 	void *arg;
 };
 
@@ -109,6 +139,7 @@ struct dsm_stats {
 	uint64_t deferred; /* by the hold */
 	uint64_t dropped;  /* messages that made no sense, or came from the dead */
 	uint64_t lost;	   /* pages */
+	uint64_t walked;   /* times that a page got several writers here */
 };
 
 struct dsm; /* incomplete */
@@ -163,6 +194,26 @@ void dsm_unpin(struct dsm *d, uint64_t page, uint64_t now);
 int dsm_view(struct dsm *d, uint32_t epoch, const bool *alive, uint64_t now);
 /* A view is being agreed on: faults wait. */
 bool dsm_settling(const struct dsm *d);
+
+/*
+ * Pages that several nodes write (DSM_WALKING). The caller compares them with what it has told before
+ * any message leaves the node by which another one could learn of anything, and keeps such messages
+ * until dsm_walk_pending() is 0; dsm_walk_lane() says which.
+ */
+/* What has changed in PAGE since the last time; that one is settled. -EINVAL: it is not WALKED. */
+int dsm_walk_diff(struct dsm *d, uint64_t page, const uint8_t *diff, size_t n);
+/* It is to be ours alone. */
+void dsm_walk_end(struct dsm *d, uint64_t page, uint64_t now);
+/* What is under way that messages have to wait for. */
+uint64_t dsm_walk_pending(const struct dsm *d);
+
+/* How a message goes. */
+enum dsm_lane {
+	DSM_LANE_FREE,	  /* at once */
+	DSM_LANE_ORDERED, /* after those that wait */
+	DSM_LANE_TELLS,	  /* its receiver learns of what was written here */
+};
+enum dsm_lane dsm_walk_lane(const struct dsm_msg *m);
 
 enum dsm_state dsm_state(const struct dsm *d, uint64_t page);
 uint64_t dsm_version(const struct dsm *d, uint64_t page);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Shared by the files of the protocol: protocol.c (this node's copies), directory.c (pages whose
- * home it is), view.c (nodes that come and go), cells.c (what is remembered of pages).
+ * Shared by the files of the protocol: protocol.c (this node's copies), protocol_walk.c (those that
+ * others write, too), directory.c (pages whose home it is), view.c (nodes that come and go), cells.c
+ * (what is remembered of pages).
  */
 #ifndef SHM_PROTOCOL_PRIVATE_H
 #define SHM_PROTOCOL_PRIVATE_H
@@ -36,6 +37,10 @@ struct dsm_entry {
 	bool poisoned;
 	bool busy; /* with `requester`, until its DONE */
 	uint32_t requester;
+	bool walked;	  /* the sharers write it, all of them; the owner is one of them */
+	uint32_t giver;	  /* who sends it to the requester */
+	uint16_t applies; /* the requester's differences are on the way to so many */
+	bool many;	  /* to more than one: they wait for the others */
 	struct dsm_request *queue;
 	UT_hash_handle hh;
 };
@@ -44,6 +49,7 @@ struct dsm_request {
 	struct dsm_request *prev, *next;
 	uint32_t from;
 	struct dsm_msg m;
+	uint8_t diff[]; /* m.diff */
 };
 
 /* What this node has asked for. One a page. */
@@ -92,6 +98,9 @@ struct dsm {
 	bool making;	  /* not all have reported: the directory is not complete */
 	struct dsm_request *waiting; /* until it is */
 
+	/* Differences of ours that not all have, and those of others likewise. */
+	uint64_t unsettled, foreign;
+
 	struct dsm_stats stats;
 };
 
@@ -121,10 +130,29 @@ void dsm_ask(struct dsm *d, struct dsm_want *w);
 int dsm_take(struct dsm *d, uint32_t from, const struct dsm_msg *m);
 void dsm_held_clear(struct dsm *d);
 void dsm_want_end(struct dsm *d, struct dsm_want *w);
+struct dsm_want *dsm_want_find(const struct dsm *d, uint64_t page);
+/* Asks for PAGE; -ENOMEM. */
+int dsm_want(struct dsm *d, uint64_t page, bool write);
+/* W is fulfilled if all is there. */
+void dsm_want_advance(struct dsm *d, struct dsm_want *w, struct dsm_cell *c);
+
+/* ---- protocol_walk.c ---- */
+/* Our copy, which is asked for to be written, gets several writers, if it may. */
+bool dsm_walk_enter(struct dsm *d, struct dsm_cell *c, uint64_t page, uint32_t node, uint8_t flags);
+/* A message of the mode. False: it makes no sense. */
+bool dsm_walk_take(struct dsm *d, uint32_t from, const struct dsm_msg *m, struct dsm_cell *c);
+/* Differences of another node. */
+void dsm_walk_apply(struct dsm *d, const struct dsm_msg *m);
+bool dsm_walk_data(struct dsm *d, const struct dsm_msg *m, struct dsm_cell *c);
+/* C, which was WALKED, has become something else. */
+void dsm_walk_left(struct dsm *d, uint64_t page);
+/* With a new view each page becomes somebody's alone: all ask for all of theirs. */
+void dsm_walk_view(struct dsm *d);
 
 /* ---- directory.c ---- */
 int dsm_home_request(struct dsm *d, uint32_t from, const struct dsm_msg *m);
-void dsm_home_done(struct dsm *d, uint32_t from, uint64_t page);
+void dsm_home_done(struct dsm *d, uint32_t from, const struct dsm_msg *m);
+void dsm_home_applied(struct dsm *d, uint32_t from, uint64_t page);
 void dsm_home_clear(struct dsm *d);
 /* A copy is reported. */
 int dsm_home_hold(struct dsm *d, const struct dsm_msg *m);

@@ -128,6 +128,7 @@ static void op_install(void *arg, uint64_t page, bool write)
 static void op_begin(void *arg, uint64_t page)
 {
 	dsm_seg_twin(arg, page);
+	dsm_seg_walk_came(arg, page);
 }
 
 static void op_protect(void *arg, uint64_t page)
@@ -181,7 +182,7 @@ static bool allowed(const struct dsm_seg *s, uint64_t page, bool write)
 {
 	enum dsm_state st = dsm_state(s->d, page);
 
-	return st == DSM_MODIFIED || (!write && st != DSM_INVALID);
+	return st == DSM_MODIFIED || st == DSM_WALKING || (!write && st != DSM_INVALID);
 }
 
 void dsm_seg_ahead(struct dsm_seg *s, const struct dsm_ahead *a, bool write)
@@ -261,6 +262,7 @@ void dsm_seg_tick(struct dsm_seg *s)
 
 void dsm_seg_view(struct dsm_seg *s, uint32_t epoch, const bool *alive)
 {
+	dsm_seg_walk_view(s);
 	if (dsm_view(s->d, epoch, alive, s->n->now) < 0)
 		dvmi_log(s->n->c.log, "shm", LOG_ERR, "segment %u: view %u is none", s->c.id,
 			 epoch);
@@ -281,7 +283,8 @@ void dsm_seg_cut(struct dsm_seg *s)
 static bool config_good(const struct dsm_seg_config *c)
 {
 	return c->id < DSM_SEGS && c->unit >= 4096 && c->unit <= DSM_UNIT_MAX &&
-	       !(c->unit & (c->unit - 1)) && c->bytes && c->bytes % c->unit == 0 && c->home;
+	       !(c->unit & (c->unit - 1)) && c->bytes && c->bytes % c->unit == 0 && c->home &&
+	       (!(c->flags & DSM_WALKED) || c->unit == 4096);
 }
 
 static uint32_t home_of(void *arg, uint64_t page)
@@ -302,6 +305,7 @@ static int make_engine(struct dsm_seg *s)
 					 .home = home_of,
 					 .hold = c->flags & DSM_NO_HOLD ? 0 : c->hold,
 					 .ops = &ops,
+					 .walk = c->flags & DSM_WALKED ? &dsm_seg_walk_ops : NULL,
 					 .arg = s,
 				 });
 }
@@ -337,6 +341,7 @@ static void unmake(struct dsm_seg *s)
 		munmap(s->marks, s->b.pages);
 	dsm_backing_destroy(&s->b);
 	dsm_seg_twins_free(s);
+	dsm_seg_walk_free(s);
 	dsm_destroy(s->d);
 	HASH_ITER(hh, s->waits, w, tw) {
 		HASH_DEL(s->waits, w);

@@ -43,6 +43,10 @@ struct dsm_seg {
 	uint32_t nfights;
 	struct dsm_streams streams;
 	struct seg_twin **twins; /* NULL until there is one */
+	struct seg_walk *walks;	 /* seg_walk.c */
+	struct seg_try **tries;
+	struct dsm_walk_stats walk;
+	uint8_t diff_room[2 * 4096];
 	bool cut;
 	uint64_t kept, most, hand; /* pages that take memory, may do so; where we look for one */
 	/* The message that is being received. */
@@ -73,6 +77,16 @@ void dsm_seg_twin(struct dsm_seg *s, uint64_t page);
 /* What PAGE was in VERSION, or NULL. */
 const uint8_t *dsm_seg_twin_of(struct dsm_seg *s, uint64_t page, uint64_t version);
 void dsm_seg_twins_free(struct dsm_seg *s);
+
+/* ---- seg_walk.c ---- */
+
+extern const struct dsm_walk_ops dsm_seg_walk_ops;
+/* PAGE has come, to be written. */
+void dsm_seg_walk_came(struct dsm_seg *s, uint64_t page);
+/* What all have agreed on of PAGE. */
+const uint8_t *dsm_seg_walk_base(const struct dsm_seg *s, uint64_t page);
+void dsm_seg_walk_view(struct dsm_seg *s);
+void dsm_seg_walk_free(struct dsm_seg *s);
 
 /* ---- seg.c ---- */
 

@@ -35,6 +35,10 @@ static struct choice choose(struct dsm_seg *s, const struct dsm_msg *m, uint8_t 
 {
 	struct choice c = { DSM_FORM_RAW, dsm_backing_bytes(&s->b, m->page), s->c.unit };
 
+	if (m->kind != DSM_DATA)
+		return (struct choice){ DSM_FORM_DIFF, m->diff, m->ndiff };
+	if (m->flags & DSM_WALK)
+		return (struct choice){ DSM_FORM_RAW, dsm_seg_walk_base(s, m->page), s->c.unit };
 	if (!(s->c.flags & DSM_NO_ELISION) && all_zero(c.bytes, s->c.unit)) {
 		s->stats.elided_zero++;
 		return (struct choice){ DSM_FORM_ZERO, NULL, 0 };
@@ -52,8 +56,8 @@ void dsm_seg_send(void *seg, uint32_t node, const struct dsm_msg *m)
 
 	if (m->flags & DSM_BYTES)
 		c = choose(s, m, room);
-	uint8_t *to = dsm_out_record(s->n, node, DSM_WIRE_PAGES,
-				     sizeof(struct dsm_wire_page) + c.n);
+	uint8_t *to = dsm_out_in_lane(s->n, node, DSM_WIRE_PAGES,
+				      sizeof(struct dsm_wire_page) + c.n, dsm_walk_lane(m));
 	if (!to)
 		return;
 	dsm_wire_put_page(to, s->c.id, m, c.form);
@@ -80,8 +84,10 @@ void dsm_seg_fill(void *seg, uint64_t page)
 	s->stats.units_got += s->form == DSM_FORM_RAW;
 }
 
-static bool form_good(const struct dsm_seg *s)
+static bool form_good(const struct dsm_seg *s, const struct dsm_msg *m)
 {
+	if (m->kind != DSM_DATA && s->form != DSM_FORM_NONE && s->form != DSM_FORM_DIFF)
+		return false;
 	if (s->form == DSM_FORM_DIFF)
 		return dsm_diff_good(s->bytes, s->nbytes, s->c.unit);
 	return s->form != DSM_FORM_RAW || s->nbytes == s->c.unit;
@@ -98,7 +104,9 @@ void dsm_seg_message(struct dsm_seg *s, uint32_t from, const struct dsm_wire_rec
 	s->bytes = r->body + sizeof(struct dsm_wire_page);
 	s->nbytes = r->len - sizeof(struct dsm_wire_page);
 	s->from = from;
-	if (!form_good(s)) {
+	m.diff = s->bytes;
+	m.ndiff = s->form == DSM_FORM_DIFF ? s->nbytes : 0;
+	if (!form_good(s, &m)) {
 		s->n->dropped++;
 		return;
 	}

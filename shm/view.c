@@ -46,7 +46,7 @@ bool dsm_view_lets(const struct dsm *d, uint32_t from, const struct dsm_msg *m)
 	if (d->marked[from] == d->epoch)
 		return m->epoch == d->epoch;
 	return m->kind == DSM_DATA || m->kind == DSM_GRANT || m->kind == DSM_ACK ||
-	       m->kind == DSM_LOST;
+	       m->kind == DSM_LOST || m->kind == DSM_ENDED;
 }
 
 /* ---- what was under way ---- */
@@ -152,6 +152,7 @@ static void maybe_flushed(struct dsm *d)
 		if (i != d->c.self && d->alive[i] && d->marked[i] != d->epoch)
 			return;
 	settle_wants(d);
+	dsm_walk_view(d);
 	d->flushing = false;
 	d->making = true;
 	report(d);
@@ -172,6 +173,7 @@ int dsm_view(struct dsm *d, uint32_t epoch, const bool *alive, uint64_t now)
 	d->flushing = true;
 	d->making = false;
 	d->nlocal = 0;
+	d->unsettled = d->foreign = 0;
 	dsm_held_clear(d);
 	dsm_home_clear(d);
 	for (uint32_t i = 0; i < d->c.nodes; i++)
@@ -207,7 +209,7 @@ static int on_hold(struct dsm *d, uint32_t from, const struct dsm_msg *m)
 {
 	bool ours = dsm_home(d, m->page) == d->c.self && m->node < d->c.nodes;
 
-	if (ours && dsm_settling(d) && m->state <= DSM_MODIFIED)
+	if (ours && dsm_settling(d) && m->state != DSM_POISONED && m->state <= DSM_WALKING)
 		return dsm_home_hold(d, m);
 	if (ours && !dsm_settling(d) && m->state == DSM_POISONED)
 		dsm_home_gone(d, from, m->page);

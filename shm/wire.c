@@ -64,7 +64,8 @@ int dsm_wire_get_page(const struct dsm_wire_record *r, struct dsm_msg *m, enum d
 	bool follows = r->len > sizeof w, bytes = w.flags & DSM_BYTES;
 	if (w.form > DSM_FORM_DIFF || bytes != (w.form != DSM_FORM_NONE) ||
 	    (follows && w.form != DSM_FORM_RAW && w.form != DSM_FORM_DIFF) ||
-	    (bytes && w.kind != DSM_DATA))
+	    (bytes && w.kind != DSM_DATA && w.kind != DSM_DIFF && w.kind != DSM_APPLY &&
+	     w.kind != DSM_ENDED))
 		return -DVM_EPROTO;
 	*form = (enum dsm_wire_form)w.form;
 	*m = (struct dsm_msg){

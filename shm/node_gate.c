@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What a node tells others waits until they have what it has written before in pages that several
+ * nodes write (0021-walked.md): those are compared when there is something to tell, and once all
+ * differences have arrived, it goes. One comparison serves all that has come together.
+ *
+ * A peer has three lists: open (being put together), closed (compared, waits), and the one that is
+ * being sent. Records of one lane keep their order; free ones go ahead.
+ */
+#include "shm/node_private.h"
+
+bool dsm_gate_needed(const struct dsm_node *n)
+{
+	return n->gate.shut || n->gate.any || n->gate.walking;
+}
+
+static uint64_t pending(const struct dsm_node *n)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < n->nsegs; i++)
+		if (n->segs[i])
+			sum += dsm_seg_walk_pending(n->segs[i]);
+	return sum;
+}
+
+static void look(struct dsm_node *n)
+{
+	n->gate.walking = false;
+	for (uint32_t i = 0; i < n->nsegs; i++)
+		if (n->segs[i])
+			n->gate.walking |= dsm_seg_walk_look(n->segs[i]);
+}
+
+void dsm_gate_step(struct dsm_node *n)
+{
+	struct dsm_gate *g = &n->gate;
+
+	if (g->shut && pending(n) == 0) {
+		g->shut = false;
+		dsm_out_release(n);
+	}
+	if (g->shut || !g->any)
+		return;
+	dsm_out_close(n);
+	g->any = false;
+	if (g->tells)
+		look(n);
+	g->tells = false;
+	g->shut = pending(n) > 0;
+	if (!g->shut)
+		dsm_out_release(n);
+	g->flushes++;
+	g->waits += g->shut;
+}
+
+void dsm_gate_open(struct dsm_node *n)
+{
+	dsm_out_release(n);
+	dsm_out_close(n);
+	dsm_out_release(n);
+	n->gate.shut = n->gate.any = n->gate.tells = false;
+}

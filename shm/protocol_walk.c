@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Copies that several nodes write: how a page comes to that, how differences travel, how it ends.
+ * The home goes on working on one thing at a time: a node that joins, one's differences on the way to
+ * all others, or the end. So all see the differences of a page in one order. doc/design/0021-walked.md.
+ */
+#include <errno.h>
+
+#include "shm/protocol_private.h"
+
+#define NODES_MAX 64 /* the home knows each of them: a bit is one node */
+
+/* ---- in ---- */
+
+static void send_walked(struct dsm *d, const struct dsm_cell *c, uint64_t page, uint32_t node,
+			uint8_t flags)
+{
+	dsm_send(d, node,
+		 (struct dsm_msg){ .kind = DSM_DATA,
+				   .flags = flags | DSM_BYTES | DSM_WALK,
+				   .page = page,
+				   .version = c->version,
+				   .have = DSM_NO_VERSION });
+}
+
+bool dsm_walk_enter(struct dsm *d, struct dsm_cell *c, uint64_t page, uint32_t node, uint8_t flags)
+{
+	if (!d->c.walk || d->c.nodes > NODES_MAX || c->state != DSM_MODIFIED ||
+	    !d->c.walk->may(d->c.arg, page))
+		return false;
+	c->state = DSM_WALKING;
+	c->version++;
+	d->stats.walked++;
+	d->c.walk->enter(d->c.arg, page);
+	send_walked(d, c, page, node, flags);
+	return true;
+}
+
+bool dsm_walk_data(struct dsm *d, const struct dsm_msg *m, struct dsm_cell *c)
+{
+	struct dsm_want *w = dsm_want_find(d, m->page);
+
+	if (!d->c.walk || !w || w->data || c->state != DSM_INVALID || !(m->flags & DSM_BYTES) ||
+	    m->version == DSM_NO_VERSION)
+		return false;
+	d->c.ops->fill(d->c.arg, m->page);
+	c->version = m->version;
+	c->state = DSM_WALKING;
+	d->stats.walked++;
+	dsm_want_end(d, w);
+	d->c.walk->enter(d->c.arg, m->page);
+	if (!(m->flags & DSM_FINAL))
+		dsm_send(d, dsm_home(d, m->page),
+			 (struct dsm_msg){
+				 .kind = DSM_DONE, .page = m->page, .flags = DSM_WALK });
+	d->c.ops->install(d->c.arg, m->page, true);
+	return true;
+}
+
+static bool on_fwd_walk(struct dsm *d, const struct dsm_msg *m, const struct dsm_cell *c)
+{
+	if (c->state != DSM_WALKING || m->node >= d->c.nodes || m->node == d->c.self)
+		return false;
+	send_walked(d, c, m->page, m->node, 0);
+	return true;
+}
+
+/* ---- differences ---- */
+
+int dsm_walk_diff(struct dsm *d, uint64_t page, const uint8_t *diff, size_t n)
+{
+	if (page >= d->c.pages || dsm_state(d, page) != DSM_WALKING)
+		return -EINVAL;
+	if (d->flushing)
+		return 0; /* it ends */
+	d->unsettled++;
+	dsm_send(d, dsm_home(d, page),
+		 (struct dsm_msg){ .kind = DSM_DIFF,
+				   .flags = DSM_BYTES,
+				   .page = page,
+				   .diff = diff,
+				   .ndiff = n });
+	dsm_run_local(d);
+	return 0;
+}
+
+void dsm_walk_apply(struct dsm *d, const struct dsm_msg *m)
+{
+	if (m->flags & DSM_WALK)
+		d->foreign++;
+	if (dsm_state(d, m->page) == DSM_WALKING &&
+	    !d->c.walk->merge(d->c.arg, m->page, m->diff, m->ndiff))
+		dsm_want(d, m->page, true);
+}
+
+/* The home waits for an answer, whatever we think of it. */
+static bool on_apply(struct dsm *d, uint32_t from, const struct dsm_msg *m, const struct dsm_cell *c)
+{
+	bool walked = c->state == DSM_WALKING;
+
+	dsm_walk_apply(d, m);
+	dsm_send(d, from, (struct dsm_msg){ .kind = DSM_APPLIED, .page = m->page });
+	return walked;
+}
+
+static bool on_settled(struct dsm *d, const struct dsm_msg *m, const struct dsm_cell *c)
+{
+	bool ours = !(m->flags & DSM_WALK);
+	uint64_t *count = ours ? &d->unsettled : &d->foreign;
+
+	if (!*count || (ours && m->node != d->c.self))
+		return false;
+	--*count;
+	if (ours && c->state == DSM_WALKING)
+		d->c.walk->settled(d->c.arg, m->page);
+	return true;
+}
+
+uint64_t dsm_walk_pending(const struct dsm *d)
+{
+	uint64_t n = d->unsettled + d->foreign;
+
+	/* What does not look like page tables any more has to be ours before anybody hears of it. */
+	for (const struct dsm_want *w = d->c.walk ? d->wants : NULL; w; w = w->hh.next)
+		n += dsm_state(d, w->page) == DSM_WALKING;
+	return n;
+}
+
+/* ---- out ---- */
+
+void dsm_walk_end(struct dsm *d, uint64_t page, uint64_t now)
+{
+	d->now = now;
+	if (dsm_state(d, page) == DSM_WALKING)
+		dsm_want(d, page, true);
+	dsm_run_local(d);
+}
+
+void dsm_walk_left(struct dsm *d, uint64_t page)
+{
+	d->c.walk->leave(d->c.arg, page);
+}
+
+static bool on_end(struct dsm *d, const struct dsm_msg *m, struct dsm_cell *c)
+{
+	struct dsm_msg ended = { .kind = DSM_ENDED, .page = m->page, .version = DSM_NO_VERSION };
+
+	if (c->state != DSM_WALKING || m->node >= d->c.nodes)
+		return false;
+	c->state = DSM_INVALID;
+	c->version = DSM_NO_VERSION;
+	d->c.ops->drop(d->c.arg, m->page);
+	d->c.walk->last(d->c.arg, m->page, &ended);
+	if (ended.ndiff) {
+		ended.flags = DSM_BYTES;
+		d->unsettled++;
+	}
+	dsm_send(d, m->node, ended);
+	dsm_walk_left(d, m->page);
+	return true;
+}
+
+static bool on_ended(struct dsm *d, uint32_t from, const struct dsm_msg *m, struct dsm_cell *c)
+{
+	struct dsm_want *w = dsm_want_find(d, m->page);
+
+	if (!w || !w->write || c->state != DSM_WALKING)
+		return false;
+	if (m->ndiff) {
+		d->c.walk->merge(d->c.arg, m->page, m->diff, m->ndiff);
+		dsm_send(d, from,
+			 (struct dsm_msg){
+				 .kind = DSM_SETTLED, .page = m->page, .node = (uint16_t)from });
+	}
+	w->acks++;
+	dsm_want_advance(d, w, c);
+	return true;
+}
+
+/* ---- any of them ---- */
+
+bool dsm_walk_take(struct dsm *d, uint32_t from, const struct dsm_msg *m, struct dsm_cell *c)
+{
+	if (!d->c.walk)
+		return false;
+	switch (m->kind) {
+	case DSM_FWD_WALK:
+		return on_fwd_walk(d, m, c);
+	case DSM_APPLY:
+		return on_apply(d, from, m, c);
+	case DSM_SETTLED:
+		return on_settled(d, m, c);
+	case DSM_END:
+		return on_end(d, m, c);
+	default:
+		return on_ended(d, from, m, c);
+	}
+}
+
+static void end_one(struct dsm *d, uint64_t page, struct dsm_cell *c)
+{
+	if (c->state == DSM_WALKING)
+		dsm_want(d, page, true);
+}
+
+void dsm_walk_view(struct dsm *d)
+{
+	if (d->c.walk)
+		dsm_cells_each(d, end_one);
+}
+
+/*
+ * What a home says next about a page must not overtake what it said before, so its other messages
+ * keep their place. Whatever ends a transaction of a WALKED page must wait for nothing: the
+ * differences that others wait for, wait for that.
+ */
+enum dsm_lane dsm_walk_lane(const struct dsm_msg *m)
+{
+	switch (m->kind) {
+	case DSM_DATA:
+	case DSM_GRANT:
+		if (m->flags & DSM_WALK)
+			return DSM_LANE_FREE;
+		return m->kind == DSM_DATA ? DSM_LANE_TELLS : DSM_LANE_ORDERED;
+	case DSM_ACK:
+		return DSM_LANE_TELLS;
+	case DSM_FWD_GETS:
+	case DSM_FWD_GETM:
+	case DSM_INV:
+	case DSM_LOST:
+		return DSM_LANE_ORDERED;
+	default:
+		return DSM_LANE_FREE;
+	}
+}

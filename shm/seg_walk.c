@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Pages of a guest's page tables that several nodes write (protocol_walk.c): which ones, their twins,
+ * and the comparison before anything is told. doc/design/0021-walked.md.
+ *
+ * Virtual processors go on writing while we look, so an entry is read and changed as one, through the
+ * alias. The twin `base` is what all have agreed on, `sent` what we have told of besides.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "shm/diff.h"
+#include "shm/seg_private.h"
+#include "shm/walked.h"
+
+#define WORDS	 DSM_WALKED_WORDS
+#define HOLE	 (UINT64_C(1) << 20) /* frames that guests have beside their memory */
+#define TRIES	 1024 /* pages that are watched before they are let in */
+#define CALM	 2   /* stays here that look like a walker's */
+#define CHANGED	 64  /* entries that may change meanwhile */
+#define WALKS	 512 /* pages in the mode that this node lets in */
+#define LIFE	 (UINT64_C(20) * 1000 * 1000 * 1000) /* ns: then it has to show again that it needs it */
+
+struct seg_walk {
+	uint64_t page, since;
+	UT_hash_handle hh;
+	uint64_t base[WORDS], sent[WORDS];
+};
+
+/* A page that others want to write, as it came. */
+struct seg_try {
+	uint64_t page;
+	unsigned calm;
+	bool here;
+	uint64_t came[WORDS];
+};
+
+static struct seg_walk *find(const struct dsm_seg *s, uint64_t page)
+{
+	struct seg_walk *w;
+
+	HASH_FIND(hh, s->walks, &page, sizeof page, w);
+	return w;
+}
+
+static uint64_t frames(const struct dsm_seg *s)
+{
+	return s->b.pages + HOLE;
+}
+
+static uint64_t *words(struct dsm_seg *s, uint64_t page)
+{
+	return (uint64_t *)(void *)dsm_backing_live(&s->b, page);
+}
+
+static uint64_t get(const uint64_t *p)
+{
+	return __atomic_load_n(p, __ATOMIC_ACQUIRE);
+}
+
+static bool change(uint64_t *p, uint64_t *was, uint64_t to)
+{
+	return __atomic_compare_exchange_n(p, was, to, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+}
+
+static void copy(uint64_t *to, const uint64_t *from)
+{
+	for (unsigned i = 0; i < WORDS; i++)
+		to[i] = get(&from[i]);
+}
+
+/*
+ * NOW, which is a table's and was copied from LIVE: what may be written is made dirty, there and here.
+ * What has changed once more is left alone: it is found the next time.
+ */
+static void make_dirty(uint64_t *now, uint64_t *live)
+{
+	for (unsigned i = 0; i < WORDS; i++) {
+		uint64_t e = now[i];
+		now[i] = dsm_walked_dirty(e);
+		if (now[i] != e)
+			change(&live[i], &e, now[i]);
+	}
+}
+
+/* ---- which ---- */
+
+static struct seg_try *try_of(struct dsm_seg *s, uint64_t page, bool make)
+{
+	if (!s->tries && make)
+		s->tries = calloc(TRIES, sizeof *s->tries);
+	struct seg_try **t = s->tries ? &s->tries[page % TRIES] : NULL;
+	if (t && !*t && make)
+		*t = calloc(1, sizeof **t);
+	return t ? *t : NULL;
+}
+
+void dsm_seg_walk_came(struct dsm_seg *s, uint64_t page)
+{
+	if (!(s->c.flags & DSM_WALKED))
+		return;
+	const uint64_t *now = words(s, page);
+	struct seg_try *t = try_of(s, page, false);
+	if ((!t || t->page != page) && dsm_walked_table(now, frames(s)) <= 0)
+		return;
+	t = try_of(s, page, true);
+	if (!t)
+		return;
+	if (t->page != page)
+		*t = (struct seg_try){ .page = page };
+	t->here = true;
+	copy(t->came, now);
+}
+
+static unsigned changes(const uint64_t *a, const uint64_t *b)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < WORDS; i++)
+		n += !dsm_walked_mere(a[i], b[i]);
+	return n;
+}
+
+/* A stay here has ended. True: this and those before look like a table that is walked. */
+static bool op_may(void *arg, uint64_t page)
+{
+	struct dsm_seg *s = arg;
+	struct seg_try *t = try_of(s, page, false);
+	uint64_t now[WORDS];
+
+	if (!t || t->page != page || !t->here)
+		return false;
+	t->here = false;
+	copy(now, words(s, page));
+	bool calm = dsm_walked_table(now, frames(s)) > 0 &&
+		    dsm_walked_table(t->came, frames(s)) > 0 && changes(t->came, now) <= CHANGED;
+	t->calm = calm ? t->calm + 1 : 0;
+	return t->calm >= CALM && HASH_COUNT(s->walks) < WALKS;
+}
+
+/* ---- in and out ---- */
+
+static void op_enter(void *arg, uint64_t page)
+{
+	struct dsm_seg *s = arg;
+	struct seg_walk *w = calloc(1, sizeof *w);
+
+	if (!w) {
+		/* What is changed is not known then: it is merged as a whole. */
+		dvmi_log(s->n->c.log, "shm", LOG_ERR, "segment %u: no memory for a twin", s->c.id);
+		return;
+	}
+	w->page = page;
+	w->since = s->n->now;
+	copy(w->base, words(s, page));
+	make_dirty(w->base, words(s, page));
+	memcpy(w->sent, w->base, sizeof w->sent);
+	HASH_ADD(hh, s->walks, page, sizeof w->page, w);
+	s->n->gate.walking = true;
+	s->walk.entered++;
+}
+
+static void op_leave(void *arg, uint64_t page)
+{
+	struct dsm_seg *s = arg;
+	struct seg_walk *w = find(s, page);
+	struct seg_try *t = try_of(s, page, false);
+
+	if (t && t->page == page)
+		t->calm = 0;
+	if (!w)
+		return;
+	HASH_DEL(s->walks, w);
+	free(w);
+	s->walk.left++;
+}
+
+const uint8_t *dsm_seg_walk_base(const struct dsm_seg *s, uint64_t page)
+{
+	const struct seg_walk *w = find(s, page);
+
+	return w ? (const uint8_t *)w->base : dsm_backing_bytes(&s->b, page);
+}
+
+/* ---- what others have changed ---- */
+
+/* An entry that is THEIRS elsewhere. False: it was changed here, too. */
+static bool merge_entry(struct dsm_seg *s, struct seg_walk *w, uint64_t *live, unsigned i,
+			uint64_t theirs)
+{
+	uint64_t mine = get(&live[i]), to;
+	enum dsm_walked_way way;
+
+	do
+		way = dsm_walked_merge(w->base[i], mine, theirs, &to);
+	while (way == DSM_WALKED_TAKE && !change(&live[i], &mine, to));
+	/* What is ours is still to be told, or on its way; it comes after this. */
+	if (w->sent[i] == w->base[i])
+		w->sent[i] = theirs;
+	w->base[i] = theirs;
+	s->walk.conflicts += way == DSM_WALKED_CONFLICT;
+	return way != DSM_WALKED_CONFLICT;
+}
+
+static bool op_merge(void *arg, uint64_t page, const uint8_t *diff, size_t n)
+{
+	struct dsm_seg *s = arg;
+	struct seg_walk *w = find(s, page);
+	uint64_t theirs[WORDS], *live = words(s, page);
+	bool good = true;
+
+	if (!w) {
+		dsm_diff_apply(diff, n, live);
+		return false;
+	}
+	memcpy(theirs, w->base, sizeof theirs);
+	dsm_diff_apply(diff, n, theirs);
+	for (unsigned i = 0; i < WORDS; i++)
+		if (theirs[i] != w->base[i])
+			good &= merge_entry(s, w, live, i, theirs[i]);
+	return good;
+}
+
+/* ---- what we have changed ---- */
+
+static void op_settled(void *arg, uint64_t page)
+{
+	struct seg_walk *w = find(arg, page);
+
+	if (w)
+		memcpy(w->base, w->sent, sizeof w->base);
+}
+
+static void op_last(void *arg, uint64_t page, struct dsm_msg *m)
+{
+	struct dsm_seg *s = arg;
+	struct seg_walk *w = find(s, page);
+	uint64_t now[WORDS];
+
+	if (!w)
+		return;
+	/* It may be a table no more, so nothing is made dirty. */
+	copy(now, words(s, page));
+	m->ndiff = dsm_diff_make(w->base, now, sizeof now, s->diff_room, sizeof s->diff_room);
+	m->diff = s->diff_room;
+}
+
+const struct dsm_walk_ops dsm_seg_walk_ops = {
+	.may = op_may,
+	.enter = op_enter,
+	.merge = op_merge,
+	.settled = op_settled,
+	.last = op_last,
+	.leave = op_leave,
+};
+
+/* ---- before anything is told ---- */
+
+static bool unchanged(const uint64_t *a, const uint64_t *b)
+{
+	for (unsigned i = 0; i < WORDS; i += 8) {
+		uint64_t x = 0;
+		for (unsigned k = i; k < i + 8; k++)
+			x |= __atomic_load_n(&a[k], __ATOMIC_RELAXED) ^ b[k];
+		if (x)
+			return false;
+	}
+	return true;
+}
+
+static void tell(struct dsm_seg *s, struct seg_walk *w, const uint64_t *now)
+{
+	size_t n = dsm_diff_make(w->sent, now, sizeof w->sent, s->diff_room, sizeof s->diff_room);
+
+	memcpy(w->sent, now, sizeof w->sent);
+	s->walk.diffs++;
+	dsm_walk_diff(s->d, w->page, s->diff_room, n);
+}
+
+/* That hardware has looked at an entry may wait until there is more to tell. */
+static void look_at(struct dsm_seg *s, struct seg_walk *w)
+{
+	uint64_t now[WORDS], *live = words(s, w->page);
+
+	if (unchanged(live, w->sent))
+		return;
+	copy(now, live);
+	if (dsm_walked_table(now, frames(s)) <= 0) {
+		s->walk.ends++;
+		dsm_walk_end(s->d, w->page, s->n->now);
+	} else if (changes(w->sent, now)) {
+		make_dirty(now, live);
+		if (changes(w->sent, now))
+			tell(s, w, now);
+	}
+}
+
+bool dsm_seg_walk_look(struct dsm_seg *s)
+{
+	struct seg_walk *w, *tmp;
+	uint64_t oldest = UINT64_MAX, page = 0;
+
+	s->walk.looks += HASH_COUNT(s->walks);
+	HASH_ITER(hh, s->walks, w, tmp) {
+		if (w->since < oldest) {
+			oldest = w->since;
+			page = w->page;
+		}
+		look_at(s, w);
+	}
+	if (oldest < s->n->now && s->n->now - oldest > LIFE)
+		dsm_walk_end(s->d, page, s->n->now);
+	return s->walks != NULL;
+}
+
+uint64_t dsm_seg_walk_pending(const struct dsm_seg *s)
+{
+	return s->cut ? 0 : dsm_walk_pending(s->d);
+}
+
+void dsm_seg_walk_stats(struct dsm_seg *s, struct dsm_walk_stats *out)
+{
+	dsm_node_enter(s->n);
+	*out = s->walk;
+	out->now = HASH_COUNT(s->walks);
+	out->flushes = s->n->gate.flushes;
+	out->waits = s->n->gate.waits;
+	dsm_node_leave(s->n);
+}
+
+void dsm_seg_walk_view(struct dsm_seg *s)
+{
+	struct seg_walk *w, *tmp;
+
+	HASH_ITER(hh, s->walks, w, tmp)
+		memcpy(w->sent, w->base, sizeof w->sent);
+}
+
+void dsm_seg_walk_free(struct dsm_seg *s)
+{
+	struct seg_walk *w, *tmp;
+
+	HASH_ITER(hh, s->walks, w, tmp) {
+		HASH_DEL(s->walks, w);
+		free(w);
+	}
+	for (unsigned i = 0; s->tries && i < TRIES; i++)
+		free(s->tries[i]);
+	free(s->tries);
+}

@@ -1,0 +1,536 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Pages that several nodes write: what is an entry, what becomes of one that two have changed; and
+ * every state of a copy against every message of the mode, as in test_shm_protocol.c.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "shm/protocol.h"
+#include "shm/walked.h"
+#include "tests/unit/cm.h"
+
+#define FRAMES UINT64_C(0x40000) /* 1 GiB */
+#define NX     (UINT64_C(1) << 63)
+
+/* ---- entries ---- */
+
+static void entries(void **state)
+{
+	static const struct {
+		uint64_t e;
+		bool is;
+	} rows[] = {
+		{ 0, true },
+		{ 0x1067, true },			/* a table below it */
+		{ 0x8000000012345163, true },		/* a kernel's own page */
+		{ 0x0400000012345065, true },		/* bit 58 is a kernel's */
+		{ (FRAMES - 1) << 12 | 1, true },
+		{ FRAMES << 12 | 1, false },	/* no such page */
+		{ 0x163, true },			/* the first page, in a kernel's tables */
+		{ NX | 0x63, true },
+		{ 0x63, false },
+		{ 1, false },				/* numbers */
+		{ 0xff, false },
+		{ 0x7fff, true },			/* ... which we cannot tell from an entry */
+		{ 0xffff888012345000, false },		/* pointers */
+		{ 0xffffffff81000001, false },
+		{ 0x00007f1234567891, false },
+		{ 0x3ff0000000000001, false },		/* 1.0 and a bit */
+		{ ~UINT64_C(0), false },
+		{ 0x000fffffedcba100, true },		/* taken away to see who touches it */
+		{ 0x100, false },
+		{ 2, false },
+		{ 0x07ffffffffffc000, false },		/* swapped out: not while it is shared */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+		if (dsm_walked_entry(rows[i].e, FRAMES) != rows[i].is)
+			fail_msg("%llx is%s an entry", (unsigned long long)rows[i].e,
+				 rows[i].is ? "" : " not");
+}
+
+static void tables(void **state)
+{
+	uint64_t w[DSM_WALKED_WORDS] = { 0 };
+
+	(void)state;
+	assert_int_equal(dsm_walked_table(w, FRAMES), 0);
+	w[3] = 0x5001; /* nobody has looked at it */
+	assert_int_equal(dsm_walked_table(w, FRAMES), 0);
+	w[511] = 0x6067;
+	assert_int_equal(dsm_walked_table(w, FRAMES), 2);
+	w[100] = 5; /* present, of the first page, unused */
+	assert_int_equal(dsm_walked_table(w, FRAMES), -1);
+}
+
+enum { P = 1, W = 2, A = 0x20, D = 0x40, X = 0x1000, Y = 0x2000 };
+
+static void merging(void **state)
+{
+	static const struct {
+		uint64_t base, mine, theirs;
+		enum dsm_walked_way way;
+		uint64_t out;
+	} rows[] = {
+		/* One of the two has changed it, or both in the same way. */
+		{ X | P, X | P, X | P, DSM_WALKED_KEEP, X | P },
+		{ X | P, X | P, 0, DSM_WALKED_TAKE, 0 },
+		{ X | P, 0, X | P, DSM_WALKED_KEEP, 0 },
+		{ 0, Y | P, Y | P, DSM_WALKED_KEEP, Y | P },
+		/* Accessed and dirty come together. */
+		{ X | P, X | P | A, X | P | D, DSM_WALKED_TAKE, X | P | A | D },
+		{ X | P | A, X | P, X | P | A | D, DSM_WALKED_TAKE, X | P | A | D },
+		/* A change wins over what hardware did, on either side. */
+		{ X | P, X | P | A, 0, DSM_WALKED_TAKE, 0 },
+		{ X | P, X | P | A, Y | P, DSM_WALKED_TAKE, Y | P },
+		{ X | P, 0, X | P | A, DSM_WALKED_KEEP, 0 },
+		{ X | P, Y | P, X | P | A, DSM_WALKED_KEEP, Y | P },
+		/* ... but a dirty bit stays where the page may still be written. */
+		{ X | P, X | P | D, X | P | W, DSM_WALKED_TAKE, X | P | W | D },
+		{ X | P, X | P | W, X | P | D, DSM_WALKED_TAKE, X | P | W | D },
+		{ X | P, X | P | D, Y | P | W, DSM_WALKED_TAKE, Y | P | W },
+		/* Two have changed it. */
+		{ X | P, 0, Y | P, DSM_WALKED_CONFLICT, 0 },
+		{ 0, X | P, Y | P, DSM_WALKED_CONFLICT, X | P },
+		/* What is not present has no such bits. */
+		{ 0x100, 0x120, 0x140, DSM_WALKED_CONFLICT, 0x120 },
+	};
+	uint64_t out;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		enum dsm_walked_way way = dsm_walked_merge(rows[i].base, rows[i].mine,
+							   rows[i].theirs, &out);
+		if (way != rows[i].way || out != rows[i].out)
+			fail_msg("row %zu: way %d, %llx", i, (int)way, (unsigned long long)out);
+	}
+	assert_int_equal(dsm_walked_dirty(X | P | W), X | P | W | D);
+	assert_int_equal(dsm_walked_dirty(X | P), X | P);
+	assert_int_equal(dsm_walked_dirty(X | W), X | W);
+	assert_true(dsm_walked_mere(X | P, X | P | A));
+	assert_false(dsm_walked_mere(X | P, X | P | D));
+	assert_false(dsm_walked_mere(X, X | A));
+}
+
+/* Whatever two nodes do to an entry, one after the other at the home: both end with the same. */
+static void both_ways(void **state)
+{
+	static const uint64_t some[] = { 0,	    X | P,	   X | P | A,	  X | P | W | D,
+					 X | P | D, X | P | W | A | D, Y | P | W | D, 0x100 };
+	size_t n = sizeof some / sizeof some[0];
+
+	(void)state;
+	for (size_t i = 0; i < n * n * n; i++) {
+		uint64_t base = some[i % n], a = some[i / n % n], b = some[i / n / n], at_a, at_b;
+		/* The change at A comes to B, then what B has since to A. */
+		dsm_walked_merge(base, b, a, &at_b);
+		dsm_walked_merge(a, a, at_b, &at_a);
+		assert_int_equal(at_a, at_b);
+	}
+}
+
+/* ---- a copy ---- */
+
+enum { NODES = 4, PAGE = 5 };
+
+struct scene {
+	struct dsm *d;
+	char said[512];
+	uint32_t home;
+	bool may, conflict, last;
+};
+
+static void say(struct scene *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static void say(struct scene *s, const char *fmt, ...)
+{
+	size_t n = strlen(s->said);
+	va_list ap;
+
+	if (n)
+		s->said[n++] = ' ';
+	va_start(ap, fmt);
+	vsnprintf(s->said + n, sizeof s->said - n, fmt, ap);
+	va_end(ap);
+}
+
+static void on_send(void *arg, uint32_t to, const struct dsm_msg *m)
+{
+	say(arg, "%s%s%s%s%s>%u", dsm_kind_name((enum dsm_kind)m->kind),
+	    m->flags & DSM_EXCLUSIVE ? "!" : "", m->flags & DSM_WALK ? "~" : "",
+	    m->flags & DSM_BYTES ? "+" : "", m->flags & DSM_FINAL ? "." : "", to);
+}
+
+#define SAYS(name, word)                                                                           \
+	static void name(void *arg, uint64_t page)                                                 \
+	{                                                                                          \
+		say(arg, word);                                                                    \
+	}
+SAYS(on_fill, "fill")
+SAYS(on_protect, "protect")
+SAYS(on_drop, "drop")
+SAYS(on_poison, "poison")
+SAYS(on_enter, "enter")
+SAYS(on_settled, "settled")
+SAYS(on_leave, "leave")
+
+static void on_install(void *arg, uint64_t page, bool write)
+{
+	say(arg, write ? "map-w" : "map-r");
+}
+
+static bool on_may(void *arg, uint64_t page)
+{
+	return ((struct scene *)arg)->may;
+}
+
+static bool on_merge(void *arg, uint64_t page, const uint8_t *diff, size_t n)
+{
+	say(arg, "merge");
+	return !((struct scene *)arg)->conflict;
+}
+
+static void on_last(void *arg, uint64_t page, struct dsm_msg *m)
+{
+	m->diff = (const uint8_t *)"x";
+	m->ndiff = ((struct scene *)arg)->last;
+}
+
+static const struct dsm_ops ops = {
+	.send = on_send,
+	.fill = on_fill,
+	.install = on_install,
+	.protect = on_protect,
+	.drop = on_drop,
+	.poison = on_poison,
+};
+
+static const struct dsm_walk_ops walk_ops = {
+	.may = on_may,
+	.enter = on_enter,
+	.merge = on_merge,
+	.settled = on_settled,
+	.last = on_last,
+	.leave = on_leave,
+};
+
+static uint32_t home_of(void *arg, uint64_t page)
+{
+	return ((struct scene *)arg)->home;
+}
+
+static void start(struct scene *s, uint32_t home)
+{
+	*s = (struct scene){ .home = home, .may = true, .last = true };
+	const struct dsm_config c = { .self = 1,
+				      .nodes = NODES,
+				      .pages = 8,
+				      .home = home_of,
+				      .ops = &ops,
+				      .walk = &walk_ops,
+				      .arg = s };
+	assert_int_equal(dsm_create(&s->d, &c), 0);
+}
+
+static void hear(struct scene *s, uint32_t from, struct dsm_msg m)
+{
+	m.page = PAGE;
+	m.diff = (const uint8_t *)"x";
+	m.ndiff = m.flags & DSM_BYTES ? 1 : 0;
+	assert_int_equal(dsm_receive(s->d, from, &m, 0), 0);
+}
+
+static void fault(struct scene *s, bool write)
+{
+	assert_int_equal(dsm_fault(s->d, PAGE, write, 0), 0);
+}
+
+enum start_state { INVALID, SHARED, MODIFIED, WANTS, WALKS, TELLS, ENDS, STARTS };
+static const char *const start_names[] = { "I", "S", "M", "I writing", "walking", "telling", "ending" };
+
+static void bring_to(struct scene *s, enum start_state to)
+{
+	start(s, 0);
+	if (to == SHARED) {
+		fault(s, false);
+		hear(s, 2, (struct dsm_msg){ .kind = DSM_DATA, .version = 7, .flags = DSM_BYTES });
+	}
+	if (to == MODIFIED || to >= WANTS)
+		fault(s, true);
+	if (to == MODIFIED)
+		hear(s, 2,
+		     (struct dsm_msg){
+			     .kind = DSM_DATA, .version = 7, .flags = DSM_BYTES | DSM_EXCLUSIVE });
+	if (to >= WALKS)
+		hear(s, 2,
+		     (struct dsm_msg){
+			     .kind = DSM_DATA, .version = 7, .flags = DSM_BYTES | DSM_WALK });
+	if (to == TELLS)
+		assert_int_equal(dsm_walk_diff(s->d, PAGE, (const uint8_t *)"x", 1), 0);
+	if (to == ENDS)
+		dsm_walk_end(s->d, PAGE, 0);
+	s->said[0] = 0;
+}
+
+static const struct {
+	const char *name;
+	uint32_t from;
+	struct dsm_msg m;
+	const char *then[STARTS]; /* NULL: nonsense */
+} rows[] = {
+	{ "DATA of the mode",
+	  2,
+	  { .kind = DSM_DATA, .version = 9, .flags = DSM_BYTES | DSM_WALK },
+	  { [WANTS] = "W fill enter DONE~>0 map-w" } },
+	{ "DATA of the mode, final",
+	  0,
+	  { .kind = DSM_DATA, .version = 9, .flags = DSM_BYTES | DSM_WALK | DSM_FINAL },
+	  { [WANTS] = "W fill enter map-w" } },
+	{ "DATA of the mode without bytes", 2, { .kind = DSM_DATA, .flags = DSM_WALK }, { 0 } },
+	{ "FWD_GETM, which begins the mode",
+	  0,
+	  { .kind = DSM_FWD_GETM, .node = 3 },
+	  { [MODIFIED] = "W enter DATA~+>3" } },
+	{ "FWD_GETM while others have copies",
+	  0,
+	  { .kind = DSM_FWD_GETM, .node = 3, .acks = 1 },
+	  { [MODIFIED] = "I drop DATA!+>3" } },
+	{ "FWD_WALK",
+	  0,
+	  { .kind = DSM_FWD_WALK, .node = 3 },
+	  { [WALKS] = "W DATA~+>3", [TELLS] = "W DATA~+>3", [ENDS] = "W DATA~+>3" } },
+	{ "FWD_WALK to ourselves", 0, { .kind = DSM_FWD_WALK, .node = 1 }, { 0 } },
+	{ "APPLY",
+	  0,
+	  { .kind = DSM_APPLY, .flags = DSM_BYTES },
+	  { [WALKS] = "W merge APPLIED>0",
+	    [TELLS] = "W merge APPLIED>0",
+	    [ENDS] = "W merge APPLIED>0" } },
+	{ "APPLY from who is not the home", 2, { .kind = DSM_APPLY, .flags = DSM_BYTES }, { 0 } },
+	{ "SETTLED", 0, { .kind = DSM_SETTLED, .node = 1 }, { [TELLS] = "W settled" } },
+	{ "SETTLED for another", 0, { .kind = DSM_SETTLED, .node = 2 }, { 0 } },
+	{ "SETTLED of another's", 0, { .kind = DSM_SETTLED, .flags = DSM_WALK }, { 0 } },
+	{ "END",
+	  0,
+	  { .kind = DSM_END, .node = 3 },
+	  { [WALKS] = "I drop ENDED+>3 leave",
+	    [TELLS] = "I drop ENDED+>3 leave",
+	    [ENDS] = "I drop ENDED+>3 leave" } },
+	{ "END for nobody", 0, { .kind = DSM_END, .node = NODES }, { 0 } },
+	{ "ENDED", 3, { .kind = DSM_ENDED, .flags = DSM_BYTES }, { [ENDS] = "W merge SETTLED>3" } },
+	{ "ENDED, nothing was changed", 3, { .kind = DSM_ENDED }, { [ENDS] = "W" } },
+	{ "GRANT of the mode's end",
+	  0,
+	  { .kind = DSM_GRANT, .flags = DSM_WALK | DSM_FINAL },
+	  { [ENDS] = "M leave map-w" } },
+	{ "GRANT of the mode's end, one is to come",
+	  0,
+	  { .kind = DSM_GRANT, .flags = DSM_WALK, .acks = 1 },
+	  { [ENDS] = "W" } },
+	{ "INV", 0, { .kind = DSM_INV, .node = 3 },
+	  { [INVALID] = "I ACK>3", [SHARED] = "I drop ACK>3", [WANTS] = "I ACK>3" } },
+	{ "DIFF to who is not the home", 2, { .kind = DSM_DIFF, .flags = DSM_BYTES }, { 0 } },
+	{ "APPLIED to who is not the home", 2, { .kind = DSM_APPLIED }, { 0 } },
+};
+
+static void check_cell(size_t r, int st)
+{
+	static const char letters[] = "ISOMPW";
+	struct scene s;
+	char got[600];
+
+	bring_to(&s, (enum start_state)st);
+	enum dsm_state before = dsm_state(s.d, PAGE);
+	uint64_t nonsense = dsm_stats(s.d)->dropped;
+	hear(&s, rows[r].from, rows[r].m);
+	snprintf(got, sizeof got, "%c%s%s", letters[dsm_state(s.d, PAGE)], s.said[0] ? " " : "",
+		 s.said);
+	const char *expected = rows[r].then[st];
+	bool none = dsm_stats(s.d)->dropped == nonsense + 1 && dsm_state(s.d, PAGE) == before;
+	/* A home that waits for an answer gets one. */
+	if (rows[r].m.kind == DSM_APPLY && rows[r].from == 0 && !expected)
+		expected = none ? got : NULL;
+	if (!expected && (!none || s.said[0]))
+		fail_msg("%s in %s: '%s', not nonsense", rows[r].name, start_names[st], got);
+	if (expected && strcmp(got, expected) != 0)
+		fail_msg("%s in %s: '%s', not '%s'", rows[r].name, start_names[st], got, expected);
+	dsm_destroy(s.d);
+}
+
+static void copies(void **state)
+{
+	(void)state;
+	for (size_t r = 0; r < sizeof rows / sizeof rows[0]; r++)
+		for (int st = 0; st < STARTS; st++)
+			check_cell(r, st);
+}
+
+static void own_acts(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	bring_to(&s, WALKS);
+	assert_int_equal(dsm_walk_pending(s.d), 0);
+	fault(&s, true);
+	assert_string_equal(s.said, "map-w");
+	s.said[0] = 0;
+	assert_int_equal(dsm_walk_diff(s.d, PAGE, (const uint8_t *)"x", 1), 0);
+	assert_string_equal(s.said, "DIFF+>0");
+	assert_int_equal(dsm_walk_pending(s.d), 1);
+	hear(&s, 0, (struct dsm_msg){ .kind = DSM_SETTLED, .node = 1 });
+	assert_int_equal(dsm_walk_pending(s.d), 0);
+	/* Another's, that not all have yet. */
+	hear(&s, 0, (struct dsm_msg){ .kind = DSM_APPLY, .flags = DSM_BYTES | DSM_WALK });
+	assert_int_equal(dsm_walk_pending(s.d), 1);
+	hear(&s, 0, (struct dsm_msg){ .kind = DSM_SETTLED, .node = 2, .flags = DSM_WALK });
+	assert_int_equal(dsm_walk_pending(s.d), 0);
+	/* Two have changed an entry: it has to be ours alone before anything is told. */
+	s.said[0] = 0;
+	s.conflict = true;
+	hear(&s, 0, (struct dsm_msg){ .kind = DSM_APPLY, .flags = DSM_BYTES });
+	assert_string_equal(s.said, "merge GETM>0 APPLIED>0");
+	assert_int_equal(dsm_walk_pending(s.d), 1);
+	hear(&s, 0, (struct dsm_msg){ .kind = DSM_GRANT, .acks = 1, .flags = DSM_WALK });
+	assert_int_equal(dsm_walk_pending(s.d), 1);
+	hear(&s, 2, (struct dsm_msg){ .kind = DSM_ENDED });
+	assert_int_equal(dsm_walk_pending(s.d), 0);
+	assert_int_equal(dsm_state(s.d, PAGE), DSM_MODIFIED);
+	assert_int_equal(dsm_walk_diff(s.d, PAGE, (const uint8_t *)"x", 1), -EINVAL);
+	dsm_destroy(s.d);
+}
+
+/* ---- the home, node 1 ---- */
+
+static void ask(struct scene *s, uint32_t from, struct dsm_msg m, const char *then)
+{
+	s->said[0] = 0;
+	hear(s, from, m);
+	if (strcmp(s->said, then) != 0)
+		fail_msg("%s: '%s', not '%s'", dsm_kind_name((enum dsm_kind)m.kind), s->said, then);
+}
+
+#define KIND(k)	    ((struct dsm_msg){ .kind = (k), .version = DSM_NO_VERSION })
+#define KIND_(k, f) ((struct dsm_msg){ .kind = (k), .flags = (f) })
+
+static void home(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	start(&s, 1);
+	ask(&s, 0, KIND(DSM_GETM), "drop DATA!+.>0");
+	/* Node 0 begins the mode when node 2 wants the page; node 3 comes in. */
+	ask(&s, 2, KIND(DSM_GETM), "FWD_GETM>0");
+	ask(&s, 0, KIND_(DSM_DIFF, DSM_BYTES), "");
+	ask(&s, 2, KIND_(DSM_DONE, DSM_WALK), "APPLY+>2");
+	ask(&s, 3, KIND(DSM_GETS), "");
+	ask(&s, 3, KIND(DSM_APPLIED), "");
+	ask(&s, 2, KIND(DSM_APPLIED), "SETTLED>0 FWD_WALK>2");
+	ask(&s, 3, KIND_(DSM_DONE, DSM_WALK), "");
+	/* With three, who has the differences waits until the others have them, too. */
+	ask(&s, 3, KIND_(DSM_DIFF, DSM_BYTES), "APPLY~+>0 APPLY~+>2");
+	ask(&s, 2, KIND(DSM_GETM), "");
+	ask(&s, 2, KIND(DSM_APPLIED), "");
+	ask(&s, 0, KIND(DSM_APPLIED),
+	    "SETTLED>3 SETTLED~>0 SETTLED~>2 END>0 END>3 GRANT~>2");
+	/* What was changed meanwhile goes with the end. */
+	ask(&s, 0, KIND_(DSM_DIFF, DSM_BYTES), "");
+	ask(&s, 2, KIND(DSM_DONE), "SETTLED>0");
+	ask(&s, 0, KIND(DSM_GETM), "FWD_GETM>2");
+	dsm_destroy(s.d);
+}
+
+/* The home's own copy is one of those. */
+static void home_itself(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	start(&s, 1);
+	fault(&s, true);
+	ask(&s, 0, KIND(DSM_GETM), "enter DATA~+.>0");
+	ask(&s, 0, KIND_(DSM_DIFF, DSM_BYTES), "merge SETTLED>0");
+	s.said[0] = 0;
+	assert_int_equal(dsm_walk_diff(s.d, PAGE, (const uint8_t *)"x", 1), 0);
+	assert_string_equal(s.said, "APPLY+>0");
+	ask(&s, 0, KIND(DSM_APPLIED), "settled");
+	ask(&s, 2, KIND(DSM_GETM), "DATA~+>2");
+	ask(&s, 2, KIND_(DSM_DONE, DSM_WALK), "");
+	ask(&s, 0, KIND_(DSM_DIFF, DSM_BYTES), "merge APPLY~+>2");
+	assert_int_equal(dsm_walk_pending(s.d), 1);
+	ask(&s, 2, KIND(DSM_APPLIED), "SETTLED>0 SETTLED~>2");
+	assert_int_equal(dsm_walk_pending(s.d), 0);
+	ask(&s, 2, KIND(DSM_GETM), "END>0 GRANT~>2 drop ENDED+>2 leave");
+	assert_int_equal(dsm_walk_pending(s.d), 1);
+	ask(&s, 2, KIND_(DSM_SETTLED, 0), "");
+	s.said[0] = 0;
+	hear(&s, 2, (struct dsm_msg){ .kind = DSM_SETTLED, .node = 1 });
+	assert_int_equal(dsm_walk_pending(s.d), 0);
+	dsm_destroy(s.d);
+}
+
+/* A node dies: what was written by several is asked for by all that are left, to be theirs alone. */
+static void views(void **state)
+{
+	const bool alive[NODES] = { true, true, false, true };
+	struct scene s;
+
+	(void)state;
+	bring_to(&s, TELLS);
+	assert_int_equal(dsm_view(s.d, 1, alive, 0), 0);
+	assert_int_equal(dsm_walk_pending(s.d), 0);
+	hear(&s, 0, (struct dsm_msg){ .kind = DSM_MARK, .epoch = 1 });
+	s.said[0] = 0;
+	hear(&s, 3, (struct dsm_msg){ .kind = DSM_MARK, .epoch = 1 });
+	assert_string_equal(s.said, "HOLD>0 HELD>0 HELD>3 GETM>0");
+	assert_int_equal(dsm_walk_pending(s.d), 1);
+	hear(&s, 0, (struct dsm_msg){ .kind = DSM_GRANT, .flags = DSM_FINAL, .epoch = 1 });
+	assert_int_equal(dsm_state(s.d, PAGE), DSM_MODIFIED);
+	dsm_destroy(s.d);
+	/* The new home hears of two. */
+	start(&s, 1);
+	assert_int_equal(dsm_view(s.d, 1, alive, 0), 0);
+	hear(&s, 0, (struct dsm_msg){ .kind = DSM_MARK, .epoch = 1 });
+	hear(&s, 3, (struct dsm_msg){ .kind = DSM_MARK, .epoch = 1 });
+	for (uint16_t i = 0; i < NODES; i += 3) {
+		hear(&s, i,
+		     (struct dsm_msg){
+			     .kind = DSM_HOLD, .node = i, .state = DSM_WALKING, .epoch = 1 });
+		hear(&s, i, (struct dsm_msg){ .kind = DSM_GETM, .epoch = 1 });
+		s.said[0] = 0;
+		hear(&s, i, (struct dsm_msg){ .kind = DSM_HELD, .epoch = 1 });
+	}
+	assert_string_equal(s.said, "END>3 GRANT~>0");
+	dsm_destroy(s.d);
+}
+
+static void lanes(void **state)
+{
+	(void)state;
+	assert_int_equal(dsm_walk_lane(&KIND(DSM_DATA)), DSM_LANE_TELLS);
+	assert_int_equal(dsm_walk_lane(&KIND(DSM_ACK)), DSM_LANE_TELLS);
+	assert_int_equal(dsm_walk_lane(&KIND(DSM_INV)), DSM_LANE_ORDERED);
+	assert_int_equal(dsm_walk_lane(&KIND(DSM_GRANT)), DSM_LANE_ORDERED);
+	assert_int_equal(dsm_walk_lane(&KIND_(DSM_DATA, DSM_WALK)), DSM_LANE_FREE);
+	assert_int_equal(dsm_walk_lane(&KIND_(DSM_GRANT, DSM_WALK)), DSM_LANE_FREE);
+	for (int k = DSM_FWD_WALK; k < DSM_KINDS; k++)
+		assert_int_equal(dsm_walk_lane(&KIND((uint8_t)k)), DSM_LANE_FREE);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(entries),     cmocka_unit_test(tables),
+		cmocka_unit_test(merging),     cmocka_unit_test(both_ways),
+		cmocka_unit_test(copies),      cmocka_unit_test(own_acts),
+		cmocka_unit_test(home),	       cmocka_unit_test(home_itself),
+		cmocka_unit_test(views),       cmocka_unit_test(lanes),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
