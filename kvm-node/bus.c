@@ -30,6 +30,8 @@ struct vmm_bus {
 	unsigned n_bells;
 	vmm_bus_bell_fn *bell_fn;
 	void *bell_arg;
+	const struct vmm_bus_ops *rest; /* or NULL */
+	void *rest_dev;
 };
 
 int vmm_bus_create(struct vmm_bus **out)
@@ -124,6 +126,12 @@ int vmm_bus_add(struct vmm_bus *b, const struct vmm_region *r, dvm_error_t *err)
 	if (rc < 0)
 		free(e);
 	return rc;
+}
+
+void vmm_bus_set_rest(struct vmm_bus *b, const struct vmm_bus_ops *ops, void *dev)
+{
+	b->rest = ops;
+	b->rest_dev = dev;
 }
 
 static int take_out(struct vmm_bus *b, enum vmm_space s, uint64_t base)
@@ -239,6 +247,11 @@ bool vmm_bus_access(struct vmm_bus *b, struct vmm_access *a)
 	bool rung = a->write && b->n_bells && ring(b, a);
 	struct entry *e = rung ? NULL : find(b, a);
 	pthread_rwlock_unlock(&b->lock);
+	if (!e && !rung && b->rest) {
+		b->rest->access(b->rest_dev, a);
+		a->data &= ones;
+		return true;
+	}
 	if (!e)
 		return rung;
 	atomic_fetch_add_explicit(a->write ? &e->writes : &e->reads, 1, memory_order_relaxed);

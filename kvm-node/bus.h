@@ -63,6 +63,8 @@ void vmm_bus_destroy(struct vmm_bus *b);
  * -EEXIST (with both names) where it overlaps another, -ENOMEM.
  */
 int vmm_bus_add(struct vmm_bus *b, const struct vmm_region *r, dvm_error_t *err);
+/* Accesses that nobody here has claimed go to OPS, as they are: to where the devices are. */
+void vmm_bus_set_rest(struct vmm_bus *b, const struct vmm_bus_ops *ops, void *dev);
 /* Accesses that have begun may still be in the device when this returns. -ENOENT. */
 int vmm_bus_remove(struct vmm_bus *b, enum vmm_space space, uint64_t base);
 

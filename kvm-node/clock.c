@@ -35,9 +35,21 @@ void vmm_clock_resume(struct vmm_clock *c)
 	c->paused_at = 0;
 }
 
+void vmm_clock_adjust(struct vmm_clock *c, int64_t delta)
+{
+	__atomic_fetch_add(&c->offset, (uint64_t)delta, __ATOMIC_RELEASE);
+	__atomic_fetch_add(&c->changes, 1, __ATOMIC_RELEASE);
+}
+
+uint32_t vmm_clock_changes(const struct vmm_clock *c)
+{
+	return __atomic_load_n(&c->changes, __ATOMIC_ACQUIRE);
+}
+
 uint64_t vmm_clock_tsc(const struct vmm_clock *c)
 {
-	return (c->paused_at ? c->paused_at : __rdtsc()) + c->offset;
+	return (c->paused_at ? c->paused_at : __rdtsc()) +
+	       __atomic_load_n(&c->offset, __ATOMIC_ACQUIRE);
 }
 
 void vmm_clock_now(const struct vmm_clock *c, struct vmm_lapic_time *t)

@@ -6,7 +6,7 @@
  * counts guest time: tsc = host TSC + offset. On one host that is all; for several, each host's
  * offset (and rate) is kept in step with the others' from outside, through the offset.
  *
- * Threads: reading from any; changes by the control thread while no vCPU runs.
+ * Threads: reading from any; changes by the control thread while no vCPU runs, but for adjust().
  */
 #ifndef VMM_CLOCK_H
 #define VMM_CLOCK_H
@@ -23,6 +23,7 @@ struct vmm_clock {
 	uint64_t wall_at_start; /* ns since 1970 when guest time was 0 */
 	uint64_t paused_at;	/* host TSC, while paused; else 0 */
 	bool invariant;		/* the TSC can be trusted as a clock */
+	uint32_t changes;	/* how often the offset was adjusted */
 };
 
 /* Starts guest time at 0, now. */
@@ -30,6 +31,13 @@ void vmm_clock_start(struct vmm_clock *c, uint32_t tsc_khz, bool invariant);
 void vmm_clock_pause(struct vmm_clock *c);
 /* Changes the offset: every vCPU must be told. */
 void vmm_clock_resume(struct vmm_clock *c);
+
+/*
+ * Sets the clock forward by DELTA ticks, which may be negative, while vCPUs run; each has to take the
+ * offset when it sees that there were changes. Any thread, one at a time.
+ */
+void vmm_clock_adjust(struct vmm_clock *c, int64_t delta);
+uint32_t vmm_clock_changes(const struct vmm_clock *c);
 
 uint64_t vmm_clock_tsc(const struct vmm_clock *c);
 void vmm_clock_now(const struct vmm_clock *c, struct vmm_lapic_time *t);

@@ -19,6 +19,7 @@ struct vmm_irq {
 	unsigned cpus;
 	vmm_irq_deliver_fn *deliver;
 	void *arg;
+	struct vmm_irq_far far; /* both NULL: nobody is elsewhere */
 	_Atomic uint64_t ipis, msis, bad_msis, eois, lost;
 };
 
@@ -56,11 +57,23 @@ void vmm_irq_destroy(struct vmm_irq *irq)
 
 /* ---- messages ---- */
 
-void vmm_irq_publish(struct vmm_irq *irq, unsigned cpu, const struct vmm_apic_row *row)
+void vmm_irq_set_far(struct vmm_irq *irq, const struct vmm_irq_far *far)
+{
+	irq->far = *far;
+}
+
+void vmm_irq_learn(struct vmm_irq *irq, unsigned cpu, const struct vmm_apic_row *row)
 {
 	pthread_rwlock_wrlock(&irq->map_lock);
 	irq->rows[cpu] = *row;
 	pthread_rwlock_unlock(&irq->map_lock);
+}
+
+void vmm_irq_publish(struct vmm_irq *irq, unsigned cpu, const struct vmm_apic_row *row)
+{
+	vmm_irq_learn(irq, cpu, row);
+	if (irq->far.publish)
+		irq->far.publish(irq->far.arg, cpu, row);
 }
 
 int vmm_irq_send(struct vmm_irq *irq, int self, const struct vmm_intr *msg)
@@ -103,6 +116,10 @@ void vmm_irq_eoi(struct vmm_irq *irq, uint8_t vector)
 	struct vmm_ioapic_out out = { .n = 0 };
 
 	atomic_fetch_add_explicit(&irq->eois, 1, memory_order_relaxed);
+	if (irq->far.eoi) {
+		irq->far.eoi(irq->far.arg, vector);
+		return;
+	}
 	pthread_mutex_lock(&irq->lock);
 	vmm_ioapic_eoi(&irq->io, vector, &out);
 	send_all(irq, &out);

@@ -22,8 +22,21 @@ int vmm_irq_attach(struct vmm_irq *irq, struct vmm_bus *bus, dvm_error_t *err);
 /* The I/O APIC as after power-on; lines keep their allocation, levels are forgotten. */
 void vmm_irq_reset(struct vmm_irq *irq);
 
-/* vCPU CPU's row has changed. */
+/* Other hosts of the guest. */
+struct vmm_irq_far {
+	/* They learn that CPU's row has changed; returns when they know. Not under a lock. */
+	void (*publish)(void *arg, unsigned cpu, const struct vmm_apic_row *row);
+	/* The I/O APIC is elsewhere, and learns of the end of VECTOR; NULL: it is here. */
+	void (*eoi)(void *arg, uint8_t vector);
+	void *arg;
+};
+/* Before vCPUs are made. */
+void vmm_irq_set_far(struct vmm_irq *irq, const struct vmm_irq_far *far);
+
+/* vCPU CPU's row has changed, and all are told. */
 void vmm_irq_publish(struct vmm_irq *irq, unsigned cpu, const struct vmm_apic_row *row);
+/* The row of a vCPU elsewhere has changed. */
+void vmm_irq_learn(struct vmm_irq *irq, unsigned cpu, const struct vmm_apic_row *row);
 /* Sends MSG from vCPU SELF (-1: a device); returns how many were told. */
 int vmm_irq_send(struct vmm_irq *irq, int self, const struct vmm_intr *msg);
 void vmm_irq_eoi(struct vmm_irq *irq, uint8_t vector);

@@ -192,6 +192,19 @@ int vmm_kvm_set_memory(const struct vmm_kvm *k, const struct vmm_mem *m, dvm_err
 	return 0;
 }
 
+int vmm_kvm_clear_memory(const struct vmm_kvm *k, const struct vmm_mem *m)
+{
+	unsigned n;
+	const struct vmm_mem_range *r = vmm_mem_ranges(m, &n);
+
+	for (unsigned i = 0; i < n; i++) {
+		struct kvm_userspace_memory_region none = { .slot = i, .guest_phys_addr = r[i].gpa };
+		if (ioctl(k->vm, KVM_SET_USER_MEMORY_REGION, &none) < 0)
+			return -errno;
+	}
+	return 0;
+}
+
 int vmm_kvm_bell(void *arg, const struct vmm_doorbell *bell, bool add)
 {
 	const struct vmm_kvm *k = arg;

@@ -41,6 +41,8 @@ int vmm_kvm_check_kernel(const struct vmm_kvm *k, dvm_error_t *err);
 
 /* Makes RAM the VM's. */
 int vmm_kvm_set_memory(const struct vmm_kvm *k, const struct vmm_mem *m, dvm_error_t *err);
+/* The VM has no RAM any more. */
+int vmm_kvm_clear_memory(const struct vmm_kvm *k, const struct vmm_mem *m);
 
 /* A vmm_bus_bell_fn, ARG is the struct vmm_kvm. */
 int vmm_kvm_bell(void *arg, const struct vmm_doorbell *bell, bool add);

@@ -46,8 +46,12 @@ static int map_memory(struct vmm_mem *m, dvm_error_t *err)
 	if (m->fd < 0 || ftruncate(m->fd, (off_t)m->size) < 0)
 		return dvmi_error_code(err, -errno, "the guest's memory");
 	void *p = mmap(NULL, m->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, m->fd, 0);
-	if (p == MAP_FAILED)
-		return dvmi_error_code(err, -errno, "mapping the guest's memory");
+	if (p == MAP_FAILED) {
+		int rc = dvmi_error_code(err, -errno, "mapping the guest's memory");
+		close(m->fd);
+		m->fd = -1;
+		return rc;
+	}
 	m->base = p;
 	/* The guest's bytes are no part of a core dump of ours. */
 	madvise(p, m->size, MADV_DONTDUMP);
@@ -58,6 +62,7 @@ static void lay_out(struct vmm_mem *m)
 {
 	uint64_t low = m->size < VMM_RAM_LOW_MAX ? m->size : VMM_RAM_LOW_MAX;
 
+	m->n_ranges = 0;
 	m->ranges[m->n_ranges++] = (struct vmm_mem_range){ 0, low, 0, m->base };
 	if (m->size > low)
 		m->ranges[m->n_ranges++] = (struct vmm_mem_range){ VMM_RAM_HIGH, m->size - low, low,
@@ -87,8 +92,9 @@ static void assign_nodes(struct vmm_mem *m, const uint64_t *node_mem, unsigned n
 	}
 }
 
-int vmm_mem_create(struct vmm_mem **out, const uint64_t *node_mem, unsigned n_nodes,
-		   dvm_error_t *err)
+/* Over the memory at BASE, or our own. */
+static int create(struct vmm_mem **out, const uint64_t *node_mem, unsigned n_nodes, void *base,
+		  dvm_error_t *err)
 {
 	uint64_t size;
 	int rc = add_up(node_mem, n_nodes, &size, err);
@@ -99,7 +105,9 @@ int vmm_mem_create(struct vmm_mem **out, const uint64_t *node_mem, unsigned n_no
 	if (!m)
 		return dvmi_error_code(err, -ENOMEM, "the guest's memory");
 	m->size = size;
-	rc = map_memory(m, err);
+	m->fd = -1;
+	m->base = base;
+	rc = base ? 0 : map_memory(m, err);
 	if (rc < 0) {
 		vmm_mem_destroy(m);
 		return rc;
@@ -110,14 +118,32 @@ int vmm_mem_create(struct vmm_mem **out, const uint64_t *node_mem, unsigned n_no
 	return 0;
 }
 
+int vmm_mem_create(struct vmm_mem **out, const uint64_t *node_mem, unsigned n_nodes,
+		   dvm_error_t *err)
+{
+	return create(out, node_mem, n_nodes, NULL, err);
+}
+
+int vmm_mem_create_at(struct vmm_mem **out, const uint64_t *node_mem, unsigned n_nodes, void *base,
+		      dvm_error_t *err)
+{
+	return create(out, node_mem, n_nodes, base, err);
+}
+
+void vmm_mem_move(struct vmm_mem *m, void *base)
+{
+	m->base = base;
+	lay_out(m);
+}
+
 void vmm_mem_destroy(struct vmm_mem *m)
 {
 	if (!m)
 		return;
-	if (m->base)
+	if (m->fd >= 0) {
 		munmap(m->base, m->size);
-	if (m->fd >= 0)
 		close(m->fd);
+	}
 	free(m);
 }
 
@@ -201,6 +227,8 @@ int vmm_mem_drop(const struct vmm_mem *m, uint64_t gpa, uint64_t len)
 
 	if (!p || (gpa | len) % VMM_PAGE)
 		return -EFAULT;
+	if (m->fd < 0)
+		return 0;
 	return fallocate(m->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, p - m->base,
 			 (off_t)len) < 0 ? -errno : 0;
 }

@@ -57,6 +57,14 @@ struct vmm_mem_hook {
  */
 int vmm_mem_create(struct vmm_mem **out, const uint64_t *node_mem, unsigned n_nodes,
 		   dvm_error_t *err);
+/*
+ * The same over memory that somebody else has at BASE, zeroed, as many bytes as the nodes have; it
+ * stays theirs.
+ */
+int vmm_mem_create_at(struct vmm_mem **out, const uint64_t *node_mem, unsigned n_nodes, void *base,
+		      dvm_error_t *err);
+/* Now they have it at another place. No vCPU and no device runs. */
+void vmm_mem_move(struct vmm_mem *m, void *base);
 /* NULL is allowed. No vCPU and no device may use it any more. */
 void vmm_mem_destroy(struct vmm_mem *m);
 
@@ -64,7 +72,7 @@ void vmm_mem_destroy(struct vmm_mem *m);
 void vmm_mem_set_hook(struct vmm_mem *m, const struct vmm_mem_hook *hook);
 
 uint64_t vmm_mem_size(const struct vmm_mem *m);
-int vmm_mem_fd(const struct vmm_mem *m);
+int vmm_mem_fd(const struct vmm_mem *m); /* -1: it is somebody else's */
 /* The ranges, for memory slots and maps of memory; valid as long as M. */
 const struct vmm_mem_range *vmm_mem_ranges(const struct vmm_mem *m, unsigned *n);
 const struct vmm_mem_piece *vmm_mem_pieces(const struct vmm_mem *m, unsigned *n);
@@ -83,7 +91,10 @@ void vmm_mem_touch(const struct vmm_mem *m, uint64_t gpa, uint64_t len,
 		   enum vmm_mem_access access);
 void vmm_mem_wrote(const struct vmm_mem *m, uint64_t gpa, uint64_t len);
 
-/* Gives the bytes back to the host and zeroes them (balloon, free-page reporting, reset). */
+/*
+ * The guest does not need these bytes: they go back to the host and are zero, or undefined where RAM
+ * is somebody else's (balloon, free-page reporting).
+ */
 int vmm_mem_drop(const struct vmm_mem *m, uint64_t gpa, uint64_t len);
 
 #endif

@@ -14,7 +14,7 @@ enum {
 	OPT_NAME = 1, OPT_CPUS, OPT_MEM, OPT_NUMA, OPT_NODE, OPT_DISTANCE, OPT_CPU, OPT_APIC,
 	OPT_KERNEL, OPT_INITRD, OPT_APPEND, OPT_DISK, OPT_NET, OPT_SHARE, OPT_RNG, OPT_BALLOON,
 	OPT_VSOCK, OPT_NO_REBOOT, OPT_STAT, OPT_LOG_LEVEL, OPT_CHECK, OPT_VERSION, OPT_CONTROL,
-	OPT_ASK,
+	OPT_ASK, OPT_HOSTS,
 };
 
 static const struct dvmi_opt options[] = {
@@ -31,8 +31,10 @@ static const struct dvmi_opt options[] = {
 	  "N NUMA nodes, CPUs and memory spread evenly (default 1)", NULL },
 	{ OPT_NODE, 0, "node", NULL, "cpus=N,mem=SIZE", NULL,
 	  "one more NUMA node; instead of --cpus, --mem and --numa", NULL },
+	{ OPT_HOSTS, 0, "hosts", NULL, "N", NULL,
+	  "this is one of N monitors of a guest, ranks of one job, each with a NUMA node", NULL },
 	{ OPT_DISTANCE, 0, "distance", NULL, "D", NULL,
-	  "between NUMA nodes, 10 being local (default 20)", NULL },
+	  "between NUMA nodes, 10 being local (default 20, over hosts 40)", NULL },
 	{ OPT_CPU, 0, "cpu", NULL, "MODEL", NULL,
 	  "host, or x86-64-v1 to x86-64-v4 for a guest that may move (default host)",
 	  "host x86-64-v1 x86-64-v2 x86-64-v3 x86-64-v4" },
@@ -288,6 +290,7 @@ static int parse_one(const struct dvmi_opt_parser *p, int id, struct vmm_options
 	case OPT_APIC: return parse_apic(p, c, err);
 	case OPT_CPUS: numa->plain = true; return set_u32(p, VMM_CPUS_MAX, &c->cpus, err);
 	case OPT_MEM: numa->plain = true; return dvmi_opt_size(p, &c->mem, err);
+	case OPT_HOSTS: return set_u32(p, VMM_NODES_MAX, &o->hosts, err);
 	case OPT_NUMA: return set_u32(p, VMM_NODES_MAX, &numa->n, err);
 	case OPT_DISTANCE: {
 		unsigned d = 0;
@@ -300,7 +303,7 @@ static int parse_one(const struct dvmi_opt_parser *p, int id, struct vmm_options
 }
 
 /* CPUs and memory of the nodes: as given, or spread evenly. */
-static int spread(struct vmm_config *c, const struct numa *numa, dvm_error_t *err)
+static int divide(struct vmm_config *c, const struct numa *numa, dvm_error_t *err)
 {
 	if (c->n_nodes && (numa->plain || numa->n))
 		return dvmi_error_set(err, -EINVAL, "--node says it all: no --cpus, --mem or --numa");
@@ -345,5 +348,7 @@ int vmm_options_parse(struct vmm_options *o, int argc, char **argv, dvm_error_t 
 		rc = dvmi_error_set(err, -EINVAL, "--kernel is missing");
 	if (rc == 0 && o->ask && !o->control)
 		rc = dvmi_error_set(err, -EINVAL, "--ask: whom? --control is missing");
-	return rc < 0 ? rc : spread(&o->config, &numa, err);
+	if (rc == 0 && o->hosts && !o->config.n_nodes && !numa.n)
+		numa.n = o->hosts;
+	return rc < 0 ? rc : divide(&o->config, &numa, err);
 }

@@ -11,8 +11,10 @@ struct vmm_options {
 	const char *stat_file; /* counters go here in the end, or NULL */
 	const char *control; /* name of the guest's socket, or NULL */
 	const char *ask;     /* what to ask the guest behind it; nothing is run then */
+	unsigned hosts;	     /* ranks of the guest's job, each a monitor; 0: this is the only one */
 	int log_level;
 	bool help, version, check;
+	bool follower; /* not the first of several; set by who finds out */
 };
 
 extern const struct dvmi_opt_command vmm_options_command;

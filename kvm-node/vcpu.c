@@ -121,13 +121,16 @@ static void nap(struct vmm_vcpu *v, uint64_t deadline)
 	atomic_fetch_add_explicit(&v->n.halt_ns, ns, memory_order_relaxed);
 }
 
+/* What an access is completed with may be RAM that is elsewhere: not under the lock. */
 static void take_init(struct vmm_vcpu *v)
 {
 	v->lapic.init = false;
 	v->lapic.wait_sipi = true;
 	v->halted = false;
-	vmm_vcpu_complete_exit(v);
 	vmm_lapic_reset(&v->lapic);
+	pthread_mutex_unlock(&v->lock);
+	vmm_vcpu_complete_exit(v);
+	pthread_mutex_lock(&v->lock);
 }
 
 static void take_sipi(struct vmm_vcpu *v)
@@ -148,11 +151,13 @@ static void take_sipi(struct vmm_vcpu *v)
 
 static void park(struct vmm_vcpu *v)
 {
-	v->parked = true;
-	pthread_cond_broadcast(&v->parked_cond);
 	v->where = VMM_ASLEEP;
-	while (v->want == VMM_WANT_PAUSE)
+	while (v->want == VMM_WANT_PAUSE) {
+		/* Again, where it was to go on for a moment that has passed. */
+		v->parked = true;
+		pthread_cond_broadcast(&v->parked_cond);
 		pthread_cond_wait(&v->wake, &v->lock);
+	}
 	v->where = VMM_OUTSIDE;
 	v->parked = false;
 }
@@ -178,8 +183,10 @@ static bool get_ready(struct vmm_vcpu *v)
 			park(v);
 			continue;
 		}
-		if (v->lapic.init)
+		if (v->lapic.init) {
 			take_init(v);
+			continue;
+		}
 		if (v->lapic.wait_sipi && v->lapic.sipi >= 0)
 			take_sipi(v);
 		if (v->lapic.deadline) {
@@ -227,8 +234,19 @@ static void inject(struct vmm_vcpu *v)
 
 /* ---- the loop ---- */
 
+static void follow_clock(struct vmm_vcpu *v)
+{
+	uint32_t changes = vmm_clock_changes(v->env->clock);
+
+	if (changes == v->clock_changes)
+		return;
+	v->clock_changes = changes;
+	vmm_vcpu_set_tsc(v);
+}
+
 static bool enter(struct vmm_vcpu *v)
 {
+	follow_clock(v);
 	pthread_mutex_lock(&v->lock);
 	bool go = get_ready(v);
 	if (go) {

@@ -61,6 +61,7 @@ struct vmm_vcpu {
 	timer_t timer;
 	uint64_t timer_at; /* what the timer is set to; its own thread only */
 	uint64_t apic_base;
+	uint32_t clock_changes; /* that its TSC has seen */
 	bool halted;
 	struct vmm_notes notes; /* its own thread only */
 

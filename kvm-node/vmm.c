@@ -12,21 +12,21 @@
 
 static void want_all(struct vmm *v, enum vmm_want want)
 {
-	for (unsigned i = 0; i < v->config->cpus; i++)
-		vmm_vcpu_want(v->vcpus[i], want);
+	VMM_EACH_VCPU(v, c)
+		vmm_vcpu_want(c, want);
 }
 
-static void stand_still(struct vmm *v)
+void vmm_stand_still(struct vmm *v)
 {
 	want_all(v, VMM_WANT_PAUSE);
-	for (unsigned i = 0; i < v->config->cpus; i++)
-		vmm_vcpu_wait_parked(v->vcpus[i]);
+	VMM_EACH_VCPU(v, c)
+		vmm_vcpu_wait_parked(c);
 	for (struct vmm_device *d = v->devices; d; d = d->next)
 		if (d->ops->pause)
 			d->ops->pause(d);
 }
 
-static void move_on(struct vmm *v)
+void vmm_move_on(struct vmm *v)
 {
 	for (struct vmm_device *d = v->devices; d; d = d->next)
 		if (d->ops->resume)
@@ -43,34 +43,53 @@ static void press_power_button(struct vmm *v)
 
 /* ---- changes of state ---- */
 
-static void set_state(struct vmm *v, enum vmm_state state)
+void vmm_set_state(struct vmm *v, enum vmm_state state)
 {
 	pthread_mutex_lock(&v->lock);
 	v->state = state;
 	pthread_mutex_unlock(&v->lock);
 }
 
-static void pause_guest(struct vmm *v)
+/* Nobody anywhere touches RAM then. Those here stop while the others do: they may wait for them. */
+static int all_stand_still(struct vmm *v, dvm_error_t *err)
+{
+	want_all(v, VMM_WANT_PAUSE);
+	int rc = vmm_hosts_order(v, VMM_ORDER_STAND, err);
+	if (rc == 0)
+		vmm_stand_still(v);
+	return rc;
+}
+
+static int all_move_on(struct vmm *v, dvm_error_t *err)
+{
+	vmm_set_state(v, VMM_RUNNING);
+	vmm_move_on(v);
+	return vmm_hosts_order(v, VMM_ORDER_MOVE, err);
+}
+
+static int pause_guest(struct vmm *v, dvm_error_t *err)
 {
 	if (v->state != VMM_RUNNING)
-		return;
-	stand_still(v);
+		return 0;
+	int rc = all_stand_still(v, err);
+	if (rc < 0)
+		return rc;
 	vmm_clock_pause(&v->clock);
-	set_state(v, VMM_PAUSED);
+	vmm_set_state(v, VMM_PAUSED);
+	return 0;
 }
 
-static void resume_guest(struct vmm *v)
+static int resume_guest(struct vmm *v, dvm_error_t *err)
 {
 	if (v->state != VMM_PAUSED)
-		return;
+		return 0;
 	vmm_clock_resume(&v->clock);
-	for (unsigned i = 0; i < v->config->cpus; i++)
-		vmm_vcpu_set_tsc(v->vcpus[i]);
-	set_state(v, VMM_RUNNING);
-	move_on(v);
+	VMM_EACH_VCPU(v, c)
+		vmm_vcpu_set_tsc(c);
+	return all_move_on(v, err);
 }
 
-static int forget_ram(struct vmm *v)
+static int drop_ram(struct vmm *v)
 {
 	unsigned n;
 	const struct vmm_mem_range *r = vmm_mem_ranges(v->mem, &n);
@@ -81,6 +100,19 @@ static int forget_ram(struct vmm *v)
 	return rc;
 }
 
+/* RAM is zero then; over several hosts it goes everywhere before it comes anywhere. */
+static int forget_ram(struct vmm *v, dvm_error_t *err)
+{
+	int rc = vmm_hosts_order(v, VMM_ORDER_FORGET, err);
+
+	if (rc < 0)
+		return rc;
+	rc = v->config->spread ? vmm_hosts_forget(v) : drop_ram(v);
+	if (rc < 0)
+		return dvmi_error_code(err, rc, "clearing the guest's memory");
+	return v->config->spread ? vmm_hosts_again(v, err) : 0;
+}
+
 /* Whatever the guest still said on its way down. */
 static void forget_end(struct vmm *v)
 {
@@ -89,36 +121,56 @@ static void forget_end(struct vmm *v)
 	pthread_mutex_unlock(&v->lock);
 }
 
-static int reset_guest(struct vmm *v, dvm_error_t *err)
+int vmm_make_new(struct vmm *v, dvm_error_t *err)
 {
-	stand_still(v);
-	forget_end(v);
+	int rc = 0;
+
+	vmm_clock_start(&v->clock, v->clock.tsc_khz, v->clock.invariant);
+	VMM_EACH_VCPU(v, c) {
+		vmm_vcpu_set_tsc(c);
+		if (rc == 0)
+			rc = vmm_vcpu_reset(c, v->config->apic, err);
+	}
+	return rc;
+}
+
+static void reset_devices(struct vmm *v)
+{
 	vmm_irq_reset(v->irq);
 	for (struct vmm_device *d = v->devices; d; d = d->next)
 		if (d->ops->reset)
 			d->ops->reset(d);
-	int rc = forget_ram(v);
+}
+
+static int reset_guest(struct vmm *v, dvm_error_t *err)
+{
+	int rc = all_stand_still(v, err);
+
 	if (rc < 0)
-		return dvmi_error_code(err, rc, "clearing the guest's memory");
-	vmm_clock_start(&v->clock, v->clock.tsc_khz, v->clock.invariant);
-	for (unsigned i = 0; rc == 0 && i < v->config->cpus; i++) {
-		vmm_vcpu_set_tsc(v->vcpus[i]);
-		rc = vmm_vcpu_reset(v->vcpus[i], v->config->apic, err);
-	}
+		return rc;
+	forget_end(v);
+	reset_devices(v);
+	rc = forget_ram(v, err);
+	if (rc == 0)
+		rc = vmm_hosts_order(v, VMM_ORDER_AGAIN, err);
+	if (rc == 0)
+		rc = vmm_make_new(v, err);
 	if (rc == 0)
 		rc = vmm_load(v, err);
 	if (rc < 0)
 		return rc;
 	v->resets++;
-	set_state(v, VMM_RUNNING);
-	move_on(v);
-	return 0;
+	return all_move_on(v, err);
 }
 
 /* ---- what is asked ---- */
 
 int vmm_ask(struct vmm *v, enum vmm_ask what)
 {
+	if (!vmm_is_first(v)) {
+		vmm_spread_ask(v->config->spread, what);
+		return 0;
+	}
 	pthread_mutex_lock(&v->lock);
 	int rc = v->state == VMM_ENDED ? -ESRCH : v->n_asks == VMM_ASKS_MAX ? -EAGAIN : 0;
 	if (rc == 0) {
@@ -158,11 +210,11 @@ static int act(struct vmm *v, enum vmm_ask ask, enum vmm_end *end, dvm_error_t *
 	switch (ask) {
 	case VMM_ASK_STOP: *end = VMM_END_STOPPED; return 0;
 	case VMM_ASK_POWER_BUTTON: press_power_button(v); return 0;
-	case VMM_ASK_PAUSE: pause_guest(v); return 0;
-	case VMM_ASK_RESUME: resume_guest(v); return 0;
+	case VMM_ASK_PAUSE: return pause_guest(v, err);
+	case VMM_ASK_RESUME: return resume_guest(v, err);
 	case VMM_ASK_RESET: return reset_guest(v, err);
+	default: return 0;
 	}
-	return 0;
 }
 
 static int control(struct vmm *v, enum vmm_end *end, dvm_error_t *err)
@@ -186,28 +238,44 @@ static int start_threads(struct vmm *v, dvm_error_t *err)
 {
 	int rc = vmm_loop_start(v->loop);
 
-	for (unsigned i = 0; rc == 0 && i < v->config->cpus; i++)
-		rc = vmm_vcpu_start(v->vcpus[i]);
+	VMM_EACH_VCPU(v, c)
+		if (rc == 0)
+			rc = vmm_vcpu_start(c);
 	return rc < 0 ? dvmi_error_code(err, rc, "starting the guest's threads") : 0;
 }
 
 static void stop_threads(struct vmm *v)
 {
-	set_state(v, VMM_ENDED);
+	vmm_set_state(v, VMM_ENDED);
 	want_all(v, VMM_WANT_EXIT);
-	for (unsigned i = 0; i < v->config->cpus; i++)
-		vmm_vcpu_join(v->vcpus[i]);
+	VMM_EACH_VCPU(v, c)
+		vmm_vcpu_join(c);
 	vmm_loop_stop(v->loop);
+	vmm_hosts_detach(v);
+}
+
+/* Several hosts end together: first nobody touches RAM any more, then nobody serves it. */
+static int control_all(struct vmm *v, enum vmm_end *end, dvm_error_t *err)
+{
+	int rc = control(v, end, err), all = 0;
+
+	if (v->config->spread) {
+		all = all_stand_still(v, rc < 0 ? NULL : err);
+		if (all == 0)
+			all = vmm_hosts_order(v, VMM_ORDER_END, rc < 0 ? NULL : err);
+		vmm_spread_end(v->config->spread);
+	}
+	return rc < 0 ? rc : all;
 }
 
 int vmm_run(struct vmm *v, enum vmm_end *end, unsigned *code, dvm_error_t *err)
 {
 	int rc = start_threads(v, err);
 
-	set_state(v, VMM_RUNNING);
+	vmm_set_state(v, VMM_RUNNING);
 	*code = 0;
 	if (rc == 0)
-		rc = control(v, end, err);
+		rc = vmm_is_first(v) ? control_all(v, end, err) : vmm_hosts_follow(v, end, err);
 	stop_threads(v);
 	if (rc < 0)
 		return rc;
@@ -255,9 +323,11 @@ void vmm_stat(struct vmm *v, struct dvmi_buf *out)
 			(unsigned long long)vmm_clock_ns(&v->clock, vmm_clock_tsc(&v->clock)),
 			(unsigned long long)v->resets, v->clock.tsc_khz,
 			(unsigned long long)vmm_mem_size(v->mem));
-	for (unsigned i = 0; i < v->config->cpus; i++) {
-		dvmi_buf_printf(out, "%s", i ? "," : "");
-		vmm_vcpu_stat(v->vcpus[i], out);
+	const char *comma = "";
+	VMM_EACH_VCPU(v, c) {
+		dvmi_buf_printf(out, "%s", comma);
+		vmm_vcpu_stat(c, out);
+		comma = ",";
 	}
 	dvmi_buf_printf(out, "],\"interrupts\":{");
 	vmm_irq_stat(v->irq, out);
@@ -266,5 +336,7 @@ void vmm_stat(struct vmm *v, struct dvmi_buf *out)
 		vmm_bus_each(v->bus, put_region, out);
 	dvmi_buf_printf(out, "],\"devices\":{");
 	put_devices(v, out);
-	dvmi_buf_printf(out, "}}");
+	dvmi_buf_printf(out, "}");
+	vmm_hosts_stat(v, out);
+	dvmi_buf_printf(out, "}");
 }

@@ -17,6 +17,8 @@
 #include "libdvm/base/buf.h"
 #include "libdvm/base/log.h"
 
+struct vmm_spread; /* spread.h */
+
 #define VMM_CPUS_MAX   255u
 #define VMM_DISKS_MAX  16u
 #define VMM_NETS_MAX   8u
@@ -75,6 +77,8 @@ struct vmm_config {
 	const char *vsock_path; /* NULL: "vsock-CID" */
 	int console_in, console_out; /* descriptors of the console, stay the caller's; -1: none */
 	bool no_reboot; /* a reset ends the guest */
+	/* Of a guest on several hosts, each with the NUMA node of its number: the others. Else NULL. */
+	struct vmm_spread *spread;
 };
 
 struct vmm; /* incomplete */
@@ -87,6 +91,7 @@ enum vmm_end {
 	VMM_END_RESET,	  /* by itself, with no_reboot */
 	VMM_END_EXIT,	  /* a payload, with a code */
 	VMM_END_CRASH,	  /* triple fault, or KVM could not go on */
+	VMM_ENDS,
 };
 
 /*
@@ -101,7 +106,14 @@ void vmm_destroy(struct vmm *v);
 int vmm_run(struct vmm *v, enum vmm_end *end, unsigned *code, dvm_error_t *err);
 
 /* From any thread while vmm_run() runs; what is asked happens soon, in order. */
-enum vmm_ask { VMM_ASK_STOP, VMM_ASK_POWER_BUTTON, VMM_ASK_PAUSE, VMM_ASK_RESUME, VMM_ASK_RESET };
+enum vmm_ask {
+	VMM_ASK_STOP,
+	VMM_ASK_POWER_BUTTON,
+	VMM_ASK_PAUSE,
+	VMM_ASK_RESUME,
+	VMM_ASK_RESET,
+	VMM_ASKS,
+};
 int vmm_ask(struct vmm *v, enum vmm_ask what);
 
 /* Counters as a JSON object. Any thread. */

@@ -15,6 +15,7 @@
 #include "kvm-node/control.h"
 #include "kvm-node/kvm.h"
 #include "kvm-node/options.h"
+#include "kvm-node/spread.h"
 #include "kvm-node/vmm.h"
 #include "libdvm/base/cleanup.h"
 #include "libdvm/base/err.h"
@@ -163,6 +164,33 @@ static int run_guest(struct vmm_options *o, struct vmm *v, struct signals *signa
 	return rc;
 }
 
+/* ---- several hosts ---- */
+
+/* Threads wait for pages that nobody has any more: there is no other end than that of the process. */
+static void host_lost(void *arg, const char *why)
+{
+	fprintf(stderr, "dvm-vmm: %s\n", why);
+	leave_terminal(arg);
+	_exit(1);
+}
+
+/* Console, control and counters are the first host's. */
+static int join_hosts(struct vmm_options *o, struct dvmi_log *log, struct terminal *t,
+		      dvm_error_t *err)
+{
+	if (o->hosts < 2)
+		return 0;
+	int rc = vmm_spread_open(&o->config.spread, o->hosts, log, err);
+	if (rc < 0)
+		return rc;
+	vmm_spread_on_loss(o->config.spread, host_lost, t);
+	if (vmm_spread_self(o->config.spread) > 0) {
+		o->control = o->stat_file = NULL;
+		o->follower = true;
+	}
+	return 0;
+}
+
 static int run(struct vmm_options *o, struct dvmi_log *log)
 {
 	struct signals signals;
@@ -174,15 +202,18 @@ static int run(struct vmm_options *o, struct dvmi_log *log)
 	dvm_error_t err = { 0 };
 
 	block_signals(&signals);
-	int rc = open_console(o, &terminal, &control, &err);
+	int rc = join_hosts(o, log, &terminal, &err);
+	if (rc == 0 && !o->follower)
+		rc = open_console(o, &terminal, &control, &err);
 	if (rc == 0)
 		rc = vmm_create(&v, &o->config, log, &err);
 	if (rc == 0) {
-		if (!control)
+		if (!control && !o->follower)
 			enter_terminal(&terminal);
 		rc = run_guest(o, v, &signals, control, &end, &code, &err);
 	}
 	vmm_destroy(v);
+	vmm_spread_close(o->config.spread);
 	vmm_control_destroy(control);
 	leave_terminal(&terminal);
 	return rc < 0 ? fail(&err, 1) : exit_status(end, code, &err);

@@ -9,7 +9,9 @@
 #include "kvm-node/vmm_private.h"
 #include "libdvm/base/err.h"
 
-#define CPUID_MAX 256u
+#define CPUID_MAX     256u
+#define NEAR_DISTANCE 20 /* between two NUMA nodes of one host, as sockets say */
+#define FAR_DISTANCE  40 /* between hosts: kernels then keep tasks and pages together */
 
 static void deliver(void *arg, unsigned cpu, const struct vmm_intr *msg)
 {
@@ -17,13 +19,19 @@ static void deliver(void *arg, unsigned cpu, const struct vmm_intr *msg)
 
 	if (v->vcpus[cpu])
 		vmm_vcpu_interrupt(v->vcpus[cpu], msg);
+	else
+		vmm_hosts_interrupt(v, cpu, msg);
 }
 
-/* The first reason counts; the control thread is told. */
-static void ended(void *arg, enum vmm_end end, unsigned code, const char *why)
+/* The first reason counts; the control thread is told, which is on the first host. */
+void vmm_ended(void *arg, enum vmm_end end, unsigned code, const char *why)
 {
 	struct vmm *v = arg;
 
+	if (!vmm_is_first(v)) {
+		vmm_spread_ended(v->config->spread, end, code, why);
+		return;
+	}
 	pthread_mutex_lock(&v->lock);
 	if (v->end == VMM_END_NONE) {
 		v->end = end;
@@ -53,6 +61,14 @@ static int check_config(struct vmm *v, dvm_error_t *err)
 	if (!c->n_nodes || cpus != c->cpus)
 		return dvmi_error_set(err, -EINVAL, "%u CPUs do not fit %u NUMA nodes with %u",
 				      c->cpus, c->n_nodes, cpus);
+	if (c->spread && c->n_nodes != vmm_spread_hosts(c->spread))
+		return dvmi_error_set(err, -EINVAL,
+				      "a guest on %u hosts has as many NUMA nodes, not %u",
+				      vmm_spread_hosts(c->spread), c->n_nodes);
+	for (unsigned i = 0; c->spread && i < c->n_nodes; i++)
+		if (!c->nodes[i].cpus)
+			return dvmi_error_set(err, -EINVAL, "%u CPUs are too few for %u hosts",
+					      c->cpus, c->n_nodes);
 	return 0;
 }
 
@@ -67,6 +83,8 @@ static int make_memory(struct vmm *v, dvm_error_t *err)
 
 	for (unsigned i = 0; i < v->config->n_nodes; i++)
 		sizes[i] = v->config->nodes[i].mem;
+	if (v->config->spread)
+		return vmm_hosts_memory(v, sizes, err);
 	int rc = vmm_mem_create(&v->mem, sizes, v->config->n_nodes, err);
 	return rc < 0 ? rc : vmm_kvm_set_memory(&v->kvm, v->mem, err);
 }
@@ -84,7 +102,7 @@ static int make_wires(struct vmm *v, dvm_error_t *err)
 	if (rc < 0)
 		return dvmi_error_code(err, rc, "the guest");
 	vmm_bus_set_bells(v->bus, vmm_kvm_bell, &v->kvm);
-	return vmm_irq_attach(v->irq, v->bus, err);
+	return vmm_is_first(v) ? vmm_irq_attach(v->irq, v->bus, err) : 0;
 }
 
 static int number_cpus(struct vmm *v, dvm_error_t *err)
@@ -149,9 +167,15 @@ static void make_env(struct vmm *v)
 		.irq = v->irq,
 		.clock = &v->clock,
 		.log = v->log,
-		.ended = ended,
+		.ended = vmm_ended,
 		.arg = v,
 	};
+}
+
+/* Whether vCPU number CPU is this host's. */
+static bool is_ours(const struct vmm *v, unsigned cpu)
+{
+	return !v->config->spread || v->cpus[cpu].node == vmm_spread_self(v->config->spread);
 }
 
 static int create_vcpus(struct vmm *v, dvm_error_t *err)
@@ -160,7 +184,8 @@ static int create_vcpus(struct vmm *v, dvm_error_t *err)
 
 	make_env(v);
 	for (unsigned i = 0; rc == 0 && i < v->config->cpus; i++)
-		rc = vmm_vcpu_create(&v->vcpus[i], &v->env, i, v->cpus[i].apic_id, err);
+		if (is_ours(v, i))
+			rc = vmm_vcpu_create(&v->vcpus[i], &v->env, i, v->cpus[i].apic_id, err);
 	return rc;
 }
 
@@ -168,7 +193,7 @@ static int give_models(struct vmm *v, dvm_error_t *err)
 {
 	struct vmm_cpu_model model = {
 		.topology = v->topology,
-		.tsc_khz = vmm_vcpu_tsc_khz(v->vcpus[0]),
+		.tsc_khz = vmm_vcpu_tsc_khz(vmm_vcpu_from(v, 0)),
 		.invariant_tsc = tsc_can_be_trusted(),
 		.intel = v->kvm.intel,
 		.emulated = host_is_emulated(),
@@ -177,19 +202,26 @@ static int give_models(struct vmm *v, dvm_error_t *err)
 
 	if (rc == 0 && !model.tsc_khz)
 		rc = dvmi_error_set(err, -ENOTSUP, "KVM does not know the rate of this host's TSC");
+	if (rc == 0)
+		rc = vmm_hosts_compare(v, &model.tsc_khz, NULL, err);
 	if (rc < 0)
 		return rc;
 	struct kvm_cpuid2 *c = calloc(1, sizeof *c + CPUID_MAX * sizeof c->entries[0]);
 	if (!c)
 		return dvmi_error_code(err, -ENOMEM, "the CPU model");
 	vmm_clock_start(&v->clock, model.tsc_khz, model.invariant_tsc);
+	rc = vmm_cpuid_make(v->kvm.cpuid, &model, 0, c, CPUID_MAX, err);
+	if (rc == 0)
+		rc = vmm_hosts_compare(v, &model.tsc_khz, c, err);
 	for (unsigned i = 0; rc == 0 && i < v->config->cpus; i++) {
+		if (!v->vcpus[i])
+			continue;
 		rc = vmm_cpuid_make(v->kvm.cpuid, &model, v->cpus[i].apic_id, c, CPUID_MAX, err);
 		if (rc == 0)
 			rc = vmm_vcpu_set_model(v->vcpus[i], c, v->config->apic, err);
 	}
 	free(c);
-	return rc;
+	return rc < 0 ? rc : vmm_hosts_set_clock(v, err);
 }
 
 static int make_devices(struct vmm *v, dvm_error_t *err)
@@ -202,9 +234,11 @@ static int make_devices(struct vmm *v, dvm_error_t *err)
 		.loop = v->loop,
 		.acpi = v->acpi,
 		.log = v->log,
-		.ended = ended,
+		.ended = vmm_ended,
 		.arg = v,
 	};
+	if (!vmm_is_first(v))
+		return 0;
 	return vmm_devices_create(&v->machine, &v->devices, err);
 }
 
@@ -213,6 +247,8 @@ static int open_images(struct vmm *v, dvm_error_t *err)
 	const struct vmm_config *c = v->config;
 
 	v->input.append = c->append ? c->append : "console=ttyS0";
+	if (!vmm_is_first(v))
+		return 0;
 	int rc = vmm_image_open(&v->input.kernel, c->kernel, "kernel", err);
 	if (rc == 0 && c->initrd)
 		rc = vmm_image_open(&v->input.initrd, c->initrd, "initrd", err);
@@ -227,7 +263,8 @@ int vmm_load(struct vmm *v, dvm_error_t *err)
 		.n_cpus = v->config->cpus,
 		.n_nodes = v->config->n_nodes,
 		.mem = v->mem,
-		.distance = v->config->distance ? v->config->distance : 20,
+		.distance = v->config->distance ? v->config->distance :
+			    v->config->spread ? FAR_DISTANCE : NEAR_DISTANCE,
 		.pit = true,
 	};
 	struct kvm_regs regs = v->vcpus[0]->reset_regs;
@@ -247,13 +284,21 @@ int vmm_load(struct vmm *v, dvm_error_t *err)
 	return vmm_vcpu_set_start(v->vcpus[0], &regs, &sregs, err);
 }
 
+static int load_first(struct vmm *v, dvm_error_t *err)
+{
+	int rc = vmm_is_first(v) ? vmm_load(v, err) : 0;
+
+	return vmm_hosts_agree(v, rc, err);
+}
+
 /* ---- all of them ---- */
 
 typedef int step_fn(struct vmm *v, dvm_error_t *err);
 
+/* Those that several hosts do together wait for each other. */
 static step_fn *const steps[] = {
-	check_config, open_images, open_kvm,	make_memory,  make_wires,
-	number_cpus,  create_vcpus, make_devices, give_models, vmm_load,
+	check_config, open_images,	open_kvm,     make_memory, make_wires,	number_cpus,
+	create_vcpus, vmm_hosts_attach, make_devices, give_models, load_first,
 };
 
 int vmm_create(struct vmm **out, const struct vmm_config *c, struct dvmi_log *log, dvm_error_t *err)
@@ -293,7 +338,7 @@ void vmm_destroy(struct vmm *v)
 	vmm_irq_destroy(v->irq);
 	vmm_bus_destroy(v->bus);
 	vmm_kvm_close(&v->kvm);
-	vmm_mem_destroy(v->mem);
+	vmm_mem_destroy(v->mem); /* RAM of several hosts goes with the spread */
 	vmm_image_close(&v->input.initrd);
 	vmm_image_close(&v->input.kernel);
 	pthread_cond_destroy(&v->news);

@@ -7,13 +7,21 @@
 
 #include "kvm-node/boot.h"
 #include "kvm-node/devices.h"
+#include "kvm-node/spread.h"
 #include "kvm-node/vcpu.h"
 #include "kvm-node/vmm.h"
 
-#define VMM_ASKS_MAX 16u
+#define VMM_ASKS_MAX   16u
+#define VMM_ORDERS_MAX 8u
 
 /* States of a guest; the control thread alone moves between them. */
 enum vmm_state { VMM_MADE, VMM_RUNNING, VMM_PAUSED, VMM_ENDED };
+
+/* What the first host has asked for, to be answered by ID. */
+struct vmm_ordered {
+	uint32_t id;
+	enum vmm_order what;
+};
 
 struct vmm {
 	const struct vmm_config *config;
@@ -31,13 +39,15 @@ struct vmm {
 	struct vmm_topology topology;
 	struct vmm_acpi_cpu *cpus; /* by number */
 	struct vmm_vcpu_env env;
-	struct vmm_vcpu **vcpus;
+	struct vmm_vcpu **vcpus; /* by number; NULL: on another host */
 	uint64_t resets;
 
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t news;
 	enum vmm_ask asks[VMM_ASKS_MAX];
 	unsigned n_asks;
+	struct vmm_ordered orders[VMM_ORDERS_MAX]; /* of the first host, for all others */
+	unsigned n_orders;
 	enum vmm_end end; /* what the guest itself has asked for */
 	unsigned code;
 	char why[512];
@@ -46,5 +56,52 @@ struct vmm {
 
 /* vmm_make.c: the guest as it is before its first instruction; again, for a reset. */
 int vmm_load(struct vmm *v, dvm_error_t *err);
+/* The guest itself has said something about its end; the first word counts. */
+void vmm_ended(void *arg, enum vmm_end end, unsigned code, const char *why);
+
+/* vmm.c: this host's vCPUs and devices. */
+void vmm_stand_still(struct vmm *v);
+void vmm_move_on(struct vmm *v);
+/* As after power-on, with RAM that is zero; the first host's kernel is not loaded yet. */
+int vmm_make_new(struct vmm *v, dvm_error_t *err);
+void vmm_set_state(struct vmm *v, enum vmm_state state);
+
+/* The next vCPU of this host from number CPU on, or NULL. */
+static inline struct vmm_vcpu *vmm_vcpu_from(const struct vmm *v, unsigned cpu)
+{
+	while (cpu < v->config->cpus && !v->vcpus[cpu])
+		cpu++;
+	return cpu < v->config->cpus ? v->vcpus[cpu] : NULL;
+}
+
+#define VMM_EACH_VCPU(v, c)                                                                        \
+	for (struct vmm_vcpu *c = vmm_vcpu_from(v, 0); c; c = vmm_vcpu_from(v, (c)->index + 1))
+
+/* Decides, and has the devices: the only host, or the first one of several. */
+static inline bool vmm_is_first(const struct vmm *v)
+{
+	return !v->config->spread || vmm_spread_self(v->config->spread) == 0;
+}
+
+/* vmm_hosts.c: a guest on several hosts. Each does nothing, well, where there is one. */
+int vmm_hosts_memory(struct vmm *v, const uint64_t *node_mem, dvm_error_t *err);
+int vmm_hosts_attach(struct vmm *v, dvm_error_t *err);
+/* All have one kind of processor, and the first host's rate in *TSC_KHZ. */
+int vmm_hosts_compare(struct vmm *v, uint32_t *tsc_khz, const struct kvm_cpuid2 *model,
+		      dvm_error_t *err);
+/* The first host's time is ours, as of now. */
+int vmm_hosts_set_clock(struct vmm *v, dvm_error_t *err);
+int vmm_hosts_agree(struct vmm *v, int rc, dvm_error_t *err);
+void vmm_hosts_interrupt(struct vmm *v, unsigned cpu, const struct vmm_intr *msg);
+/* The first host: all others have done WHAT. */
+int vmm_hosts_order(struct vmm *v, enum vmm_order what, dvm_error_t *err);
+/* RAM is forgotten; then it is there again and zero. */
+int vmm_hosts_forget(struct vmm *v);
+int vmm_hosts_again(struct vmm *v, dvm_error_t *err);
+/* Every other host: does what the first one says until the guest has ended. */
+int vmm_hosts_follow(struct vmm *v, enum vmm_end *end, dvm_error_t *err);
+void vmm_hosts_detach(struct vmm *v);
+/* More members: this host's share, and for the first one those of all others. */
+void vmm_hosts_stat(struct vmm *v, struct dvmi_buf *out);
 
 #endif

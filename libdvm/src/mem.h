@@ -62,6 +62,8 @@ void dvmi_seg_domain_put(struct dvmi_seg_domain *m);
 void dvmi_seg_fini(dvm_t *d);
 /* Asks the shepherd for what the kernel keeps for root. 0 or -E…. */
 int dvmi_seg_ask_uffd(dvm_t *d);
+/* That, for another user: the caller's to close, or -EPERM. */
+int dvmi_seg_open_uffd(const dvm_t *d);
 /* All ranks of G give EACH bytes. */
 int dvmi_seg_exchange(void *group, const void *mine, void *all, size_t each);
 /* What the shepherds say of rank NODE of a domain; they see processes end and nodes go. Any thread. */

@@ -8,6 +8,7 @@
 #include "dvm/coll.h"
 #include "libdvm/base/clock.h"
 #include "libdvm/src/ask.h"
+#include "libdvm/src/domain.h"
 #include "libdvm/src/mem.h"
 #include "libdvm/src/mem_sync.h"
 
@@ -51,11 +52,8 @@ int dvmi_seg_exchange(void *group, const void *mine, void *all, size_t each)
 bool dvmi_seg_dead(void *arg, uint32_t node)
 {
 	const struct dvmi_seg_domain *m = arg;
-	const dvm_t *d = m->g->d;
-	uint32_t peer = dvmi_rankmap_peer(&m->g->map, node);
 
-	return d->map.map && atomic_load_explicit(&d->map.state[peer], memory_order_acquire) !=
-				     DVMI_RANK_ALIVE;
+	return dvmi_domain_dead(m->g, node);
 }
 
 int dvmi_seg_ask_uffd(dvm_t *d)
@@ -74,38 +72,25 @@ int dvmi_seg_ask_uffd(dvm_t *d)
 	return rc == 0 && a.fd < 0 ? -DVM_EPROTO : rc;
 }
 
-static int open_uffd(void *arg)
+int dvmi_seg_open_uffd(const dvm_t *d)
 {
-	const struct dvmi_seg_domain *m = arg;
-	int dev = m->g->d->mem->uffd_dev;
+	int dev = d->mem ? d->mem->uffd_dev : -1;
 	int fd = dev < 0 ? -1 : fcntl(dev, F_DUPFD_CLOEXEC, 0);
 
 	return fd < 0 ? -EPERM : fd;
+}
+
+static int open_uffd(void *arg)
+{
+	const struct dvmi_seg_domain *m = arg;
+
+	return dvmi_seg_open_uffd(m->g->d);
 }
 
 /* A core each for the rank and its service thread: then that may look for news by itself. */
 static uint64_t spin_of(const dvm_t *d)
 {
 	return d->cores >= 2 * d->env.local_size ? 20 * DVMI_USEC : 0;
-}
-
-static int make_mesh(struct dvmi_seg_domain *m)
-{
-	dvm_t *d = m->g->d;
-
-	return dsm_mesh_create(&m->mesh, &(struct dsm_mesh_config){
-						 .self = m->g->rank,
-						 .nodes = m->g->size,
-						 .interface = d->map.map ? d->map.map->interface
-									 : "127.0.0.1",
-						 .port_low = d->map.map ? d->map.map->port_low : 0,
-						 .port_high = d->map.map ? d->map.map->port_high : 0,
-						 .key = d->key * 3 + m->g->ctx,
-						 .dir = d->dir,
-						 .log = &d->log,
-						 .exchange = dvmi_seg_exchange,
-						 .arg = m->g,
-					 });
 }
 
 static int make_node(struct dvmi_seg_domain *m)
@@ -139,7 +124,7 @@ int dvmi_seg_connect(struct dvmi_seg_domain *m)
 
 	if (m->node)
 		return 0;
-	int rc = make_mesh(m);
+	int rc = dvmi_domain_mesh(&m->mesh, m->g, 0);
 	if (rc == 0)
 		rc = make_node(m);
 	if (rc == 0)

@@ -51,12 +51,39 @@ unsigned start_cpus(void (*fn)(unsigned cpu), unsigned others)
 	return ap_count + 1;
 }
 
+/* Fields of firmware tables lie anywhere. */
+static uint64_t field(const uint8_t *p, unsigned len)
+{
+	uint64_t v = 0;
+
+	while (len--)
+		v = v << 8 | p[len];
+	return v;
+}
+
+static const uint8_t *table(const char *name)
+{
+	const uint8_t *rsdp = (const uint8_t *)field(boot_params + 0x70, 8);
+	const uint8_t *xsdt = (const uint8_t *)field(rsdp + 24, 8);
+
+	for (unsigned at = 36; at + 8 <= field(xsdt + 4, 4); at += 8) {
+		const uint8_t *t = (const uint8_t *)field(xsdt + at, 8);
+		if (field(t, 4) == field((const uint8_t *)name, 4))
+			return t;
+	}
+	return 0;
+}
+
+/* Local APICs that the MADT has. A package's CPUID knows only its own. */
 static unsigned cpus_of_map(void)
 {
-	uint32_t b, c, d;
+	const uint8_t *madt = table("APIC");
+	unsigned n = 0;
 
-	cpuid(1, &b, &c, &d);
-	return b >> 16 & 0xff ? b >> 16 & 0xff : 1;
+	CHECK(madt);
+	for (uint64_t at = 44; at + 2 <= field(madt + 4, 4) && madt[at + 1]; at += madt[at + 1])
+		n += madt[at] == 0;
+	return n;
 }
 
 static volatile uint32_t counter;

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Monitors find each other, and share RAM. */
+#include "kvm-node/spread.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dvm/coll.h"
+#include "kvm-node/layout.h"
+#include "kvm-node/spread_private.h"
+#include "libdvm/base/clock.h"
+#include "libdvm/base/err.h"
+
+#define SALT UINT64_C(0x6775657374) /* no other domain of the job has it */
+#define SPIN (20 * DVMI_USEC)
+#define HOLD (20 * DVMI_USEC)
+
+/* ---- ranks ---- */
+
+static int join_job(struct vmm_spread *s, unsigned hosts, dvm_error_t *err)
+{
+	dvm_config_t c = { .size = sizeof c, .flags = DVM_OPEN_THREADS };
+	int rc = dvm_open(&s->d, &c, err);
+
+	if (rc < 0)
+		return rc;
+	s->self = (unsigned)dvm_rank(s->d);
+	s->hosts = (unsigned)dvm_size(s->d);
+	if (s->hosts != hosts)
+		return dvmi_error_set(err, -EINVAL,
+				      "a guest on %u hosts is a job of %u ranks (`dvm guest start "
+				      "--hosts %u`), and this is one of %u",
+				      hosts, hosts, hosts, s->hosts);
+	return 0;
+}
+
+int vmm_spread_share(struct vmm_spread *s, const void *mine, void *all, size_t each,
+		     dvm_error_t *err)
+{
+	int rc = dvm_allgather(dvm_world(s->d), mine, each, all);
+
+	return rc < 0 ? dvmi_error_code(err, rc, "the guest's other hosts") : 0;
+}
+
+int vmm_spread_agree(struct vmm_spread *s, int rc, dvm_error_t *err)
+{
+	int all[VMM_HOSTS_MAX] = { 0 };
+	int said = vmm_spread_share(s, &rc, all, sizeof rc, rc < 0 ? NULL : err);
+
+	if (rc < 0 || said < 0)
+		return rc < 0 ? rc : said;
+	for (unsigned i = 0; i < s->hosts; i++)
+		if (all[i] < 0)
+			return dvmi_error_set(err, -ECANCELED, "host %s cannot: see what it says",
+					      s->names[i]);
+	return 0;
+}
+
+static int learn_names(struct vmm_spread *s, dvm_error_t *err)
+{
+	char mine[VMM_HOST_NAME] = { 0 };
+
+	snprintf(mine, sizeof mine, "%s", dvm_node_name(s->d));
+	int rc = vmm_spread_share(s, mine, s->names, sizeof mine, err);
+	for (unsigned i = 0; i < s->hosts; i++)
+		s->names[i][VMM_HOST_NAME - 1] = '\0';
+	return rc;
+}
+
+/* A guest does not outlive a host: nothing has to be agreed on, it ends. */
+static bool host_died(void *arg, uint32_t host)
+{
+	struct vmm_spread *s = arg;
+	char why[VMM_HOST_NAME + 40];
+
+	if (atomic_load(&s->ending) || atomic_load(&s->lost) >= 0)
+		return false;
+	atomic_store(&s->lost, (int)host);
+	snprintf(why, sizeof why, "host %s is lost, and the guest with it", s->names[host]);
+	spread_release(s);
+	if (s->on_loss)
+		s->on_loss(s->on_loss_arg, why);
+	return false;
+}
+
+static int meet(struct vmm_spread *s, dvm_error_t *err)
+{
+	int rc = dvmi_domain_create(&s->domain, dvm_world(s->d),
+				    &(struct dvmi_domain_config){ .salt = SALT,
+								  .spin = SPIN,
+								  .log = s->log,
+								  .dead = host_died,
+								  .arg = s });
+	if (rc == 0) {
+		s->node = dvmi_domain_node(s->domain);
+		rc = spread_hear_start(s);
+	}
+	if (rc < 0)
+		dvmi_error_code(err, rc, "links between the guest's hosts");
+	return vmm_spread_agree(s, rc, err);
+}
+
+int vmm_spread_open(struct vmm_spread **out, unsigned hosts, struct dvmi_log *log, dvm_error_t *err)
+{
+	struct vmm_spread *s = calloc(1, sizeof *s);
+
+	if (!s)
+		return dvmi_error_code(err, -ENOMEM, "the guest's hosts");
+	s->log = log;
+	atomic_store(&s->lost, -1);
+	s->ask_time_at = UINT64_MAX;
+	pthread_mutex_init(&s->seg_lock, NULL);
+	pthread_mutex_init(&s->lock, NULL);
+	pthread_cond_init(&s->news, NULL);
+	s->tail = &s->head;
+	int rc = join_job(s, hosts, err);
+	if (rc == 0)
+		rc = learn_names(s, err);
+	if (rc == 0)
+		rc = meet(s, err);
+	if (rc < 0)
+		vmm_spread_close(s);
+	else
+		*out = s;
+	return rc;
+}
+
+void vmm_spread_on_loss(struct vmm_spread *s, void (*fn)(void *arg, const char *why), void *arg)
+{
+	dsm_node_enter(s->node);
+	s->on_loss = fn;
+	s->on_loss_arg = arg;
+	dsm_node_leave(s->node);
+}
+
+/* Who comes last finds nobody to talk to, and that is right. */
+void vmm_spread_close(struct vmm_spread *s)
+{
+	if (!s)
+		return;
+	vmm_spread_end(s);
+	spread_hear_stop(s);
+	vmm_spread_unmap(s);
+	dvmi_domain_destroy(s->domain);
+	if (s->d)
+		dvm_close(s->d);
+	pthread_cond_destroy(&s->news);
+	pthread_mutex_destroy(&s->lock);
+	pthread_mutex_destroy(&s->seg_lock);
+	free(s);
+}
+
+unsigned vmm_spread_self(const struct vmm_spread *s)
+{
+	return s->self;
+}
+
+unsigned vmm_spread_hosts(const struct vmm_spread *s)
+{
+	return s->hosts;
+}
+
+const char *vmm_spread_name(const struct vmm_spread *s, unsigned host)
+{
+	return s->names[host];
+}
+
+int vmm_spread_lost(const struct vmm_spread *s)
+{
+	return atomic_load(&s->lost);
+}
+
+void vmm_spread_end(struct vmm_spread *s)
+{
+	atomic_store(&s->ending, true);
+}
+
+/* ---- RAM ---- */
+
+static uint32_t home_of(void *arg, uint64_t page)
+{
+	const struct vmm_spread *s = arg;
+	unsigned host = 0;
+
+	while (host + 1 < s->hosts && page >= s->home_end[host])
+		host++;
+	return host;
+}
+
+static int create_segment(struct vmm_spread *s)
+{
+	const struct dsm_seg_config c = {
+		.id = s->seg_id,
+		.bytes = s->bytes,
+		.unit = VMM_PAGE,
+		/* What lies beside a page that is fought for is most often fought for, too. */
+		.flags = DSM_NO_PREFETCH,
+		.hold = HOLD,
+		.home = home_of,
+		.home_arg = s,
+	};
+	int rc = dsm_seg_create(s->node, &s->seg, &c);
+
+	if (rc == -EPERM && dvmi_domain_ask(s->domain) == 0)
+		rc = dsm_seg_create(s->node, &s->seg, &c);
+	return rc;
+}
+
+int vmm_spread_map(struct vmm_spread *s, const uint64_t *home, uint64_t size, void **base,
+		   dvm_error_t *err)
+{
+	uint64_t end = 0;
+
+	for (unsigned i = 0; i < s->hosts; i++)
+		s->home_end[i] = end += home[i] / VMM_PAGE;
+	s->bytes = size;
+	pthread_mutex_lock(&s->seg_lock);
+	int rc = create_segment(s);
+	pthread_mutex_unlock(&s->seg_lock);
+	if (rc < 0)
+		return dvmi_error_code(err, rc, "the guest's memory, shared with other hosts");
+	*base = dsm_seg_base(s->seg);
+	return 0;
+}
+
+/* What is still under way for this one finds another number when there is a next. */
+void vmm_spread_unmap(struct vmm_spread *s)
+{
+	pthread_mutex_lock(&s->seg_lock);
+	if (s->seg)
+		s->seg_id = (s->seg_id + 1) % DSM_SEGS;
+	dsm_seg_destroy(s->seg);
+	s->seg = NULL;
+	pthread_mutex_unlock(&s->seg_lock);
+}
+
+void vmm_spread_touch(void *spread, uint64_t offset, uint64_t len, bool write)
+{
+	struct vmm_spread *s = spread;
+	uint64_t first = offset / VMM_PAGE, end = (offset + len + VMM_PAGE - 1) / VMM_PAGE;
+
+	if (end - first > 1)
+		dsm_seg_prefetch(s->seg, first, end - first, write);
+}

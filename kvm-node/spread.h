@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A guest over several hosts: what joins its monitors. doc/design/0020-spread.md is its paper.
+ *
+ * Each host runs a monitor, a rank of one job; ranks are hosts, and host I has the guest's NUMA node
+ * I with its CPUs. The first host has the devices and the I/O APIC and decides when the guest starts,
+ * stands still and ends; the others follow. RAM is a segment of shm/dsm.h.
+ *
+ * Everything one host says to another goes through the segment's own node, in the order in which it
+ * is said: whatever a host has written to RAM before is seen by who has heard of it.
+ *
+ * Threads: calls that say "collective" are made by the control thread of all hosts, in the same
+ * order; those that wait (for an answer) must not be made under a lock that a callback takes.
+ */
+#ifndef VMM_SPREAD_H
+#define VMM_SPREAD_H
+
+#include "dvm/error.h"
+#include "kvm-node/note.h"
+#include "kvm-node/vmm.h"
+
+#define VMM_HOSTS_MAX VMM_NODES_MAX
+#define VMM_HOST_NAME 64
+
+struct vmm_spread; /* incomplete */
+
+/* What the first host has the others do. */
+enum vmm_order {
+	VMM_ORDER_STAND,  /* vCPUs stand still */
+	VMM_ORDER_MOVE,	  /* they go on, with the first host's time */
+	VMM_ORDER_FORGET, /* RAM goes */
+	VMM_ORDER_AGAIN,  /* RAM is there and zero, vCPUs are as after power-on */
+	VMM_ORDER_END,	  /* the guest has ended: vCPUs end */
+	VMM_ORDERS,
+};
+
+/* What comes from other hosts. "Locked": by the node, nothing there may wait or touch RAM. */
+struct vmm_spread_ops {
+	void (*interrupt)(void *arg, unsigned cpu, const struct vmm_intr *msg); /* locked */
+	void (*row)(void *arg, unsigned cpu, const struct vmm_apic_row *row);	/* locked */
+	void (*order)(void *arg, uint32_t id, enum vmm_order what);		/* locked */
+	void (*ended)(void *arg, enum vmm_end end, unsigned code, const char *why); /* locked */
+	void (*asked)(void *arg, enum vmm_ask what);				/* locked */
+	uint64_t (*time)(void *arg);						/* locked */
+	/* The guest's time here is to change by DELTA; at most so much that it never goes back. */
+	void (*adjust)(void *arg, int64_t delta);				/* locked */
+	/* By a thread of ours; may do what a vCPU's thread may do. */
+	void (*eoi)(void *arg, uint8_t vector);
+	void (*access)(void *arg, struct vmm_access *a);
+	void (*stat)(void *arg, struct dvmi_buf *out);
+	void *arg;
+};
+
+/* What there is to count. */
+struct vmm_spread_counts {
+	_Atomic uint64_t intr_out, intr_in, eois_out, accesses_out, accesses_in, rows, bad;
+	_Atomic uint64_t access_ns, access_max_ns;
+};
+
+/*
+ * Joins the other monitors: this process is one of HOSTS ranks of a job. Collective. ERR says what is
+ * missing.
+ */
+int vmm_spread_open(struct vmm_spread **out, unsigned hosts, struct dvmi_log *log,
+		    dvm_error_t *err);
+/*
+ * FN is called, once, when a host is gone: the guest has ended with it, and cannot even stand still,
+ * for what is waited for will never come. So FN had better end the process. By a thread that works
+ * for the node. Before map.
+ */
+void vmm_spread_on_loss(struct vmm_spread *s, void (*fn)(void *arg, const char *why), void *arg);
+/* NULL is accepted. Nobody uses it any more. */
+void vmm_spread_close(struct vmm_spread *s);
+
+unsigned vmm_spread_self(const struct vmm_spread *s);
+unsigned vmm_spread_hosts(const struct vmm_spread *s);
+const char *vmm_spread_name(const struct vmm_spread *s, unsigned host);
+
+/* All give EACH bytes and get all of them. Collective. */
+int vmm_spread_share(struct vmm_spread *s, const void *mine, void *all, size_t each,
+		     dvm_error_t *err);
+/* RC of this host, or the failure of another one, with its name. Collective. */
+int vmm_spread_agree(struct vmm_spread *s, int rc, dvm_error_t *err);
+
+/*
+ * RAM: SIZE bytes, of which each host is home to what HOME says, and where they are here. Collective,
+ * and all must have come back (agree) before one touches it.
+ */
+int vmm_spread_map(struct vmm_spread *s, const uint64_t *home, uint64_t size, void **base,
+		   dvm_error_t *err);
+/* No host touches it any more. */
+void vmm_spread_unmap(struct vmm_spread *s);
+/* As vmm_mem_hook. */
+void vmm_spread_touch(void *spread, uint64_t offset, uint64_t len, bool write);
+
+/* From here on OPS are called; CPUS is the guest's number of them. Before agree. */
+void vmm_spread_attach(struct vmm_spread *s, const struct vmm_spread_ops *ops, unsigned cpus);
+/* No more. */
+void vmm_spread_detach(struct vmm_spread *s);
+
+/* ---- what this host says ---- */
+
+/* None of them waits. Any thread. */
+void vmm_spread_interrupt(struct vmm_spread *s, unsigned host, unsigned cpu,
+			  const struct vmm_intr *msg);
+void vmm_spread_eoi(struct vmm_spread *s, uint8_t vector);
+void vmm_spread_ended(struct vmm_spread *s, enum vmm_end end, unsigned code, const char *why);
+void vmm_spread_ask(struct vmm_spread *s, enum vmm_ask what);
+void vmm_spread_done(struct vmm_spread *s, uint32_t id, int rc);
+
+/* They wait. -DVM_EPEERLOST: a host is gone, and the guest with it. */
+int vmm_spread_row(struct vmm_spread *s, unsigned cpu, const struct vmm_apic_row *row);
+void vmm_spread_access(struct vmm_spread *s, struct vmm_access *a);
+int vmm_spread_order(struct vmm_spread *s, enum vmm_order what, dvm_error_t *err);
+/* Host HOST's counters, appended. Does not wait for long: -ETIMEDOUT. */
+int vmm_spread_stat(struct vmm_spread *s, unsigned host, struct dvmi_buf *out);
+
+/*
+ * The first host's time, asked a number of times: *AHEAD is by how much it is ahead of TIME() here.
+ * It goes on being asked until detach, and adjust() is called.
+ */
+int vmm_spread_set_clock(struct vmm_spread *s, int64_t *ahead);
+
+/* A host is gone: its number, or -1. */
+int vmm_spread_lost(const struct vmm_spread *s);
+/* All others may go, too: the end is no loss. */
+void vmm_spread_end(struct vmm_spread *s);
+
+/* Members of a JSON object about this host's share: messages, pages, those that are fought for. */
+void vmm_spread_counts(struct vmm_spread *s, struct dvmi_buf *out);
+
+#endif

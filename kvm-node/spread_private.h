@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Shared by spread.c (life, RAM), spread_say.c (what goes out), spread_hear.c (what comes in). */
+#ifndef VMM_SPREAD_PRIVATE_H
+#define VMM_SPREAD_PRIVATE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "dvm/dvm.h"
+#include "kvm-node/drift.h"
+#include "kvm-node/spread.h"
+#include "libdvm/src/domain.h"
+
+#define SPREAD_SERVICE 1u /* of the node */
+#define SPREAD_LOST    1u /* beside 2, "answered", in spread_wait.done */
+#define SPREAD_DONE    2u
+
+/* Somebody waits for answers. On its own stack; all under the node's lock but done. */
+struct spread_wait {
+	struct spread_wait *prev, *next;
+	uint32_t id;
+	uint64_t from; /* hosts that have to answer, a bit each */
+	uint64_t value;
+	int rc;		 /* the first failure among the answers */
+	unsigned failed; /* whose */
+	struct dvmi_buf *text;
+	_Atomic uint32_t done;
+};
+
+/* A note that the worker is going to see to. */
+struct spread_work {
+	struct spread_work *next;
+	unsigned from;
+	struct vmm_note note;
+};
+
+struct vmm_spread {
+	dvm_t *d;
+	struct dvmi_domain *domain;
+	struct dsm_node *node;
+	pthread_mutex_t seg_lock; /* for who only looks: between map and unmap */
+	struct dsm_seg *seg;
+	uint32_t seg_id;
+	uint64_t bytes;
+	uint64_t home_end[VMM_HOSTS_MAX]; /* pages below are the host's, from the one before */
+	unsigned self, hosts, cpus;
+	char names[VMM_HOSTS_MAX][VMM_HOST_NAME];
+	struct dvmi_log *log;
+	_Atomic int lost;
+	_Atomic bool ending;
+
+	/* Under the node's lock. */
+	struct vmm_spread_ops ops;
+	void (*on_loss)(void *arg, const char *why);
+	void *on_loss_arg;
+	bool attached;
+	uint32_t ids;
+	struct spread_wait *waits;
+	struct vmm_drift drift;
+	uint64_t ask_time_at; /* ns; UINT64_MAX: not */
+	unsigned time_asked;  /* notes under way */
+
+	/* The worker; its lock is a leaf. */
+	pthread_mutex_t lock;
+	pthread_cond_t news;
+	pthread_t worker;
+	bool working, stop;
+	struct spread_work *head, **tail;
+
+	struct vmm_spread_counts n;
+};
+
+/* spread_say.c; locked. */
+int spread_post(struct vmm_spread *s, unsigned host, const struct vmm_note *n, const void *text,
+		size_t len);
+void spread_ask_time(struct vmm_spread *s);
+void spread_answered(struct vmm_spread *s, unsigned from, const struct vmm_note *n,
+		     const char *text, size_t len);
+/* Nobody waits any more: a host is gone. */
+void spread_release(struct vmm_spread *s);
+
+/* spread_hear.c */
+int spread_hear_start(struct vmm_spread *s);
+void spread_hear_stop(struct vmm_spread *s);
+
+#endif

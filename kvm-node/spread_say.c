@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What a host says to the others, and waiting for what they answer. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "kvm-node/spread_private.h"
+#include "libdvm/base/clock.h"
+#include "libdvm/base/err.h"
+
+#define PATIENCE   (5 * DVMI_SEC) /* then it is said whom we wait for */
+#define STAT_WAIT  (1 * DVMI_SEC)
+#define FIRST_ASKS 64u
+
+static void count(_Atomic uint64_t *n)
+{
+	atomic_fetch_add_explicit(n, 1, memory_order_relaxed);
+}
+
+static uint64_t others(const struct vmm_spread *s)
+{
+	uint64_t all = s->hosts == 64 ? UINT64_MAX : (UINT64_C(1) << s->hosts) - 1;
+
+	return all & ~(UINT64_C(1) << s->self);
+}
+
+int spread_post(struct vmm_spread *s, unsigned host, const struct vmm_note *n, const void *text,
+		size_t len)
+{
+	uint8_t room[sizeof *n + VMM_NOTE_TEXT_MAX];
+
+	len = len < VMM_NOTE_TEXT_MAX ? len : VMM_NOTE_TEXT_MAX;
+	memcpy(room, n, sizeof *n);
+	if (len)
+		memcpy(room + sizeof *n, text, len);
+	return dsm_node_post(s->node, host, SPREAD_SERVICE, room, sizeof *n + len);
+}
+
+/* One that nobody answers. */
+static void say(struct vmm_spread *s, unsigned host, const struct vmm_note *n, const char *text)
+{
+	dsm_node_enter(s->node);
+	if (spread_post(s, host, n, text, text ? strlen(text) : 0) == -ENOMEM)
+		dvmi_log(s->log, "spread", LOG_ERR, "no memory for a message to %s",
+			 s->names[host]);
+	dsm_node_leave(s->node);
+}
+
+void vmm_spread_interrupt(struct vmm_spread *s, unsigned host, unsigned cpu,
+			  const struct vmm_intr *msg)
+{
+	const struct vmm_note n = vmm_note_intr(cpu, msg);
+
+	count(&s->n.intr_out);
+	say(s, host, &n, NULL);
+}
+
+void vmm_spread_eoi(struct vmm_spread *s, uint8_t vector)
+{
+	count(&s->n.eois_out);
+	say(s, 0, &(struct vmm_note){ .kind = VMM_NOTE_EOI, .vector = vector }, NULL);
+}
+
+void vmm_spread_ended(struct vmm_spread *s, enum vmm_end end, unsigned code, const char *why)
+{
+	const struct vmm_note n = { .kind = VMM_NOTE_END, .op = (uint8_t)end, .code = code };
+
+	say(s, 0, &n, why);
+}
+
+void vmm_spread_ask(struct vmm_spread *s, enum vmm_ask what)
+{
+	say(s, 0, &(struct vmm_note){ .kind = VMM_NOTE_ASK, .op = (uint8_t)what }, NULL);
+}
+
+void vmm_spread_done(struct vmm_spread *s, uint32_t id, int rc)
+{
+	const struct vmm_note n = { .kind = VMM_NOTE_ANSWER, .id = id, .value = (uint64_t)(int64_t)rc };
+
+	say(s, 0, &n, NULL);
+}
+
+/* ---- with answers ---- */
+
+/* Locked: sends N to the hosts in W->from, as a question. */
+static void pose(struct vmm_spread *s, struct spread_wait *w, struct vmm_note *n)
+{
+	s->ids = s->ids == UINT32_MAX ? 1 : s->ids + 1;
+	w->id = n->id = s->ids;
+	atomic_store(&w->done, s->lost >= 0 ? SPREAD_LOST : w->from ? 0 : SPREAD_DONE);
+	if (w->done)
+		return;
+	DL_APPEND(s->waits, w);
+	for (unsigned i = 0; i < s->hosts; i++)
+		if (w->from >> i & 1 && spread_post(s, i, n, NULL, 0) < 0) {
+			DL_DELETE(s->waits, w);
+			atomic_store(&w->done, SPREAD_LOST);
+			return;
+		}
+}
+
+static void tell_patience(struct vmm_spread *s, const struct spread_wait *w, bool over)
+{
+	dsm_node_enter(s->node);
+	uint64_t from = over ? 0 : w->from;
+	dsm_node_leave(s->node);
+	for (unsigned i = 0; i < s->hosts; i++)
+		if (from >> i & 1)
+			dvmi_log(s->log, "spread", LOG_WARNING,
+				 "the guest waits for host %s, which does not answer", s->names[i]);
+	if (over)
+		dvmi_log(s->log, "spread", LOG_WARNING, "the guest goes on");
+}
+
+/* 0 or -DVM_EPEERLOST. */
+static int question(struct vmm_spread *s, struct spread_wait *w, struct vmm_note *n)
+{
+	bool told = false;
+
+	dsm_node_enter(s->node);
+	pose(s, w, n);
+	dsm_node_leave(s->node);
+	while (dsm_node_wait(s->node, &w->done, dvmi_clock_mono() + PATIENCE) == -ETIMEDOUT) {
+		if (!told)
+			tell_patience(s, w, false);
+		told = true;
+	}
+	if (told)
+		tell_patience(s, w, true);
+	/* Who has said so still has the lock: this stack is not ours before he has left. */
+	dsm_node_enter(s->node);
+	dsm_node_leave(s->node);
+	return w->done == SPREAD_LOST ? -DVM_EPEERLOST : 0;
+}
+
+void spread_answered(struct vmm_spread *s, unsigned from, const struct vmm_note *n,
+		     const char *text, size_t len)
+{
+	struct spread_wait *w;
+
+	DL_SEARCH_SCALAR(s->waits, w, id, n->id);
+	if (!w || !(w->from >> from & 1)) {
+		count(&s->n.bad);
+		return;
+	}
+	w->value = n->value;
+	if (w->text)
+		dvmi_buf_put(w->text, text, len);
+	if ((int64_t)n->value < 0 && w->rc == 0) {
+		w->rc = (int)(int64_t)n->value;
+		w->failed = from;
+	}
+	w->from &= ~(UINT64_C(1) << from);
+	if (w->from)
+		return;
+	DL_DELETE(s->waits, w);
+	dsm_node_done(&w->done, SPREAD_DONE);
+}
+
+void spread_release(struct vmm_spread *s)
+{
+	struct spread_wait *w, *next;
+
+	DL_FOREACH_SAFE(s->waits, w, next) {
+		DL_DELETE(s->waits, w);
+		dsm_node_done(&w->done, SPREAD_LOST);
+	}
+}
+
+int vmm_spread_row(struct vmm_spread *s, unsigned cpu, const struct vmm_apic_row *row)
+{
+	struct spread_wait w = { .from = others(s) };
+	struct vmm_note n = vmm_note_row(cpu, row);
+
+	count(&s->n.rows);
+	return question(s, &w, &n);
+}
+
+void vmm_spread_access(struct vmm_spread *s, struct vmm_access *a)
+{
+	struct spread_wait w = { .from = 1 };
+	struct vmm_note n = vmm_note_access(a);
+	uint64_t began = dvmi_clock_mono();
+
+	count(&s->n.accesses_out);
+	if (question(s, &w, &n) == 0)
+		a->data = w.value;
+	uint64_t ns = dvmi_clock_mono() - began;
+	atomic_fetch_add_explicit(&s->n.access_ns, ns, memory_order_relaxed);
+	if (ns > atomic_load(&s->n.access_max_ns))
+		atomic_store(&s->n.access_max_ns, ns);
+}
+
+int vmm_spread_order(struct vmm_spread *s, enum vmm_order what, dvm_error_t *err)
+{
+	struct spread_wait w = { .from = others(s) };
+	struct vmm_note n = { .kind = VMM_NOTE_ORDER, .op = (uint8_t)what };
+	int rc = question(s, &w, &n);
+
+	if (rc < 0)
+		return dvmi_error_set(err, rc, "host %s is lost, and the guest with it",
+				      s->lost >= 0 ? s->names[s->lost] : "?");
+	if (w.rc < 0)
+		return dvmi_error_set(err, w.rc, "host %s: %s", s->names[w.failed],
+				      dvm_strerror(-w.rc));
+	return 0;
+}
+
+int vmm_spread_stat(struct vmm_spread *s, unsigned host, struct dvmi_buf *out)
+{
+	struct spread_wait w = { .from = UINT64_C(1) << host, .text = out };
+	struct vmm_note n = { .kind = VMM_NOTE_STAT };
+
+	dsm_node_enter(s->node);
+	pose(s, &w, &n);
+	dsm_node_leave(s->node);
+	dsm_node_wait(s->node, &w.done, dvmi_clock_mono() + STAT_WAIT);
+	dsm_node_enter(s->node);
+	bool answered = w.done != 0;
+	if (!answered)
+		DL_DELETE(s->waits, &w);
+	dsm_node_leave(s->node);
+	return answered ? 0 : -ETIMEDOUT;
+}
+
+/* ---- time ---- */
+
+void spread_ask_time(struct vmm_spread *s)
+{
+	struct vmm_note n = { .kind = VMM_NOTE_TIME, .value = s->ops.time(s->ops.arg) };
+
+	spread_post(s, 0, &n, NULL, 0);
+}
+
+/* One question after another, so that none waits behind the one before. */
+int vmm_spread_set_clock(struct vmm_spread *s, int64_t *ahead)
+{
+	uint64_t best = UINT64_MAX;
+	int rc = 0;
+
+	for (unsigned i = 0; rc == 0 && i < FIRST_ASKS; i++) {
+		struct spread_wait w = { .from = 1 };
+		struct vmm_note n = { .kind = VMM_NOTE_TIME };
+		uint64_t asked = s->ops.time(s->ops.arg);
+		rc = question(s, &w, &n);
+		uint64_t trip = s->ops.time(s->ops.arg) - asked;
+		if (rc == 0 && trip < best) {
+			best = trip;
+			*ahead = (int64_t)(w.value - (asked + trip / 2));
+		}
+	}
+	dsm_node_enter(s->node);
+	s->drift = (struct vmm_drift){ 0 };
+	s->ask_time_at = dvmi_clock_mono();
+	dsm_node_leave(s->node);
+	return rc;
+}

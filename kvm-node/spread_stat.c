@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What there is to tell of a host's share of a guest. */
+#include <inttypes.h>
+
+#include "kvm-node/layout.h"
+#include "kvm-node/spread_private.h"
+
+#define HOT_MAX 8
+
+static void put(struct dvmi_buf *out, const char *name, uint64_t n)
+{
+	dvmi_buf_printf(out, ",\"%s\":%" PRIu64, name, n);
+}
+
+static void put_messages(struct vmm_spread *s, struct dvmi_buf *out)
+{
+	const struct {
+		const char *name;
+		_Atomic uint64_t *n;
+	} all[] = {
+		{ "interrupts_sent", &s->n.intr_out }, { "interrupts_got", &s->n.intr_in },
+		{ "eois_sent", &s->n.eois_out },       { "accesses_sent", &s->n.accesses_out },
+		{ "accesses_got", &s->n.accesses_in }, { "access_ns", &s->n.access_ns },
+		{ "access_max_ns", &s->n.access_max_ns }, { "rows", &s->n.rows },
+		{ "bad_messages", &s->n.bad },
+	};
+
+	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+		put(out, all[i].name, atomic_load(all[i].n));
+}
+
+static void put_pages(const struct dsm_seg_stats *p, struct dvmi_buf *out)
+{
+	put(out, "read_faults", p->read_faults);
+	put(out, "write_faults", p->write_faults);
+	put(out, "local_faults", p->local_faults);
+	put(out, "fault_ns", p->fault_ns);
+	put(out, "fault_max_ns", p->fault_ns_max);
+	put(out, "page_messages", p->messages);
+	put(out, "page_bytes", p->message_bytes);
+	put(out, "pages_sent", p->units_sent);
+	put(out, "pages_got", p->units_got);
+	put(out, "elided", p->elided_zero + p->elided_same);
+	put(out, "diffs", p->diffs);
+	put(out, "prefetched", p->prefetched);
+	put(out, "prefetch_used", p->prefetch_used);
+	put(out, "held", p->held);
+	put(out, "pages_here", p->resident);
+	put(out, "pages_writable", p->writable);
+}
+
+/* Offsets are guest-physical up to the hole below 4 GiB. */
+static uint64_t address(uint64_t page)
+{
+	uint64_t at = page * VMM_PAGE;
+
+	return at < VMM_RAM_LOW_MAX ? at : at - VMM_RAM_LOW_MAX + VMM_RAM_HIGH;
+}
+
+static void put_hot(struct vmm_spread *s, struct dvmi_buf *out)
+{
+	struct dsm_seg_hot hot[HOT_MAX];
+	int n = dsm_seg_hot(s->seg, hot, HOT_MAX);
+
+	dvmi_buf_printf(out, ",\"hot\":[");
+	for (int i = 0; i < n; i++)
+		dvmi_buf_printf(out, "%s{\"address\":%" PRIu64 ",\"moves\":%u,\"by\":\"%s\"}",
+				i ? "," : "", address(hot[i].page), hot[i].moves,
+				hot[i].by < s->hosts ? s->names[hot[i].by] : "?");
+	dvmi_buf_printf(out, "]");
+}
+
+void vmm_spread_counts(struct vmm_spread *s, struct dvmi_buf *out)
+{
+	struct dsm_seg_stats pages;
+
+	dvmi_buf_printf(out, "\"host\":\"%s\"", s->names[s->self]);
+	put_messages(s, out);
+	pthread_mutex_lock(&s->seg_lock);
+	if (s->seg) {
+		dsm_seg_stats(s->seg, &pages);
+		put_pages(&pages, out);
+		put_hot(s, out);
+	}
+	pthread_mutex_unlock(&s->seg_lock);
+}

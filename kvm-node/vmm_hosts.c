@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A guest's share on one of several hosts: between vmm.c, which runs it, and spread.h. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kvm-node/vmm_private.h"
+#include "libdvm/base/err.h"
+
+#define CPUID_MAX	256u
+#define RATE_TOLERANCE 1000u /* hosts' TSCs may differ by one part in so many */
+
+/* ---- what comes from other hosts ---- */
+
+static void on_interrupt(void *arg, unsigned cpu, const struct vmm_intr *msg)
+{
+	struct vmm *v = arg;
+
+	if (v->vcpus[cpu])
+		vmm_vcpu_interrupt(v->vcpus[cpu], msg);
+}
+
+static void on_row(void *arg, unsigned cpu, const struct vmm_apic_row *row)
+{
+	struct vmm *v = arg;
+
+	if (!v->vcpus[cpu])
+		vmm_irq_learn(v->irq, cpu, row);
+}
+
+static void on_order(void *arg, uint32_t id, enum vmm_order what)
+{
+	struct vmm *v = arg;
+
+	pthread_mutex_lock(&v->lock);
+	if (v->n_orders < VMM_ORDERS_MAX)
+		v->orders[v->n_orders++] = (struct vmm_ordered){ id, what };
+	pthread_cond_signal(&v->news);
+	pthread_mutex_unlock(&v->lock);
+}
+
+static void on_asked(void *arg, enum vmm_ask what)
+{
+	vmm_ask(arg, what);
+}
+
+static uint64_t on_time(void *arg)
+{
+	const struct vmm *v = arg;
+
+	return vmm_clock_tsc(&v->clock);
+}
+
+static void on_adjust(void *arg, int64_t delta)
+{
+	struct vmm *v = arg;
+
+	vmm_clock_adjust(&v->clock, delta);
+}
+
+static void on_eoi(void *arg, uint8_t vector)
+{
+	struct vmm *v = arg;
+
+	vmm_irq_eoi(v->irq, vector);
+}
+
+static void on_access(void *arg, struct vmm_access *a)
+{
+	struct vmm *v = arg;
+
+	vmm_bus_access(v->bus, a);
+}
+
+static void on_stat(void *arg, struct dvmi_buf *out)
+{
+	vmm_stat(arg, out);
+}
+
+/* ---- what goes there ---- */
+
+static void far_publish(void *arg, unsigned cpu, const struct vmm_apic_row *row)
+{
+	struct vmm *v = arg;
+
+	(void)vmm_spread_row(v->config->spread, cpu, row);
+}
+
+static void far_eoi(void *arg, uint8_t vector)
+{
+	struct vmm *v = arg;
+
+	vmm_spread_eoi(v->config->spread, vector);
+}
+
+static void forward(void *dev, struct vmm_access *a)
+{
+	vmm_spread_access(dev, a);
+}
+
+void vmm_hosts_interrupt(struct vmm *v, unsigned cpu, const struct vmm_intr *msg)
+{
+	if (v->config->spread)
+		vmm_spread_interrupt(v->config->spread, v->cpus[cpu].node, cpu, msg);
+}
+
+int vmm_hosts_attach(struct vmm *v, dvm_error_t *err)
+{
+	static const struct vmm_bus_ops rest = { forward };
+	const struct vmm_spread_ops ops = {
+		.interrupt = on_interrupt,
+		.row = on_row,
+		.order = on_order,
+		.ended = vmm_ended,
+		.asked = on_asked,
+		.time = on_time,
+		.adjust = on_adjust,
+		.eoi = on_eoi,
+		.access = on_access,
+		.stat = on_stat,
+		.arg = v,
+	};
+	struct vmm_spread *s = v->config->spread;
+
+	if (!s)
+		return 0;
+	vmm_irq_set_far(v->irq, &(struct vmm_irq_far){ far_publish,
+						       vmm_is_first(v) ? NULL : far_eoi, v });
+	if (!vmm_is_first(v))
+		vmm_bus_set_rest(v->bus, &rest, s);
+	vmm_spread_attach(s, &ops, v->config->cpus);
+	return vmm_spread_agree(s, 0, err);
+}
+
+void vmm_hosts_detach(struct vmm *v)
+{
+	if (v->config->spread)
+		vmm_spread_detach(v->config->spread);
+}
+
+int vmm_hosts_agree(struct vmm *v, int rc, dvm_error_t *err)
+{
+	return v->config->spread ? vmm_spread_agree(v->config->spread, rc, err) : rc;
+}
+
+int vmm_hosts_order(struct vmm *v, enum vmm_order what, dvm_error_t *err)
+{
+	return v->config->spread ? vmm_spread_order(v->config->spread, what, err) : 0;
+}
+
+void vmm_hosts_stat(struct vmm *v, struct dvmi_buf *out)
+{
+	struct vmm_spread *s = v->config->spread;
+
+	if (!s)
+		return;
+	dvmi_buf_printf(out, ",\"share\":{");
+	vmm_spread_counts(s, out);
+	dvmi_buf_printf(out, "}");
+	if (!vmm_is_first(v))
+		return;
+	dvmi_buf_printf(out, ",\"hosts\":[");
+	for (unsigned i = 1; i < vmm_spread_hosts(s); i++) {
+		struct dvmi_buf b = { 0 };
+		bool got = vmm_spread_stat(s, i, &b) == 0 && b.len && !b.err;
+		dvmi_buf_printf(out, "%s%.*s", i > 1 ? "," : "", got ? (int)b.len : 4,
+				got ? (const char *)b.data : "null");
+		dvmi_buf_free(&b);
+	}
+	dvmi_buf_printf(out, "]");
+}
+
+/* ---- RAM ---- */
+
+static void touch(void *arg, uint64_t gpa, uint64_t len, enum vmm_mem_access access)
+{
+	struct vmm *v = arg;
+	unsigned n;
+	const struct vmm_mem_range *r = vmm_mem_ranges(v->mem, &n);
+
+	for (unsigned i = 0; i < n; i++)
+		if (gpa - r[i].gpa < r[i].len)
+			vmm_spread_touch(v->config->spread, gpa - r[i].gpa + r[i].offset, len,
+					 access & VMM_MEM_WRITE);
+}
+
+int vmm_hosts_memory(struct vmm *v, const uint64_t *node_mem, dvm_error_t *err)
+{
+	const struct vmm_mem_hook hook = { .touch = touch, .arg = v };
+	void *base = NULL;
+	int rc = vmm_spread_map(v->config->spread, node_mem, v->config->mem, &base, err);
+
+	if (rc == 0)
+		rc = vmm_mem_create_at(&v->mem, node_mem, v->config->n_nodes, base, err);
+	if (rc < 0)
+		return rc;
+	vmm_mem_set_hook(v->mem, &hook);
+	return vmm_kvm_set_memory(&v->kvm, v->mem, err);
+}
+
+int vmm_hosts_forget(struct vmm *v)
+{
+	int rc = vmm_kvm_clear_memory(&v->kvm, v->mem);
+
+	vmm_spread_unmap(v->config->spread);
+	return rc;
+}
+
+int vmm_hosts_again(struct vmm *v, dvm_error_t *err)
+{
+	const struct vmm_config *c = v->config;
+	uint64_t home[VMM_NODES_MAX];
+	void *base = NULL;
+
+	for (unsigned i = 0; i < c->n_nodes; i++)
+		home[i] = c->nodes[i].mem;
+	int rc = vmm_spread_map(c->spread, home, c->mem, &base, err);
+	if (rc < 0)
+		return rc;
+	vmm_mem_move(v->mem, base);
+	return vmm_kvm_set_memory(&v->kvm, v->mem, err);
+}
+
+/* ---- one kind of processor, one time ---- */
+
+struct host_facts {
+	uint32_t tsc_khz, intel, hash;
+};
+
+static uint32_t hash_of(const struct kvm_cpuid2 *c)
+{
+	const uint8_t *p = (const uint8_t *)c->entries;
+	uint32_t h = 2166136261u;
+
+	for (size_t i = 0; i < c->nent * sizeof c->entries[0]; i++)
+		h = (h ^ p[i]) * 16777619u;
+	return h;
+}
+
+static int differ(struct vmm *v, unsigned host, const char *what, dvm_error_t *err)
+{
+	return dvmi_error_set(err, -ENOTSUP, "hosts %s and %s cannot run one guest: %s",
+			      vmm_spread_name(v->config->spread, 0),
+			      vmm_spread_name(v->config->spread, host), what);
+}
+
+static int judge(struct vmm *v, const struct host_facts *all, unsigned host, dvm_error_t *err)
+{
+	const struct host_facts *a = &all[0], *b = &all[host];
+	uint32_t off = a->tsc_khz > b->tsc_khz ? a->tsc_khz - b->tsc_khz : b->tsc_khz - a->tsc_khz;
+
+	if (a->intel != b->intel)
+		return differ(v, host, "their processors are of different makers", err);
+	if (off > a->tsc_khz / RATE_TOLERANCE)
+		return differ(v, host, "their time stamp counters have different rates", err);
+	return 0;
+}
+
+int vmm_hosts_compare(struct vmm *v, uint32_t *tsc_khz, const struct kvm_cpuid2 *model,
+		      dvm_error_t *err)
+{
+	struct vmm_spread *s = v->config->spread;
+	const struct host_facts mine = { *tsc_khz, v->kvm.intel, model ? hash_of(model) : 0 };
+	struct host_facts all[VMM_HOSTS_MAX];
+
+	if (!s)
+		return 0;
+	int rc = vmm_spread_share(s, &mine, all, sizeof mine, err);
+	for (unsigned i = 1; rc == 0 && i < vmm_spread_hosts(s); i++) {
+		rc = judge(v, all, i, err);
+		if (rc == 0 && model && all[i].hash != all[0].hash)
+			rc = differ(v, i, "their processors have different abilities (choose a "
+					  "--cpu that both have)", err);
+	}
+	*tsc_khz = rc == 0 ? all[0].tsc_khz : *tsc_khz;
+	return rc;
+}
+
+int vmm_hosts_set_clock(struct vmm *v, dvm_error_t *err)
+{
+	int64_t ahead = 0;
+
+	if (vmm_is_first(v))
+		return 0;
+	int rc = vmm_spread_set_clock(v->config->spread, &ahead);
+	if (rc < 0)
+		return dvmi_error_code(err, rc, "the first host's time");
+	vmm_clock_adjust(&v->clock, ahead);
+	VMM_EACH_VCPU(v, c)
+		vmm_vcpu_set_tsc(c);
+	return 0;
+}
+
+/* ---- following ---- */
+
+static struct vmm_ordered next_order(struct vmm *v)
+{
+	pthread_mutex_lock(&v->lock);
+	while (!v->n_orders)
+		pthread_cond_wait(&v->news, &v->lock);
+	struct vmm_ordered o = v->orders[0];
+	memmove(v->orders, v->orders + 1, --v->n_orders * sizeof v->orders[0]);
+	pthread_mutex_unlock(&v->lock);
+	return o;
+}
+
+static int move(struct vmm *v, dvm_error_t *err)
+{
+	v->clock.paused_at = 0;
+	int rc = vmm_hosts_set_clock(v, err);
+	if (rc == 0) {
+		vmm_set_state(v, VMM_RUNNING);
+		vmm_move_on(v);
+	}
+	return rc;
+}
+
+static int stand(struct vmm *v)
+{
+	vmm_stand_still(v);
+	vmm_set_state(v, VMM_PAUSED);
+	return 0;
+}
+
+static int again(struct vmm *v, dvm_error_t *err)
+{
+	int rc = vmm_hosts_again(v, err);
+
+	if (rc == 0)
+		rc = vmm_make_new(v, err);
+	if (rc == 0)
+		v->resets++;
+	return rc;
+}
+
+static int obey(struct vmm *v, enum vmm_order what, dvm_error_t *err)
+{
+	switch (what) {
+	case VMM_ORDER_STAND: return stand(v);
+	case VMM_ORDER_MOVE: return move(v, err);
+	case VMM_ORDER_FORGET: return vmm_hosts_forget(v);
+	case VMM_ORDER_AGAIN: return again(v, err);
+	default: return 0;
+	}
+}
+
+int vmm_hosts_follow(struct vmm *v, enum vmm_end *end, dvm_error_t *err)
+{
+	for (;;) {
+		struct vmm_ordered o = next_order(v);
+		if (o.what == VMM_ORDER_END) {
+			vmm_spread_end(v->config->spread);
+			vmm_spread_done(v->config->spread, o.id, 0);
+			*end = VMM_END_STOPPED;
+			return 0;
+		}
+		int rc = obey(v, o.what, err);
+		if (rc < 0)
+			dvmi_log(v->log, "spread", LOG_ERR, "%s", err->text);
+		vmm_spread_done(v->config->spread, o.id, rc);
+	}
+}

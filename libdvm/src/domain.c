@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "libdvm/src/domain.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "libdvm/src/mem.h"
+
+struct dvmi_domain {
+	struct dvmi_domain_config c;
+	dvm_group_t *g;
+	struct dsm_mesh *mesh;
+	struct dsm_node *node;
+};
+
+int dvmi_domain_mesh(struct dsm_mesh **out, dvm_group_t *g, uint64_t salt)
+{
+	dvm_t *d = g->d;
+
+	return dsm_mesh_create(out, &(struct dsm_mesh_config){
+					    .self = g->rank,
+					    .nodes = g->size,
+					    .interface = d->map.map ? d->map.map->interface
+								    : "127.0.0.1",
+					    .port_low = d->map.map ? d->map.map->port_low : 0,
+					    .port_high = d->map.map ? d->map.map->port_high : 0,
+					    .key = (d->key ^ salt) * 3 + g->ctx,
+					    .dir = d->dir,
+					    .log = &d->log,
+					    .exchange = dvmi_seg_exchange,
+					    .arg = g,
+				    });
+}
+
+bool dvmi_domain_dead(const dvm_group_t *g, uint32_t rank)
+{
+	const dvm_t *d = g->d;
+	uint32_t peer = dvmi_rankmap_peer(&g->map, rank);
+
+	return d->map.map && atomic_load_explicit(&d->map.state[peer], memory_order_acquire) !=
+				     DVMI_RANK_ALIVE;
+}
+
+static bool dead(void *arg, uint32_t node)
+{
+	struct dvmi_domain *m = arg;
+
+	return dvmi_domain_dead(m->g, node) && m->c.dead(m->c.arg, node);
+}
+
+static int open_uffd(void *arg)
+{
+	const struct dvmi_domain *m = arg;
+
+	return dvmi_seg_open_uffd(m->g->d);
+}
+
+static int make_node(struct dvmi_domain *m)
+{
+	return dsm_node_create(&m->node, &(struct dsm_node_config){
+						 .self = m->g->rank,
+						 .nodes = m->g->size,
+						 .link = dsm_mesh_link(m->mesh, &m->node),
+						 .log = m->c.log,
+						 .spin = m->c.spin,
+						 .dead = dead,
+						 .open_uffd = open_uffd,
+						 .arg = m,
+					 });
+}
+
+int dvmi_domain_create(struct dvmi_domain **out, dvm_group_t *g,
+		       const struct dvmi_domain_config *config)
+{
+	struct dvmi_domain *m = calloc(1, sizeof *m);
+
+	if (!m)
+		return -ENOMEM;
+	m->c = *config;
+	m->g = g;
+	int rc = dvmi_domain_mesh(&m->mesh, g, config->salt);
+	if (rc == 0)
+		rc = make_node(m);
+	if (rc < 0)
+		dvmi_domain_destroy(m);
+	else
+		*out = m;
+	return rc;
+}
+
+struct dsm_node *dvmi_domain_node(struct dvmi_domain *m)
+{
+	return m->node;
+}
+
+int dvmi_domain_ask(struct dvmi_domain *m)
+{
+	return dvmi_seg_of(m->g->d) ? dvmi_seg_ask_uffd(m->g->d) : -ENOMEM;
+}
+
+void dvmi_domain_destroy(struct dvmi_domain *m)
+{
+	if (!m)
+		return;
+	dsm_node_destroy(m->node);
+	dsm_mesh_destroy(m->mesh);
+	free(m);
+}
