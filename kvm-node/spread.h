@@ -16,7 +16,7 @@
 #define VMM_SPREAD_H
 
 #include "dvm/error.h"
-#include "kvm-node/note.h"
+#include "kvm-node/msg.h"
 #include "kvm-node/vmm.h"
 
 #define VMM_HOSTS_MAX VMM_NODES_MAX

@@ -21,7 +21,7 @@ static void count(_Atomic uint64_t *n)
 
 /* ---- the worker ---- */
 
-static void enqueue(struct vmm_spread *s, unsigned from, const struct vmm_note *n)
+static void enqueue(struct vmm_spread *s, unsigned from, const struct vmm_msg *n)
 {
 	struct spread_work *w = malloc(sizeof *w);
 
@@ -55,7 +55,7 @@ static struct spread_work *dequeue(struct vmm_spread *s)
 static void answer(struct vmm_spread *s, const struct spread_work *w, uint64_t value,
 		   const struct dvmi_buf *text)
 {
-	const struct vmm_note n = { .kind = VMM_NOTE_ANSWER, .id = w->note.id, .value = value };
+	const struct vmm_msg n = { .kind = VMM_MSG_ANSWER, .id = w->note.id, .value = value };
 
 	if (!w->note.id)
 		return;
@@ -69,7 +69,7 @@ static void do_stat(struct vmm_spread *s, const struct spread_work *w)
 	struct dvmi_buf b = { 0 };
 
 	s->ops.stat(s->ops.arg, &b);
-	if (b.err || b.len > VMM_NOTE_TEXT_MAX)
+	if (b.err || b.len > VMM_MSG_TEXT_MAX)
 		b.len = 0;
 	answer(s, w, 0, &b);
 	dvmi_buf_free(&b);
@@ -79,7 +79,7 @@ static void do_access(struct vmm_spread *s, const struct spread_work *w)
 {
 	struct vmm_access a;
 
-	vmm_note_to_access(&w->note, &a);
+	vmm_msg_to_access(&w->note, &a);
 	count(&s->n.accesses_in);
 	s->ops.access(s->ops.arg, &a);
 	answer(s, w, a.data, NULL);
@@ -92,8 +92,8 @@ static void *work(void *arg)
 	prctl(PR_SET_NAME, "spread");
 	for (struct spread_work *w; (w = dequeue(s)); free(w)) {
 		switch (w->note.kind) {
-		case VMM_NOTE_EOI: s->ops.eoi(s->ops.arg, w->note.vector); break;
-		case VMM_NOTE_ACCESS: do_access(s, w); break;
+		case VMM_MSG_EOI: s->ops.eoi(s->ops.arg, w->note.vector); break;
+		case VMM_MSG_ACCESS: do_access(s, w); break;
 		default: do_stat(s, w);
 		}
 	}
@@ -102,26 +102,26 @@ static void *work(void *arg)
 
 /* ---- at once; locked ---- */
 
-static void hear_row(struct vmm_spread *s, unsigned from, const struct vmm_note *n)
+static void hear_row(struct vmm_spread *s, unsigned from, const struct vmm_msg *n)
 {
-	const struct vmm_note a = { .kind = VMM_NOTE_ANSWER, .id = n->id };
+	const struct vmm_msg a = { .kind = VMM_MSG_ANSWER, .id = n->id };
 	struct vmm_apic_row row;
 
-	vmm_note_to_row(n, &row);
+	vmm_msg_to_row(n, &row);
 	s->ops.row(s->ops.arg, n->cpu, &row);
 	spread_post(s, from, &a, NULL, 0);
 }
 
-static void hear_intr(struct vmm_spread *s, const struct vmm_note *n)
+static void hear_intr(struct vmm_spread *s, const struct vmm_msg *n)
 {
 	struct vmm_intr msg;
 
-	vmm_note_to_intr(n, &msg);
+	vmm_msg_to_intr(n, &msg);
 	count(&s->n.intr_in);
 	s->ops.interrupt(s->ops.arg, n->cpu, &msg);
 }
 
-static void hear_end(struct vmm_spread *s, const struct vmm_note *n, const char *text, size_t len)
+static void hear_end(struct vmm_spread *s, const struct vmm_msg *n, const char *text, size_t len)
 {
 	char why[512] = { 0 };
 
@@ -129,16 +129,16 @@ static void hear_end(struct vmm_spread *s, const struct vmm_note *n, const char 
 	s->ops.ended(s->ops.arg, (enum vmm_end)n->op, n->code, why);
 }
 
-static void hear_time(struct vmm_spread *s, unsigned from, const struct vmm_note *n)
+static void hear_time(struct vmm_spread *s, unsigned from, const struct vmm_msg *n)
 {
 	uint64_t now = s->ops.time(s->ops.arg);
-	const struct vmm_note is = { .kind = VMM_NOTE_TIME_IS, .addr = now, .value = n->value };
-	const struct vmm_note answer = { .kind = VMM_NOTE_ANSWER, .id = n->id, .value = now };
+	const struct vmm_msg is = { .kind = VMM_MSG_TIME_IS, .addr = now, .value = n->value };
+	const struct vmm_msg answer = { .kind = VMM_MSG_ANSWER, .id = n->id, .value = now };
 
 	spread_post(s, from, n->id ? &answer : &is, NULL, 0);
 }
 
-static void hear_time_is(struct vmm_spread *s, const struct vmm_note *n)
+static void hear_time_is(struct vmm_spread *s, const struct vmm_msg *n)
 {
 	int64_t delta = 0;
 
@@ -147,18 +147,18 @@ static void hear_time_is(struct vmm_spread *s, const struct vmm_note *n)
 		s->ops.adjust(s->ops.arg, delta);
 }
 
-static void act(struct vmm_spread *s, unsigned from, const struct vmm_note *n, const char *text,
+static void act(struct vmm_spread *s, unsigned from, const struct vmm_msg *n, const char *text,
 		size_t len)
 {
 	switch (n->kind) {
-	case VMM_NOTE_INTR: hear_intr(s, n); break;
-	case VMM_NOTE_ROW: hear_row(s, from, n); break;
-	case VMM_NOTE_ANSWER: spread_answered(s, from, n, text, len); break;
-	case VMM_NOTE_END: hear_end(s, n, text, len); break;
-	case VMM_NOTE_ORDER: s->ops.order(s->ops.arg, n->id, (enum vmm_order)n->op); break;
-	case VMM_NOTE_ASK: s->ops.asked(s->ops.arg, (enum vmm_ask)n->op); break;
-	case VMM_NOTE_TIME: hear_time(s, from, n); break;
-	case VMM_NOTE_TIME_IS: hear_time_is(s, n); break;
+	case VMM_MSG_INTR: hear_intr(s, n); break;
+	case VMM_MSG_ROW: hear_row(s, from, n); break;
+	case VMM_MSG_ANSWER: spread_answered(s, from, n, text, len); break;
+	case VMM_MSG_END: hear_end(s, n, text, len); break;
+	case VMM_MSG_ORDER: s->ops.order(s->ops.arg, n->id, (enum vmm_order)n->op); break;
+	case VMM_MSG_ASK: s->ops.asked(s->ops.arg, (enum vmm_ask)n->op); break;
+	case VMM_MSG_TIME: hear_time(s, from, n); break;
+	case VMM_MSG_TIME_IS: hear_time_is(s, n); break;
 	default: enqueue(s, from, n);
 	}
 }
@@ -167,14 +167,14 @@ static void act(struct vmm_spread *s, unsigned from, const struct vmm_note *n, c
 static bool fits(const struct vmm_spread *s, unsigned from, uint8_t kind)
 {
 	switch (kind) {
-	case VMM_NOTE_EOI:
-	case VMM_NOTE_ACCESS:
-	case VMM_NOTE_END:
-	case VMM_NOTE_ASK:
-	case VMM_NOTE_TIME: return s->self == 0;
-	case VMM_NOTE_ORDER:
-	case VMM_NOTE_TIME_IS:
-	case VMM_NOTE_STAT: return from == 0;
+	case VMM_MSG_EOI:
+	case VMM_MSG_ACCESS:
+	case VMM_MSG_END:
+	case VMM_MSG_ASK:
+	case VMM_MSG_TIME: return s->self == 0;
+	case VMM_MSG_ORDER:
+	case VMM_MSG_TIME_IS:
+	case VMM_MSG_STAT: return from == 0;
 	default: return true;
 	}
 }
@@ -182,12 +182,12 @@ static bool fits(const struct vmm_spread *s, unsigned from, uint8_t kind)
 static void on_message(void *arg, uint32_t from, const void *message, size_t len, uint64_t now)
 {
 	struct vmm_spread *s = arg;
-	const struct vmm_note_bounds b = { s->cpus, VMM_ENDS, VMM_ORDERS, VMM_ASKS };
-	struct vmm_note n;
+	const struct vmm_msg_bounds b = { s->cpus, VMM_ENDS, VMM_ORDERS, VMM_ASKS };
+	struct vmm_msg n;
 	const char *text;
 	size_t text_len;
 
-	if (vmm_note_parse(message, len, &b, &n, &text, &text_len) < 0 || !s->attached ||
+	if (vmm_msg_parse(message, len, &b, &n, &text, &text_len) < 0 || !s->attached ||
 	    !fits(s, from, n.kind))
 		count(&s->n.bad);
 	else

@@ -31,7 +31,7 @@ struct spread_wait {
 struct spread_work {
 	struct spread_work *next;
 	unsigned from;
-	struct vmm_note note;
+	struct vmm_msg note;
 };
 
 struct vmm_spread {
@@ -71,10 +71,10 @@ struct vmm_spread {
 };
 
 /* spread_say.c; locked. */
-int spread_post(struct vmm_spread *s, unsigned host, const struct vmm_note *n, const void *text,
+int spread_post(struct vmm_spread *s, unsigned host, const struct vmm_msg *n, const void *text,
 		size_t len);
 void spread_ask_time(struct vmm_spread *s);
-void spread_answered(struct vmm_spread *s, unsigned from, const struct vmm_note *n,
+void spread_answered(struct vmm_spread *s, unsigned from, const struct vmm_msg *n,
 		     const char *text, size_t len);
 /* Nobody waits any more: a host is gone. */
 void spread_release(struct vmm_spread *s);

@@ -25,12 +25,12 @@ static uint64_t others(const struct vmm_spread *s)
 	return all & ~(UINT64_C(1) << s->self);
 }
 
-int spread_post(struct vmm_spread *s, unsigned host, const struct vmm_note *n, const void *text,
+int spread_post(struct vmm_spread *s, unsigned host, const struct vmm_msg *n, const void *text,
 		size_t len)
 {
-	uint8_t room[sizeof *n + VMM_NOTE_TEXT_MAX];
+	uint8_t room[sizeof *n + VMM_MSG_TEXT_MAX];
 
-	len = len < VMM_NOTE_TEXT_MAX ? len : VMM_NOTE_TEXT_MAX;
+	len = len < VMM_MSG_TEXT_MAX ? len : VMM_MSG_TEXT_MAX;
 	memcpy(room, n, sizeof *n);
 	if (len)
 		memcpy(room + sizeof *n, text, len);
@@ -38,7 +38,7 @@ int spread_post(struct vmm_spread *s, unsigned host, const struct vmm_note *n, c
 }
 
 /* One that nobody answers. */
-static void say(struct vmm_spread *s, unsigned host, const struct vmm_note *n, const char *text)
+static void say(struct vmm_spread *s, unsigned host, const struct vmm_msg *n, const char *text)
 {
 	dsm_node_enter(s->node);
 	if (spread_post(s, host, n, text, text ? strlen(text) : 0) == -ENOMEM)
@@ -50,7 +50,7 @@ static void say(struct vmm_spread *s, unsigned host, const struct vmm_note *n, c
 void vmm_spread_interrupt(struct vmm_spread *s, unsigned host, unsigned cpu,
 			  const struct vmm_intr *msg)
 {
-	const struct vmm_note n = vmm_note_intr(cpu, msg);
+	const struct vmm_msg n = vmm_msg_intr(cpu, msg);
 
 	count(&s->n.intr_out);
 	say(s, host, &n, NULL);
@@ -59,24 +59,24 @@ void vmm_spread_interrupt(struct vmm_spread *s, unsigned host, unsigned cpu,
 void vmm_spread_eoi(struct vmm_spread *s, uint8_t vector)
 {
 	count(&s->n.eois_out);
-	say(s, 0, &(struct vmm_note){ .kind = VMM_NOTE_EOI, .vector = vector }, NULL);
+	say(s, 0, &(struct vmm_msg){ .kind = VMM_MSG_EOI, .vector = vector }, NULL);
 }
 
 void vmm_spread_ended(struct vmm_spread *s, enum vmm_end end, unsigned code, const char *why)
 {
-	const struct vmm_note n = { .kind = VMM_NOTE_END, .op = (uint8_t)end, .code = code };
+	const struct vmm_msg n = { .kind = VMM_MSG_END, .op = (uint8_t)end, .code = code };
 
 	say(s, 0, &n, why);
 }
 
 void vmm_spread_ask(struct vmm_spread *s, enum vmm_ask what)
 {
-	say(s, 0, &(struct vmm_note){ .kind = VMM_NOTE_ASK, .op = (uint8_t)what }, NULL);
+	say(s, 0, &(struct vmm_msg){ .kind = VMM_MSG_ASK, .op = (uint8_t)what }, NULL);
 }
 
 void vmm_spread_done(struct vmm_spread *s, uint32_t id, int rc)
 {
-	const struct vmm_note n = { .kind = VMM_NOTE_ANSWER, .id = id, .value = (uint64_t)(int64_t)rc };
+	const struct vmm_msg n = { .kind = VMM_MSG_ANSWER, .id = id, .value = (uint64_t)(int64_t)rc };
 
 	say(s, 0, &n, NULL);
 }
@@ -84,7 +84,7 @@ void vmm_spread_done(struct vmm_spread *s, uint32_t id, int rc)
 /* ---- with answers ---- */
 
 /* Locked: sends N to the hosts in W->from, as a question. */
-static void pose(struct vmm_spread *s, struct spread_wait *w, struct vmm_note *n)
+static void pose(struct vmm_spread *s, struct spread_wait *w, struct vmm_msg *n)
 {
 	s->ids = s->ids == UINT32_MAX ? 1 : s->ids + 1;
 	w->id = n->id = s->ids;
@@ -114,7 +114,7 @@ static void tell_patience(struct vmm_spread *s, const struct spread_wait *w, boo
 }
 
 /* 0 or -DVM_EPEERLOST. */
-static int question(struct vmm_spread *s, struct spread_wait *w, struct vmm_note *n)
+static int question(struct vmm_spread *s, struct spread_wait *w, struct vmm_msg *n)
 {
 	bool told = false;
 
@@ -134,7 +134,7 @@ static int question(struct vmm_spread *s, struct spread_wait *w, struct vmm_note
 	return w->done == SPREAD_LOST ? -DVM_EPEERLOST : 0;
 }
 
-void spread_answered(struct vmm_spread *s, unsigned from, const struct vmm_note *n,
+void spread_answered(struct vmm_spread *s, unsigned from, const struct vmm_msg *n,
 		     const char *text, size_t len)
 {
 	struct spread_wait *w;
@@ -171,7 +171,7 @@ void spread_release(struct vmm_spread *s)
 int vmm_spread_row(struct vmm_spread *s, unsigned cpu, const struct vmm_apic_row *row)
 {
 	struct spread_wait w = { .from = others(s) };
-	struct vmm_note n = vmm_note_row(cpu, row);
+	struct vmm_msg n = vmm_msg_row(cpu, row);
 
 	count(&s->n.rows);
 	return question(s, &w, &n);
@@ -180,7 +180,7 @@ int vmm_spread_row(struct vmm_spread *s, unsigned cpu, const struct vmm_apic_row
 void vmm_spread_access(struct vmm_spread *s, struct vmm_access *a)
 {
 	struct spread_wait w = { .from = 1 };
-	struct vmm_note n = vmm_note_access(a);
+	struct vmm_msg n = vmm_msg_access(a);
 	uint64_t began = dvmi_clock_mono();
 
 	count(&s->n.accesses_out);
@@ -195,7 +195,7 @@ void vmm_spread_access(struct vmm_spread *s, struct vmm_access *a)
 int vmm_spread_order(struct vmm_spread *s, enum vmm_order what, dvm_error_t *err)
 {
 	struct spread_wait w = { .from = others(s) };
-	struct vmm_note n = { .kind = VMM_NOTE_ORDER, .op = (uint8_t)what };
+	struct vmm_msg n = { .kind = VMM_MSG_ORDER, .op = (uint8_t)what };
 	int rc = question(s, &w, &n);
 
 	if (rc < 0)
@@ -210,7 +210,7 @@ int vmm_spread_order(struct vmm_spread *s, enum vmm_order what, dvm_error_t *err
 int vmm_spread_stat(struct vmm_spread *s, unsigned host, struct dvmi_buf *out)
 {
 	struct spread_wait w = { .from = UINT64_C(1) << host, .text = out };
-	struct vmm_note n = { .kind = VMM_NOTE_STAT };
+	struct vmm_msg n = { .kind = VMM_MSG_STAT };
 
 	dsm_node_enter(s->node);
 	pose(s, &w, &n);
@@ -228,7 +228,7 @@ int vmm_spread_stat(struct vmm_spread *s, unsigned host, struct dvmi_buf *out)
 
 void spread_ask_time(struct vmm_spread *s)
 {
-	struct vmm_note n = { .kind = VMM_NOTE_TIME, .value = s->ops.time(s->ops.arg) };
+	struct vmm_msg n = { .kind = VMM_MSG_TIME, .value = s->ops.time(s->ops.arg) };
 
 	spread_post(s, 0, &n, NULL, 0);
 }
@@ -241,7 +241,7 @@ int vmm_spread_set_clock(struct vmm_spread *s, int64_t *ahead)
 
 	for (unsigned i = 0; rc == 0 && i < FIRST_ASKS; i++) {
 		struct spread_wait w = { .from = 1 };
-		struct vmm_note n = { .kind = VMM_NOTE_TIME };
+		struct vmm_msg n = { .kind = VMM_MSG_TIME };
 		uint64_t asked = s->ops.time(s->ops.arg);
 		rc = question(s, &w, &n);
 		uint64_t trip = s->ops.time(s->ops.arg) - asked;

@@ -10,19 +10,19 @@
 
 #include <cmocka.h>
 
-#include "kvm-node/note.h"
+#include "kvm-node/msg.h"
 
-static const struct vmm_note_bounds bounds = { .cpus = 4, .ends = 6, .orders = 5, .asks = 5 };
+static const struct vmm_msg_bounds bounds = { .cpus = 4, .ends = 6, .orders = 5, .asks = 5 };
 
-static int parse(const struct vmm_note *n, size_t extra)
+static int parse(const struct vmm_msg *n, size_t extra)
 {
 	uint8_t room[sizeof *n + 64] = { 0 };
-	struct vmm_note out;
+	struct vmm_msg out;
 	const char *text;
 	size_t len;
 
 	memcpy(room, n, sizeof *n);
-	int rc = vmm_note_parse(room, sizeof *n + extra, &bounds, &out, &text, &len);
+	int rc = vmm_msg_parse(room, sizeof *n + extra, &bounds, &out, &text, &len);
 	if (rc == 0) {
 		assert_memory_equal(&out, n, sizeof out);
 		assert_int_equal(len, extra);
@@ -35,11 +35,11 @@ static void test_interrupt(void **state)
 {
 	const struct vmm_intr in = { .dest = 3, .vector = 0xf3, .mode = VMM_INTR_LOWEST,
 				     .shorthand = VMM_INTR_OTHERS, .level = true };
-	struct vmm_note n = vmm_note_intr(3, &in);
+	struct vmm_msg n = vmm_msg_intr(3, &in);
 	struct vmm_intr out;
 
 	assert_int_equal(parse(&n, 0), 0);
-	vmm_note_to_intr(&n, &out);
+	vmm_msg_to_intr(&n, &out);
 	assert_int_equal(out.vector, 0xf3);
 	assert_int_equal(out.mode, VMM_INTR_LOWEST);
 	assert_true(out.level);
@@ -58,11 +58,11 @@ static void test_row(void **state)
 {
 	const struct vmm_apic_row in = { .id = 0x12345, .ldr = 0x10002, .dfr = 0xffffffff,
 					 .state = VMM_APIC_IN_X2APIC, .enabled = true };
-	struct vmm_note n = vmm_note_row(1, &in);
+	struct vmm_msg n = vmm_msg_row(1, &in);
 	struct vmm_apic_row out;
 
 	assert_int_equal(parse(&n, 0), 0);
-	vmm_note_to_row(&n, &out);
+	vmm_msg_to_row(&n, &out);
 	assert_int_equal(out.id, in.id);
 	assert_int_equal(out.ldr, in.ldr);
 	assert_int_equal(out.dfr, in.dfr);
@@ -76,11 +76,11 @@ static void test_access(void **state)
 {
 	const struct vmm_access in = { .addr = 0xfec00010, .data = 0x1122334455667788, .vcpu = 2,
 				       .space = VMM_MMIO, .len = 4, .write = true };
-	struct vmm_note n = vmm_note_access(&in);
+	struct vmm_msg n = vmm_msg_access(&in);
 	struct vmm_access out;
 
 	assert_int_equal(parse(&n, 0), 0);
-	vmm_note_to_access(&n, &out);
+	vmm_msg_to_access(&n, &out);
 	assert_memory_equal(&out, &in, sizeof in);
 	for (unsigned len = 0; len < 256; len++) {
 		n.vector = (uint8_t)len;
@@ -101,27 +101,27 @@ static void test_access(void **state)
 static void test_others(void **state)
 {
 	static const struct {
-		struct vmm_note n;
+		struct vmm_msg n;
 		size_t extra;
 		int rc;
 	} cases[] = {
 		{ { .kind = 0 }, 0, -EBADMSG },
-		{ { .kind = VMM_NOTE_KINDS }, 0, -EBADMSG },
-		{ { .kind = VMM_NOTE_EOI, .vector = 200 }, 0, 0 },
-		{ { .kind = VMM_NOTE_ANSWER }, 0, -EBADMSG },
-		{ { .kind = VMM_NOTE_ANSWER, .id = 1 }, 20, 0 },
-		{ { .kind = VMM_NOTE_END }, 0, -EBADMSG },
-		{ { .kind = VMM_NOTE_END, .op = 5 }, 20, 0 },
-		{ { .kind = VMM_NOTE_END, .op = 6 }, 0, -EBADMSG },
-		{ { .kind = VMM_NOTE_ORDER, .op = 4, .id = 9 }, 0, 0 },
-		{ { .kind = VMM_NOTE_ORDER, .op = 5, .id = 9 }, 0, -EBADMSG },
-		{ { .kind = VMM_NOTE_ORDER, .op = 4 }, 0, -EBADMSG },
-		{ { .kind = VMM_NOTE_ASK, .op = 4 }, 0, 0 },
-		{ { .kind = VMM_NOTE_ASK, .op = 5 }, 0, -EBADMSG },
-		{ { .kind = VMM_NOTE_TIME, .value = 1 }, 0, 0 },
-		{ { .kind = VMM_NOTE_TIME_IS, .value = 1 }, 1, -EBADMSG },
-		{ { .kind = VMM_NOTE_STAT, .id = 3 }, 0, 0 },
-		{ { .kind = VMM_NOTE_STAT }, 0, -EBADMSG },
+		{ { .kind = VMM_MSG_KINDS }, 0, -EBADMSG },
+		{ { .kind = VMM_MSG_EOI, .vector = 200 }, 0, 0 },
+		{ { .kind = VMM_MSG_ANSWER }, 0, -EBADMSG },
+		{ { .kind = VMM_MSG_ANSWER, .id = 1 }, 20, 0 },
+		{ { .kind = VMM_MSG_END }, 0, -EBADMSG },
+		{ { .kind = VMM_MSG_END, .op = 5 }, 20, 0 },
+		{ { .kind = VMM_MSG_END, .op = 6 }, 0, -EBADMSG },
+		{ { .kind = VMM_MSG_ORDER, .op = 4, .id = 9 }, 0, 0 },
+		{ { .kind = VMM_MSG_ORDER, .op = 5, .id = 9 }, 0, -EBADMSG },
+		{ { .kind = VMM_MSG_ORDER, .op = 4 }, 0, -EBADMSG },
+		{ { .kind = VMM_MSG_ASK, .op = 4 }, 0, 0 },
+		{ { .kind = VMM_MSG_ASK, .op = 5 }, 0, -EBADMSG },
+		{ { .kind = VMM_MSG_TIME, .value = 1 }, 0, 0 },
+		{ { .kind = VMM_MSG_TIME_IS, .value = 1 }, 1, -EBADMSG },
+		{ { .kind = VMM_MSG_STAT, .id = 3 }, 0, 0 },
+		{ { .kind = VMM_MSG_STAT }, 0, -EBADMSG },
 	};
 
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
@@ -130,19 +130,19 @@ static void test_others(void **state)
 
 static void test_lengths(void **state)
 {
-	const struct vmm_note n = { .kind = VMM_NOTE_ANSWER, .id = 1 };
-	size_t most = sizeof n + VMM_NOTE_TEXT_MAX;
+	const struct vmm_msg n = { .kind = VMM_MSG_ANSWER, .id = 1 };
+	size_t most = sizeof n + VMM_MSG_TEXT_MAX;
 	uint8_t *room = calloc(1, most + 1);
-	struct vmm_note out;
+	struct vmm_msg out;
 	const char *text;
 	size_t len;
 
 	memcpy(room, &n, sizeof n);
 	for (size_t short_of = 0; short_of < sizeof n; short_of++)
-		assert_int_equal(vmm_note_parse(room, short_of, &bounds, &out, &text, &len),
+		assert_int_equal(vmm_msg_parse(room, short_of, &bounds, &out, &text, &len),
 				 -EBADMSG);
-	assert_int_equal(vmm_note_parse(room, most, &bounds, &out, &text, &len), 0);
-	assert_int_equal(vmm_note_parse(room, most + 1, &bounds, &out, &text, &len), -EBADMSG);
+	assert_int_equal(vmm_msg_parse(room, most, &bounds, &out, &text, &len), 0);
+	assert_int_equal(vmm_msg_parse(room, most + 1, &bounds, &out, &text, &len), -EBADMSG);
 	free(room);
 }
 
