@@ -59,6 +59,7 @@ struct pvm_client {
 	uint32_t serial;
 	uint32_t enrol_id; /* its question, while the master is asked */
 	struct pvm_slot *slot; /* NULL: no task */
+	bool stays; /* for as long as its task, whose process is another */
 	bool collects; /* its output comes over this connection */
 	struct pvm_slot *of; /* whose output */
 };
@@ -94,6 +95,7 @@ struct agent {
 	size_t map_bytes;
 	int map_fd, rings_fd;
 	struct pvm_slot slots[PVMI_LOCAL_MAX];
+	bool tasker; /* a task of this node starts the others */
 	uint32_t ntasks;
 	struct pvm_client *clients, *buried;
 	uint32_t last_serial;
@@ -151,6 +153,8 @@ void pvm_client_send(struct agent *a, struct pvm_client *c, uint16_t type, uint3
 /* A frame for a task of this node. */
 void pvm_tell_task(struct agent *a, int tid, uint16_t type, uint32_t id, int code, const void *body,
 		   size_t len);
+/* S is no task any more: whoever stays for it goes. */
+void pvm_client_slot_ended(struct agent *a, const struct pvm_slot *s);
 /* What the master says of one who wants to enrol. */
 void pvm_enrolled(struct agent *a, uint32_t serial, int code, struct dvmi_reader *r);
 void pvm_clients_bury(struct agent *a);
@@ -179,6 +183,8 @@ void pvm_master_events(struct agent *a);
 
 /* attach.c, task.c: the other verbs */
 int pvm_attach(bool start);
+/* Says, as PVM's daemon does when it is started, whether there is a node here. */
+int pvm_host_status(void);
 int pvm_task_main(int argc, char **argv);
 /* The socket of the agent of the node whose run-time directory is RUN, or NULL; the caller's. */
 char *pvm_find_socket(const char *run);

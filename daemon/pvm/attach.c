@@ -112,6 +112,17 @@ static char *start_or_wait(const char *node_run, dvm_error_t *err)
 	return found;
 }
 
+int pvm_host_status(void)
+{
+	char node_run[DVMD_SUN_PATH_MAX];
+	dvm_error_t err = { 0 };
+	int rc = find_run(node_run, &err);
+
+	/* In the words of PVM's, for whoever looks closely at them. */
+	puts(rc < 0 ? "PvmCantStart" : "ddpro<2316> arch<LINUX64> ip<00000000:0000> mtu<4080>");
+	return rc;
+}
+
 int pvm_attach(bool start_it)
 {
 	char node_run[DVMD_SUN_PATH_MAX];

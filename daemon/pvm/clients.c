@@ -167,6 +167,32 @@ void pvm_enrolled(struct agent *a, uint32_t serial, int code, struct dvmi_reader
 
 /* ---- what will become a task ---- */
 
+/* C stays until the task that the tasker starts has ended. */
+static void send_path(struct agent *a, struct pvm_client *c, uint32_t spawn, uint32_t index,
+		      const char *nonce, const char *path)
+{
+	struct dvmi_buf b = { 0 };
+
+	c->stays = true;
+	dvmi_buf_put_u32(&b, spawn);
+	dvmi_buf_put_u32(&b, index);
+	dvmi_buf_put_str(&b, nonce);
+	dvmi_buf_put_str(&b, path);
+	dvmi_buf_put_str(&b, a->frames_path);
+	dvmi_buf_put_u32(&b, c->of->index);
+	pvm_to_master(a, PVMI_A_PATH, 0, 0, &b);
+	dvmi_buf_free(&b);
+}
+
+void pvm_client_slot_ended(struct agent *a, const struct pvm_slot *s)
+{
+	struct pvm_client *c;
+
+	DL_FOREACH(a->clients, c)
+		if (c->of == s && c->stays && !c->dead)
+			shutdown(c->watch.fd, SHUT_RDWR);
+}
+
 static void take_ready(struct agent *a, struct pvm_client *c, const struct pvmi_frame *f,
 		       struct dvmi_reader *r)
 {
@@ -174,10 +200,11 @@ static void take_ready(struct agent *a, struct pvm_client *c, const struct pvmi_
 	cleanup_free char *nonce = dvmi_get_str(r, PVMI_NAME_MAX);
 	int code = (int)dvmi_get_u32(r);
 	uint32_t pid = dvmi_get_u32(r), collects = dvmi_get_u32(r);
+	cleanup_free char *path = dvmi_get_str(r, PVMI_NAME_MAX);
 	struct dvmi_buf b = { 0 };
 	uint32_t slot = 0;
 
-	if (!nonce || r->err)
+	if (!nonce || !path)
 		return;
 	if (code == 0 && !c->of) {
 		c->of = a->cap ? pvm_slot_take(a, pid ? (pid_t)pid : c->pid) : NULL;
@@ -187,6 +214,8 @@ static void take_ready(struct agent *a, struct pvm_client *c, const struct pvmi_
 		slot = c->of->index;
 	c->collects = collects && c->of;
 	pvm_client_send(a, c, PVMI_ANSWER, f->id, code, &slot, sizeof slot);
+	if (*path && c->of)
+		send_path(a, c, spawn, index, nonce, path);
 	dvmi_buf_put_u32(&b, spawn);
 	dvmi_buf_put_u32(&b, index);
 	dvmi_buf_put_str(&b, nonce);
@@ -245,6 +274,9 @@ static void take_frame(struct agent *a, struct pvm_client *c, const struct pvmi_
 		break;
 	case PVMI_READY:
 		take_ready(a, c, f, &r);
+		break;
+	case PVMI_HOW:
+		pvm_client_send(a, c, PVMI_ANSWER, f->id, a->tasker, NULL, 0);
 		break;
 	case PVMI_OUTPUT:
 		if (f->len)

@@ -22,6 +22,8 @@ int main(int argc, char **argv)
 		return pvm_attach(true) < 0;
 	if (strcmp(verb, "find") == 0)
 		return pvm_attach(false) < 0;
+	if (strcmp(verb, "host") == 0)
+		return pvm_host_status() < 0;
 	if (strcmp(verb, "task") == 0) {
 		signal(SIGPIPE, SIG_DFL);
 		return pvm_task_main(argc - 2, argv + 2);

@@ -15,6 +15,7 @@
 #include "pvm3.h"
 #include "daemon/pvm/agent.h"
 #include "daemon/pvm/master.h"
+#include "libdvm/base/cleanup.h"
 
 #define SERVICE	   "pvm"     /* the name of which there is one for a user */
 #define NODES_MIN  8u	     /* that the world has room for */
@@ -258,6 +259,18 @@ static void take_ready(struct agent *a, uint32_t host, struct dvmi_reader *r)
 	free(nonce);
 }
 
+static void take_path(struct agent *a, uint32_t host, struct dvmi_reader *r)
+{
+	uint32_t spawn = dvmi_get_u32(r), index = dvmi_get_u32(r);
+	cleanup_free char *nonce = dvmi_get_str(r, PVMI_NAME_MAX);
+	cleanup_free char *path = dvmi_get_str(r, PVMI_NAME_MAX);
+	cleanup_free char *socket = dvmi_get_str(r, PVMI_NAME_MAX);
+	uint32_t slot = dvmi_get_u32(r);
+
+	if (nonce && path && socket && !r->err)
+		pvm_world_ready_path(a->world, host, spawn, index, nonce, path, socket, slot);
+}
+
 static void take_clock(struct agent *a, struct dvmi_reader *r)
 {
 	int tid = (int)dvmi_get_u32(r);
@@ -303,6 +316,9 @@ void pvm_master_take(struct agent *a, uint32_t host, const struct pvmi_frame *f,
 		break;
 	case PVMI_A_READY:
 		take_ready(a, host, &r);
+		break;
+	case PVMI_A_PATH:
+		take_path(a, host, &r);
 		break;
 	case PVMI_A_EXIT:
 		rank = dvmi_get_u32(&r);
@@ -402,6 +418,7 @@ static int open_world(struct agent *a, uint32_t nodes)
 						  .to_agent = to_agent,
 						  .spawn = pvm_master_spawn,
 						  .change_host = pvm_master_change_host,
+						  .host_command = pvm_master_host_command,
 						  .halt = halt,
 						  .idle = idle };
 

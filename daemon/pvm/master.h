@@ -51,6 +51,7 @@ int pvm_work_start(struct pvm_work *w);
 /* By a thread: carries W out. */
 void pvm_work_do(struct pvm_work *w);
 void pvm_master_spawn(void *arg, const struct pvm_order *order);
+const char *pvm_master_host_command(void *arg);
 void pvm_master_change_host(void *arg, uint32_t id, bool add, const char *name);
 /* Agents for all other nodes there are; waits for them. */
 void pvm_master_begin_agents(struct agent *a);

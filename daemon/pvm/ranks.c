@@ -365,6 +365,7 @@ void pvm_slot_end(struct agent *a, struct pvm_slot *s, bool closed)
 	pvm_watch_close(a, &s->pid_fd);
 	free_askers(s);
 	pvm_sweep(a, s);
+	pvm_client_slot_ended(a, s);
 	if (s->client)
 		s->client->slot = NULL;
 	s->client = NULL;

@@ -166,6 +166,9 @@ void pvm_from_master(struct agent *a, const struct pvmi_frame *f, const uint8_t 
 	case PVMI_ADDRESS:
 		take_address(a, &r);
 		break;
+	case PVMI_TASKER:
+		a->tasker = f->code != 0;
+		break;
 	case PVMI_RENEW:
 		pvm_ranks_renew(a);
 		break;

@@ -134,8 +134,19 @@ static bool send_frame(int fd, uint16_t type, uint32_t id, const void *body, siz
 	return put_all(fd, &f, sizeof f) && put_all(fd, body, len);
 }
 
-/* Tells the agent that process PID is ready, or why none is; the number of its place, or a code. */
-static int say_ready(int fd, char **argv, int code, pid_t pid, bool collects)
+/* A tasker of this node will start the program. */
+static bool have_tasker(int fd)
+{
+	struct pvmi_frame f;
+
+	return send_frame(fd, PVMI_HOW, 1, NULL, 0) && get_all(fd, &f, sizeof f) && f.code == 1;
+}
+
+/*
+ * Tells the agent that process PID is ready, or why none is; or that the tasker shall start PATH, if
+ * that is not "". The number of its place, or a code.
+ */
+static int say_ready(int fd, char **argv, int code, pid_t pid, bool collects, const char *path)
 {
 	struct dvmi_buf b = { 0 };
 	struct pvmi_frame f;
@@ -148,6 +159,7 @@ static int say_ready(int fd, char **argv, int code, pid_t pid, bool collects)
 	dvmi_buf_put_u32(&b, (uint32_t)code);
 	dvmi_buf_put_u32(&b, (uint32_t)pid);
 	dvmi_buf_put_u32(&b, collects);
+	dvmi_buf_put_str(&b, path);
 	bool good = !b.err && send_frame(fd, PVMI_READY, 1, b.data, b.len) &&
 		    get_all(fd, &f, sizeof f) && f.len == sizeof slot &&
 		    get_all(fd, &slot, sizeof slot);
@@ -230,8 +242,8 @@ static int run_collected(int fd, const char *path, char **argv, const char *sock
 	int status;
 
 	if (start_held(&p, path, argv, socket) < 0)
-		return say_ready(fd, argv, PvmOutOfRes, 0, false);
-	int slot = say_ready(fd, argv, 0, p.pid, true);
+		return say_ready(fd, argv, PvmOutOfRes, 0, false, "");
+	int slot = say_ready(fd, argv, 0, p.pid, true, "");
 	if (slot >= 0 && write(p.go, &slot, sizeof slot) != sizeof slot)
 		slot = PvmSysErr;
 	close(p.go);
@@ -240,6 +252,18 @@ static int run_collected(int fd, const char *path, char **argv, const char *sock
 	while (waitpid(p.pid, &status, 0) < 0 && errno == EINTR)
 		;
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/* The tasker's child is the task. While it lives its place is ours: the agent ends the connection. */
+static int stand_in(int fd, char **argv, const char *path)
+{
+	char file[PATH_MAX], byte;
+
+	if (!realpath(path, file) || say_ready(fd, argv, 0, getpid(), true, file) < 0)
+		return FAILED;
+	while (recv(fd, &byte, 1, 0) < 0 && errno == EINTR)
+		;
+	return 0;
 }
 
 int pvm_task_main(int argc, char **argv)
@@ -251,12 +275,14 @@ int pvm_task_main(int argc, char **argv)
 	if (fd < 0)
 		return FAILED;
 	if (!find_program(path, argv[3])) {
-		say_ready(fd, argv, PvmNoFile, 0, false);
+		say_ready(fd, argv, PvmNoFile, 0, false, "");
 		return FAILED;
 	}
+	if (have_tasker(fd))
+		return stand_in(fd, argv, path);
 	if (strcmp(argv[2], "0") != 0)
 		return run_collected(fd, path, argv, socket);
-	int slot = say_ready(fd, argv, 0, getpid(), false);
+	int slot = say_ready(fd, argv, 0, getpid(), false, "");
 	if (slot < 0)
 		return FAILED;
 	leave_token(socket, slot, argv[1]);

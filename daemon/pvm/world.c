@@ -98,6 +98,7 @@ void pvm_world_host_lost(struct pvm_world *w, uint32_t index)
 		if (t->host == h->index)
 			pvm_task_end(w, t, false);
 	pvm_notify_host(w, h, false);
+	pvm_role_host_end(w, h);
 }
 
 /* ---- tasks ---- */
@@ -180,9 +181,7 @@ void pvm_task_end(struct pvm_world *w, struct task *t, bool closed)
 
 	tell_gone(w, t, closed);
 	drop_waiters(w, tid);
-	for (int i = 0; i <= PVMI_ROLE_TRACER; i++)
-		if (w->roles[i] == tid)
-			w->roles[i] = 0;
+	pvm_role_task_end(w, t);
 	pvm_notify_task_end(w, t);
 	free_task(w, t);
 	pvm_group_task_end(w, tid);
@@ -214,8 +213,8 @@ void pvm_answer(struct pvm_world *w, int tid, uint32_t id, int code, const struc
 	w->ops.to_task(w->arg, tid, PVMI_ANSWER, id, body && body->err ? PvmNoMem : code, body);
 }
 
-void pvm_deliver(struct pvm_world *w, int tid, int src, int tag, int ctx, int enc, const void *body,
-		 uint32_t len)
+void pvm_deliver(struct pvm_world *w, int tid, int src, int tag, int ctx, int enc, int wid,
+		 const void *body, uint32_t len)
 {
 	struct dvmi_buf b = { 0 };
 
@@ -223,6 +222,7 @@ void pvm_deliver(struct pvm_world *w, int tid, int src, int tag, int ctx, int en
 	dvmi_buf_put_u32(&b, (uint32_t)tag);
 	dvmi_buf_put_u32(&b, (uint32_t)ctx);
 	dvmi_buf_put_u32(&b, (uint32_t)enc);
+	dvmi_buf_put_u32(&b, (uint32_t)wid);
 	dvmi_buf_put_blob(&b, body, len);
 	if (!b.err)
 		w->ops.to_task(w->arg, tid, PVMI_DELIVER, 0, 0, &b);
@@ -235,7 +235,7 @@ void pvm_message(struct pvm_world *w, int tid, int tag, int ctx, const int *v, u
 
 	for (uint32_t i = 0; i < n && i < 64; i++)
 		words[i] = __builtin_bswap32((uint32_t)v[i]);
-	pvm_deliver(w, tid, SYSTEM_TID, tag, ctx, ENC_XDR, words, 4 * (n < 64 ? n : 64));
+	pvm_deliver(w, tid, SYSTEM_TID, tag, ctx, ENC_XDR, 0, words, 4 * (n < 64 ? n : 64));
 }
 
 static void put_where(struct dvmi_buf *b, const struct pvm_where *x)
@@ -264,6 +264,7 @@ void pvm_tell_enrolled(struct pvm_world *w, struct task *t, uint32_t id)
 		dvmi_buf_put_u32(&b, (uint32_t)t->tid);
 	w->ops.to_agent(w->arg, t->host, PVMI_ENROLLED, id, b.err ? PvmNoMem : 0, &b);
 	dvmi_buf_free(&b);
+	pvm_role_enrolled(w, t);
 }
 
 /* ---- questions ---- */

@@ -44,6 +44,8 @@ struct pvm_world_ops {
 	void (*spawn)(void *arg, const struct pvm_order *order);
 	/* Adds or removes the host NAME; pvm_world_hosts_done() with ID follows. */
 	void (*change_host)(void *arg, uint32_t id, bool add, const char *name);
+	/* What is run on a host to see whether it can be added, as the hoster is told. */
+	const char *(*host_command)(void *arg);
 	/* The machine is to end. */
 	void (*halt)(void *arg);
 	/* The last task has ended. */
@@ -73,6 +75,12 @@ void pvm_world_enrol(struct pvm_world *w, uint32_t host, uint32_t id, uint32_t r
 /* What was started at HOST is ready to become its program (code 0), or cannot. */
 void pvm_world_ready(struct pvm_world *w, uint32_t host, uint32_t spawn, uint32_t index,
 		     const char *nonce, int code, uint32_t rank, int pid);
+/*
+ * What will become ready next is left to the tasker of HOST: the file of its program, and with which
+ * place and socket it becomes a task.
+ */
+void pvm_world_ready_path(struct pvm_world *w, uint32_t host, uint32_t spawn, uint32_t index,
+			  const char *nonce, const char *path, const char *socket, uint32_t slot);
 /* The order to spawn was carried out (0), or not (a Pvm… code): what has not said READY will not. */
 void pvm_world_spawned(struct pvm_world *w, uint32_t spawn, int code);
 /* No more of SPAWN will come: what has not said READY by now never will. */

@@ -183,119 +183,6 @@ void pvm_call_hostsync(struct pvm_world *w, struct task *t, uint32_t id, struct 
 	dvmi_buf_free(&b);
 }
 
-static struct host_change *new_change(struct pvm_world *w, struct task *t, uint32_t id,
-				      struct dvmi_reader *r, bool add)
-{
-	struct host_change *c = calloc(1, sizeof *c);
-	uint32_t n = dvmi_get_u32(r);
-
-	if (!c || r->err || n > PVM_HOSTS_MAX) {
-		free(c);
-		return NULL;
-	}
-	*c = (struct host_change){ .id = w->last_change, .asker = t->tid, .question = id, .n = n,
-				   .left = n, .add = add };
-	w->last_change += n; /* a number for each host */
-	c->codes = calloc(n + 1, sizeof *c->codes);
-	c->names = calloc(n + 1, sizeof *c->names);
-	for (uint32_t i = 0; c->names && i < n; i++)
-		c->names[i] = dvmi_get_str(r, PVMI_NAME_MAX);
-	LL_PREPEND(w->changes, c);
-	return c;
-}
-
-static void free_change(struct pvm_world *w, struct host_change *c)
-{
-	LL_DELETE(w->changes, c);
-	for (uint32_t i = 0; c->names && i < c->n; i++)
-		free(c->names[i]);
-	free(c->names);
-	free(c->codes);
-	free(c);
-}
-
-/* What of it is done; the rest is asked of the machine. */
-static void finish_change(struct pvm_world *w, struct host_change *c)
-{
-	struct dvmi_buf b = { 0 };
-
-	if (c->left)
-		return;
-	dvmi_buf_put_u32(&b, c->n);
-	for (uint32_t i = 0; i < c->n; i++) {
-		const struct host *h = c->names[i] ? pvm_host_named(w, c->names[i]) : NULL;
-		dvmi_buf_put_u32(&b, (uint32_t)(c->add && c->codes[i] == 0 && h ? pvm_host_tid(h) :
-										  c->codes[i]));
-	}
-	if (pvm_task(w, c->asker))
-		pvm_answer(w, c->asker, c->question, 0, &b);
-	dvmi_buf_free(&b);
-	free_change(w, c);
-}
-
-static int known_before(const struct pvm_world *w, const char *name, bool add)
-{
-	bool there = pvm_host_named(w, name) != NULL;
-
-	if (add)
-		return there ? PvmDupHost : 0;
-	return there ? 0 : PvmNoHost;
-}
-
-static void change_hosts(struct pvm_world *w, struct task *t, uint32_t id, struct dvmi_reader *r,
-			 bool add)
-{
-	struct host_change *c = new_change(w, t, id, r, add);
-
-	if (!c || !c->names || !c->codes || r->err) {
-		pvm_answer(w, t->tid, id, c ? PvmBadParam : PvmNoMem, NULL);
-		if (c)
-			free_change(w, c);
-		return;
-	}
-	const uint32_t first = c->id, n = c->n;
-	c->left++; /* so that it does not end under our hands */
-	for (uint32_t i = 0; i < n; i++) {
-		c->codes[i] = known_before(w, c->names[i], add);
-		if (c->codes[i] < 0)
-			c->left--;
-		else
-			w->ops.change_host(w->arg, first + i, add, c->names[i]);
-	}
-	c->left--;
-	finish_change(w, c);
-}
-
-void pvm_call_hosts_add(struct pvm_world *w, struct task *t, uint32_t id, struct dvmi_reader *r)
-{
-	change_hosts(w, t, id, r, true);
-}
-
-void pvm_call_hosts_del(struct pvm_world *w, struct task *t, uint32_t id, struct dvmi_reader *r)
-{
-	change_hosts(w, t, id, r, false);
-}
-
-void pvm_world_hosts_done(struct pvm_world *w, uint32_t id, int code)
-{
-	struct host_change *c;
-
-	LL_FOREACH(w->changes, c)
-		if (id - c->id < c->n)
-			break;
-	if (!c || !c->left)
-		return;
-	c->codes[id - c->id] = code;
-	c->left--;
-	finish_change(w, c);
-}
-
-void pvm_changes_free(struct pvm_world *w)
-{
-	while (w->changes)
-		free_change(w, w->changes);
-}
-
 void pvm_call_halt(struct pvm_world *w, struct task *t, uint32_t id, struct dvmi_reader *r)
 {
 	(void)r;
@@ -335,34 +222,10 @@ void pvm_call_context(struct pvm_world *w, struct task *t, uint32_t id, struct d
 	pvm_answer(w, t->tid, id, rc, NULL);
 }
 
-/* ---- who takes over work ---- */
-
-void pvm_call_register(struct pvm_world *w, struct task *t, uint32_t id, struct dvmi_reader *r)
-{
-	uint32_t role = dvmi_get_u32(r), on = dvmi_get_u32(r);
-	int rc = 0;
-
-	if (role < 1 || role > PVMI_ROLE_TRACER || r->err)
-		rc = PvmBadParam;
-	else if (on && w->roles[role] && w->roles[role] != t->tid)
-		rc = PvmAlready;
-	else
-		w->roles[role] = on ? t->tid : 0;
-	pvm_answer(w, t->tid, id, rc, NULL);
-}
-
 void pvm_call_tickle(struct pvm_world *w, struct task *t, uint32_t id, struct dvmi_reader *r)
 {
 	const uint32_t none = 0;
 
 	(void)r;
 	answer_words(w, t->tid, id, 0, &none, 1);
-}
-
-/* Messages to daemons: there is nobody but us, and we do not talk. */
-void pvm_call_post(struct pvm_world *w, struct task *t, uint32_t id, struct dvmi_reader *r)
-{
-	(void)r;
-	if (id)
-		pvm_answer(w, t->tid, id, PvmNotImpl, NULL);
 }

@@ -19,6 +19,7 @@ struct host {
 	uint32_t index; /* from 1 */
 	bool up;
 	uint32_t last; /* local number that was given last */
+	int tasker;    /* the task that starts others there; 0: none */
 };
 
 struct task {
@@ -44,6 +45,8 @@ struct item {
 	int tid;
 	uint32_t waits; /* the number of its agent's question, which came before its tid was known */
 	bool gone;
+	char *path, *socket; /* not NULL: it is left to the host's tasker */
+	uint32_t slot;
 };
 
 struct spawn {
@@ -55,7 +58,10 @@ struct spawn {
 	char *file;
 	int ctx;
 	struct pvm_where out, trace;
-	bool trace_flag;
+	int flags;
+	bool ordered; /* by the resource manager, with WID */
+	int wid;
+	char **argv, **env; /* ended by NULL; argv[0] is the file */
 	uint32_t n;
 	struct item *items;
 	struct spawn *next;
@@ -101,6 +107,10 @@ struct host_change {
 	uint32_t question;
 	uint32_t n, left;
 	bool add;
+	bool ordered; /* by the resource manager, with WID */
+	int wid;
+	uint32_t first; /* the number that its hosts would have */
+	bool *hosted; /* [n]: the hoster has been asked, and has not answered yet */
 	int *codes;
 	char **names;
 	struct host_change *next;
@@ -146,8 +156,8 @@ void pvm_answer(struct pvm_world *w, int tid, uint32_t id, int code, const struc
 /* A message of the service to TID: the numbers V. */
 void pvm_message(struct pvm_world *w, int tid, int tag, int ctx, const int *v, uint32_t n);
 /* The same with any body. */
-void pvm_deliver(struct pvm_world *w, int tid, int src, int tag, int ctx, int enc, const void *body,
-		 uint32_t len);
+void pvm_deliver(struct pvm_world *w, int tid, int src, int tag, int ctx, int enc, int wid,
+		 const void *body, uint32_t len);
 struct task *pvm_task_new(struct pvm_world *w, struct host *h, int tid, uint32_t rank, int pid);
 void pvm_task_end(struct pvm_world *w, struct task *t, bool closed);
 int pvm_next_tid(struct pvm_world *w, struct host *h);
@@ -178,6 +188,35 @@ void pvm_changes_free(struct pvm_world *w);
 struct waiter *pvm_wait_new(struct pvm_world *w, int tid, uint32_t id, uint16_t kind,
 			    const char *name);
 void pvm_wait_free(struct pvm_world *w, struct waiter *x);
+
+/* ---- world_role.c: tasks that do our work ---- */
+
+/* T can be talked to. */
+void pvm_role_enrolled(struct pvm_world *w, const struct task *t);
+void pvm_role_task_end(struct pvm_world *w, const struct task *t);
+void pvm_role_host_end(struct pvm_world *w, const struct host *h);
+/* Has the tasker of its host start IT of S. */
+void pvm_role_start(struct pvm_world *w, const struct spawn *s, const struct item *it);
+/* Has the hoster start what of C has no code. False: there is none. */
+bool pvm_role_hosts(struct pvm_world *w, const struct host_change *c);
+/* What came of what the manager has ordered. */
+void pvm_role_added(struct pvm_world *w, const struct host_change *c);
+void pvm_role_executed(struct pvm_world *w, const struct spawn *s);
+
+/* world_spawn.c: what the manager T orders for the host of daemon TO */
+void pvm_spawn_ordered(struct pvm_world *w, struct task *t, int to, int wid,
+		       struct dvmi_reader *r);
+/* world_host.c: hosts that the manager T wants */
+void pvm_change_asked(struct pvm_world *w, struct task *t, int wid, char **names, uint32_t n);
+/* The id by which the hoster is told of host I of C. */
+int pvm_change_tid(const struct host_change *c, uint32_t i);
+/* The hoster has started (0) or not started host TID of change ID. */
+void pvm_change_hosted(struct pvm_world *w, uint32_t id, int tid, int code);
+/* It says no more of change ID: what it has not named has failed. */
+void pvm_change_unhosted(struct pvm_world *w, uint32_t id);
+/* There is no hoster any more: we start what it has not. */
+void pvm_changes_unhosted(struct pvm_world *w);
+
 /* Whoever waits for box NAME may find it now. */
 void pvm_mbox_look(struct pvm_world *w);
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "daemon/pvm/world_private.h"
+#include "daemon/pvm/xdr.h"
 
 #define ARCH "LINUX64"
 
@@ -56,16 +57,21 @@ static bool get_request(struct dvmi_reader *r, struct request *q)
 	return dvmi_reader_done(r) == 0 && q->argv && q->env && q->count > 0 && q->count <= 65536;
 }
 
+static void free_list(char **list)
+{
+	for (size_t i = 0; list && list[i]; i++)
+		free(list[i]);
+	free(list);
+}
+
 static void free_request(struct request *q)
 {
-	for (uint32_t i = 0; q->argv && i < q->argc; i++)
-		free(q->argv[i + 1]);
-	for (uint32_t i = 0; q->env && i < q->nenv; i++)
-		free(q->env[i]);
-	free(q->argv);
-	free(q->env);
+	if (q->argv)
+		free_list(q->argv); /* the file is in it */
+	else
+		free(q->file);
+	free_list(q->env);
 	free(q->where);
-	free(q->file);
 	free(q->wdir);
 }
 
@@ -108,7 +114,15 @@ static struct spawn *find(const struct pvm_world *w, uint32_t id)
 	return s;
 }
 
-static struct spawn *new_spawn(struct pvm_world *w, const struct request *q, const struct task *t,
+static void take_lists(struct spawn *s, struct request *q)
+{
+	s->argv = q->argv;
+	s->env = q->env;
+	s->argv[0] = s->file;
+	q->argv = q->env = NULL;
+}
+
+static struct spawn *new_spawn(struct pvm_world *w, struct request *q, const struct task *t,
 			       uint32_t question)
 {
 	struct spawn *s = calloc(1, sizeof *s);
@@ -123,6 +137,8 @@ static struct spawn *new_spawn(struct pvm_world *w, const struct request *q, con
 		free(s);
 		return NULL;
 	}
+	take_lists(s, q);
+	s->flags = q->flags;
 	s->id = ++w->last_spawn;
 	snprintf(s->nonce, sizeof s->nonce, "%08x%08x", (unsigned)t->tid, (unsigned)question);
 	s->asker = t->tid;
@@ -144,7 +160,12 @@ static void free_spawn(struct pvm_world *w, struct spawn *s)
 	while (*p != s)
 		p = &(*p)->next;
 	*p = s->next;
-	free(s->file);
+	for (uint32_t i = 0; i < s->n; i++) {
+		free(s->items[i].path);
+		free(s->items[i].socket);
+	}
+	free_list(s->argv); /* the file is in it */
+	free_list(s->env);
 	free(s->items);
 	free(s);
 }
@@ -193,6 +214,8 @@ static void make_task(struct pvm_world *w, struct spawn *s, struct item *it, uin
 	t->siblings = siblings(s, n);
 	t->nsiblings = t->siblings ? n : 0;
 	announce(w, s, t);
+	if (it->path && h->tasker)
+		pvm_role_start(w, s, it);
 	if (it->waits)
 		pvm_tell_enrolled(w, t, it->waits);
 }
@@ -232,7 +255,9 @@ static void finish(struct pvm_world *w, struct spawn *s)
 	dvmi_buf_put_u32(&b, s->n);
 	put_items(&b, s, true);
 	put_items(&b, s, false);
-	if (pvm_task(w, s->asker))
+	if (pvm_task(w, s->asker) && s->ordered)
+		pvm_role_executed(w, s);
+	else if (pvm_task(w, s->asker))
 		pvm_answer(w, s->asker, s->question, (int)n, &b);
 	dvmi_buf_free(&b);
 	/* Those that ended before they had an id. */
@@ -260,15 +285,8 @@ static void fail_rest(struct pvm_world *w, struct spawn *s, int code)
 	look(w, s);
 }
 
-static void start(struct pvm_world *w, struct task *t, uint32_t id, const struct request *q,
-		  const char *hosts)
+static void start(struct pvm_world *w, struct spawn *s, const struct request *q, const char *hosts)
 {
-	struct spawn *s = new_spawn(w, q, t, id);
-
-	if (!s) {
-		pvm_answer(w, t->tid, id, PvmNoMem, NULL);
-		return;
-	}
 	if (!*hosts) {
 		fail_rest(w, s, PvmNoHost);
 		return;
@@ -279,8 +297,8 @@ static void start(struct pvm_world *w, struct task *t, uint32_t id, const struct
 		.count = s->n,
 		.hosts = hosts,
 		.wdir = q->wdir,
-		.argv = (const char *const *)q->argv,
-		.env = (const char *const *)q->env,
+		.argv = (const char *const *)s->argv,
+		.env = (const char *const *)s->env,
 		.collect = q->out.tid != 0,
 	};
 	w->ops.spawn(w->arg, &order);
@@ -295,12 +313,51 @@ void pvm_call_spawn(struct pvm_world *w, struct task *t, uint32_t id, struct dvm
 		pvm_answer(w, t->tid, id, PvmBadParam, NULL);
 	} else {
 		choose(w, &q, t, &hosts);
-		if (hosts.err)
-			pvm_answer(w, t->tid, id, PvmNoMem, NULL);
+		struct spawn *s = hosts.err ? NULL : new_spawn(w, &q, t, id);
+		if (s)
+			start(w, s, &q, (const char *)hosts.data);
 		else
-			start(w, t, id, &q, (const char *)hosts.data);
+			pvm_answer(w, t->tid, id, PvmNoMem, NULL);
 	}
 	dvmi_buf_free(&hosts);
+	free_request(&q);
+}
+
+/* The same as PVM has it between daemons: for whom, what, so many, with what. */
+static bool get_order(struct dvmi_reader *r, struct request *q, int *parent)
+{
+	*parent = pvm_xdr_int(r);
+	q->file = pvm_xdr_str(r);
+	q->flags = pvm_xdr_int(r);
+	q->count = pvm_xdr_int(r);
+	q->argv = pvm_xdr_list(r, &q->argc, 1);
+	q->out = (struct pvm_where){ .tid = pvm_xdr_int(r) };
+	q->out.ctx = pvm_xdr_int(r);
+	q->out.tag = pvm_xdr_int(r);
+	q->trace = (struct pvm_where){ .tid = pvm_xdr_int(r) };
+	q->trace.ctx = pvm_xdr_int(r);
+	q->trace.tag = pvm_xdr_int(r);
+	q->env = pvm_xdr_list(r, &q->nenv, 0);
+	q->wdir = strdup("");
+	if (q->argv)
+		q->argv[0] = q->file;
+	return !r->err && q->file && q->argv && q->env && q->wdir && q->count > 0 &&
+	       q->count <= 65536;
+}
+
+void pvm_spawn_ordered(struct pvm_world *w, struct task *t, int to, int wid, struct dvmi_reader *r)
+{
+	const struct host *h = pvm_host_of(w, to);
+	struct request q = { 0 };
+	int parent;
+	struct spawn *s = get_order(r, &q, &parent) ? new_spawn(w, &q, t, (uint32_t)wid) : NULL;
+
+	if (s) {
+		s->parent = parent;
+		s->ordered = true;
+		s->wid = wid;
+		start(w, s, &q, h ? h->name : "");
+	}
 	free_request(&q);
 }
 
@@ -334,6 +391,19 @@ void pvm_world_ready(struct pvm_world *w, uint32_t host, uint32_t spawn, uint32_
 	it->rank = rank;
 	it->pid = pid;
 	look(w, s);
+}
+
+void pvm_world_ready_path(struct pvm_world *w, uint32_t host, uint32_t spawn, uint32_t index,
+			  const char *nonce, const char *path, const char *socket, uint32_t slot)
+{
+	struct spawn *s = find(w, spawn);
+	struct item *it = s && index < s->n ? &s->items[index] : NULL;
+
+	if (!it || it->told || it->path || strcmp(s->nonce, nonce) != 0 || !pvm_host(w, host))
+		return;
+	it->path = strdup(path);
+	it->socket = strdup(socket);
+	it->slot = slot;
 }
 
 /* ---- enrolling ---- */
@@ -417,7 +487,7 @@ void pvm_world_output(struct pvm_world *w, uint32_t host, uint32_t rank, const v
 		dvmi_buf_put(&b, "\0\0\0", (4 - n % 4) % 4);
 	}
 	if (!b.err && pvm_task(w, o->to.tid))
-		pvm_deliver(w, o->to.tid, SYSTEM_TID, o->to.tag, o->to.ctx, ENC_XDR, b.data,
+		pvm_deliver(w, o->to.tid, SYSTEM_TID, o->to.tag, o->to.ctx, ENC_XDR, 0, b.data,
 			    (uint32_t)b.len);
 	dvmi_buf_free(&b);
 	if (n)

@@ -91,19 +91,22 @@ enum pvmi_type {
 	PVMI_HOSTSYNC = 18, /* i host tid → i seconds, i microseconds there */
 	PVMI_TICKLE = 19, /* i n [i] → i n [i] */
 	PVMI_REGISTER = 20, /* i kind (enum pvmi_role), i on → */
-	PVMI_POST = 21,	 /* i tid (a daemon), i tag, i context, i encoding, b body: a message to it */
+	PVMI_POST = 21,	 /* i tid (a daemon), i tag, i context, i encoding, b body, i wait id: a message to it */
 	PVMI_SIBLINGS = 22, /* i n [i]: to those: this is who was spawned together */
 	PVMI_SETOPT = 23, /* i what, i value: of ours, that the service must know (PvmNoReset) */
 	PVMI_NORESETS = 24, /* → i n [i tid] */
 	/* agent → task */
-	PVMI_DELIVER = 40, /* i source, i tag, i context, i encoding, b body: a message */
+	PVMI_DELIVER = 40, /* i source, i tag, i context, i encoding, i wait id, b body: a message */
 	PVMI_GONE = 41,	   /* i tid: that task has ended; what is known of its rank does not hold */
 	PVMI_MATES = 42,   /* i n: tasks that share the cores of the node */
 
+	PVMI_MANAGER = 43, /* the code is the task that manages resources; 0: none */
+
 	/* what is spawned, before it becomes the program → agent */
-	PVMI_READY = 50,  /* i spawn, i index, s nonce, i code (0 or Pvm…), i pid, i: output comes here
-			   * → i place */
+	PVMI_READY = 50,  /* i spawn, i index, s nonce, i code (0 or Pvm…), i pid, i: output comes here,
+			   * s path: left to the tasker, or "" → i place */
 	PVMI_OUTPUT = 51, /* b text: what the program has printed */
+	PVMI_HOW = 52,	  /* → the code: 1 if there is a tasker on the node */
 
 	/* agent → master */
 	PVMI_HELLO = 60,   /* s name of its node */
@@ -112,6 +115,7 @@ enum pvmi_type {
 	PVMI_A_READY = 66, /* i spawn, i index, s nonce, i code, i rank, i pid */
 	PVMI_A_EXIT = 67,  /* i rank, i closed: no task has this rank any more */
 	PVMI_A_OUTPUT = 68, /* i rank, b text; none: the end */
+	PVMI_A_PATH = 70, /* i spawn, i index, s nonce, s path, s socket, i place: in front of A_READY */
 	PVMI_A_CLOCK = 69, /* i tid, i id, i seconds, i microseconds: see CLOCK */
 	/* master → agent */
 	PVMI_WELCOME = 80, /* i index of its node, i nodes of the world, u64 key */
@@ -123,6 +127,7 @@ enum pvmi_type {
 	PVMI_CLOCK = 85,   /* i tid, i id: what time is it there? */
 	PVMI_LEAVE = 86,   /* the machine halts, or the host leaves it */
 	PVMI_RENEW = 87,   /* there is no task: all ranks are free again */
+	PVMI_TASKER = 92,  /* the code: there is a tasker on that node */
 	/* agents among themselves, by way of the master */
 	PVMI_LOOKUP = 90,  /* i rank, i who asks */
 	PVMI_ADDRESS = 91, /* i who asked, i rank, i code, b address */

@@ -21,6 +21,7 @@ void pvmi_frames_lost(void)
 	if (pvmi.fd >= 0)
 		close(pvmi.fd);
 	pvmi.fd = -1;
+	pvmi.manager = 0;
 	for (struct pvmi_question *q = pvmi.questions; q; q = q->next) {
 		q->done = true;
 		q->code = PvmSysErr;
@@ -78,7 +79,7 @@ static void answered(const struct pvmi_frame *f, const uint8_t *body)
 static void deliver(struct dvmi_reader *r)
 {
 	int src = (int)dvmi_get_u32(r), tag = (int)dvmi_get_u32(r), ctx = (int)dvmi_get_u32(r);
-	int enc = (int)dvmi_get_u32(r);
+	int enc = (int)dvmi_get_u32(r), wid = (int)dvmi_get_u32(r);
 	uint32_t len = 0;
 	const uint8_t *body = dvmi_get_blob(r, PVMI_FRAME_MAX, &len);
 	struct pvmi_msg *m = body ? pvmi_msg_new(enc) : NULL;
@@ -88,6 +89,7 @@ static void deliver(struct dvmi_reader *r)
 	m->src = src;
 	m->tag = tag;
 	m->ctx = ctx;
+	m->wid = wid;
 	m->dst = pvmi.tid;
 	if (pvmi_pack_bytes(m, body, len) < 0)
 		pvmi_msg_free(m);
@@ -109,6 +111,9 @@ static void take(const struct pvmi_frame *f, const uint8_t *body)
 		break;
 	case PVMI_GONE:
 		pvmi_peer_set((int)dvmi_get_u32(&r), PvmNoTask);
+		break;
+	case PVMI_MANAGER:
+		pvmi.manager = f->code;
 		break;
 	case PVMI_MATES:
 		if (pvmi.d)

@@ -4,7 +4,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "libdvm/pvm3/state.h"
+#include "libdvm/pvm3/code.h"
+#include "libdvm/pvm3/manager.h"
 
 struct hosts {
 	struct pvmhostinfo *v;
@@ -45,12 +46,51 @@ static int take_hosts(const struct dvmi_buf *body, struct hosts *out)
 	return dvmi_reader_done(&r) < 0 ? PvmBadMsg : 0;
 }
 
+/* N hosts, as the resource manager has them. */
+static int take_packed(struct pvmi_msg *m, int n, struct hosts *out)
+{
+	out->v = n < 0 || (size_t)n > m->len / 20 ? NULL : calloc((size_t)n + 1, sizeof *out->v);
+	if (!out->v)
+		return PvmBadMsg;
+	for (; out->n < n; out->n++) {
+		struct pvmhostinfo *h = &out->v[out->n];
+		h->hi_tid = pvmi_get_int(m);
+		h->hi_name = pvmi_get_str(m);
+		h->hi_arch = pvmi_get_str(m);
+		h->hi_speed = pvmi_get_int(m);
+		h->hi_dsig = pvmi_get_int(m);
+		if (!h->hi_name || !h->hi_arch) {
+			out->n++;
+			return PvmBadMsg;
+		}
+	}
+	return 0;
+}
+
+/* Hosts behind their number and that of architectures. */
+static int ask_manager(int tag, struct pvmi_msg *question, struct hosts *out)
+{
+	struct pvmi_msg *reply;
+	int rc = pvmi_ask_manager(tag, question, &reply);
+
+	if (rc != 0)
+		return rc;
+	int n = pvmi_get_int(reply);
+	pvmi_get_int(reply);
+	rc = n < 0 ? n : take_packed(reply, n, out);
+	pvmi_drop(reply);
+	return rc;
+}
+
 static int ask_hosts(struct hosts *out)
 {
 	struct dvmi_buf body;
 	int rc = pvmi_enrol();
 
 	if (rc < 0)
+		return rc;
+	rc = pvmi_managed() ? ask_manager(SM_CONFIG, pvmi_manager_body(), out) : PVMI_NO_MANAGER;
+	if (rc != PVMI_NO_MANAGER)
 		return rc;
 	rc = pvmi_ask(PVMI_CONFIG, NULL, &body);
 	if (rc >= 0)
@@ -146,6 +186,56 @@ static int take_codes(const struct dvmi_buf *body, int n, int *codes)
 	return r.err ? PvmBadMsg : good;
 }
 
+static struct pvmi_msg *pack_names(char **names, int n)
+{
+	struct pvmi_msg *m = pvmi_manager_body();
+
+	if (m)
+		pvmi_put_int(m, n);
+	for (int i = 0; m && i < n; i++)
+		pvmi_pack_str(m, names[i] ? names[i] : "");
+	return m;
+}
+
+/* What came of host I: 1 if it is good. */
+static int note_code(int *codes, int i, int code)
+{
+	if (codes)
+		codes[i] = code;
+	return code >= 0;
+}
+
+static int add_managed(char **names, int n, int *codes)
+{
+	struct hosts h = { 0 };
+	int good = 0, rc = ask_manager(SM_ADDHOST, pack_names(names, n), &h);
+
+	for (int i = 0; rc == 0 && i < n; i++)
+		good += note_code(codes, i, i < h.n ? h.v[i].hi_tid : PvmOutOfRes);
+	forget(&h);
+	return rc == 0 ? good : rc;
+}
+
+static int delete_managed(char **names, int n, int *codes)
+{
+	struct pvmi_msg *reply;
+	int good = 0, rc = pvmi_ask_manager(SM_DELHOST, pack_names(names, n), &reply);
+
+	if (rc != 0)
+		return rc;
+	rc = pvmi_get_int(reply) == n ? 0 : PvmOutOfRes;
+	for (int i = 0; rc == 0 && i < n; i++)
+		good += note_code(codes, i, pvmi_get_int(reply));
+	pvmi_drop(reply);
+	return rc < 0 ? rc : good;
+}
+
+static int change_managed(uint16_t type, char **names, int n, int *codes)
+{
+	return type == PVMI_HOSTS_ADD ? add_managed(names, n, codes) :
+					delete_managed(names, n, codes);
+}
+
 static int change(uint16_t type, char **names, int n, int *codes)
 {
 	struct dvmi_buf args = { 0 }, body;
@@ -155,6 +245,9 @@ static int change(uint16_t type, char **names, int n, int *codes)
 		return rc;
 	if (!names || n < 1)
 		return PvmBadParam;
+	rc = pvmi_managed() ? change_managed(type, names, n, codes) : PVMI_NO_MANAGER;
+	if (rc != PVMI_NO_MANAGER)
+		return rc;
 	dvmi_buf_put_u32(&args, (uint32_t)n);
 	for (int i = 0; i < n; i++)
 		dvmi_buf_put_str(&args, names[i] ? names[i] : "");

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "dvm/am.h"
-#include "libdvm/pvm3/state.h"
+#include "libdvm/pvm3/manager.h"
 
 static int enlist(uint32_t role)
 {
@@ -32,9 +32,29 @@ int pvm_reg_tasker(void)
 	return pvmi_result("pvm_reg_tasker", enlist(PVMI_ROLE_TASKER));
 }
 
+/* Whoever manages already decides. */
+static int ask_manager_for_its_place(void)
+{
+	struct pvmi_msg *reply;
+	int rc = pvmi_ask_manager(SM_SCHED, pvmi_manager_body(), &reply);
+
+	if (rc != 0)
+		return rc;
+	rc = pvmi_get_int(reply);
+	pvmi_drop(reply);
+	return rc > 0 ? 0 : rc;
+}
+
 int pvm_reg_rm(struct pvmhostinfo **hosts)
 {
-	int rc = enlist(PVMI_ROLE_RM);
+	int rc = pvmi_enrol();
+
+	if (rc == 0 && pvmi_managed())
+		rc = ask_manager_for_its_place();
+	else
+		rc = PVMI_NO_MANAGER;
+	if (rc == PVMI_NO_MANAGER)
+		rc = enlist(PVMI_ROLE_RM);
 
 	if (rc == 0 && hosts)
 		rc = pvm_config(NULL, NULL, hosts);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* pvm_notify(). */
-#include "libdvm/pvm3/state.h"
+#include "libdvm/pvm3/manager.h"
 
 static bool is_local(unsigned tid)
 {
@@ -48,6 +48,22 @@ static int ask(int what, int tag, int n, const int *tids)
 	return rc;
 }
 
+/* The resource manager is who tells then: it hears of all ends. */
+static int tell_manager(int what, int tag, int n, const int *tids)
+{
+	struct pvmi_msg *m = pvmi_manager_body();
+
+	if (!m)
+		return PvmNoMem;
+	pvmi_put_int(m, what);
+	pvmi_put_int(m, pvmi.ctx);
+	pvmi_put_int(m, tag);
+	pvmi_put_int(m, n);
+	for (int i = 0; tids && i < n; i++)
+		pvmi_put_int(m, tids[i]);
+	return pvmi_ask_manager(SM_NOTIFY, m, NULL);
+}
+
 int pvm_notify(int what, int tag, int count, int *tids)
 {
 	int rc = pvmi_enrol();
@@ -55,6 +71,7 @@ int pvm_notify(int what, int tag, int count, int *tids)
 	if (rc == 0)
 		rc = check(what, tag, count, tids);
 	if (rc == 0 && !about_routes(what))
-		rc = ask(what, tag, count, tids);
+		rc = pvmi_managed() ? tell_manager(what, tag, count, tids) :
+				      ask(what, tag, count, tids);
 	return pvmi_result("pvm_notify", rc);
 }

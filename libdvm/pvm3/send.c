@@ -98,6 +98,7 @@ static int send_to_service(int tid, const struct pvmi_msg *as, struct pvmi_blob 
 	dvmi_buf_put_u32(&args, (uint32_t)as->ctx);
 	dvmi_buf_put_u32(&args, (uint32_t)as->enc);
 	dvmi_buf_put_blob(&args, pvmi_blob_data(b), (uint32_t)len);
+	dvmi_buf_put_u32(&args, (uint32_t)as->wid);
 	int rc = pvmi_frame_send(PVMI_POST, 0, &args);
 	dvmi_buf_free(&args);
 	return rc;
@@ -131,11 +132,13 @@ int pvmi_send_blob(int tid, const struct pvmi_msg *as, struct pvmi_blob *blob, s
 	return 0; /* to whoever has ended a message may be sent, too */
 }
 
-/* Who can be sent to: a task, or a daemon, of some host. */
+/* Who can be sent to: a task of some host; or a daemon, by who has said that it knows. */
 static bool is_task(int tid)
 {
 	unsigned t = (unsigned)tid;
 
+	if (t & TIDPVMD)
+		return pvmi.resv_tids && !(t & (TIDGID | TIDLOCAL));
 	return tid > 0 && !(t & TIDGID) && (t & TIDHOST) && (t & TIDLOCAL);
 }
 

@@ -6,7 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "libdvm/pvm3/state.h"
+#include "libdvm/pvm3/code.h"
+#include "libdvm/pvm3/manager.h"
 
 #define EXPORT "PVM_EXPORT" /* names of variables, with colons between them */
 
@@ -158,6 +159,85 @@ static int take_tids(const struct dvmi_buf *body, int n, int *tids)
 	return started;
 }
 
+/* ---- by the resource manager ---- */
+
+static void pack_where(struct pvmi_msg *m, const struct pvmi_where *w)
+{
+	pvmi_put_int(m, w->tid);
+	pvmi_put_int(m, w->ctx);
+	pvmi_put_int(m, w->tag);
+}
+
+/* What was put as the service reads it, as PVM packs it. */
+static void pack_environment(struct pvmi_msg *m)
+{
+	struct dvmi_buf b = { 0 };
+	struct dvmi_reader r;
+
+	put_environment(&b);
+	dvmi_reader_init(&r, b.data, b.len);
+	uint32_t n = dvmi_get_u32(&r);
+	pvmi_put_int(m, (int)n);
+	for (uint32_t i = 0; i < n; i++) {
+		char *text = dvmi_get_str(&r, PVMI_FRAME_MAX);
+		pvmi_pack_str(m, text ? text : "");
+		free(text);
+	}
+	dvmi_buf_free(&b);
+}
+
+static struct pvmi_msg *pack_request(const char *task, char **argv, int flags, const char *where,
+				     int n)
+{
+	struct pvmi_msg *m = pvmi_manager_body();
+	int argc = 0;
+
+	while (argv && argv[argc])
+		argc++;
+	if (!m)
+		return NULL;
+	pvmi_pack_str(m, task);
+	pvmi_put_int(m, flags);
+	pvmi_pack_str(m, where ? where : "");
+	pvmi_put_int(m, n);
+	pvmi_put_int(m, argc);
+	for (int i = 0; i < argc; i++)
+		pvmi_pack_str(m, argv[i]);
+	pack_where(m, &pvmi.out);
+	pack_where(m, &pvmi.trace);
+	pack_environment(m);
+	return m;
+}
+
+/* Ids first, then what went wrong, whatever the order in which the manager has them. */
+static int take_ids(struct pvmi_msg *m, int n, int *tids)
+{
+	int count = pvmi_get_int(m), good = 0, bad = n;
+
+	if (count < 0)
+		return count;
+	for (int i = 0; i < n; i++) {
+		int tid = i < count ? pvmi_get_int(m) : PvmOutOfRes;
+		int at = tid > 0 ? good++ : --bad;
+		if (tids)
+			tids[at] = tid;
+	}
+	return good;
+}
+
+static int spawn_managed(const char *task, char **argv, int flags, const char *where, int n,
+			 int *tids)
+{
+	struct pvmi_msg *reply;
+	int rc = pvmi_ask_manager(SM_SPAWN, pack_request(task, argv, flags, where, n), &reply);
+
+	if (rc != 0)
+		return rc;
+	rc = take_ids(reply, n, tids);
+	pvmi_drop(reply);
+	return rc;
+}
+
 static int spawn(const char *task, char **argv, int flags, const char *where, int n, int *tids)
 {
 	struct dvmi_buf args = { 0 }, body;
@@ -167,6 +247,9 @@ static int spawn(const char *task, char **argv, int flags, const char *where, in
 		return rc;
 	if (!task || n < 1)
 		return PvmBadParam;
+	rc = pvmi_managed() ? spawn_managed(task, argv, flags, where, n, tids) : PVMI_NO_MANAGER;
+	if (rc != PVMI_NO_MANAGER)
+		return rc;
 	put_request(&args, task, argv, flags, where, n);
 	rc = pvmi_ask(PVMI_SPAWN, &args, &body);
 	if (rc >= 0)

@@ -87,6 +87,7 @@ struct pvmi_state {
 	struct dvmi_buf in;
 	uint32_t last_id;
 	struct pvmi_question *questions;
+	int manager; /* the task that is asked instead; 0: none */
 	int *siblings, nsiblings;
 	bool watched; /* the program waits by itself, with a descriptor of ours */
 	int fds[1];   /* what pvm_getfds() lends */

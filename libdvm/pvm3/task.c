@@ -3,7 +3,7 @@
 #include <signal.h>
 #include <stdlib.h>
 
-#include "libdvm/pvm3/state.h"
+#include "libdvm/pvm3/manager.h"
 
 static int ask_one(uint16_t type, int tid)
 {
@@ -86,12 +86,49 @@ static int take_tasks(const struct dvmi_buf *body, struct tasks *out)
 	return dvmi_reader_done(&r) < 0 ? PvmBadMsg : 0;
 }
 
+/* As the resource manager has them: a number without meaning, then tasks to the end. */
+static int take_packed(struct pvmi_msg *m, struct tasks *out)
+{
+	out->v = calloc(m->len / 24 + 1, sizeof *out->v);
+	if (!out->v)
+		return PvmNoMem;
+	for (pvmi_get_int(m); pvmi_msg_left(m) > 0; out->n++) {
+		struct pvmtaskinfo *t = &out->v[out->n];
+		t->ti_tid = pvmi_get_int(m);
+		t->ti_ptid = pvmi_get_int(m);
+		t->ti_host = pvmi_get_int(m);
+		t->ti_flag = pvmi_get_int(m);
+		t->ti_a_out = pvmi_get_str(m);
+		t->ti_pid = pvmi_get_int(m);
+		if (!t->ti_a_out)
+			return PvmBadMsg;
+	}
+	return 0;
+}
+
+static int ask_manager(int where, struct tasks *out)
+{
+	struct pvmi_msg *body = pvmi_manager_body(), *reply;
+
+	if (body)
+		pvmi_put_int(body, where);
+	int rc = pvmi_ask_manager(SM_TASK, body, &reply);
+	if (rc != 0)
+		return rc;
+	rc = take_packed(reply, out);
+	pvmi_drop(reply);
+	return rc;
+}
+
 static int ask_tasks(int where, struct tasks *out)
 {
 	struct dvmi_buf args = { 0 }, body;
 	int rc = pvmi_enrol();
 
 	if (rc < 0)
+		return rc;
+	rc = pvmi_managed() ? ask_manager(where, out) : PVMI_NO_MANAGER;
+	if (rc != PVMI_NO_MANAGER)
 		return rc;
 	dvmi_buf_put_u32(&args, (uint32_t)where);
 	rc = pvmi_ask(PVMI_TASKS, &args, &body);

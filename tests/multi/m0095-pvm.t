@@ -40,6 +40,10 @@ news of it: 1
 twice: 1
 a task there: 1
 it answers: 1"
+is "hosts by a hoster" "$(pvm hosted)" "a hoster: 0
+deleted: 1
+it does not want to: 0, -8
+it does: 1, a host"
 is "many tasks, one after the other" "$(pvm again 40)" "40 times"
 
 begin timeout -k 5 90 pvm_nodes lost node3 > "$work/out"

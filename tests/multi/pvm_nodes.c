@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "pvm3.h"
+#include "pvmproto.h"
 
 enum { ECHO = 1, PASS, WORD, END, GONE = 50, HOST_GONE, HOST_NEW };
 enum { LONGEST = 1 << 20, MOST = 64 };
@@ -184,6 +185,87 @@ static int verb_lost(char *name)
 }
 
 /* More tasks, one after the other, than a node has ranks. */
+/* ---- hosts by a hoster ---- */
+
+/* What the command prints; it can be run here, where all nodes are. */
+static void run_command(const char *command, char *line, int size)
+{
+	FILE *f = popen(command, "r");
+
+	if (!f || !fgets(line, size, f))
+		strcpy(line, "PvmCantStart");
+	line[strcspn(line, "\n")] = '\0';
+	if (f)
+		pclose(f);
+}
+
+/* Answers one question: by what it runs, or that it does not want to. */
+static void serve_hosts(int refuse)
+{
+	static char text[3][PATH_MAX], line[PATH_MAX];
+	int n = 0, tid, question = pvm_recv(-1, SM_STHOST), context = pvm_setcontext(0);
+	struct pvmminfo asked, info;
+
+	pvm_getminfo(question, &asked);
+	pvm_upkint(&n, 1, 1);
+	pvm_initsend(PvmDataDefault);
+	while (n-- > 0) {
+		pvm_upkint(&tid, 1, 1);
+		for (int i = 0; i < 3; i++)
+			pvm_upkstr(text[i]);
+		strcpy(line, "PvmDenied");
+		if (!refuse)
+			run_command(text[2], line, sizeof(line));
+		pvm_pkint(&tid, 1, 1);
+		pvm_pkstr(line);
+	}
+	pvm_getminfo(pvm_getsbuf(), &info);
+	info.wid = asked.wid;
+	pvm_setminfo(pvm_getsbuf(), &info);
+	pvm_send(asked.src, SM_STHOSTACK);
+	pvm_setcontext(context);
+}
+
+static int hoster(void)
+{
+	pvm_setopt(PvmResvTids, 1);
+	int rc = pvm_reg_hoster();
+
+	pvm_initsend(PvmDataDefault);
+	pvm_pkint(&rc, 1, 1);
+	pvm_send(pvm_parent(), WORD);
+	serve_hosts(1);
+	serve_hosts(0);
+	pvm_recv(-1, END);
+	pvm_exit();
+	return 0;
+}
+
+static int verb_hosted(void)
+{
+	static char verb[] = "hoster", here[] = ".";
+	char *args[] = { verb, NULL }, *names[1];
+	struct pvmhostinfo *hosts;
+	int rc = -99, code = -99, n;
+
+	if (pvm_spawn(self, args, PvmTaskHost, here, 1, kids) != 1 ||
+	    pvm_config(&n, NULL, &hosts) < 0 || n < 2)
+		return 1;
+	n -= hosts[n - 1].hi_tid == pvm_tidtohost(kids[0]);
+	names[0] = strdup(hosts[n - 1].hi_name);
+	pvm_recv(kids[0], WORD);
+	pvm_upkint(&rc, 1, 1);
+	printf("a hoster: %d\n", rc);
+	printf("deleted: %d\n", pvm_delhosts(names, 1, &code));
+	rc = pvm_addhosts(names, 1, &code);
+	printf("it does not want to: %d, %d\n", rc, code);
+	rc = pvm_addhosts(names, 1, &code);
+	printf("it does: %d, %s\n", rc, code > 0 ? "a host" : "none");
+	stop(1);
+	free(names[0]);
+	return 0;
+}
+
 static int verb_again(int n)
 {
 	for (int i = 0; i < n; i++)
@@ -206,6 +288,8 @@ int main(int argc, char **argv)
 		bytes[i] = (char)(i * 7);
 	if (strcmp(verb, "child") == 0)
 		return child();
+	if (strcmp(verb, "hoster") == 0)
+		return hoster();
 	if (strcmp(verb, "again") == 0)
 		return verb_again(n);
 	if (pvm_mytid() < 0)
@@ -214,6 +298,8 @@ int main(int argc, char **argv)
 		verb_talk(n);
 	else if (strcmp(verb, "hosts") == 0)
 		verb_hosts();
+	else if (strcmp(verb, "hosted") == 0)
+		verb_hosted();
 	else if (strcmp(verb, "lost") == 0 && argc > 2)
 		verb_lost(argv[2]);
 	pvm_exit();

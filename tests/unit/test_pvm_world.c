@@ -5,7 +5,9 @@
 #include <string.h>
 
 #include "daemon/pvm/world.h"
+#include "daemon/pvm/xdr.h"
 #include "pvm3.h"
+#include "pvmproto.h"
 #include "tests/unit/cm.h"
 
 #define TOLD 64
@@ -77,6 +79,12 @@ static void on_change(void *arg, uint32_t id, bool add, const char *name)
 	p->change = id;
 }
 
+static const char *host_command(void *arg)
+{
+	(void)arg;
+	return "command";
+}
+
 static void on_halt(void *arg)
 {
 	(void)arg;
@@ -96,8 +104,13 @@ static void forget(struct play *p)
 
 static void begin(struct play *p)
 {
-	static const struct pvm_world_ops ops = { to_task, to_agent, on_spawn, on_change, on_halt,
-						  on_idle };
+	static const struct pvm_world_ops ops = { .to_task = to_task,
+						  .to_agent = to_agent,
+						  .spawn = on_spawn,
+						  .change_host = on_change,
+						  .host_command = host_command,
+						  .halt = on_halt,
+						  .idle = on_idle };
 
 	*p = (struct play){ 0 };
 	assert_int_equal(pvm_world_create(&p->w, &ops, p), 0);
@@ -415,6 +428,246 @@ static void test_idle(void **state)
 }
 
 /* Bodies that are cut short, and types there are none of. */
+/* ---- tasks that take over work ---- */
+
+static void enlist(struct play *p, int tid, uint32_t role, int code)
+{
+	struct dvmi_buf b = { 0 };
+
+	dvmi_buf_put_u32(&b, role);
+	dvmi_buf_put_u32(&b, 1);
+	forget(p);
+	ask(p, tid, PVMI_REGISTER, &b);
+	assert_int_equal(p->told[0].type, PVMI_ANSWER);
+	assert_int_equal(p->told[0].code, code);
+	forget(p);
+}
+
+/* TID sends a message to a daemon. */
+static void post(struct play *p, int tid, int to, int tag, int wid, struct dvmi_buf *body)
+{
+	struct dvmi_buf b = { 0 };
+
+	dvmi_buf_put_u32(&b, (uint32_t)to);
+	dvmi_buf_put_u32(&b, (uint32_t)tag);
+	dvmi_buf_put_u32(&b, 0);
+	dvmi_buf_put_u32(&b, 0x10000000);
+	dvmi_buf_put_blob(&b, body->data, (uint32_t)body->len);
+	dvmi_buf_put_u32(&b, (uint32_t)wid);
+	dvmi_buf_free(body);
+	forget(p);
+	ask(p, tid, PVMI_POST, &b);
+}
+
+/* The message with TAG that TID was sent: its body, as the reader; its wait id. */
+static int message(struct play *p, int tid, int tag, struct dvmi_reader *body)
+{
+	for (int i = 0; i < p->n; i++) {
+		struct dvmi_reader r;
+		uint32_t len;
+		dvmi_reader_init(&r, p->told[i].body.data, p->told[i].body.len);
+		if (p->told[i].type != PVMI_DELIVER || p->told[i].tid != tid)
+			continue;
+		dvmi_get_u32(&r);
+		if ((int)dvmi_get_u32(&r) != tag)
+			continue;
+		dvmi_get_u64(&r);
+		int wid = (int)dvmi_get_u32(&r);
+		const uint8_t *bytes = dvmi_get_blob(&r, 1u << 20, &len);
+		assert_int_equal(dvmi_reader_done(&r), 0);
+		dvmi_reader_init(body, bytes, len);
+		return wid;
+	}
+	fail_msg("no message %x for %x", (unsigned)tag, (unsigned)tid);
+	return 0;
+}
+
+static void add_hosts(struct play *p, int tid, const char *a, const char *b)
+{
+	struct dvmi_buf args = { 0 };
+
+	dvmi_buf_put_u32(&args, 2);
+	dvmi_buf_put_str(&args, a);
+	dvmi_buf_put_str(&args, b);
+	ask(p, tid, PVMI_HOSTS_ADD, &args);
+}
+
+static void skip_strings(struct dvmi_reader *r, int n)
+{
+	while (n--)
+		free(pvm_xdr_str(r));
+}
+
+/* Of two hosts the hoster has started one: the machine adds that, then the asker hears. */
+static void test_hoster(void **state)
+{
+	struct play p;
+	struct dvmi_reader r;
+	struct dvmi_buf b = { 0 };
+
+	(void)state;
+	begin(&p);
+	int x = enrol(&p, 1, 0), hoster = enrol(&p, 1, 1);
+	enlist(&p, hoster, PVMI_ROLE_HOSTER, 0);
+	enlist(&p, x, PVMI_ROLE_HOSTER, PvmAlready);
+	add_hosts(&p, x, "c", "d");
+	assert_int_equal(p.changes, 0);
+	int wid = message(&p, hoster, SM_STHOST, &r);
+	assert_int_equal(pvm_xdr_int(&r), 2);
+	int first = pvm_xdr_int(&r);
+	skip_strings(&r, 3);
+	int second = pvm_xdr_int(&r);
+	assert_int_not_equal(first, second);
+
+	pvm_xdr_put_int(&b, second);
+	pvm_xdr_put_str(&b, "ddpro<2316> arch<LINUX64>");
+	pvm_xdr_put_int(&b, first);
+	pvm_xdr_put_str(&b, "PvmDupHost");
+	post(&p, hoster, (int)0x80000000, SM_STHOSTACK, wid, &b);
+	assert_int_equal(p.changes, 1);
+	assert_int_equal(pvm_world_host_up(p.w, "d"), 3);
+	forget(&p);
+	pvm_world_hosts_done(p.w, p.change, 0);
+	dvmi_reader_init(&r, p.told[0].body.data, p.told[0].body.len);
+	assert_int_equal(dvmi_get_u32(&r), 2);
+	assert_int_equal((int)dvmi_get_u32(&r), PvmDupHost);
+	assert_int_equal(dvmi_get_u32(&r), 3 << PVMI_HOST_SHIFT);
+	end(&p);
+}
+
+/* What a hoster leaves undone the machine does. */
+static void test_hoster_ends(void **state)
+{
+	struct play p;
+
+	(void)state;
+	begin(&p);
+	int x = enrol(&p, 1, 0), hoster = enrol(&p, 1, 1);
+	enlist(&p, hoster, PVMI_ROLE_HOSTER, 0);
+	add_hosts(&p, x, "c", "d");
+	pvm_world_exit(p.w, 1, 1, true);
+	assert_int_equal(p.changes, 2);
+	end(&p);
+}
+
+static void spawn_one(struct play *p, int tid)
+{
+	struct dvmi_buf b = { 0 };
+
+	dvmi_buf_put_u32(&b, 0);
+	dvmi_buf_put_str(&b, "");
+	dvmi_buf_put_u32(&b, 1);
+	dvmi_buf_put_str(&b, "prog");
+	dvmi_buf_put_str(&b, "/");
+	dvmi_buf_put_u32(&b, 0);
+	dvmi_buf_put_u32(&b, 1);
+	dvmi_buf_put_str(&b, "A=b");
+	for (int i = 0; i < 7; i++)
+		dvmi_buf_put_u32(&b, 0);
+	forget(p);
+	ask(p, tid, PVMI_SPAWN, &b);
+}
+
+/* The tasker of a host is given what its place is; what it cannot start is killed. */
+static void test_tasker(void **state)
+{
+	struct play p;
+	struct dvmi_reader r;
+	struct dvmi_buf b = { 0 };
+
+	(void)state;
+	begin(&p);
+	int x = enrol(&p, 1, 0), tasker = enrol(&p, 2, 1024);
+	enlist(&p, tasker, PVMI_ROLE_TASKER, 0);
+	spawn_one(&p, x);
+	pvm_world_ready_path(p.w, 2, p.last_spawn, 0, "guess", "/x", "/s", 1);
+	pvm_world_ready_path(p.w, 2, p.last_spawn, 9, p.nonce, "/x", "/s", 1);
+	pvm_world_ready_path(p.w, 2, p.last_spawn, 0, p.nonce, "/bin/prog", "/socket", 77);
+	pvm_world_ready(p.w, 2, p.last_spawn, 0, p.nonce, 0, 1025, 44);
+	message(&p, tasker, SM_STTASK, &r);
+	int tid = pvm_xdr_int(&r);
+	assert_int_equal(pvm_xdr_int(&r), 0);
+	char *path = pvm_xdr_str(&r);
+	assert_string_equal(path, "/bin/prog");
+	free(path);
+	assert_int_equal(pvm_xdr_int(&r), 1);
+	skip_strings(&r, 1);
+	assert_int_equal(pvm_xdr_int(&r), 4);
+
+	for (int i = 0; i < 6; i++)
+		pvm_xdr_put_int(&b, i ? 0 : tid);
+	post(&p, tasker, (int)0x80000000, SM_TASKX, 0, &b);
+	assert_int_equal(p.n, 1);
+	assert_int_equal(p.told[0].type, PVMI_KILL);
+	assert_int_equal(p.told[0].host, 2);
+	end(&p);
+}
+
+/* What the manager orders for a host is done there, and answered under its wait id. */
+static void test_manager(void **state)
+{
+	struct play p;
+	struct dvmi_reader r;
+	struct dvmi_buf b = { 0 };
+
+	(void)state;
+	begin(&p);
+	int x = enrol(&p, 1, 0), manager = enrol(&p, 1, 1);
+	enlist(&p, manager, PVMI_ROLE_RM, 0);
+	pvm_xdr_put_int(&b, x);
+	pvm_xdr_put_str(&b, "prog");
+	for (int i = 0; i < 10; i++) /* flags, count, no arguments, nowhere, no environment */
+		pvm_xdr_put_int(&b, i == 1);
+	post(&p, manager, (int)(0x80000000 | 2 << PVMI_HOST_SHIFT), SM_EXEC, 55, &b);
+	assert_string_equal(p.hosts, "b");
+	pvm_world_ready(p.w, 2, p.last_spawn, 0, p.nonce, 0, 1025, 44);
+	assert_int_equal(message(&p, manager, SM_EXECACK, &r), 55);
+	assert_int_equal(pvm_xdr_int(&r), 1);
+	int tid = pvm_xdr_int(&r);
+	assert_true(tid > 0);
+	forget(&p);
+	pvm_world_exit(p.w, 2, 1025, true);
+	message(&p, manager, SM_TASKX, &r);
+	assert_int_equal(pvm_xdr_int(&r), tid);
+	forget(&p);
+	pvm_world_host_down(p.w, "b");
+	message(&p, manager, SM_HOSTX, &r);
+	forget(&p);
+	/* When it ends the others are told. */
+	pvm_world_exit(p.w, 1, 1, true);
+	int told = 0;
+	for (int i = 0; i < p.n; i++)
+		told += p.told[i].type == PVMI_MANAGER && p.told[i].tid == x && !p.told[i].code;
+	assert_int_equal(told, 1);
+	end(&p);
+}
+
+/* Orders from anybody else, or cut short, are none. */
+static void test_sec_orders(void **state)
+{
+	static const int tags[] = { SM_EXEC, SM_ADD, SM_HANDOFF, SM_STHOSTACK, SM_TASKX };
+	struct play p;
+
+	(void)state;
+	begin(&p);
+	int x = enrol(&p, 1, 0), manager = enrol(&p, 1, 1);
+	for (int who = 0; who < 2; who++) {
+		for (int i = 0; i < 5; i++)
+			for (int n = 0; n < 40; n++) {
+				struct dvmi_buf b = { 0 };
+				for (int k = 0; k < n; k++)
+					dvmi_buf_put_u8(&b, k % 4 == 3 ? 9 : 0);
+				post(&p, who ? manager : x, (int)0x80000000, tags[i], 1, &b);
+			}
+		if (!who)
+			assert_int_equal(p.spawns + (uint32_t)p.changes, 0);
+		enlist(&p, manager, PVMI_ROLE_RM, 0);
+		enlist(&p, manager, PVMI_ROLE_HOSTER, 0);
+		enlist(&p, manager, PVMI_ROLE_TASKER, 0);
+	}
+	end(&p);
+}
+
 static void test_sec_short_bodies(void **state)
 {
 	struct play p;
@@ -443,6 +696,9 @@ int main(void)
 		cmocka_unit_test(test_waiting_for_a_box), cmocka_unit_test(test_notify),
 		cmocka_unit_test(test_spawn),	   cmocka_unit_test(test_spawn_nowhere),
 		cmocka_unit_test(test_idle),	   cmocka_unit_test(test_sec_short_bodies),
+		cmocka_unit_test(test_hoster),	   cmocka_unit_test(test_hoster_ends),
+		cmocka_unit_test(test_tasker),	   cmocka_unit_test(test_manager),
+		cmocka_unit_test(test_sec_orders),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
