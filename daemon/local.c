@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Messages to ourselves: a queue that the loop empties, without sockets or encryption. A machine of
- * one node sends nothing else, and the leader of any machine sends itself a good part.
+ * one node sends nothing else, and the leader of any machine sends itself a good part. What came
+ * from a peer at a bad moment waits here, too.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -16,6 +17,7 @@
 
 struct dvmd_local_message {
 	struct dvmd_local_message *prev, *next;
+	uint64_t route; /* it came by */
 	struct dvmi_envelope env;
 	size_t len;
 	uint8_t body[];
@@ -33,7 +35,9 @@ static struct dvmd_local_message *pop(struct dvmd_local *local)
 
 static void deliver(struct dvmd_transport *t, struct dvmd_local_message *m)
 {
-	if (m->env.flags & DVMI_FLAG_REPLY)
+	if (m->route != DVMD_ROUTE_SELF)
+		dvmd_peers_heard(t, m->route, &m->env, m->body, m->len);
+	else if (m->env.flags & DVMI_FLAG_REPLY)
 		dvmd_pending_answer(t, DVMD_ROUTE_SELF, &m->env, m->body, m->len);
 	else
 		dvmd_transport_deliver_local(t, &m->env, m->body, m->len);
@@ -82,8 +86,8 @@ void dvmd_local_close(struct dvmd_transport *t)
 	uv_close((uv_handle_t *)t->local.idle, on_closed);
 }
 
-int dvmd_local_send(struct dvmd_transport *t, const struct dvmi_envelope *env, const void *body,
-		    size_t len)
+int dvmd_local_defer(struct dvmd_transport *t, uint64_t route, const struct dvmi_envelope *env,
+		     const void *body, size_t len)
 {
 	if (len > DVMI_BODY_MAX)
 		return -EMSGSIZE;
@@ -92,6 +96,7 @@ int dvmd_local_send(struct dvmd_transport *t, const struct dvmi_envelope *env, c
 	struct dvmd_local_message *m = malloc(sizeof *m + len);
 	if (!m)
 		return -ENOMEM;
+	m->route = route;
 	m->env = *env;
 	m->len = len;
 	if (len)
@@ -101,4 +106,10 @@ int dvmd_local_send(struct dvmd_transport *t, const struct dvmi_envelope *env, c
 	t->local.bytes += len;
 	uv_idle_start(t->local.idle, on_idle);
 	return 0;
+}
+
+int dvmd_local_send(struct dvmd_transport *t, const struct dvmi_envelope *env, const void *body,
+		    size_t len)
+{
+	return dvmd_local_defer(t, DVMD_ROUTE_SELF, env, body, len);
 }

@@ -92,6 +92,27 @@ const char *dvmd_peers_address(const struct dvmd_transport *t, uint32_t id, uint
 	return p ? p->address : NULL;
 }
 
+/*
+ * Asked whether there is something to read, libzmq takes the first part of a message out already; if
+ * that connection is then disconnected and the message read on, libzmq ends the whole process. So
+ * the message is read before, whoever it is from, and heard later.
+ */
+static void set_aside(struct dvmd_transport *t)
+{
+	struct dvmi_envelope env;
+	struct dvmd_frames f;
+
+	int rc = dvmd_frames_recv(t->peers.socket, true, &f);
+	if (rc > 0)
+		rc = dvmi_envelope_decode(zmq_msg_data(&f.env), zmq_msg_size(&f.env), &env) < 0 ?
+			     -DVM_EPROTO :
+			     dvmd_local_defer(t, f.route, &env, zmq_msg_data(&f.body),
+					      zmq_msg_size(&f.body));
+	if (rc < 0)
+		t->stats.malformed++;
+	dvmd_frames_close(&f);
+}
+
 /* Drops the connection and whatever is queued in it; its requests fail with CODE. */
 static void cut(struct dvmd_transport *t, struct dvmd_peer *p, int code)
 {
@@ -99,6 +120,7 @@ static void cut(struct dvmd_transport *t, struct dvmd_peer *p, int code)
 
 	if (!route)
 		return;
+	set_aside(t);
 	zmq_disconnect(t->peers.socket, p->endpoint);
 	HASH_DELETE(hh_route, t->peers.by_route, p);
 	p->route = 0;
@@ -197,23 +219,41 @@ int dvmd_peers_send(struct dvmd_transport *t, uint32_t id, const struct dvmi_env
 }
 
 /* What arrives here are answers, from the one that the connection was made to. */
-static void receive(struct dvmd_transport *t, struct dvmd_peer *p, struct dvmd_frames *f)
+void dvmd_peers_heard(struct dvmd_transport *t, uint64_t route, const struct dvmi_envelope *env,
+		      const void *body, size_t len)
 {
-	struct dvmi_envelope env;
-	size_t len = zmq_msg_size(&f->body);
-	int rc = dvmi_envelope_decode(zmq_msg_data(&f->env), zmq_msg_size(&f->env), &env);
+	struct dvmd_peer *p = find_route(t, route);
 
-	if (rc == -DVM_EVERSION || (rc == 0 && env.type == DVMI_MSG_VERSION)) {
+	if (!p)
+		return;
+	if (env->type == DVMI_MSG_VERSION) {
 		t->stats.bad_version++;
 		refuse(t, p, -DVM_EVERSION);
-	} else if (rc < 0 || !(env.flags & DVMI_FLAG_REPLY) || len > DVMI_BODY_MAX) {
+	} else if (!(env->flags & DVMI_FLAG_REPLY) || len > DVMI_BODY_MAX) {
 		t->stats.malformed++;
 		refuse(t, p, -DVM_EPROTO);
 	} else {
 		p->used = uv_now(t->config.loop);
 		t->stats.received++;
 		t->stats.received_bytes += len;
-		dvmd_pending_answer(t, p->route, &env, zmq_msg_data(&f->body), len);
+		dvmd_pending_answer(t, route, env, body, len);
+	}
+}
+
+static void receive(struct dvmd_transport *t, struct dvmd_peer *p, struct dvmd_frames *f)
+{
+	struct dvmi_envelope env;
+	int rc = dvmi_envelope_decode(zmq_msg_data(&f->env), zmq_msg_size(&f->env), &env);
+
+	if (rc == -DVM_EVERSION) {
+		t->stats.bad_version++;
+		refuse(t, p, rc);
+	} else if (rc < 0) {
+		t->stats.malformed++;
+		refuse(t, p, -DVM_EPROTO);
+	} else {
+		dvmd_peers_heard(t, p->route, &env, zmq_msg_data(&f->body),
+				 zmq_msg_size(&f->body));
 	}
 }
 

@@ -103,6 +103,9 @@ void dvmd_transport_deliver_local(struct dvmd_transport *t, const struct dvmi_en
 int dvmd_local_open(struct dvmd_transport *t);
 void dvmd_local_close(struct dvmd_transport *t);
 /* -EAGAIN: the queue is full; -EMSGSIZE; -ENOMEM. */
+int dvmd_local_defer(struct dvmd_transport *t, uint64_t route, const struct dvmi_envelope *env,
+		     const void *body, size_t len);
+/* The same of what we say to ourselves. */
 int dvmd_local_send(struct dvmd_transport *t, const struct dvmi_envelope *env, const void *body,
 		    size_t len);
 
@@ -114,6 +117,9 @@ int dvmd_peers_send(struct dvmd_transport *t, uint32_t id, const struct dvmi_env
 		    const void *body, size_t len, uint64_t *route);
 /* Where ID is to be found, or NULL; *PORT is set. */
 const char *dvmd_peers_address(const struct dvmd_transport *t, uint32_t id, uint16_t *port);
+/* A message that came by ROUTE, if that still is a connection. */
+void dvmd_peers_heard(struct dvmd_transport *t, uint64_t route, const struct dvmi_envelope *env,
+		      const void *body, size_t len);
 /* A request by ROUTE has found no answer in time. */
 void dvmd_peers_timed_out(struct dvmd_transport *t, uint64_t route);
 

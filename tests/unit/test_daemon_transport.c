@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "daemon/transport_private.h"
 #include "tests/unit/wire_fixture.h"
 
 static void a_request_is_answered(void **state)
@@ -243,6 +244,57 @@ static void requests_fail_when_a_peer_dies(void **state)
 	assert_int_equal(ans.code, -DVM_EPEERLOST);
 	assert_true(dvmi_clock_mono() - t0 < PATIENCE / 2);
 	node_stop(&a);
+}
+
+/* libzmq has something to read for the node's requests; asked so, it looks at the message. */
+static void wait_for_readable(struct node *n)
+{
+	uint64_t end = dvmi_clock_mono() + PATIENCE;
+	int events = 0;
+	size_t len = sizeof events;
+
+	while (!(events & ZMQ_POLLIN) && dvmi_clock_mono() < end) {
+		usleep(1000);
+		zmq_getsockopt(n->t->peers.socket, ZMQ_EVENTS, &events, &len);
+	}
+	assert_true(events & ZMQ_POLLIN);
+}
+
+/* An answer has been looked at, and not been read, when a connection ends: its own, or another's. */
+static void an_answer_is_there_when_a_peer_goes(void **state)
+{
+	struct node a, b, c;
+	struct answer from_b = { 0 }, from_c = { 0 };
+
+	node_make(&a, 1);
+	node_make(&b, 2);
+	node_make(&c, 3);
+	node_introduce(&a, &b);
+	node_introduce(&a, &c);
+	ask_in_vain(&a, &c, &from_c);
+	ask_in_vain(&a, &b, &from_b);
+	dvmd_transport_reply(c.t, c.last_reply, DVMI_MSG_OK, NULL, 0);
+	wait_for_readable(&a);
+	dvmd_transport_peer_drop(a.t, 2);
+	assert_true(wait_until(answered, &from_c));
+	assert_int_equal(from_c.code, 0);
+	assert_true(wait_until(answered, &from_b));
+	assert_int_equal(from_b.code, -DVM_EPEERLOST);
+
+	c.messages = 0;
+	from_c = (struct answer){ 0 };
+	ask_in_vain(&a, &c, &from_c);
+	dvmd_transport_reply(c.t, c.last_reply, DVMI_MSG_OK, NULL, 0);
+	wait_for_readable(&a);
+	dvmd_transport_peer_drop(a.t, 3);
+	/* The rest of the message must not be looked for in the next connection. */
+	node_knows(&a, &c);
+	assert_int_equal(dvmd_transport_send(a.t, 3, DVMI_MSG_SWIM, "x", 1), 0);
+	assert_true(wait_until(answered, &from_c));
+	assert_int_equal(from_c.code, -DVM_EPEERLOST);
+	node_stop(&a);
+	node_stop(&b);
+	node_stop(&c);
 }
 
 static void requests_are_cancelled_with_the_transport(void **state)
@@ -679,6 +731,7 @@ int main(void)
 		T(a_request_times_out),
 		T(requests_fail_when_a_peer_is_down),
 		T(requests_fail_when_a_peer_dies),
+		T(an_answer_is_there_when_a_peer_goes),
 		T(requests_are_cancelled_with_the_transport),
 		T(a_restarted_peer_is_reached_again),
 		T(a_peer_marked_down_gets_nothing_stale),
