@@ -11,17 +11,6 @@
 #include "libdvm/base/cleanup.h"
 #include "libdvm/base/err.h"
 
-/* mpirun's way to put several programs into one job, which would otherwise be the first's words. */
-static int check_single(const struct dvmi_opt_parser *p, dvm_error_t *err)
-{
-	for (int i = 1; i < p->n_operands; i++)
-		if (!strcmp(p->operands[i], ":"))
-			return dvmi_error_set(
-				err, -EINVAL,
-				"several programs in one job (a : b) are not supported");
-	return 0;
-}
-
 static int start(struct cli *c, const struct cli_jobspec *js)
 {
 	struct cli_hold_config config = { .cli = c,
@@ -52,9 +41,7 @@ static int run(struct cli *c, const struct cli_command *cmd, int argc, char **ar
 		return cli_failf(c, "the environment here: %s", dvm_strerror(rc));
 	rc = cli_options(c, cmd, argc, argv, &p, cli_jobspec_set, &js);
 	if (rc == CLI_GO) {
-		rc = cmd == &cli_cmd_dvmrun ? check_single(&p, &err) : 0;
-		if (rc == 0)
-			rc = cli_jobspec_finish(&js, p.operands, (size_t)p.n_operands, &err);
+		rc = cli_programs_finish(&js, &cmd->opt, p.operands, (size_t)p.n_operands, &err);
 		rc = rc < 0 ? cli_usage(c, cmd, &err) : start(c, &js);
 	}
 	cli_jobspec_free(&js);
@@ -63,13 +50,16 @@ static int run(struct cli *c, const struct cli_command *cmd, int argc, char **ar
 
 const struct cli_command cli_cmd_run = {
 	.opt = { .name = "dvm run",
-		 .operands = "PROG [ARG]…",
+		 .operands = "PROG [ARG]… [: PROG [ARG]…]…",
 		 .brief = "run a program on the machine and wait for it",
 		 .text = "Starts PROG once a rank and passes its output, input and signals on. The "
 			 "exit "
 			 "code is that of the first rank that failed (128 + N for signal N), 124 "
 			 "after "
 			 "--timeout, 0 only when every rank returned 0.\n\n"
+			 "Behind a \":\" follows one more program of the same job, perhaps with -n, -x and "
+			 "--wdir of its own in front of it. It has the ranks behind those of the one "
+			 "before; without -n that is one.\n\n"
 			 "Ctrl-C ends the job: its ranks get TERM and 2 seconds; pressed again, "
 			 "they "
 			 "are killed at once; a third time, the prompt comes back whatever "
@@ -84,7 +74,7 @@ const struct cli_command cli_cmd_run = {
 
 const struct cli_command cli_cmd_dvmrun = {
 	.opt = { .name = "dvmrun",
-		 .operands = "PROG [ARG]…",
+		 .operands = "PROG [ARG]… [: PROG [ARG]…]…",
 		 .brief = "run a parallel program, spelled as mpirun is",
 		 .text = "The same as `dvm run`, with the options people know from mpirun and "
 			 "mpiexec.",

@@ -14,7 +14,7 @@
 #include "libdvm/base/hostlist.h"
 #include "libdvm/base/text.h"
 
-#define RANKS_MAX    1048576u
+#define RANKS_MAX    CLI_RANKS_MAX
 #define HOSTFILE_MAX (4u << 20) /* bytes */
 
 enum id {
@@ -635,6 +635,18 @@ int cli_jobspec_set(struct dvmi_opt_parser *p, int id, void *arg, dvm_error_t *e
 	default:
 		return 0; /* IGNORED */
 	}
+}
+
+int cli_jobspec_set_own(struct dvmi_opt_parser *p, int id, void *arg, dvm_error_t *err)
+{
+	static const enum id own[] = { RANKS, WDIR, ENV, GENV, MCA, IGNORED };
+
+	for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
+		if (id == (int)own[i])
+			return cli_jobspec_set(p, id, arg, err);
+	return dvmi_error_set(err, -EINVAL,
+			      "%s holds for the whole job: it goes in front of the first program",
+			      p->spelled);
 }
 
 const char *cli_base_name(const char *path)

@@ -9,6 +9,8 @@
 #include "daemon/cli/cli.h"
 #include "daemon/cli/printer.h"
 
+#define CLI_RANKS_MAX 1048576u
+
 struct cli_jobspec {
 	Pb__JobSpec *spec; /* owned; see cli_jobspec_free() */
 	enum cli_output output;
@@ -41,8 +43,17 @@ void cli_jobspec_free(struct cli_jobspec *js);
 /* A cli_option_fn over either table; ARG is a struct cli_jobspec. */
 int cli_jobspec_set(struct dvmi_opt_parser *p, int id, void *arg, dvm_error_t *err);
 
+/* The same of a program behind the first: most options hold for the whole job and are refused. */
+int cli_jobspec_set_own(struct dvmi_opt_parser *p, int id, void *arg, dvm_error_t *err);
+
 /* The program and its arguments, once all options are set; checks what must fit together. */
 int cli_jobspec_finish(struct cli_jobspec *js, char **argv, size_t argc, dvm_error_t *err);
+/*
+ * programs.c: the same of N words that may name several programs, "A X : -n 2 B". Those behind the
+ * first have options in front of them, as CMD has them. WORDS are reordered.
+ */
+int cli_programs_finish(struct cli_jobspec *js, const struct dvmi_opt_command *cmd, char **words,
+			size_t n, dvm_error_t *err);
 
 /* What a job is called whose program is at PATH: borrows from it. */
 const char *cli_base_name(const char *path);

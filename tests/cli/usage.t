@@ -51,8 +51,11 @@ capture $dvmrun --mca btl
 is "$rc" 2 "dvmrun: an option of two words with one"
 like "$err" "*--mca needs two arguments*" "and said so"
 
-capture $dvmrun -np 1 a : -np 1 b
-like "$rc:$err" "2:*several programs in one job*" "dvmrun: a : b"
+capture $dvmrun -np 1 a : -np 1
+like "$rc:$err" "2:*PROG*" "dvmrun: a : nothing"
+capture $dvmrun -np 1 a : -H b c
+like "$rc:$err" "2:*-H holds for the whole job*" "dvmrun: a : with an option of the job's"
+refused '*in front of ":"*' run : a
 
 capture $dvm
 is "$rc" 2 "no command: the overview, as an error"

@@ -3,7 +3,7 @@
  * One program with verbs for any MPI: each checks what it gets and says so in one line per rank, or
  * ends in the way its name says.
  *
- *	ranks hello | ring BYTES | sums | nodes | abort CODE | exit CODE | crash | vanish | wait
+ *	ranks hello | ring BYTES | sums | nodes | app | abort CODE | exit CODE | crash | vanish | wait
  *
  * The last five concern the last rank; all others wait for it, for ever if nobody ends them.
  */
@@ -91,6 +91,21 @@ static int nodes(void)
 	return 0;
 }
 
+/* Which program of the job it is, and that all programs are one world. */
+static int app(void)
+{
+	int *number = NULL, found = 0, sum;
+	const char *colour = getenv("COLOUR");
+
+	MPI_Comm_get_attr(MPI_COMM_WORLD, MPI_APPNUM, &number, &found);
+	MPI_Allreduce(&rank, &sum, 1, MPI_INT, MPI_SUM, MPI_COMM_WORLD);
+	if (sum != size * (size - 1) / 2)
+		return fail("sum");
+	printf("rank %d of %d app %d %s\n", rank, size, found ? *number : -1,
+	       colour ? colour : "plain");
+	return 0;
+}
+
 static int end(const char *how, int code)
 {
 	char never;
@@ -126,6 +141,8 @@ int main(int argc, char **argv)
 		rc = sums();
 	else if (!strcmp(verb, "nodes"))
 		rc = nodes();
+	else if (!strcmp(verb, "app"))
+		rc = app();
 	else
 		rc = end(verb, n);
 	MPI_Finalize();

@@ -36,6 +36,9 @@ like "bound to a core" "$(dvm run -n 1 --bind-to thread \
 	sh -c 'grep Cpus_allowed_list /proc/self/status' | cut -f2)" "+([0-9])"
 is "DVM_SIZE and its friends" "$(dvm run -n 2 -N 2 \
 	sh -c 'echo $DVM_SIZE $DVM_NNODES $DVM_LOCAL_RANK' | uniq)" "2 2 0"
+is "several programs are one job" "$(dvm run -n 2 -N 3 --map-by node sh -c 'echo a $DVM_RANK $DVM_SIZE' : \
+	-x C=c -n 1 --wdir /usr sh -c 'echo $C $DVM_RANK $PWD' : echo d | sort | xargs)" \
+	"a 0 4 a 1 4 c 2 /usr d"
 
 refused() # NAME PATTERN OPTION...
 {

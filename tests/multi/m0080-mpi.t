@@ -43,6 +43,13 @@ check() # MPI COMPILER
 	is "$mpi: who shares a node" "$(dvm run -n 4 -N 2 "$prog" nodes | sort | xargs)" \
 		"rank 0 node 0 shares with 1 rank 1 node 0 shares with 1 $(
 		)rank 2 node 1 shares with 1 rank 3 node 1 shares with 1"
+	cp "$prog" "$work/other.$mpi"
+	is "$mpi: several programs in one world" "$(dvm run -n 2 "$prog" app : \
+		-x COLOUR=red -n 1 --wdir "$work" "./other.$mpi" app : "$work/other.$mpi" app | sort)" \
+		"rank 0 of 4 app 0 plain
+rank 1 of 4 app 0 plain
+rank 2 of 4 app 1 red
+rank 3 of 4 app 2 plain"
 	is "$mpi: started by a script" "$(dvm run -n 2 sh -c '"$0" hello' "$prog" | lines 'of 2')" 2
 	is "$mpi: started by another program" \
 		"$(dvm run -n 2 env A=B "$prog" hello | lines 'of 2')" 2

@@ -37,7 +37,7 @@ static int parse_as(const struct dvmi_opt_command *cmd, struct cli_jobspec *js, 
 	while (rc >= 0 && (id = dvmi_opt_next(&p, err)) > 0)
 		rc = cli_jobspec_set(&p, id, js, err);
 	if (rc >= 0 && id == 0)
-		rc = cli_jobspec_finish(js, p.operands, (size_t)p.n_operands, err);
+		rc = cli_programs_finish(js, cmd, p.operands, (size_t)p.n_operands, err);
 	return rc < 0 ? rc : id;
 }
 
@@ -275,6 +275,35 @@ static void a_detached_job_reads_nothing(void **state)
 	cli_jobspec_free(&js);
 }
 
+static void several_programs_are_one_job(void **state)
+{
+	struct cli_jobspec js = good(&run_command, "-n 2 -H x a -n 9 : -n 3 --wdir d -x V=1 -x W b -q"
+						    " : c :d");
+	const Pb__JobSpec *s = js.spec;
+
+	assert_int_equal(s->ranks, 2 + 3 + 1);
+	assert_int_equal(s->n_apps, 3);
+	assert_int_equal(s->n_argv, 3);
+	assert_string_equal(s->argv[0], "a");
+	assert_string_equal(s->name, "a");
+	assert_int_equal(s->apps[0]->ranks, 2);
+	assert_int_equal(s->apps[0]->n_argv, 3);
+	assert_string_equal(s->apps[0]->argv[2], "9");
+	assert_string_equal(s->apps[0]->wdir, "");
+	assert_int_equal(s->apps[1]->ranks, 3);
+	assert_int_equal(s->apps[1]->n_argv, 4);
+	assert_string_equal(s->apps[1]->argv[0], "env");
+	assert_string_equal(s->apps[1]->argv[1], "V=1");
+	assert_string_equal(s->apps[1]->argv[3], "-q");
+	assert_string_equal(s->apps[1]->wdir, "/here/d");
+	assert_int_equal(s->apps[2]->n_argv, 2);
+	assert_string_equal(s->apps[2]->argv[1], ":d");
+	cli_jobspec_free(&js);
+	bad(&run_command, "-n 2 a : -N 2 b", "-N holds for the whole job");
+	bad(&run_command, "-n 2 a :", "PROG");
+	bad(&run_command, "-n 1048576 a : b", "at most");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -287,6 +316,7 @@ int main(void)
 		cmocka_unit_test(what_makes_no_sense_is_refused),
 		cmocka_unit_test(a_variable_that_is_not_set_is_noted),
 		cmocka_unit_test(a_detached_job_reads_nothing),
+		cmocka_unit_test(several_programs_are_one_job),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
