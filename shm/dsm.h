@@ -125,6 +125,8 @@ enum dsm_seg_flag {
 	 * 4096 bytes.
 	 */
 	DSM_WALKED = 256,
+	DSM_EAGER = 512, /* who writes memory that is new, at its home, is given what is around it:
+			  * with its node it is lost, as if it had been written */
 };
 
 /* What is told of pages, for those who keep translations of their own. All locked. */

@@ -10,6 +10,7 @@
 #include "shm/sigbus.h"
 
 #define FIGHTS_MAX 4096
+#define FRESH	   64 /* pages, a power of two */
 
 /* ---- faults that wait ---- */
 
@@ -209,8 +210,26 @@ static void follow_stream(struct dsm_seg *s, uint64_t page, bool write)
 	dsm_seg_ahead(s, &a, write);
 }
 
+/*
+ * Memory that was never written, at its home: who writes one page of it writes more, and they cost
+ * nothing but this. So all of a run is given, instead of a fault for each.
+ */
+static void give_fresh(struct dsm_seg *s, uint64_t page)
+{
+	uint64_t first = page & ~(uint64_t)(FRESH - 1);
+	uint64_t end = first + FRESH < s->b.pages ? first + FRESH : s->b.pages;
+
+	for (uint64_t p = first; p < end; p++)
+		if (s->b.map[p] == DSM_MAP_NONE && !s->marks[p] && !find_wait(s, p) &&
+		    dsm_version(s->d, p) == 0 && dsm_home(s->d, p) == s->n->c.self &&
+		    dsm_fault(s->d, p, true, s->n->now) < 0)
+			return;
+}
+
 void dsm_seg_want(struct dsm_seg *s, uint64_t page, bool write)
 {
+	bool fresh = write && s->c.flags & DSM_EAGER && dsm_version(s->d, page) == 0 &&
+		     dsm_home(s->d, page) == s->n->c.self;
 	bool local = allowed(s, page, write);
 
 	s->stats.prefetch_used += !!(s->marks[page] & SEG_AHEAD);
@@ -226,6 +245,8 @@ void dsm_seg_want(struct dsm_seg *s, uint64_t page, bool write)
 		return;
 	}
 	follow_stream(s, page, write);
+	if (fresh)
+		give_fresh(s, page);
 }
 
 bool dsm_seg_fault(struct dsm_seg *s, const struct dsm_uffd_fault *f)
