@@ -229,7 +229,7 @@ static bool has_vanished(const struct shep_mpi *m, uint32_t local)
 {
 	const struct shep_mpi_rank *r = &m->ranks[local];
 
-	if (!r->ended || !r->good)
+	if (!r->ended || !r->good || m->answered < r->heard_at)
 		return false;
 	if (m->pmi1 && shep_pmi1_state(m->pmi1, local) == SHEP_PMI1_INIT)
 		return true;
@@ -250,8 +250,9 @@ void shep_mpi_rank_ended(struct shep_mpi *m, uint32_t local, bool good)
 	m->ranks[local].ended = true;
 	m->good_ends += good;
 	m->ranks[local].good = good && m->c.launch->placement->ranks > 1;
-	if (m->ranks[local].connected && !m->ranks[local].finalized)
-		shep_mpi_pmix_ping(m); /* its last words may be on their way */
+	/* Its last words may be on their way. */
+	if (m->stream && !m->ranks[local].finalized)
+		m->ranks[local].heard_at = shep_mpi_pmix_ping(m);
 	else
 		shep_mpi_judge(m);
 }

@@ -73,9 +73,16 @@ void shep_mpi_pmix_say(struct shep_mpi *m, uint16_t type, const void *msg)
 		dvmi_stream_send(m->stream, env, NULL, 0);
 }
 
-void shep_mpi_pmix_ping(struct shep_mpi *m)
+uint64_t shep_mpi_pmix_ping(struct shep_mpi *m)
 {
 	shep_mpi_pmix_say(m, DVMI_MSG_OK, NULL);
+	return ++m->pings;
+}
+
+static void on_pong(struct shep_mpi *m)
+{
+	m->answered++;
+	shep_mpi_judge(m);
 }
 
 /* ---- the ranks' environment ---- */
@@ -247,7 +254,7 @@ static void on_message(struct dvmi_stream *s, const struct dvmi_envelope *env, c
 	struct shep_mpi *m = arg;
 
 	if (env->type == DVMI_MSG_OK)
-		shep_mpi_judge(m);
+		on_pong(m);
 	else
 		dvmi_dispatch(takers, sizeof takers / sizeof takers[0], env->type, body, len, m);
 }

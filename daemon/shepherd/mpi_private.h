@@ -105,6 +105,7 @@ struct shep_mpi_met {
 struct shep_mpi_rank {
 	bool connected, finalized; /* to the PMIx server */
 	bool ended, good;
+	uint64_t heard_at; /* all its last words are known with the answer to this ping; 0: now */
 };
 
 struct shep_mpi {
@@ -120,6 +121,7 @@ struct shep_mpi {
 
 	pid_t server; /* 0: none */
 	struct dvmi_stream *stream;
+	uint64_t pings, answered; /* asked of the server, one by one */
 	bool must;  /* the program is known to need it */
 	bool unheard_told; /* the user knows that no rank has asked for us */
 	uv_timer_t patience;
@@ -167,8 +169,8 @@ void shep_mpi_pmix_stop(struct shep_mpi *m);
 /* The exchange of KEY is over. */
 void shep_mpi_pmix_fenced(struct shep_mpi *m, uint64_t key, int code, const uint8_t *data,
 			  size_t len);
-/* Asks the server to answer when it has told all it knows. */
-void shep_mpi_pmix_ping(struct shep_mpi *m);
+/* Asks the server to answer when it has told all it knows. Which ping of M this is. */
+uint64_t shep_mpi_pmix_ping(struct shep_mpi *m);
 
 /* ---- mpi_modex.c: what ranks have put, of other nodes and jobs ---- */
 void shep_mpi_modex(struct shep_mpi *m, const Pb__PmixModex *msg);
@@ -219,7 +221,7 @@ void shep_mpi_pmix_setup_free(Pb__PmixSetup *setup);
 /* To the shepherd of JOB (0: ours) at the node with this id. */
 void shep_mpi_send_to(struct shep_mpi *m, uint64_t job, uint32_t node_id, Pb__PeerMessage *msg);
 void shep_mpi_send(struct shep_mpi *m, uint32_t node, Pb__PeerMessage *msg);
-/* Ranks that went without a word are judged: all that was said has been heard. */
+/* Ranks that went without a word are judged, if all that they have said is known. */
 void shep_mpi_judge(struct shep_mpi *m);
 int shep_mpi_enter(struct shep_mpi *m, uint64_t key, const uint32_t *ranks, size_t n,
 		   const uint8_t *data, size_t len);

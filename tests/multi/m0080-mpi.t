@@ -57,6 +57,9 @@ rank 3 of 4 app 2 plain"
 		"$(dvm run -n 2 --wdir "$work" env A=B "./ranks.$mpi" hello | lines 'of 2')" 2
 	is "$mpi: two jobs at once" "$({ dvm run -n 2 "$prog" ring 100000 &
 		dvm run -n 2 "$prog" ring 100000; wait; } | lines ok)" 4
+	is "$mpi: ranks that end together end well" "$(for _ in 1 2 3 4 5 6 7 8 9 10; do
+		dvm run -q -n 8 -N 1 --oversubscribe "$prog" hello
+	done | lines 'of 8')" 80
 	ends_badly "MPI_Abort" 7 "*rank 3*" abort 7
 	ends_badly "an exit code" 3 "*rank 3*" exit 3
 	ends_badly "a crash" 139 "*rank 3*" crash
