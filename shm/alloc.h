@@ -3,7 +3,7 @@
  * An allocator of ranges within a segment. Pure: it hands out offsets and never looks at what they
  * stand for, so no mistake of a program with its memory is one of ours, and no page of the segment
  * travels for it. Its books lie in memory of the caller, without pointers, all zero at first, and
- * are touched as far as they are used. doc/design/0019-sync.md.
+ * are touched as far as they are used. doc/design/0022-sync.md.
  *
  * What is small shares a page only with what the same rank has allocated in the same size, in whole
  * cache lines; what is not has pages of its own. Pages are those that travel, or larger ones in

@@ -118,7 +118,7 @@ enum dsm_seg_flag {
 	DSM_NO_DIFF = 16,
 	DSM_IVY = 32,
 	DSM_SIGBUS = 64, /* faults are handled by the thread that has them */
-	DSM_MOSTLY_READ = 128,
+	DSM_MOSTLY_READ = 128, /* release consistency; changes go to all who have copies */
 	/*
 	 * A guest's memory, on hosts whose hardware walks page tables by writes: pages of those that
 	 * nodes fight for are written by all of them (0021-walked.md). The same everywhere. Units of
@@ -127,6 +127,7 @@ enum dsm_seg_flag {
 	DSM_WALKED = 256,
 	DSM_EAGER = 512, /* who writes memory that is new, at its home, is given what is around it:
 			  * with its node it is lost, as if it had been written */
+	DSM_RELEASE = 1024, /* release consistency */
 };
 
 /* What is told of pages, for those who keep translations of their own. All locked. */
@@ -185,6 +186,13 @@ int dsm_seg_drop(struct dsm_seg *s, uint64_t first, uint64_t n);
 int dsm_seg_pin(struct dsm_seg *s, uint64_t first, uint64_t n);
 int dsm_seg_unpin(struct dsm_seg *s, uint64_t first, uint64_t n);
 int dsm_seg_advise(struct dsm_seg *s, uint64_t first, uint64_t n, int advice);
+/*
+ * With release consistency: what was written here until now is seen by all that acquire after the
+ * return; what others have released until now is seen. 0; -DVM_EPEERLOST: the others go on without
+ * us. Nothing to do for other segments.
+ */
+int dsm_seg_release(struct dsm_seg *s);
+int dsm_seg_acquire(struct dsm_seg *s);
 /* The first page from FIRST on that is lost; its number in *PAGE. 1 or 0. */
 int dsm_seg_lost(struct dsm_seg *s, uint64_t first, uint64_t *page);
 uint32_t dsm_seg_home(struct dsm_seg *s, uint64_t page);

@@ -271,6 +271,7 @@ static void keep_early(struct dsm_node *n, uint32_t from, const struct dsm_wire_
 	}
 	e->from = from;
 	e->len = r->len;
+	e->service = r->service;
 	memcpy(e->bytes, r->body, r->len);
 	DL_APPEND(n->early, e);
 	n->nearly++;
@@ -281,7 +282,7 @@ void dsm_node_replay(struct dsm_node *n, uint32_t id)
 	struct dsm_early *e, *tmp;
 
 	DL_FOREACH_SAFE(n->early, e, tmp) {
-		struct dsm_wire_record r = { .service = DSM_WIRE_PAGES,
+		struct dsm_wire_record r = { .service = e->service,
 					     .body = e->bytes,
 					     .len = e->len };
 		if (dsm_wire_segment(&r) != id)
@@ -307,7 +308,7 @@ static void on_page(struct dsm_node *n, uint32_t from, const struct dsm_wire_rec
 
 static void on_record(struct dsm_node *n, uint32_t from, const struct dsm_wire_record *r)
 {
-	if (r->service == DSM_WIRE_PAGES) {
+	if (r->service == DSM_WIRE_PAGES || r->service == DSM_WIRE_RELEASE) {
 		on_page(n, from, r);
 	} else if (r->service == DSM_WIRE_VIEW || r->service == DSM_WIRE_STALE) {
 		on_view(n, from, r);

@@ -128,7 +128,7 @@ void *dsm_out_in_lane(struct dsm_node *n, uint32_t to, unsigned service, size_t 
 	}
 	void *body = dsm_wire_record(o->bytes + o->len, service, len);
 	o->len += room;
-	o->records++;
+	n->second = ++o->records == 2;
 	return body;
 }
 

@@ -45,6 +45,7 @@ struct dsm_gate {
 struct dsm_early {
 	struct dsm_early *prev, *next;
 	uint32_t from, len;
+	unsigned service;
 	uint8_t bytes[];
 };
 
@@ -65,6 +66,7 @@ struct dsm_node {
 	uint32_t *unsent, nunsent; /* whose packets are to be sent */
 	struct dsm_out *spare;
 	size_t packet_max;
+	bool second; /* the last record was the second of its packet */
 	bool behind; /* a link had no room */
 	struct dsm_gate gate;
 	uint8_t *self, *self_taken; /* records to ourselves, and those that are being taken */

@@ -114,7 +114,7 @@ int dsm_seg_hot(struct dsm_seg *s, struct dsm_seg_hot *out, int max)
 
 /* ---- what the engine does ---- */
 
-static void op_install(void *arg, uint64_t page, bool write)
+void dsm_seg_op_install(void *arg, uint64_t page, bool write)
 {
 	struct dsm_seg *s = arg;
 
@@ -126,13 +126,7 @@ static void op_install(void *arg, uint64_t page, bool write)
 	end_wait(s, page);
 }
 
-static void op_begin(void *arg, uint64_t page)
-{
-	dsm_seg_twin(arg, page);
-	dsm_seg_walk_came(arg, page);
-}
-
-static void op_protect(void *arg, uint64_t page)
+void dsm_seg_op_protect(void *arg, uint64_t page)
 {
 	struct dsm_seg *s = arg;
 
@@ -141,7 +135,7 @@ static void op_protect(void *arg, uint64_t page)
 	dsm_backing_protect(&s->b, page);
 }
 
-static void op_drop(void *arg, uint64_t page)
+void dsm_seg_op_drop(void *arg, uint64_t page)
 {
 	struct dsm_seg *s = arg;
 
@@ -152,7 +146,7 @@ static void op_drop(void *arg, uint64_t page)
 	taken_away(s, page);
 }
 
-static void op_poison(void *arg, uint64_t page)
+void dsm_seg_op_poison(void *arg, uint64_t page)
 {
 	struct dsm_seg *s = arg;
 
@@ -167,24 +161,7 @@ static void op_poison(void *arg, uint64_t page)
 	end_wait(s, page);
 }
 
-static const struct dsm_ops ops = {
-	.send = dsm_seg_send,
-	.fill = dsm_seg_fill,
-	.install = op_install,
-	.begin = op_begin,
-	.protect = op_protect,
-	.drop = op_drop,
-	.poison = op_poison,
-};
-
 /* ---- faults ---- */
-
-static bool allowed(const struct dsm_seg *s, uint64_t page, bool write)
-{
-	enum dsm_state st = dsm_state(s->d, page);
-
-	return st == DSM_MODIFIED || st == DSM_WALKING || (!write && st != DSM_INVALID);
-}
 
 void dsm_seg_ahead(struct dsm_seg *s, const struct dsm_ahead *a, bool write)
 {
@@ -193,8 +170,8 @@ void dsm_seg_ahead(struct dsm_seg *s, const struct dsm_ahead *a, bool write)
 		if (s->b.map[page] >= need)
 			continue;
 		s->marks[page] |= page == a->mark ? SEG_AHEAD | SEG_MARK : SEG_AHEAD;
-		s->stats.prefetched += !allowed(s, page, write);
-		if (dsm_fault(s->d, page, write, s->n->now) < 0)
+		s->stats.prefetched += !dsm_seg_allowed(s, page, write);
+		if (dsm_seg_ask(s, page, write, true) < 0)
 			return;
 	}
 }
@@ -228,9 +205,9 @@ static void give_fresh(struct dsm_seg *s, uint64_t page)
 
 void dsm_seg_want(struct dsm_seg *s, uint64_t page, bool write)
 {
-	bool fresh = write && s->c.flags & DSM_EAGER && dsm_version(s->d, page) == 0 &&
+	bool fresh = write && s->d && s->c.flags & DSM_EAGER && dsm_version(s->d, page) == 0 &&
 		     dsm_home(s->d, page) == s->n->c.self;
-	bool local = allowed(s, page, write);
+	bool local = dsm_seg_allowed(s, page, write);
 
 	s->stats.prefetch_used += !!(s->marks[page] & SEG_AHEAD);
 	s->marks[page] &= (uint8_t) ~(SEG_AHEAD | SEG_MARK);
@@ -238,7 +215,7 @@ void dsm_seg_want(struct dsm_seg *s, uint64_t page, bool write)
 	s->stats.read_faults += !local && !write;
 	s->stats.write_faults += !local && write;
 	begin_wait(s, page);
-	if (dsm_fault(s->d, page, write, s->n->now) < 0) {
+	if (dsm_seg_ask(s, page, write, false) < 0) {
 		/* It will be back. */
 		end_wait(s, page);
 		dsm_uffd_wake(s->b.uffd, s->b.app + page * s->c.unit, s->c.unit);
@@ -273,18 +250,21 @@ void dsm_seg_settle(struct dsm_seg *s)
 
 uint64_t dsm_seg_deadline(const struct dsm_seg *s)
 {
-	return s->cut ? UINT64_MAX : dsm_deadline(s->d);
+	return s->cut || !s->d ? UINT64_MAX : dsm_deadline(s->d);
 }
 
 void dsm_seg_tick(struct dsm_seg *s)
 {
-	dsm_tick(s->d, s->n->now);
+	if (s->d)
+		dsm_tick(s->d, s->n->now);
 }
 
 void dsm_seg_view(struct dsm_seg *s, uint32_t epoch, const bool *alive)
 {
 	dsm_seg_walk_view(s);
-	if (dsm_view(s->d, epoch, alive, s->n->now) < 0)
+	if (s->r)
+		dsm_seg_rc_view(s, epoch, alive);
+	else if (dsm_view(s->d, epoch, alive, s->n->now) < 0)
 		dvmi_log(s->n->c.log, "shm", LOG_ERR, "segment %u: view %u is none", s->c.id,
 			 epoch);
 }
@@ -297,6 +277,7 @@ void dsm_seg_cut(struct dsm_seg *s)
 	dsm_backing_cut(&s->b);
 	HASH_ITER(hh, s->waits, w, tmp)
 		end_wait(s, w->page);
+	dsm_seg_rc_cut(s);
 }
 
 /* ---- life ---- */
@@ -308,29 +289,6 @@ static bool config_good(const struct dsm_seg_config *c)
 	       (!(c->flags & DSM_WALKED) || c->unit == 4096);
 }
 
-static uint32_t home_of(void *arg, uint64_t page)
-{
-	const struct dsm_seg *s = arg;
-
-	return s->c.home(s->c.home_arg, page);
-}
-
-static int make_engine(struct dsm_seg *s)
-{
-	const struct dsm_seg_config *c = &s->c;
-
-	return dsm_create(&s->d, &(struct dsm_config){
-					 .self = s->n->c.self,
-					 .nodes = s->n->c.nodes,
-					 .pages = c->bytes / c->unit,
-					 .home = home_of,
-					 .hold = c->flags & DSM_NO_HOLD ? 0 : c->hold,
-					 .ops = &ops,
-					 .walk = c->flags & DSM_WALKED ? &dsm_seg_walk_ops : NULL,
-					 .arg = s,
-				 });
-}
-
 static int make(struct dsm_seg *s)
 {
 	const struct dsm_uffd *u;
@@ -338,7 +296,7 @@ static int make(struct dsm_seg *s)
 	int rc = dsm_node_uffd(s->n, s->c.flags & DSM_SIGBUS, &u);
 
 	if (rc == 0)
-		rc = make_engine(s);
+		rc = dsm_seg_make_engine(s);
 	if (rc == 0)
 		rc = dsm_backing_create(&s->b, u, pages, s->c.unit, s->c.address);
 	if (rc < 0)
@@ -363,7 +321,7 @@ static void unmake(struct dsm_seg *s)
 	dsm_backing_destroy(&s->b);
 	dsm_seg_twins_free(s);
 	dsm_seg_walk_free(s);
-	dsm_destroy(s->d);
+	dsm_seg_free_engine(s);
 	HASH_ITER(hh, s->waits, w, tw) {
 		HASH_DEL(s->waits, w);
 		free(w);

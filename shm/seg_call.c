@@ -24,11 +24,11 @@ int dsm_seg_map(struct dsm_seg *s)
 
 static void count_up(const struct dsm_seg *s, struct dsm_seg_stats *out)
 {
-	const struct dsm_stats *d = dsm_stats(s->d);
+	const struct dsm_stats *d = s->d ? dsm_stats(s->d) : NULL;
 
 	*out = s->stats;
-	out->elided_same = d->elided;
-	out->held = d->deferred;
+	out->elided_same = d ? d->elided : 0;
+	out->held = d ? d->deferred : 0;
 	out->resident = s->b.resident;
 	out->writable = s->b.writable;
 }
@@ -74,13 +74,19 @@ int dsm_seg_drop(struct dsm_seg *s, uint64_t first, uint64_t n)
 
 /* ---- pages that stay ---- */
 
+/* With release consistency nobody takes it away. */
+static bool pinned(struct dsm_seg *s, uint64_t page)
+{
+	return s->d ? dsm_pin(s->d, page) == 0 : dsm_seg_allowed(s, page, true);
+}
+
 /* Once they are here; somebody may take one again before we get to it. */
 static bool pin_some(struct dsm_seg *s, uint64_t *at, uint64_t end)
 {
-	while (*at < end && dsm_pin(s->d, *at) == 0)
+	while (*at < end && pinned(s, *at))
 		++*at;
-	if (*at < end && dsm_state(s->d, *at) != DSM_POISONED && !s->cut)
-		dsm_fault(s->d, *at, true, s->n->now);
+	if (*at < end && !dsm_seg_is_lost(s, *at))
+		dsm_seg_ask(s, *at, true, false);
 	return *at < end;
 }
 
@@ -93,7 +99,7 @@ int dsm_seg_pin(struct dsm_seg *s, uint64_t first, uint64_t n)
 	while (rc == 0) {
 		dsm_node_enter(s->n);
 		bool more = pin_some(s, &at, first + n);
-		bool lost = more && (s->cut || dsm_state(s->d, at) == DSM_POISONED);
+		bool lost = more && dsm_seg_is_lost(s, at);
 		dsm_node_round(s->n);
 		dsm_node_leave(s->n);
 		if (!more)
@@ -110,7 +116,7 @@ int dsm_seg_pin(struct dsm_seg *s, uint64_t first, uint64_t n)
 int dsm_seg_unpin(struct dsm_seg *s, uint64_t first, uint64_t n)
 {
 	dsm_node_enter(s->n);
-	for (uint64_t page = first; page < first + n; page++)
+	for (uint64_t page = first; s->d && page < first + n; page++)
 		dsm_unpin(s->d, page, s->n->now);
 	dsm_node_leave(s->n);
 	return 0;
@@ -136,7 +142,7 @@ int dsm_seg_lost(struct dsm_seg *s, uint64_t first, uint64_t *page)
 
 	dsm_node_enter(s->n);
 	for (uint64_t p = first; p < s->b.pages && !found; p++)
-		if (s->cut || dsm_state(s->d, p) == DSM_POISONED) {
+		if (dsm_seg_is_lost(s, p)) {
 			*page = p;
 			found = 1;
 		}
@@ -147,7 +153,7 @@ int dsm_seg_lost(struct dsm_seg *s, uint64_t first, uint64_t *page)
 uint32_t dsm_seg_home(struct dsm_seg *s, uint64_t page)
 {
 	dsm_node_enter(s->n);
-	uint32_t home = dsm_home(s->d, page);
+	uint32_t home = dsm_seg_home_of(s, page);
 	dsm_node_leave(s->n);
 	return home;
 }

@@ -7,6 +7,7 @@
 #include <uthash.h>
 
 #include "shm/backing.h"
+#include "shm/merge.h"
 #include "shm/node_private.h"
 #include "shm/stream.h"
 
@@ -32,10 +33,34 @@ struct seg_fight {
 	UT_hash_handle hh;
 };
 
+/* A release that is not over. */
+struct seg_flush {
+	struct seg_flush *prev, *next;
+	uint32_t number;
+	_Atomic uint32_t done;
+};
+
+/* A record that comes again. */
+struct seg_late {
+	struct seg_late *prev, *next;
+	uint32_t from, len;
+	uint8_t bytes[];
+};
+
+/* What a segment with release consistency has beside. */
+struct seg_rc {
+	struct seg_twin_rc *twins;
+	struct seg_flush *flushes;
+	struct seg_late *late;
+	uint32_t nlate;
+};
+
 struct dsm_seg {
 	struct dsm_node *n;
 	struct dsm_seg_config c;
-	struct dsm *d;
+	struct dsm *d;	  /* one of them */
+	struct dsm_rc *r; /* likewise */
+	struct seg_rc rc;
 	struct dsm_backing b;
 	uint8_t *marks; /* [pages] */
 	struct seg_wait *waits;
@@ -54,6 +79,7 @@ struct dsm_seg {
 	size_t nbytes;
 	enum dsm_wire_form form;
 	uint32_t from;
+	unsigned part;
 	struct dsm_seg_stats stats;
 };
 
@@ -61,6 +87,50 @@ struct dsm_seg {
 
 void dsm_seg_send(void *seg, uint32_t node, const struct dsm_msg *m);
 void dsm_seg_fill(void *seg, uint64_t page);
+
+/* How PAGE goes as it is. TO: as of dsm_backing_bytes(). */
+enum dsm_wire_form dsm_seg_form(struct dsm_seg *s, const uint8_t *bytes);
+/* Counts a message of LEN bytes that was just put into a packet. */
+void dsm_seg_sent(struct dsm_seg *s, size_t len);
+
+/* ---- seg_engine.c: whichever engine it has ---- */
+
+int dsm_seg_make_engine(struct dsm_seg *s);
+void dsm_seg_free_engine(struct dsm_seg *s);
+bool dsm_seg_allowed(const struct dsm_seg *s, uint64_t page, bool write);
+/* As dsm_fault(); AHEAD: nobody has touched it yet. */
+int dsm_seg_ask(struct dsm_seg *s, uint64_t page, bool write, bool ahead);
+uint32_t dsm_seg_home_of(const struct dsm_seg *s, uint64_t page);
+bool dsm_seg_is_lost(const struct dsm_seg *s, uint64_t page);
+
+/* ---- seg_release.c, seg_release_mem.c: release consistency ---- */
+
+int dsm_seg_rc_make(struct dsm_seg *s);
+void dsm_seg_rc_free(struct dsm_seg *s);
+void dsm_seg_rc_message(struct dsm_seg *s, uint32_t from, const struct dsm_wire_record *r);
+void dsm_seg_rc_view(struct dsm_seg *s, uint32_t epoch, const bool *alive);
+/* Nobody waits for a release any more. */
+void dsm_seg_rc_cut(struct dsm_seg *s);
+
+/* Changes of part of a page, as bytes. */
+struct seg_changes {
+	size_t len;
+	const uint8_t *bytes;
+};
+
+size_t dsm_seg_part_len(const struct dsm_seg *s);
+/* What has changed in PART of PAGE, written to ROOM. */
+size_t dsm_seg_rc_changes(struct dsm_seg *s, uint64_t page, unsigned part, uint8_t *room);
+bool dsm_seg_rc_changed(void *seg, uint64_t page, unsigned part);
+/* PAGE without what was written here and not released, as far as there is a twin. */
+const uint8_t *dsm_seg_rc_released(const struct dsm_seg *s, uint64_t page);
+bool dsm_seg_rc_twin(void *seg, uint64_t page);
+void dsm_seg_rc_untwin(void *seg, uint64_t page);
+void dsm_seg_rc_untwin_all(struct dsm_seg *s);
+void dsm_seg_rc_fill(void *seg, uint64_t page);
+/* Makes C in PART of what is kept of PAGE; UNDER: what was changed here stays on top. */
+void dsm_seg_rc_apply(struct dsm_seg *s, uint64_t page, unsigned part, struct seg_changes c,
+		      bool under);
 
 /* ---- seg_room.c ---- */
 
@@ -90,6 +160,11 @@ void dsm_seg_walk_free(struct dsm_seg *s);
 
 /* ---- seg.c ---- */
 
+/* What the engines do to pages; SEG is a struct dsm_seg. */
+void dsm_seg_op_install(void *seg, uint64_t page, bool write);
+void dsm_seg_op_protect(void *seg, uint64_t page);
+void dsm_seg_op_drop(void *seg, uint64_t page);
+void dsm_seg_op_poison(void *seg, uint64_t page);
 /* It has been taken away from here before. */
 bool dsm_seg_is_fought(const struct dsm_seg *s, uint64_t page);
 /* A fault at PAGE is under way. */

@@ -15,24 +15,24 @@ void dsm_seg_keep(struct dsm_seg *s, uint64_t page)
 	if (s->marks[page] & SEG_KEPT)
 		return;
 	s->marks[page] |= SEG_KEPT;
-	s->kept += dsm_home(s->d, page) != s->n->c.self;
+	s->kept += dsm_seg_home_of(s, page) != s->n->c.self;
 }
 
 static void release(struct dsm_seg *s, uint64_t page)
 {
 	dsm_backing_release(&s->b, page);
-	if (s->marks[page] & SEG_KEPT && dsm_home(s->d, page) != s->n->c.self && s->kept)
+	if (s->marks[page] & SEG_KEPT && dsm_seg_home_of(s, page) != s->n->c.self && s->kept)
 		s->kept--;
 	s->marks[page] &= (uint8_t)~SEG_KEPT;
 }
 
 int dsm_seg_give_up(struct dsm_seg *s, uint64_t page)
 {
-	int rc = dsm_discard(s->d, page);
+	int rc = s->d ? dsm_discard(s->d, page) : dsm_rc_discard(s->r, page);
 
 	if (rc == 0)
 		release(s, page);
-	else if (rc == -ENOENT)
+	else if (rc == -ENOENT && s->d)
 		rc = dsm_evict(s->d, page) == 0 ? -EAGAIN : -ENOENT;
 	s->stats.evicted += rc == 0;
 	return rc;
@@ -44,7 +44,7 @@ void dsm_seg_make_room(struct dsm_seg *s)
 		uint64_t page = s->hand;
 		s->hand = page + 1 < s->b.pages ? page + 1 : 0;
 		if (s->marks[page] & SEG_KEPT && !dsm_seg_waits(s, page) &&
-		    dsm_home(s->d, page) != s->n->c.self)
+		    dsm_seg_home_of(s, page) != s->n->c.self)
 			dsm_seg_give_up(s, page);
 	}
 }

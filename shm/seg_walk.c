@@ -315,7 +315,7 @@ bool dsm_seg_walk_look(struct dsm_seg *s)
 
 uint64_t dsm_seg_walk_pending(const struct dsm_seg *s)
 {
-	return s->cut ? 0 : dsm_walk_pending(s->d);
+	return s->cut || !s->d ? 0 : dsm_walk_pending(s->d);
 }
 
 void dsm_seg_walk_stats(struct dsm_seg *s, struct dsm_walk_stats *out)

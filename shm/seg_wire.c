@@ -31,6 +31,14 @@ static bool choose_diff(struct dsm_seg *s, const struct dsm_msg *m, struct choic
 	return true;
 }
 
+enum dsm_wire_form dsm_seg_form(struct dsm_seg *s, const uint8_t *bytes)
+{
+	if (s->c.flags & DSM_NO_ELISION || !all_zero(bytes, s->c.unit))
+		return DSM_FORM_RAW;
+	s->stats.elided_zero++;
+	return DSM_FORM_ZERO;
+}
+
 static struct choice choose(struct dsm_seg *s, const struct dsm_msg *m, uint8_t *room)
 {
 	struct choice c = { DSM_FORM_RAW, dsm_backing_bytes(&s->b, m->page), s->c.unit };
@@ -39,13 +47,20 @@ static struct choice choose(struct dsm_seg *s, const struct dsm_msg *m, uint8_t 
 		return (struct choice){ DSM_FORM_DIFF, m->diff, m->ndiff };
 	if (m->flags & DSM_WALK)
 		return (struct choice){ DSM_FORM_RAW, dsm_seg_walk_base(s, m->page), s->c.unit };
-	if (!(s->c.flags & DSM_NO_ELISION) && all_zero(c.bytes, s->c.unit)) {
-		s->stats.elided_zero++;
+	if (dsm_seg_form(s, c.bytes) == DSM_FORM_ZERO)
 		return (struct choice){ DSM_FORM_ZERO, NULL, 0 };
-	}
 	if (!choose_diff(s, m, &c, room))
 		s->stats.units_sent++;
 	return c;
+}
+
+void dsm_seg_sent(struct dsm_seg *s, size_t len)
+{
+	s->stats.messages++;
+	s->stats.message_bytes += len;
+	s->stats.batches += s->n->second;
+	if (s->c.flags & DSM_NO_BATCH)
+		dsm_out_flush(s->n);
 }
 
 void dsm_seg_send(void *seg, uint32_t node, const struct dsm_msg *m)
@@ -63,10 +78,7 @@ void dsm_seg_send(void *seg, uint32_t node, const struct dsm_msg *m)
 	dsm_wire_put_page(to, s->c.id, m, c.form);
 	if (c.n)
 		memcpy(to + sizeof(struct dsm_wire_page), c.bytes, c.n);
-	s->stats.messages++;
-	s->stats.message_bytes += sizeof(struct dsm_wire_page) + c.n;
-	if (s->c.flags & DSM_NO_BATCH)
-		dsm_out_flush(s->n);
+	dsm_seg_sent(s, sizeof(struct dsm_wire_page) + c.n);
 }
 
 void dsm_seg_fill(void *seg, uint64_t page)
@@ -97,7 +109,11 @@ void dsm_seg_message(struct dsm_seg *s, uint32_t from, const struct dsm_wire_rec
 {
 	struct dsm_msg m;
 
-	if (s->cut || dsm_wire_get_page(r, &m, &s->form) < 0) {
+	if (s->r) {
+		dsm_seg_rc_message(s, from, r);
+		return;
+	}
+	if (s->cut || r->service != DSM_WIRE_PAGES || dsm_wire_get_page(r, &m, &s->form) < 0) {
 		s->n->dropped++;
 		return;
 	}

@@ -2,7 +2,7 @@
 /*
  * Locks, condition variables, barriers and cells, as their home keeps them. Pure: a request goes
  * in, replies come out, at once or when what was asked for has become true.
- * doc/design/0019-sync.md.
+ * doc/design/0022-sync.md.
  *
  * The state lies in memory of the caller, without pointers, all zero at first, so that the
  * processes of a node can share it: each has a view of its own, and whoever is at hand serves a

@@ -81,6 +81,71 @@ int dsm_wire_get_page(const struct dsm_wire_record *r, struct dsm_msg *m, enum d
 	return 0;
 }
 
+void dsm_wire_put_rc(void *to, uint32_t segment, const struct dsm_rc_msg *m,
+		     enum dsm_wire_form form)
+{
+	struct dsm_wire_rc w = {
+		.segment = htole32(segment),
+		.kind = m->kind,
+		.flags = m->flags,
+		.form = (uint8_t)form,
+		.part = m->part,
+		.node = htole16(m->node),
+		.epoch = htole32(m->epoch),
+		.flush = htole32(m->flush),
+		.page = htole64(m->page),
+		.version = htole64(m->version),
+		.sharers = htole64(m->sharers),
+	};
+
+	memcpy(to, &w, sizeof w);
+}
+
+/* Which form the flags of a message promise, as far as they do. */
+static bool rc_form_good(const struct dsm_wire_rc *w, bool follows)
+{
+	bool page = w->flags & (DSM_RC_BYTES | DSM_RC_ZEROS);
+	bool changes = w->flags & (DSM_RC_CHANGES | DSM_RC_FORWARD);
+
+	switch (w->form) {
+	case DSM_FORM_NONE:
+		return !page && !changes && !follows;
+	case DSM_FORM_RAW:
+		return page && !changes && w->kind == DSM_RC_DATA;
+	case DSM_FORM_ZERO:
+		return page && !changes && !follows && w->kind == DSM_RC_DATA;
+	case DSM_FORM_CHANGES:
+		return changes && !page &&
+		       (w->kind == DSM_RC_DIFF || w->kind == DSM_RC_NOTICE);
+	default:
+		return false;
+	}
+}
+
+int dsm_wire_get_rc(const struct dsm_wire_record *r, struct dsm_rc_msg *m, enum dsm_wire_form *form)
+{
+	struct dsm_wire_rc w;
+
+	if (r->len < sizeof w)
+		return -DVM_EPROTO;
+	memcpy(&w, r->body, sizeof w);
+	if (!rc_form_good(&w, r->len > sizeof w) || w.reserved || w.reserved2)
+		return -DVM_EPROTO;
+	*form = (enum dsm_wire_form)w.form;
+	*m = (struct dsm_rc_msg){
+		.kind = w.kind,
+		.flags = w.flags,
+		.part = w.part,
+		.node = le16toh(w.node),
+		.epoch = le32toh(w.epoch),
+		.flush = le32toh(w.flush),
+		.page = le64toh(w.page),
+		.version = le64toh(w.version),
+		.sharers = le64toh(w.sharers),
+	};
+	return 0;
+}
+
 uint32_t dsm_wire_segment(const struct dsm_wire_record *r)
 {
 	uint32_t s;

@@ -9,12 +9,14 @@
 #define SHM_WIRE_H
 
 #include "shm/protocol.h"
+#include "shm/release.h"
 
 /* Whose a record is: services of dsm.h from 0 on, and ours. */
 enum dsm_wire_service {
 	DSM_WIRE_PAGES = 64, /* struct dsm_wire_page and bytes */
 	DSM_WIRE_VIEW = 65,  /* struct dsm_wire_view and a bit per node: who is gone */
 	DSM_WIRE_STALE = 66, /* struct dsm_wire_view: yours is older than mine */
+	DSM_WIRE_RELEASE = 67, /* struct dsm_wire_rc and bytes */
 };
 
 struct dsm_wire_head {
@@ -29,6 +31,7 @@ enum dsm_wire_form {
 	DSM_FORM_RAW = 1,
 	DSM_FORM_ZERO = 2, /* all zero: nothing follows */
 	DSM_FORM_DIFF = 3, /* diff.h, from what the receiver keeps */
+	DSM_FORM_CHANGES = 4, /* merge.h, of a part */
 };
 
 struct dsm_wire_page {
@@ -39,12 +42,21 @@ struct dsm_wire_page {
 	uint64_t page, version;
 };
 
+struct dsm_wire_rc {
+	uint32_t segment;
+	uint8_t kind, flags, form, part;
+	uint16_t node, reserved;
+	uint32_t epoch, flush, reserved2;
+	uint64_t page, version, sharers;
+};
+
 struct dsm_wire_view {
 	uint32_t epoch, nodes;
 };
 
 _Static_assert(sizeof(struct dsm_wire_head) == 8, "wire format");
 _Static_assert(sizeof(struct dsm_wire_page) == 32, "wire format");
+_Static_assert(sizeof(struct dsm_wire_rc) == 48, "wire format");
 _Static_assert(sizeof(struct dsm_wire_view) == 8, "wire format");
 
 /* Bytes that a record with a body of LEN bytes takes. */
@@ -70,7 +82,12 @@ void dsm_wire_put_page(void *to, uint32_t segment, const struct dsm_msg *m,
 		       enum dsm_wire_form form);
 /* 0 or -DVM_EPROTO. Bytes, if any, are what follows in R. */
 int dsm_wire_get_page(const struct dsm_wire_record *r, struct dsm_msg *m, enum dsm_wire_form *form);
-/* The segment of a record of pages, or UINT32_MAX. */
+/* The same of release consistency. */
+void dsm_wire_put_rc(void *to, uint32_t segment, const struct dsm_rc_msg *m,
+		     enum dsm_wire_form form);
+int dsm_wire_get_rc(const struct dsm_wire_record *r, struct dsm_rc_msg *m,
+		    enum dsm_wire_form *form);
+/* The segment of a record of either, or UINT32_MAX. */
 uint32_t dsm_wire_segment(const struct dsm_wire_record *r);
 
 /* A view with GONE[nodes] at TO, which has room for dsm_wire_view_len(). */

@@ -173,6 +173,8 @@ static uint32_t flags_of(const dvm_seg_config_t *c)
 		f |= DSM_SIGBUS;
 	if (c->consistency == DVM_SEG_READ_MOSTLY)
 		f |= DSM_MOSTLY_READ;
+	if (c->consistency == DVM_SEG_RELEASE)
+		f |= DSM_RELEASE;
 	return f;
 }
 

@@ -87,18 +87,58 @@ static int told(int rc)
 	return rc == DSM_SYNC_OWNER_DEAD ? -EOWNERDEAD : rc;
 }
 
+/* ---- what goes with release consistency ---- */
+
+static int release(dvm_seg_t *s)
+{
+	return s->seg ? dsm_seg_release(s->seg) : 0;
+}
+
+/* After RC of a call that was to wait for others. */
+static int acquire(dvm_seg_t *s, int rc)
+{
+	int seen = s->seg && (rc >= 0 || rc == -EOWNERDEAD || rc == -ETIMEDOUT) ?
+			   dsm_seg_acquire(s->seg) :
+			   0;
+
+	return seen < 0 ? seen : rc;
+}
+
+int dvm_sync_release(dvm_seg_t *seg)
+{
+	int rc = check(seg);
+
+	return rc < 0 ? rc : release(seg);
+}
+
+int dvm_sync_acquire(dvm_seg_t *seg)
+{
+	int rc = check(seg);
+
+	return rc < 0 ? rc : acquire(seg, 0);
+}
+
+/* ---- locks ---- */
+
 static int lock(dvm_seg_t *s, uint64_t id, uint32_t op)
 {
 	int rc = check(s);
 
-	return rc < 0 ? rc : told(dsm_syncer_ask(syncer_of(s), s->id, id, op, 0, 0, NULL));
+	if (rc < 0)
+		return rc;
+	return acquire(s, told(dsm_syncer_ask(syncer_of(s), s->id, id, op, 0, 0, NULL)));
 }
 
+/* Also if the others have gone on without us. */
 static int unlock(dvm_seg_t *s, uint64_t id, uint32_t op)
 {
 	int rc = check(s);
 
-	return rc < 0 ? rc : dsm_syncer_unlock(syncer_of(s), s->id, id, op);
+	if (rc < 0)
+		return rc;
+	int released = release(s);
+	rc = dsm_syncer_unlock(syncer_of(s), s->id, id, op);
+	return rc < 0 ? rc : released;
 }
 
 int dvm_lock_acquire(dvm_seg_t *seg, uint64_t id)
@@ -137,27 +177,34 @@ int dvm_seg_barrier(dvm_seg_t *seg, uint64_t id, uint32_t n)
 {
 	int rc = check(seg);
 
+	if (rc == 0)
+		rc = release(seg);
 	if (rc < 0)
 		return rc;
-	return n ? dsm_syncer_ask(syncer_of(seg), seg->id, id, DSM_SYNC_BARRIER, n, 0, NULL)
-		 : dsm_syncer_meet(syncer_of(seg), seg->id, id);
+	return acquire(seg, n ? dsm_syncer_ask(syncer_of(seg), seg->id, id, DSM_SYNC_BARRIER, n, 0,
+					       NULL)
+			      : dsm_syncer_meet(syncer_of(seg), seg->id, id));
 }
 
 int dvm_cond_wait(dvm_seg_t *seg, uint64_t id, uint64_t lock, int timeout_ms)
 {
 	int rc = check(seg);
 
+	if (rc == 0)
+		rc = release(seg);
 	if (rc < 0)
 		return rc;
 	uint64_t deadline = timeout_ms < 0 ? DSM_SYNC_EVER
 					   : dvmi_clock_mono() + (uint64_t)timeout_ms * DVMI_MSEC;
-	return told(dsm_syncer_wait(syncer_of(seg), seg->id, id, lock, deadline));
+	return acquire(seg, told(dsm_syncer_wait(syncer_of(seg), seg->id, id, lock, deadline)));
 }
 
 static int signal(dvm_seg_t *seg, uint64_t id, uint64_t n)
 {
 	int rc = check(seg);
 
+	if (rc == 0)
+		rc = release(seg);
 	return rc < 0 ? rc
 		      : dsm_syncer_ask(syncer_of(seg), seg->id, id, DSM_SYNC_SIGNAL, n, 0, NULL);
 }
@@ -176,7 +223,11 @@ static int cell(dvm_seg_t *seg, uint64_t id, uint32_t op, uint64_t a, uint64_t b
 {
 	int rc = check(seg);
 
-	return rc < 0 ? rc : dsm_syncer_ask(syncer_of(seg), seg->id, id, op, a, b, old);
+	if (rc == 0 && op != DSM_SYNC_LOAD)
+		rc = release(seg);
+	if (rc < 0)
+		return rc;
+	return acquire(seg, dsm_syncer_ask(syncer_of(seg), seg->id, id, op, a, b, old));
 }
 
 int dvm_atomic_add(dvm_seg_t *seg, uint64_t id, uint64_t value, uint64_t *old)
@@ -204,8 +255,10 @@ int dvm_seg_alloc(dvm_seg_t *seg, uint64_t bytes, uint64_t align, void **out)
 	uint64_t offset;
 	int rc = out ? check(seg) : -EINVAL;
 
+	/* What it was before is somebody else's: their last words come first. */
 	if (rc == 0)
-		rc = dsm_syncer_take(syncer_of(seg), seg->id, bytes, align ? align : 16, &offset);
+		rc = acquire(seg, dsm_syncer_take(syncer_of(seg), seg->id, bytes,
+						  align ? align : 16, &offset));
 	if (rc == 0)
 		*out = (uint8_t *)seg->base + offset;
 	return rc;
@@ -219,6 +272,9 @@ int dvm_seg_free(dvm_seg_t *seg, void *p)
 		return rc;
 	if ((uint8_t *)p < (uint8_t *)seg->base)
 		return -EINVAL;
+	rc = release(seg);
+	if (rc < 0)
+		return rc;
 	return dsm_syncer_give(syncer_of(seg), seg->id,
 			       (uint64_t)((uint8_t *)p - (uint8_t *)seg->base));
 }

@@ -144,6 +144,10 @@ static void alone(void **state)
 	use(c);
 	c.flags = DVM_SEG_PROTOCOL;
 	use(c);
+	c.consistency = DVM_SEG_RELEASE;
+	use(c);
+	c.consistency = DVM_SEG_READ_MOSTLY;
+	use(c);
 }
 
 static void arguments_of_the_rest(void **state)

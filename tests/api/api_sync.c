@@ -49,6 +49,8 @@ static void no_segment(void **state)
 	assert_int_equal(dvm_atomic_cas(NULL, 1, 1, 1, &v), -EINVAL);
 	assert_int_equal(dvm_atomic_load(NULL, 1, &v), -EINVAL);
 	assert_int_equal(dvm_atomic_load(s, 1, NULL), -EINVAL);
+	assert_int_equal(dvm_sync_release(NULL), -EINVAL);
+	assert_int_equal(dvm_sync_acquire(NULL), -EINVAL);
 	assert_int_equal(dvm_seg_alloc(NULL, 1, 0, &p), -EINVAL);
 	assert_int_equal(dvm_seg_alloc(s, 1, 0, NULL), -EINVAL);
 	assert_int_equal(dvm_seg_free(NULL, p), -EINVAL);
@@ -61,6 +63,8 @@ static void locks(void **state)
 	assert_int_equal(dvm_lock_release(s, 1), -EPERM);
 	assert_int_equal(dvm_lock_acquire(s, 1), 0);
 	assert_int_equal(dvm_lock_try(s, 1), -EBUSY);
+	assert_int_equal(dvm_sync_release(s), 0);
+	assert_int_equal(dvm_sync_acquire(s), 0);
 	assert_int_equal(dvm_lock_try(s, UINT64_MAX), 0);
 	assert_int_equal(dvm_lock_release(s, 1), 0);
 	assert_int_equal(dvm_lock_release(s, 1), -EPERM);

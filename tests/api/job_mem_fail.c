@@ -6,7 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <dvm/mem.h>
+#include <dvm/sync.h>
 
 #include "tests/api/job.h"
 
@@ -56,6 +56,7 @@ static int make(struct job *j, uint64_t pages, dvm_seg_t **s)
 		.flags = DVM_SEG_PROTOCOL | DVM_SEG_NO_PREFETCH, /* who has what is known */
 		.faults = (uint32_t)arg(j, 0, DVM_FAULT_THREAD),
 		.homes = DVM_HOMES_ROUND_ROBIN,
+		.consistency = (uint32_t)arg(j, 2, DVM_SEG_SEQUENTIAL),
 	};
 	struct sigaction sa = { .sa_handler = on_sigbus, .sa_flags = SA_NODEFER };
 
@@ -137,9 +138,54 @@ int dies_mem_busy(struct job *j)
 		CHECK_INT(v, mine[k]);
 		if (r >> 20 & 1 && store(own, v + 1))
 			mine[k]++;
+		if (i % 16 == 0) {
+			CHECK_INT(dvm_sync_release(s), 0);
+			CHECK_INT(dvm_sync_acquire(s), 0);
+		}
 	}
 	CHECK(lost < N);
 	return meet(j, j->size - 1);
+}
+
+/*
+ * The last rank, home to a share of the pages, dies. What others have of the newest lives on; locks
+ * and pages go on.
+ */
+int dies_mem_rc(struct job *j)
+{
+	enum { PAGES = 30, EACH = PAGE / 8 };
+	int last = j->size - 1;
+	dvm_seg_t *s;
+
+	CHECK_INT(make(j, PAGES, &s), 0);
+	volatile uint64_t *p = dvm_seg_base(s);
+	for (uint64_t i = 0; i < PAGES; i++)
+		if ((int)(i % (uint64_t)j->size) == j->rank)
+			p[i * EACH] = i + 1;
+	CHECK_INT(dvm_seg_barrier(s, 1, 0), 0);
+	/* All have all of it now. */
+	for (uint64_t i = 0; i < PAGES; i++)
+		CHECK_INT(p[i * EACH], i + 1);
+	CHECK_INT(dvm_seg_barrier(s, 2, 0), 0);
+	if (j->rank == last)
+		raise(SIGKILL);
+	while (dvm_peer_state(j->d, last) == DVM_ALIVE)
+		usleep(100);
+	for (uint64_t round = 0; round < 30; round++) {
+		/* The homes of some locks died, too. */
+		uint64_t id = 4;
+		int rc;
+		while ((rc = dvm_lock_acquire(s, id)) == -DVM_EPEERLOST && id < 100)
+			id++;
+		CHECK(rc == 0 || rc == -EOWNERDEAD);
+		for (uint64_t i = 0; i < PAGES; i++) {
+			CHECK_INT(p[i * EACH], i + 1);
+			p[i * EACH + 1]++;
+			CHECK_INT(p[i * EACH + 1], p[1]);
+		}
+		CHECK_INT(dvm_lock_release(s, id), 0);
+	}
+	return meet(j, last);
 }
 
 /* One rank is stopped for a while in the midst of it: the others wait, and go on. */

@@ -54,5 +54,25 @@ for faults in 0 1; do
 done
 DVM_SHM_UFFD=missing check 3 3 dies_mem
 DVM_SHM_TRANSPORT=tcp check 3 3 dies_mem
+# Several writers at a time (1) and changes that are pushed (2).
+rc="rc_writers rc_locks rc_passed_on rc_threads rc_many rc_pushed"
+for consistency in 1 2; do
+	all 3 1 "$rc" $consistency 0
+	all 2 2 "$rc" $consistency
+	all 4 2 "$rc" $consistency
+	all 3 3 "$rc" $consistency 64 1
+	all 3 3 "rc_writers rc_locks rc_many" $consistency 127 0 16 1
+	check 3 3 dies_mem_rc 0 0 $consistency
+	check 4 2 dies_mem_rc 1 0 $consistency
+	DVM_SHM_UFFD=missing check 3 3 dies_mem_rc 0 0 $consistency
+	for seed in 1 2 3; do
+		check 4 4 dies_mem_busy 0 $seed $consistency
+	done
+	DVM_SHM_UFFD=missing check 3 3 mem_rc_writers $consistency
+	DVM_SHM_UFFD=missing check 3 3 mem_rc_locks $consistency
+	DVM_SHM_TRANSPORT=tcp check 3 3 mem_rc_writers $consistency
+	DVM_SHM_TRANSPORT=tcp check 3 3 mem_rc_locks $consistency
+	DVM_SHM_MEMORY=1000000 check 3 3 mem_rc_many $consistency
+done
 echo "1..$n"
 exit "$failed"

@@ -58,5 +58,11 @@ all 1 1
 all 3 1
 all 2 2
 all 4 4
+# Locks and barriers are all that they need of consistency.
+for DVM_PARMACS_CONSISTENCY in release read-mostly; do
+	export DVM_PARMACS_CONSISTENCY
+	all 3 3
+	anl 4 3
+done
 echo "1..$n"
 exit $failed

@@ -127,6 +127,33 @@ static void views(void **state)
 	assert_int_equal(dsm_wire_get_view(&r, 11, &epoch, got), -DVM_EPROTO);
 }
 
+/* Flags and form say the same. */
+static void release_consistency(void **state)
+{
+	const struct dsm_rc_msg m = { .kind = DSM_RC_DIFF, .flags = DSM_RC_CHANGES, .part = 1,
+				      .node = 2, .epoch = 3, .flush = 4, .page = UINT64_C(5) << 40,
+				      .version = 6, .sharers = UINT64_MAX };
+	uint8_t buf[sizeof(struct dsm_wire_rc) + 8] = { 0 };
+	struct dsm_wire_record r = { DSM_WIRE_RELEASE, buf, sizeof buf };
+	enum dsm_wire_form form;
+	struct dsm_rc_msg got = { 0 };
+
+	(void)state;
+	dsm_wire_put_rc(buf, 7, &m, DSM_FORM_CHANGES);
+	assert_int_equal(dsm_wire_segment(&r), 7);
+	assert_int_equal(dsm_wire_get_rc(&r, &got, &form), 0);
+	assert_memory_equal(&got, &m, sizeof m);
+	assert_int_equal(form, DSM_FORM_CHANGES);
+	for (int f = 0; f < 6; f++) {
+		dsm_wire_put_rc(buf, 7, &m, (enum dsm_wire_form)f);
+		assert_int_equal(dsm_wire_get_rc(&r, &got, &form),
+				 f == DSM_FORM_CHANGES ? 0 : -DVM_EPROTO);
+	}
+	dsm_wire_put_rc(buf, 7, &m, DSM_FORM_CHANGES);
+	r.len = sizeof(struct dsm_wire_rc) - 1;
+	assert_int_equal(dsm_wire_get_rc(&r, &got, &form), -DVM_EPROTO);
+}
+
 /* Whatever comes, the end is found, and what is said of it is inside. */
 static void any_bytes(void **state)
 {
@@ -144,7 +171,9 @@ static void any_bytes(void **state)
 			struct dsm_msg m;
 			enum dsm_wire_form form;
 			assert_true(r.body >= buf && r.body + r.len <= buf + n);
+			struct dsm_rc_msg rc;
 			dsm_wire_get_page(&r, &m, &form);
+			dsm_wire_get_rc(&r, &rc, &form);
 			records++;
 		}
 		assert_true(at <= n && records <= n / 8);
@@ -156,6 +185,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(there_and_back), cmocka_unit_test(cut_off),
 		cmocka_unit_test(forms_that_are_none), cmocka_unit_test(views),
+		cmocka_unit_test(release_consistency),
 		cmocka_unit_test(any_bytes),
 	};
 

@@ -7,9 +7,13 @@
  *
  * Consistency is chosen per segment. Sequential (the default): as if there were one memory, with
  * what the processor itself allows (on x86: total store order). Release: what one rank has written
- * is seen by another once the one has given a lock back, or come to a barrier, and then the other
- * has taken the lock, or left the barrier. For now such a segment is kept as a sequential one,
- * which promises more. Read-mostly: as sequential.
+ * is seen by another once the one has released, and then the other has acquired. The calls of
+ * dvm/sync.h do both: giving a lock back releases, taking it acquires, a barrier does one and then
+ * the other; for what is not done by them there are dvm_sync_release() and dvm_sync_acquire(). Several
+ * ranks may write to one page at a time, as long as no two of them write the same byte. Read-mostly:
+ * likewise, but what was written goes to all ranks that have a copy, so those that only read never
+ * wait for it; for what is read by many and seldom written. Where all ranks are on one node every
+ * segment is sequential.
  *
  * A segment may be larger than the memory of a node, not than that of all its nodes: a rank keeps
  * what it is home to, and of the rest as much as there is room for ($DVM_SHM_MEMORY bytes, else half
@@ -187,7 +191,8 @@ DVM_PUBLIC int dvm_seg_drop(dvm_seg_t *seg, uint64_t offset, uint64_t len);
 
 /*
  * LEN bytes at OFFSET, which are brought here to be written, stay until dvm_seg_unpin(): others
- * wait for them. For short times.
+ * wait for them. For short times. With release consistency nobody takes them anyway, and they are
+ * only brought.
  */
 DVM_PUBLIC int dvm_seg_pin(dvm_seg_t *seg, uint64_t offset, uint64_t len);
 DVM_PUBLIC int dvm_seg_unpin(dvm_seg_t *seg, uint64_t offset, uint64_t len);

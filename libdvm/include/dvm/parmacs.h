@@ -172,6 +172,11 @@ static inline void dvm_parmacs_begin(uint64_t bytes)
 		c.flags |= DVM_SEG_PROTOCOL;
 	if (getenv("DVM_PARMACS_IVY"))
 		c.flags |= DVM_SEG_PROTOCOL | DVM_SEG_BASELINE_IVY;
+	const char *consistency = getenv("DVM_PARMACS_CONSISTENCY");
+	if (consistency && strcmp(consistency, "release") == 0)
+		c.consistency = DVM_SEG_RELEASE;
+	else if (consistency && strcmp(consistency, "read-mostly") == 0)
+		c.consistency = DVM_SEG_READ_MOSTLY;
 	int rc = dvm_seg_create(dvm_world(p->d), &c, &p->seg, &err);
 	dvm_parmacs_must(rc, err.text[0] ? err.text : "dvm_seg_create");
 	p->base = (char *)dvm_seg_base(p->seg);

@@ -66,6 +66,14 @@ DVM_PUBLIC int dvm_atomic_cas(dvm_seg_t *seg, uint64_t id, uint64_t expected, ui
 DVM_PUBLIC int dvm_atomic_load(dvm_seg_t *seg, uint64_t id, uint64_t *value);
 
 /*
+ * For segments with release consistency; others have nothing to do. Release: what any thread of this
+ * rank has written before is seen by every rank that acquires after the return, however it came to
+ * know of that. Acquire: what was released before is seen from now on.
+ */
+DVM_PUBLIC int dvm_sync_release(dvm_seg_t *seg);
+DVM_PUBLIC int dvm_sync_acquire(dvm_seg_t *seg);
+
+/*
  * Memory inside of the segment, the same for all ranks. Aligned to ALIGN, a power of two (0: 16).
  * Who allocates or frees first anywhere makes the whole segment the allocator's. -ENOMEM.
  */
