@@ -204,8 +204,39 @@ static void join(struct dsm *d, struct dsm_entry *e, uint32_t from)
 		 (struct dsm_msg){ .kind = DSM_FWD_WALK, .page = e->page, .node = (uint16_t)from });
 }
 
+/*
+ * What has changed before the end goes with that, so nothing is to be done; and nobody may wait for
+ * it behind others, who may wait for what its sender has to tell.
+ */
+static bool is_late(const struct dsm_entry *e, const struct dsm_msg *m)
+{
+	return m->kind == DSM_DIFF && m->version <= e->ended;
+}
+
+static void late(struct dsm *d, uint32_t from, uint64_t page)
+{
+	dsm_send(d, from,
+		 (struct dsm_msg){ .kind = DSM_SETTLED,
+				   .flags = DSM_FINAL,
+				   .page = page,
+				   .node = (uint16_t)from });
+}
+
+static void answer_late(struct dsm *d, struct dsm_entry *e)
+{
+	struct dsm_request *r, *next;
+
+	DL_FOREACH_SAFE(e->queue, r, next) {
+		if (!is_late(e, &r->m))
+			continue;
+		late(d, r->from, e->page);
+		DL_DELETE(e->queue, r);
+		free(r);
+	}
+}
+
 /* FROM, which is one of them, will have it alone. */
-static void end_walk(struct dsm *d, struct dsm_entry *e, uint32_t from)
+static void end_walk(struct dsm *d, struct dsm_entry *e, uint32_t from, uint64_t version)
 {
 	uint16_t acks = tell_walkers(d, e, from, (struct dsm_msg){ .kind = DSM_END });
 
@@ -217,6 +248,8 @@ static void end_walk(struct dsm *d, struct dsm_entry *e, uint32_t from)
 	e->walked = false;
 	e->owner = from;
 	e->sharers = 0;
+	e->ended = version;
+	answer_late(d, e);
 	if (acks)
 		begin(e, from);
 }
@@ -232,7 +265,6 @@ static void settle(struct dsm *d, struct dsm_entry *e, uint32_t from)
 	e->many = false;
 }
 
-/* Where it has ended meanwhile, what has changed went with ENDED. */
 static void spread(struct dsm *d, struct dsm_entry *e, uint32_t from, const struct dsm_msg *m)
 {
 	uint64_t others = e->sharers & ~bit(d, from);
@@ -258,7 +290,7 @@ static void handle_walked(struct dsm *d, struct dsm_entry *e, uint32_t from,
 	if (!member && (m->kind == DSM_GETS || m->kind == DSM_GETM))
 		join(d, e, from);
 	else if (member && m->kind == DSM_GETM)
-		end_walk(d, e, from);
+		end_walk(d, e, from, m->version);
 	else
 		d->stats.dropped++;
 }
@@ -310,6 +342,10 @@ int dsm_home_request(struct dsm *d, uint32_t from, const struct dsm_msg *m)
 	struct dsm_entry *e = c ? touch(d, m->page) : NULL;
 	if (!e)
 		return -ENOMEM;
+	if (is_late(e, m)) {
+		late(d, from, m->page);
+		return 0;
+	}
 	if (e->busy)
 		return queue(&e->queue, from, m);
 	handle(d, e, c, from, m);

@@ -91,8 +91,11 @@ struct dsm_walk_ops {
 	bool (*may)(void *arg, uint64_t page);
 	/* They do. What lies there now is what all have agreed on. */
 	void (*enter)(void *arg, uint64_t page);
-	/* What another node has changed. False: we have changed the same, the mode has to end. */
-	bool (*merge)(void *arg, uint64_t page, const uint8_t *diff, size_t n);
+	/*
+	 * What another node has changed; LAST: what it had not told when the mode ended, so it is not
+	 * agreed on. False: we have changed the same, the mode has to end.
+	 */
+	bool (*merge)(void *arg, uint64_t page, const uint8_t *diff, size_t n, bool last);
 	/* What was given to dsm_walk_diff() is agreed on. */
 	void (*settled)(void *arg, uint64_t page);
 	/* The page was dropped: what we have changed of it goes with M. */

@@ -41,6 +41,7 @@ struct dsm_entry {
 	uint32_t giver;	  /* who sends it to the requester */
 	uint16_t applies; /* the requester's differences are on the way to so many */
 	bool many;	  /* to more than one: they wait for the others */
+	uint64_t ended;	  /* version of the last time that it was walked and is not any more */
 	struct dsm_request *queue;
 	UT_hash_handle hh;
 };

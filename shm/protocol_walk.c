@@ -71,13 +71,14 @@ int dsm_walk_diff(struct dsm *d, uint64_t page, const uint8_t *diff, size_t n)
 {
 	if (page >= d->c.pages || dsm_state(d, page) != DSM_WALKING)
 		return -EINVAL;
-	if (d->flushing)
-		return 0; /* it ends */
+	if (d->flushing || dsm_want_find(d, page))
+		return 0; /* it ends, and messages wait for that */
 	d->unsettled++;
 	dsm_send(d, dsm_home(d, page),
 		 (struct dsm_msg){ .kind = DSM_DIFF,
 				   .flags = DSM_BYTES,
 				   .page = page,
+				   .version = dsm_version(d, page),
 				   .diff = diff,
 				   .ndiff = n });
 	dsm_run_local(d);
@@ -89,7 +90,7 @@ void dsm_walk_apply(struct dsm *d, const struct dsm_msg *m)
 	if (m->flags & DSM_WALK)
 		d->foreign++;
 	if (dsm_state(d, m->page) == DSM_WALKING &&
-	    !d->c.walk->merge(d->c.arg, m->page, m->diff, m->ndiff))
+	    !d->c.walk->merge(d->c.arg, m->page, m->diff, m->ndiff, false))
 		dsm_want(d, m->page, true);
 }
 
@@ -111,7 +112,8 @@ static bool on_settled(struct dsm *d, const struct dsm_msg *m, const struct dsm_
 	if (!*count || (ours && m->node != d->c.self))
 		return false;
 	--*count;
-	if (ours && c->state == DSM_WALKING)
+	/* Final: the mode had ended; what others send for its end is from what was agreed on before. */
+	if (ours && c->state == DSM_WALKING && !(m->flags & DSM_FINAL))
 		d->c.walk->settled(d->c.arg, m->page);
 	return true;
 }
@@ -167,7 +169,7 @@ static bool on_ended(struct dsm *d, uint32_t from, const struct dsm_msg *m, stru
 	if (!w || !w->write || c->state != DSM_WALKING)
 		return false;
 	if (m->ndiff) {
-		d->c.walk->merge(d->c.arg, m->page, m->diff, m->ndiff);
+		d->c.walk->merge(d->c.arg, m->page, m->diff, m->ndiff, true);
 		dsm_send(d, from,
 			 (struct dsm_msg){
 				 .kind = DSM_SETTLED, .page = m->page, .node = (uint16_t)from });

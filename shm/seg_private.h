@@ -10,6 +10,7 @@
 #include "shm/merge.h"
 #include "shm/node_private.h"
 #include "shm/stream.h"
+#include "shm/walked.h"
 
 /* What is known of a page beside its state; memory exists from the first one set. */
 enum {
@@ -71,7 +72,7 @@ struct dsm_seg {
 	struct seg_walk *walks;	 /* seg_walk.c */
 	struct seg_try **tries;
 	struct dsm_walk_stats walk;
-	uint8_t diff_room[2 * 4096];
+	uint8_t diff_room[DSM_WALKED_DIFF];
 	bool cut;
 	uint64_t kept, most, hand; /* pages that take memory, may do so; where we look for one */
 	/* The message that is being received. */

@@ -3,11 +3,9 @@
  * Pages of a guest's page tables that several nodes write (protocol_walk.c): which ones, their twins,
  * and the comparison before anything is told. doc/design/0021-walked.md.
  *
- * Virtual processors go on writing while we look, so an entry is read and changed as one, through the
- * alias. The twin `base` is what all have agreed on, `sent` what we have told of besides.
+ * Virtual processors go on writing while we look, through a map of their own.
  */
 #include <stdlib.h>
-#include <string.h>
 
 #include "shm/diff.h"
 #include "shm/seg_private.h"
@@ -24,7 +22,7 @@
 struct seg_walk {
 	uint64_t page, since;
 	UT_hash_handle hh;
-	uint64_t base[WORDS], sent[WORDS];
+	struct dsm_walked w;
 };
 
 /* A page that others want to write, as it came. */
@@ -53,36 +51,6 @@ static uint64_t *words(struct dsm_seg *s, uint64_t page)
 	return (uint64_t *)(void *)dsm_backing_live(&s->b, page);
 }
 
-static uint64_t get(const uint64_t *p)
-{
-	return __atomic_load_n(p, __ATOMIC_ACQUIRE);
-}
-
-static bool change(uint64_t *p, uint64_t *was, uint64_t to)
-{
-	return __atomic_compare_exchange_n(p, was, to, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
-}
-
-static void copy(uint64_t *to, const uint64_t *from)
-{
-	for (unsigned i = 0; i < WORDS; i++)
-		to[i] = get(&from[i]);
-}
-
-/*
- * NOW, which is a table's and was copied from LIVE: what may be written is made dirty, there and here.
- * What has changed once more is left alone: it is found the next time.
- */
-static void make_dirty(uint64_t *now, uint64_t *live)
-{
-	for (unsigned i = 0; i < WORDS; i++) {
-		uint64_t e = now[i];
-		now[i] = dsm_walked_dirty(e);
-		if (now[i] != e)
-			change(&live[i], &e, now[i]);
-	}
-}
-
 /* ---- which ---- */
 
 static struct seg_try *try_of(struct dsm_seg *s, uint64_t page, bool make)
@@ -109,16 +77,7 @@ void dsm_seg_walk_came(struct dsm_seg *s, uint64_t page)
 	if (t->page != page)
 		*t = (struct seg_try){ .page = page };
 	t->here = true;
-	copy(t->came, now);
-}
-
-static unsigned changes(const uint64_t *a, const uint64_t *b)
-{
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < WORDS; i++)
-		n += !dsm_walked_mere(a[i], b[i]);
-	return n;
+	dsm_walked_copy(t->came, now);
 }
 
 /* A stay here has ended. True: this and those before look like a table that is walked. */
@@ -131,9 +90,9 @@ static bool op_may(void *arg, uint64_t page)
 	if (!t || t->page != page || !t->here)
 		return false;
 	t->here = false;
-	copy(now, words(s, page));
+	dsm_walked_copy(now, words(s, page));
 	bool calm = dsm_walked_table(now, frames(s)) > 0 &&
-		    dsm_walked_table(t->came, frames(s)) > 0 && changes(t->came, now) <= CHANGED;
+		    dsm_walked_table(t->came, frames(s)) > 0 && dsm_walked_changes(t->came, now) <= CHANGED;
 	t->calm = calm ? t->calm + 1 : 0;
 	return t->calm >= CALM && HASH_COUNT(s->walks) < WALKS;
 }
@@ -152,9 +111,7 @@ static void op_enter(void *arg, uint64_t page)
 	}
 	w->page = page;
 	w->since = s->n->now;
-	copy(w->base, words(s, page));
-	make_dirty(w->base, words(s, page));
-	memcpy(w->sent, w->base, sizeof w->sent);
+	dsm_walked_begin(&w->w, words(s, page));
 	HASH_ADD(hh, s->walks, page, sizeof w->page, w);
 	s->n->gate.walking = true;
 	s->walk.entered++;
@@ -179,46 +136,23 @@ const uint8_t *dsm_seg_walk_base(const struct dsm_seg *s, uint64_t page)
 {
 	const struct seg_walk *w = find(s, page);
 
-	return w ? (const uint8_t *)w->base : dsm_backing_bytes(&s->b, page);
+	return w ? (const uint8_t *)w->w.base : dsm_backing_bytes(&s->b, page);
 }
 
 /* ---- what others have changed ---- */
 
-/* An entry that is THEIRS elsewhere. False: it was changed here, too. */
-static bool merge_entry(struct dsm_seg *s, struct seg_walk *w, uint64_t *live, unsigned i,
-			uint64_t theirs)
-{
-	uint64_t mine = get(&live[i]), to;
-	enum dsm_walked_way way;
-
-	do
-		way = dsm_walked_merge(w->base[i], mine, theirs, &to);
-	while (way == DSM_WALKED_TAKE && !change(&live[i], &mine, to));
-	/* What is ours is still to be told, or on its way; it comes after this. */
-	if (w->sent[i] == w->base[i])
-		w->sent[i] = theirs;
-	w->base[i] = theirs;
-	s->walk.conflicts += way == DSM_WALKED_CONFLICT;
-	return way != DSM_WALKED_CONFLICT;
-}
-
-static bool op_merge(void *arg, uint64_t page, const uint8_t *diff, size_t n)
+static bool op_merge(void *arg, uint64_t page, const uint8_t *diff, size_t n, bool last)
 {
 	struct dsm_seg *s = arg;
 	struct seg_walk *w = find(s, page);
-	uint64_t theirs[WORDS], *live = words(s, page);
-	bool good = true;
 
 	if (!w) {
-		dsm_diff_apply(diff, n, live);
+		dsm_diff_apply(diff, n, words(s, page));
 		return false;
 	}
-	memcpy(theirs, w->base, sizeof theirs);
-	dsm_diff_apply(diff, n, theirs);
-	for (unsigned i = 0; i < WORDS; i++)
-		if (theirs[i] != w->base[i])
-			good &= merge_entry(s, w, live, i, theirs[i]);
-	return good;
+	unsigned conflicts = dsm_walked_apply(&w->w, words(s, page), diff, n, last);
+	s->walk.conflicts += conflicts;
+	return conflicts == 0;
 }
 
 /* ---- what we have changed ---- */
@@ -228,20 +162,16 @@ static void op_settled(void *arg, uint64_t page)
 	struct seg_walk *w = find(arg, page);
 
 	if (w)
-		memcpy(w->base, w->sent, sizeof w->base);
+		dsm_walked_settled(&w->w);
 }
 
 static void op_last(void *arg, uint64_t page, struct dsm_msg *m)
 {
 	struct dsm_seg *s = arg;
 	struct seg_walk *w = find(s, page);
-	uint64_t now[WORDS];
 
-	if (!w)
-		return;
-	/* It may be a table no more, so nothing is made dirty. */
-	copy(now, words(s, page));
-	m->ndiff = dsm_diff_make(w->base, now, sizeof now, s->diff_room, sizeof s->diff_room);
+	if (w)
+		m->ndiff = dsm_walked_last(&w->w, words(s, page), s->diff_room);
 	m->diff = s->diff_room;
 }
 
@@ -256,42 +186,21 @@ const struct dsm_walk_ops dsm_seg_walk_ops = {
 
 /* ---- before anything is told ---- */
 
-static bool unchanged(const uint64_t *a, const uint64_t *b)
-{
-	for (unsigned i = 0; i < WORDS; i += 8) {
-		uint64_t x = 0;
-		for (unsigned k = i; k < i + 8; k++)
-			x |= __atomic_load_n(&a[k], __ATOMIC_RELAXED) ^ b[k];
-		if (x)
-			return false;
-	}
-	return true;
-}
-
-static void tell(struct dsm_seg *s, struct seg_walk *w, const uint64_t *now)
-{
-	size_t n = dsm_diff_make(w->sent, now, sizeof w->sent, s->diff_room, sizeof s->diff_room);
-
-	memcpy(w->sent, now, sizeof w->sent);
-	s->walk.diffs++;
-	dsm_walk_diff(s->d, w->page, s->diff_room, n);
-}
-
-/* That hardware has looked at an entry may wait until there is more to tell. */
 static void look_at(struct dsm_seg *s, struct seg_walk *w)
 {
-	uint64_t now[WORDS], *live = words(s, w->page);
+	size_t n = 0;
 
-	if (unchanged(live, w->sent))
-		return;
-	copy(now, live);
-	if (dsm_walked_table(now, frames(s)) <= 0) {
+	switch (dsm_walked_look(&w->w, words(s, w->page), frames(s), s->diff_room, &n)) {
+	case DSM_WALKED_TELL:
+		s->walk.diffs++;
+		dsm_walk_diff(s->d, w->page, s->diff_room, n);
+		break;
+	case DSM_WALKED_END:
 		s->walk.ends++;
 		dsm_walk_end(s->d, w->page, s->n->now);
-	} else if (changes(w->sent, now)) {
-		make_dirty(now, live);
-		if (changes(w->sent, now))
-			tell(s, w, now);
+		break;
+	default:
+		break;
 	}
 }
 
@@ -333,7 +242,7 @@ void dsm_seg_walk_view(struct dsm_seg *s)
 	struct seg_walk *w, *tmp;
 
 	HASH_ITER(hh, s->walks, w, tmp)
-		memcpy(w->sent, w->base, sizeof w->sent);
+		dsm_walked_again(&w->w);
 }
 
 void dsm_seg_walk_free(struct dsm_seg *s)

@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <string.h>
+
+#include "shm/diff.h"
 #include "shm/walked.h"
 
+#define WORDS	 DSM_WALKED_WORDS
 #define NX	 (UINT64_C(1) << 63)
 #define SOFT	 (UINT64_C(3) << 57) /* that kernels use; those above and below are 0 */
 #define ADDRESS	 UINT64_C(0x000ffffffffff000)
@@ -82,4 +86,145 @@ enum dsm_walked_way dsm_walked_merge(uint64_t base, uint64_t mine, uint64_t thei
 	else
 		return DSM_WALKED_CONFLICT;
 	return *out == mine ? DSM_WALKED_KEEP : DSM_WALKED_TAKE;
+}
+
+/* ---- a page ---- */
+
+static uint64_t get(const uint64_t *p)
+{
+	return __atomic_load_n(p, __ATOMIC_ACQUIRE);
+}
+
+static bool change(uint64_t *p, uint64_t *was, uint64_t to)
+{
+	return __atomic_compare_exchange_n(p, was, to, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+}
+
+void dsm_walked_copy(uint64_t *to, const uint64_t *live)
+{
+	for (unsigned i = 0; i < WORDS; i++)
+		to[i] = get(&live[i]);
+}
+
+unsigned dsm_walked_changes(const uint64_t *a, const uint64_t *b)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < WORDS; i++)
+		n += !dsm_walked_mere(a[i], b[i]);
+	return n;
+}
+
+/*
+ * NOW, which is a table's and was copied from LIVE: what may be written is made dirty, there and here.
+ * What has changed once more is left alone: it is found the next time.
+ */
+static void make_dirty(uint64_t *now, uint64_t *live)
+{
+	for (unsigned i = 0; i < WORDS; i++) {
+		uint64_t e = now[i];
+		now[i] = dsm_walked_dirty(e);
+		if (now[i] != e)
+			change(&live[i], &e, now[i]);
+	}
+}
+
+void dsm_walked_begin(struct dsm_walked *w, uint64_t *live)
+{
+	dsm_walked_copy(w->base, live);
+	make_dirty(w->base, live);
+	memcpy(w->sent, w->base, sizeof w->sent);
+	memcpy(w->seen, w->base, sizeof w->seen);
+}
+
+static bool unchanged(const uint64_t *live, const uint64_t *b)
+{
+	for (unsigned i = 0; i < WORDS; i += 8) {
+		uint64_t x = 0;
+		for (unsigned k = i; k < i + 8; k++)
+			x |= __atomic_load_n(&live[k], __ATOMIC_RELAXED) ^ b[k];
+		if (x)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * That hardware has looked at an entry is not told: on its way it might meet the news that the entry
+ * is gone, and bring it back.
+ */
+static void leave_mere(uint64_t *now, const uint64_t *sent)
+{
+	for (unsigned i = 0; i < WORDS; i++)
+		if (dsm_walked_mere(sent[i], now[i]))
+			now[i] = sent[i];
+}
+
+enum dsm_walked_look dsm_walked_look(struct dsm_walked *w, uint64_t *live, uint64_t frames,
+				     uint8_t *out, size_t *n)
+{
+	uint64_t now[WORDS];
+
+	if (unchanged(live, w->seen))
+		return DSM_WALKED_SAME;
+	dsm_walked_copy(now, live);
+	if (dsm_walked_table(now, frames) <= 0)
+		return DSM_WALKED_END;
+	make_dirty(now, live);
+	memcpy(w->seen, now, sizeof w->seen);
+	leave_mere(now, w->sent);
+	*n = dsm_diff_make(w->sent, now, sizeof now, out, DSM_WALKED_DIFF);
+	memcpy(w->sent, now, sizeof now);
+	return *n ? DSM_WALKED_TELL : DSM_WALKED_SAME;
+}
+
+void dsm_walked_settled(struct dsm_walked *w)
+{
+	memcpy(w->base, w->sent, sizeof w->base);
+}
+
+void dsm_walked_again(struct dsm_walked *w)
+{
+	memcpy(w->sent, w->base, sizeof w->sent);
+	memset(w->seen, 0xff, sizeof w->seen);
+}
+
+/* An entry that is THEIRS elsewhere. False: it was changed here, too. */
+static bool apply_entry(struct dsm_walked *w, uint64_t *live, unsigned i, uint64_t theirs,
+			bool last)
+{
+	uint64_t mine = get(&live[i]), to;
+	enum dsm_walked_way way;
+
+	do
+		way = dsm_walked_merge(w->base[i], mine, theirs, &to);
+	while (way == DSM_WALKED_TAKE && !change(&live[i], &mine, to));
+	w->seen[i] = UINT64_MAX; /* no entry */
+	if (last)
+		return way != DSM_WALKED_CONFLICT;
+	/* What is ours is still to be told, or on its way; it comes after this. */
+	if (w->sent[i] == w->base[i])
+		w->sent[i] = theirs;
+	w->base[i] = theirs;
+	return way != DSM_WALKED_CONFLICT;
+}
+
+unsigned dsm_walked_apply(struct dsm_walked *w, uint64_t *live, const uint8_t *diff, size_t n,
+			  bool last)
+{
+	uint64_t theirs[WORDS];
+	unsigned conflicts = 0;
+
+	memcpy(theirs, w->base, sizeof theirs);
+	dsm_diff_apply(diff, n, theirs);
+	for (unsigned i = 0; i < WORDS; i++)
+		if (theirs[i] != w->base[i])
+			conflicts += !apply_entry(w, live, i, theirs[i], last);
+	return conflicts;
+}
+
+size_t dsm_walked_last(const struct dsm_walked *w, const uint64_t *live, uint8_t *out)
+{
+	/* It may be a table no more, so nothing is made dirty. */
+	return dsm_diff_make(w->base, live, sizeof w->base, out, DSM_WALKED_DIFF);
 }

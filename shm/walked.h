@@ -57,4 +57,45 @@ enum dsm_walked_way {
 /* All had agreed on BASE; here it is MINE, at another node it has become THEIRS. */
 enum dsm_walked_way dsm_walked_merge(uint64_t base, uint64_t mine, uint64_t theirs, uint64_t *out);
 
+/* ---- a page ---- */
+
+/* What a node that writes the page with others knows of it. */
+struct dsm_walked {
+	uint64_t base[DSM_WALKED_WORDS]; /* what all have agreed on */
+	uint64_t sent[DSM_WALKED_WORDS]; /* and what we have told of besides */
+	uint64_t seen[DSM_WALKED_WORDS]; /* what was there when we looked last */
+};
+
+#define DSM_WALKED_DIFF (2 * sizeof(uint64_t) * DSM_WALKED_WORDS) /* bytes that suffice for any */
+
+/*
+ * LIVE is the page itself, which processors write all the time: entries are read and changed one by
+ * one. Differences are diff.h's, and good.
+ */
+void dsm_walked_copy(uint64_t *to, const uint64_t *live);
+/* Entries by which A and B differ, but for those that hardware has looked at. */
+unsigned dsm_walked_changes(const uint64_t *a, const uint64_t *b);
+/* It begins; LIVE is a table. */
+void dsm_walked_begin(struct dsm_walked *w, uint64_t *live);
+
+enum dsm_walked_look {
+	DSM_WALKED_SAME,
+	DSM_WALKED_TELL, /* the N bytes at OUT to all others */
+	DSM_WALKED_END,	 /* it is no table any more */
+};
+enum dsm_walked_look dsm_walked_look(struct dsm_walked *w, uint64_t *live, uint64_t frames,
+				     uint8_t *out, size_t *n);
+/* What was told is agreed on. */
+void dsm_walked_settled(struct dsm_walked *w);
+/* What was told may have been lost: it will be again. */
+void dsm_walked_again(struct dsm_walked *w);
+/*
+ * What another has told. LAST: with the mode's end; those all differ from what was agreed on before,
+ * so that does not change. The number of entries that were changed here, too.
+ */
+unsigned dsm_walked_apply(struct dsm_walked *w, uint64_t *live, const uint8_t *diff, size_t n,
+			  bool last);
+/* Nobody writes LIVE any more: all that is not agreed on, to OUT. The number of bytes. */
+size_t dsm_walked_last(const struct dsm_walked *w, const uint64_t *live, uint8_t *out);
+
 #endif

@@ -188,7 +188,7 @@ static bool on_may(void *arg, uint64_t page)
 	return ((struct scene *)arg)->may;
 }
 
-static bool on_merge(void *arg, uint64_t page, const uint8_t *diff, size_t n)
+static bool on_merge(void *arg, uint64_t page, const uint8_t *diff, size_t n, bool last)
 {
 	say(arg, "merge");
 	return !((struct scene *)arg)->conflict;
@@ -312,6 +312,10 @@ static const struct {
 	    [ENDS] = "W merge APPLIED>0" } },
 	{ "APPLY from who is not the home", 2, { .kind = DSM_APPLY, .flags = DSM_BYTES }, { 0 } },
 	{ "SETTLED", 0, { .kind = DSM_SETTLED, .node = 1 }, { [TELLS] = "W settled" } },
+	{ "SETTLED, too late",
+	  0,
+	  { .kind = DSM_SETTLED, .flags = DSM_FINAL, .node = 1 },
+	  { [TELLS] = "W" } },
 	{ "SETTLED for another", 0, { .kind = DSM_SETTLED, .node = 2 }, { 0 } },
 	{ "SETTLED of another's", 0, { .kind = DSM_SETTLED, .flags = DSM_WALK }, { 0 } },
 	{ "END",
@@ -415,7 +419,7 @@ static void ask(struct scene *s, uint32_t from, struct dsm_msg m, const char *th
 }
 
 #define KIND(k)	    ((struct dsm_msg){ .kind = (k), .version = DSM_NO_VERSION })
-#define KIND_(k, f) ((struct dsm_msg){ .kind = (k), .flags = (f) })
+#define KIND_(k, f) ((struct dsm_msg){ .kind = (k), .flags = (f), .version = 50 })
 
 static void home(void **state)
 {
@@ -434,14 +438,22 @@ static void home(void **state)
 	ask(&s, 3, KIND_(DSM_DONE, DSM_WALK), "");
 	/* With three, who has the differences waits until the others have them, too. */
 	ask(&s, 3, KIND_(DSM_DIFF, DSM_BYTES), "APPLY~+>0 APPLY~+>2");
-	ask(&s, 2, KIND(DSM_GETM), "");
+	ask(&s, 2, KIND_(DSM_GETM, 0), "");
 	ask(&s, 2, KIND(DSM_APPLIED), "");
 	ask(&s, 0, KIND(DSM_APPLIED),
 	    "SETTLED>3 SETTLED~>0 SETTLED~>2 END>0 END>3 GRANT~>2");
-	/* What was changed meanwhile goes with the end. */
-	ask(&s, 0, KIND_(DSM_DIFF, DSM_BYTES), "");
-	ask(&s, 2, KIND(DSM_DONE), "SETTLED>0");
+	/* What was changed meanwhile goes with the end: nobody waits for that. */
+	ask(&s, 0, KIND_(DSM_DIFF, DSM_BYTES), "SETTLED.>0");
+	ask(&s, 2, KIND(DSM_DONE), "");
 	ask(&s, 0, KIND(DSM_GETM), "FWD_GETM>2");
+	ask(&s, 2, KIND_(DSM_DIFF, DSM_BYTES), "SETTLED.>2");
+	ask(&s, 0, KIND_(DSM_DONE, DSM_WALK), "");
+	/* Likewise for those that wait behind it. */
+	ask(&s, 0, ((struct dsm_msg){ .kind = DSM_DIFF, .flags = DSM_BYTES, .version = 52 }), "APPLY+>2");
+	ask(&s, 2, ((struct dsm_msg){ .kind = DSM_GETM, .version = 52 }), "");
+	ask(&s, 3, KIND(DSM_GETM), "");
+	ask(&s, 0, ((struct dsm_msg){ .kind = DSM_DIFF, .flags = DSM_BYTES, .version = 52 }), "");
+	ask(&s, 2, KIND(DSM_APPLIED), "SETTLED>0 END>0 GRANT~>2 SETTLED.>0");
 	dsm_destroy(s.d);
 }
 

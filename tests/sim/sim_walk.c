@@ -1,0 +1,977 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Pages of page tables that several nodes write, simulated: the engine, the twins and the rule that
+ * nothing is told before the differences have arrived, on channels that keep order and nothing else.
+ *
+ * Each node has hardware that walks two tables and sets accessed and dirty bits, and a kernel: it
+ * takes a lock that lies in a page of the same memory, compares the tables with what they should be
+ * (in another page), takes an entry away, looks in a third page who walks tables now, sends those an
+ * interrupt and waits for their answers, puts another entry there. Sometimes it unlinks a table, and
+ * all use its page as counters for a while, one of them without a lock.
+ *
+ * Checked: nobody uses an entry after the message by which it was told of a newer one; under the lock
+ * everything is as it should be; a dirty bit that was set is there when the entry is taken away;
+ * counters are exact; other pages have one writer; at the end nobody waits and all copies are the
+ * same. Each rule that this rests on is also broken on purpose, which has to be seen.
+ */
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "libdvm/base/rng.h"
+#include "shm/diff.h"
+#include "shm/protocol.h"
+#include "shm/walked.h"
+
+enum { NODES_MAX = 6, TABLES = 2, ENTRIES = 6, WORDS = DSM_WALKED_WORDS };
+enum { LOCK, TRUTH, ACTIVE, TABLE, PAGES = TABLE + TABLES };
+/* Words of the page of truth. */
+enum { T_ENTRY = 0, T_GEN = 16, T_DATA = 32, T_COUNT = 40 };
+#define FRAMES UINT64_C(0x100000)
+
+enum broken { WHOLE, NO_WAIT, EARLY_ACK, NO_DIRTY, NO_END, NO_LAST, NO_LOOK, BROKEN };
+static const char *const broken_names[] = { "nothing",
+					    "nobody waits for differences",
+					    "acknowledgements are taken to tell nothing",
+					    "dirty bits are left to the hardware",
+					    "data stays in the mode",
+					    "last differences are forgotten",
+					    "nobody compares before an interrupt" };
+
+enum post_kind { SHOOT, SHOT, UNLINK, LINK, DATA, STOP };
+
+struct post {
+	enum post_kind kind;
+	uint64_t t, i, gen;
+};
+
+struct packet {
+	struct packet *prev, *next;
+	uint32_t to;
+	bool is_post;
+	struct post post;
+	struct dsm_msg m;
+	size_t n;
+	uint64_t bytes[2 * WORDS];
+};
+
+enum access { NONE, READ, WRITE };
+enum kernel { IDLE, IN, AIMING, SHOOTING, UNLINKING, STOPPING, UNLOCKING };
+
+struct node {
+	struct sim *s;
+	uint32_t self, view;
+	struct dsm *d;
+	bool dead;
+	uint64_t live[PAGES][WORDS];
+	enum access access[PAGES];
+	bool waits[PAGES], writes[PAGES];
+	struct packet *incoming;
+	/* the mode */
+	bool walks[PAGES];
+	struct dsm_walked w[PAGES];
+	unsigned stays[PAGES];
+	uint64_t room[2 * WORDS];
+	/* the gate, as in shm/node_gate.c */
+	struct packet *open, *closed;
+	bool tells, shut;
+	/* the guest */
+	uint64_t must[TABLES][ENTRIES];
+	bool active, unlinked[TABLES], data[TABLES];
+	enum kernel kernel;
+	uint64_t t, i, gen, old;
+	unsigned answers;
+	bool relink, new_data;
+};
+
+struct sim {
+	struct dvmi_rng rng;
+	uint64_t now;
+	uint32_t n, epoch;
+	struct node nodes[NODES_MAX];
+	struct packet *channels[NODES_MAX][NODES_MAX];
+	bool alive[NODES_MAX], killed;
+	uint64_t wrote[TABLES][ENTRIES]; /* generation of the entry by which data was written last */
+	uint64_t skipped[NODES_MAX][TABLES][ENTRIES]; /* what a node was not told, being away */
+	uint64_t counted[TABLES];
+	enum broken broken;
+	uint64_t walks, changes, counts, told, ends;
+	char failure[256];
+};
+
+static void fail(struct sim *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static void fail(struct sim *s, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (s->failure[0])
+		return;
+	va_start(ap, fmt);
+	vsnprintf(s->failure, sizeof s->failure, fmt, ap);
+	va_end(ap);
+}
+
+static uint32_t below(struct sim *s, uint32_t n)
+{
+	return (uint32_t)dvmi_rng_below(&s->rng, n);
+}
+
+static uint64_t gen_of(uint64_t e)
+{
+	return (e & UINT64_C(0x000ffffffffff000)) >> 12;
+}
+
+/* ---- what leaves a node ---- */
+
+static bool gate_needed(const struct node *node)
+{
+	bool walking = false;
+
+	for (int p = 0; p < PAGES; p++)
+		walking |= node->walks[p];
+	return node->shut || node->open || walking;
+}
+
+static void leave_node(struct node *node, struct packet *p, enum dsm_lane lane)
+{
+	struct sim *s = node->s;
+
+	if (s->broken == EARLY_ACK && !p->is_post && p->m.kind == DSM_ACK)
+		lane = DSM_LANE_ORDERED;
+	if (lane == DSM_LANE_FREE || !gate_needed(node)) {
+		DL_APPEND(s->channels[node->self][p->to], p);
+		return;
+	}
+	DL_APPEND(node->open, p);
+	node->tells |= lane == DSM_LANE_TELLS && !(s->broken == NO_LOOK && p->is_post);
+}
+
+static void post(struct node *node, uint32_t to, struct post what)
+{
+	struct packet *p = calloc(1, sizeof *p);
+
+	if (!p)
+		abort();
+	p->to = to;
+	p->is_post = true;
+	p->post = what;
+	leave_node(node, p, DSM_LANE_TELLS);
+}
+
+static void release(struct node *node)
+{
+	struct packet *p, *tmp;
+
+	DL_FOREACH_SAFE(node->closed, p, tmp) {
+		DL_DELETE(node->closed, p);
+		DL_APPEND(node->s->channels[node->self][p->to], p);
+	}
+}
+
+/* The real one, or one without what is to be shown necessary. */
+static enum dsm_walked_look look(struct node *node, uint64_t page, size_t *n)
+{
+	uint8_t *room = (uint8_t *)node->room;
+	struct dsm_walked *w = &node->w[page];
+	enum broken b = node->s->broken;
+	uint64_t *live = node->live[page];
+
+	if (b != NO_DIRTY && !(b == NO_END && dsm_walked_table(live, FRAMES) <= 0))
+		return dsm_walked_look(w, live, FRAMES, room, n);
+	if (b == NO_DIRTY && dsm_walked_table(live, FRAMES) <= 0)
+		return DSM_WALKED_END;
+	*n = dsm_diff_make(w->sent, live, sizeof w->sent, room, DSM_WALKED_DIFF);
+	memcpy(w->sent, live, sizeof w->sent);
+	return *n ? DSM_WALKED_TELL : DSM_WALKED_SAME;
+}
+
+static void compare(struct node *node)
+{
+	for (uint64_t p = 0; p < PAGES; p++) {
+		size_t n = 0;
+		enum dsm_walked_look l = node->walks[p] ? look(node, p, &n) : DSM_WALKED_SAME;
+		if (l == DSM_WALKED_TELL) {
+			dsm_walk_diff(node->d, p, (uint8_t *)node->room, n);
+			node->s->told++;
+		}
+		if (l == DSM_WALKED_END)
+			dsm_walk_end(node->d, p, node->s->now);
+	}
+}
+
+static bool pending(const struct node *node)
+{
+	return node->s->broken != NO_WAIT && dsm_walk_pending(node->d);
+}
+
+static void gate_step(struct node *node)
+{
+	if (node->shut && !pending(node)) {
+		node->shut = false;
+		release(node);
+	}
+	if (node->shut || !node->open)
+		return;
+	DL_CONCAT(node->closed, node->open);
+	node->open = NULL;
+	if (node->tells)
+		compare(node);
+	node->tells = false;
+	node->shut = pending(node);
+	if (!node->shut)
+		release(node);
+}
+
+/* ---- what the engine does to memory ---- */
+
+static void on_send(void *arg, uint32_t to, const struct dsm_msg *m)
+{
+	struct node *node = arg;
+	struct packet *p = calloc(1, sizeof *p);
+	const void *from = m->flags & DSM_WALK ? node->w[m->page].base : node->live[m->page];
+
+	if (!p)
+		abort();
+	p->to = to;
+	p->m = *m;
+	p->n = m->flags & DSM_BYTES ? sizeof node->live[0] : 0;
+	if (m->kind != DSM_DATA) {
+		from = m->diff;
+		p->n = m->ndiff;
+	}
+	if (p->n)
+		memcpy(p->bytes, from, p->n);
+	leave_node(node, p, dsm_walk_lane(m));
+}
+
+static void on_fill(void *arg, uint64_t page)
+{
+	struct node *node = arg;
+
+	if (node->access[page] != NONE)
+		fail(node->s, "bytes come for a page that is in use");
+	memcpy(node->live[page], node->incoming->bytes, sizeof node->live[page]);
+}
+
+static void on_install(void *arg, uint64_t page, bool write)
+{
+	struct node *node = arg;
+
+	node->access[page] = write ? WRITE : READ;
+	if (write || !node->writes[page])
+		node->waits[page] = false;
+}
+
+static void on_protect(void *arg, uint64_t page)
+{
+	struct node *node = arg;
+
+	node->access[page] = node->access[page] == WRITE ? READ : node->access[page];
+}
+
+static void on_drop(void *arg, uint64_t page)
+{
+	((struct node *)arg)->access[page] = NONE;
+}
+
+static void on_poison(void *arg, uint64_t page)
+{
+	struct node *node = arg;
+
+	if (!node->s->killed)
+		fail(node->s, "page %" PRIu64 " is lost", page);
+	node->access[page] = NONE;
+	node->waits[page] = false;
+}
+
+static bool on_may(void *arg, uint64_t page)
+{
+	struct node *node = arg;
+
+	return dsm_walked_table(node->live[page], FRAMES) > 0 && ++node->stays[page] > 1;
+}
+
+static void on_enter(void *arg, uint64_t page)
+{
+	struct node *node = arg;
+	struct dsm_walked *w = &node->w[page];
+
+	node->walks[page] = true;
+	if (node->s->broken != NO_DIRTY) {
+		dsm_walked_begin(w, node->live[page]);
+		return;
+	}
+	memcpy(w->base, node->live[page], sizeof w->base);
+	memcpy(w->sent, w->base, sizeof w->sent);
+}
+
+static bool on_merge(void *arg, uint64_t page, const uint8_t *diff, size_t n, bool last)
+{
+	struct node *node = arg;
+
+	if (!dsm_diff_good(diff, n, sizeof node->live[page])) {
+		fail(node->s, "a difference that is none");
+		return true;
+	}
+	bool good = dsm_walked_apply(&node->w[page], node->live[page], diff, n, last) == 0;
+	if (!good && !last && !node->s->killed)
+		fail(node->s, "two nodes have changed an entry");
+	return good;
+}
+
+static void on_settled(void *arg, uint64_t page)
+{
+	dsm_walked_settled(&((struct node *)arg)->w[page]);
+}
+
+static void on_last(void *arg, uint64_t page, struct dsm_msg *m)
+{
+	struct node *node = arg;
+
+	m->diff = (uint8_t *)node->room;
+	if (node->s->broken != NO_LAST)
+		m->ndiff = dsm_walked_last(&node->w[page], node->live[page],
+					   (uint8_t *)node->room);
+}
+
+static void on_leave(void *arg, uint64_t page)
+{
+	struct node *node = arg;
+
+	node->walks[page] = false;
+	node->stays[page] = 0;
+	node->s->ends++;
+}
+
+static const struct dsm_ops ops = {
+	.send = on_send,
+	.fill = on_fill,
+	.install = on_install,
+	.protect = on_protect,
+	.drop = on_drop,
+	.poison = on_poison,
+};
+
+static const struct dsm_walk_ops walk_ops = {
+	.may = on_may,
+	.enter = on_enter,
+	.merge = on_merge,
+	.settled = on_settled,
+	.last = on_last,
+	.leave = on_leave,
+};
+
+static uint32_t home_of(void *arg, uint64_t page)
+{
+	return (uint32_t)((page * 5 + 1) % ((const struct node *)arg)->s->n);
+}
+
+/* PAGE may be used; else it is asked for. */
+static bool have(struct node *node, uint64_t page, bool write)
+{
+	if (node->access[page] == WRITE || (node->access[page] == READ && !write))
+		return true;
+	if (node->waits[page] && (node->writes[page] || !write))
+		return false;
+	node->waits[page] = true;
+	node->writes[page] = write;
+	if (dsm_fault(node->d, page, write, node->s->now) != 0)
+		fail(node->s, "a fault is refused");
+	return false;
+}
+
+/* ---- hardware ---- */
+
+static void see(struct node *node, uint64_t t, uint64_t i, uint64_t gen)
+{
+	if (gen > node->must[t][i])
+		node->must[t][i] = gen;
+}
+
+/* A processor that goes to work on these tables, or away: it says so first. */
+static bool is_active(struct node *node)
+{
+	struct sim *s = node->s;
+
+	if (node->active && below(s, 40))
+		return true;
+	if (!have(node, ACTIVE, true))
+		return false;
+	node->active = !node->active;
+	node->live[ACTIVE][node->self] = node->active;
+	for (uint64_t t = 0; t < TABLES; t++)
+		for (uint64_t i = 0; i < ENTRIES; i++)
+			see(node, t, i, s->skipped[node->self][t][i]);
+	return node->active;
+}
+
+/* An atomic instruction in a page that was a table. */
+static void count(struct node *node, uint64_t t)
+{
+	if (!node->data[t] || !have(node, TABLE + t, true))
+		return;
+	node->live[TABLE + t][1] += 2;
+	node->s->counted[t]++;
+}
+
+static void walk(struct node *node)
+{
+	struct sim *s = node->s;
+	uint64_t t = below(s, TABLES), i = below(s, ENTRIES);
+	uint64_t *e = &node->live[TABLE + t][i];
+
+	if (!is_active(node))
+		return;
+	count(node, t);
+	if (node->unlinked[t] || !have(node, TABLE + t, true) || !(*e & DSM_PTE_PRESENT))
+		return;
+	if (gen_of(*e) < node->must[t][i] && !s->killed)
+		fail(s, "node %u uses entry %" PRIu64 " of age %" PRIu64 ", was told of %" PRIu64,
+		     node->self, i, gen_of(*e), node->must[t][i]);
+	*e |= DSM_PTE_ACCESSED;
+	s->walks++;
+	if (*e & DSM_PTE_WRITE && below(s, 2)) {
+		*e |= DSM_PTE_DIRTY;
+		s->wrote[t][i] = gen_of(*e);
+	}
+}
+
+/* ---- a kernel ---- */
+
+static void all_nodes(struct node *node, struct post what)
+{
+	node->answers = 0;
+	for (uint32_t to = 0; to < node->s->n; to++)
+		if (to != node->self && !node->s->nodes[to].dead) {
+			post(node, to, what);
+			node->answers++;
+		}
+}
+
+/* Under the lock: tables and counters are what they should be. */
+static void check_truth(struct node *node, uint64_t t)
+{
+	const uint64_t *truth = node->live[TRUTH], *live = node->live[TABLE + t];
+	uint64_t hardware = DSM_PTE_ACCESSED | DSM_PTE_DIRTY;
+
+	if (node->s->killed)
+		return;
+	if (truth[T_DATA + t]) {
+		if (live[0] != truth[T_COUNT + t])
+			fail(node->s, "node %u: a counter is %" PRIu64 ", not %" PRIu64, node->self,
+			     live[0], truth[T_COUNT + t]);
+		return;
+	}
+	for (uint64_t i = 0; i < ENTRIES; i++) {
+		uint64_t should = truth[T_ENTRY + t * ENTRIES + i];
+		if ((live[i] | hardware) != (should | hardware))
+			fail(node->s, "node %u: under the lock %" PRIx64 " is %" PRIx64, node->self,
+			     should, live[i]);
+		see(node, t, i, truth[T_GEN + t * ENTRIES + i]);
+	}
+}
+
+static void put(struct node *node, uint64_t t, uint64_t i)
+{
+	uint64_t *truth = node->live[TRUTH], gen = ++truth[T_GEN + t * ENTRIES + i];
+	uint64_t e = gen << 12 | DSM_PTE_PRESENT | (below(node->s, 3) ? DSM_PTE_WRITE : 0) |
+		     (below(node->s, 2) ? DSM_PTE_ACCESSED : 0);
+
+	truth[T_ENTRY + t * ENTRIES + i] = e | DSM_PTE_ACCESSED;
+	node->live[TABLE + t][i] = e;
+}
+
+static bool have_all(struct node *node)
+{
+	bool table = have(node, TABLE + node->t, true), truth = have(node, TRUTH, true);
+
+	return table && truth;
+}
+
+/* A page of counters counts, or becomes a table again. */
+static void use_data(struct node *node)
+{
+	uint64_t *truth = node->live[TRUTH], *live = node->live[TABLE + node->t];
+
+	node->kernel = UNLOCKING;
+	node->s->counts++;
+	live[0] += 2;
+	truth[T_COUNT + node->t] += 2;
+	if (below(node->s, 4))
+		return;
+	node->kernel = STOPPING;
+	node->data[node->t] = false;
+	all_nodes(node, (struct post){ .kind = STOP, .t = node->t });
+}
+
+/* Nobody counts any more. */
+static void make_table(struct node *node)
+{
+	if (!have_all(node))
+		return;
+	struct sim *s = node->s;
+	uint64_t *live = node->live[TABLE + node->t];
+	if (live[1] != 2 * s->counted[node->t] && !s->killed)
+		fail(s, "%" PRIu64 " were counted, not %" PRIu64, live[1] / 2, s->counted[node->t]);
+	memset(live, 0, sizeof node->live[0]);
+	node->live[TRUTH][T_DATA + node->t] = 0;
+	for (uint64_t i = 0; i < ENTRIES; i++)
+		put(node, node->t, i);
+	live[0] |= DSM_PTE_ACCESSED;
+	node->relink = true;
+	node->kernel = UNLOCKING;
+}
+
+static void take_entry(struct node *node)
+{
+	uint64_t *truth = node->live[TRUTH], t = node->t;
+
+	node->i = below(node->s, ENTRIES);
+	uint64_t *e = &node->live[TABLE + t][node->i];
+	node->old = *e;
+	*e = 0;
+	node->gen = gen_of(node->old);
+	truth[T_ENTRY + t * ENTRIES + node->i] = 0;
+	see(node, t, node->i, node->gen + 1);
+	node->kernel = AIMING;
+}
+
+/* Who is away is not told; when it comes back, it will have said so before it walks. */
+static void aim(struct node *node)
+{
+	struct sim *s = node->s;
+
+	if (!have(node, ACTIVE, false))
+		return;
+	node->kernel = SHOOTING;
+	node->answers = 0;
+	for (uint32_t to = 0; to < s->n; to++) {
+		if (to == node->self || s->nodes[to].dead)
+			continue;
+		if (!node->live[ACTIVE][to]) {
+			uint64_t *gen = &s->skipped[to][node->t][node->i];
+			*gen = node->gen + 1 > *gen ? node->gen + 1 : *gen;
+			continue;
+		}
+		post(node, to, (struct post){ SHOOT, node->t, node->i, node->gen + 1 });
+		node->answers++;
+	}
+}
+
+static void begin_unlink(struct node *node)
+{
+	node->kernel = UNLINKING;
+	node->unlinked[node->t] = true;
+	all_nodes(node, (struct post){ .kind = UNLINK, .t = node->t });
+}
+
+static void inside(struct node *node)
+{
+	if (!have_all(node))
+		return;
+	check_truth(node, node->t);
+	if (node->live[TRUTH][T_DATA + node->t])
+		use_data(node);
+	else if (below(node->s, 8) == 0)
+		begin_unlink(node);
+	else
+		take_entry(node);
+}
+
+/* All have answered: nobody uses the entry, so what they did with it can be seen. */
+static void shot(struct node *node)
+{
+	struct sim *s = node->s;
+
+	if (s->wrote[node->t][node->i] == node->gen && gen_of(node->old) == node->gen &&
+	    node->gen && !(node->old & DSM_PTE_DIRTY) && !s->killed)
+		fail(s, "node %u: a dirty bit is lost", node->self);
+	if (!have_all(node))
+		return;
+	put(node, node->t, node->i);
+	s->changes++;
+	node->kernel = UNLOCKING;
+}
+
+static void unlinked(struct node *node)
+{
+	if (!have_all(node))
+		return;
+	uint64_t *truth = node->live[TRUTH], *live = node->live[TABLE + node->t];
+	memset(live, 0, sizeof node->live[0]);
+	live[0] = truth[T_COUNT + node->t] = 1;
+	truth[T_DATA + node->t] = 1;
+	node->s->counted[node->t] = 0;
+	node->new_data = true;
+	node->kernel = UNLOCKING;
+}
+
+static void unlock(struct node *node)
+{
+	if (!have(node, LOCK, true))
+		return;
+	node->live[LOCK][0] = 0;
+	node->kernel = IDLE;
+	if (node->relink) {
+		node->unlinked[node->t] = false;
+		all_nodes(node, (struct post){ .kind = LINK, .t = node->t });
+		node->answers = 0;
+	}
+	if (node->new_data) {
+		node->data[node->t] = true;
+		all_nodes(node, (struct post){ .kind = DATA, .t = node->t });
+		node->answers = 0;
+	}
+	node->relink = node->new_data = false;
+}
+
+static void lock(struct node *node)
+{
+	if (!have(node, LOCK, true) || node->live[LOCK][0])
+		return;
+	node->live[LOCK][0] = node->self + 1;
+	node->t = below(node->s, TABLES);
+	node->kernel = IN;
+}
+
+static void kernel(struct node *node)
+{
+	switch (node->kernel) {
+	case IDLE:
+		lock(node);
+		break;
+	case IN:
+		inside(node);
+		break;
+	case AIMING:
+		aim(node);
+		break;
+	case STOPPING:
+		if (!node->answers)
+			make_table(node);
+		break;
+	case SHOOTING:
+		if (!node->answers)
+			shot(node);
+		break;
+	case UNLINKING:
+		if (!node->answers)
+			unlinked(node);
+		break;
+	default:
+		unlock(node);
+	}
+}
+
+static void on_post(struct node *node, uint32_t from, const struct post *p)
+{
+	switch (p->kind) {
+	case SHOOT:
+		see(node, p->t, p->i, p->gen);
+		break;
+	case UNLINK:
+	case LINK:
+		node->unlinked[p->t] = p->kind == UNLINK;
+		break;
+	case DATA:
+	case STOP:
+		node->data[p->t] = p->kind == DATA;
+		break;
+	case SHOT:
+		node->answers -= node->answers > 0;
+		break;
+	}
+	if (p->kind == SHOOT || p->kind == UNLINK || p->kind == STOP)
+		post(node, from, (struct post){ .kind = SHOT });
+}
+
+/* ---- steps ---- */
+
+static void deliver(struct sim *s, uint32_t from, uint32_t to)
+{
+	struct packet *p = s->channels[from][to];
+	struct node *node = &s->nodes[to];
+
+	DL_DELETE(s->channels[from][to], p);
+	node->incoming = p;
+	if (!node->dead && p->is_post) {
+		on_post(node, from, &p->post);
+	} else if (!node->dead) {
+		p->m.diff = (uint8_t *)p->bytes;
+		p->m.ndiff = p->m.kind == DSM_DATA ? 0 : p->n;
+		if (dsm_receive(node->d, from, &p->m, s->now) != 0)
+			fail(s, "a message is refused");
+	}
+	free(p);
+}
+
+static bool deliver_one(struct sim *s)
+{
+	uint32_t all = s->n * s->n, at = below(s, all);
+
+	for (uint32_t i = 0; i < all; i++, at = (at + 1) % all)
+		if (s->channels[at / s->n][at % s->n]) {
+			deliver(s, at / s->n, at % s->n);
+			return true;
+		}
+	return false;
+}
+
+static void check_pages(struct sim *s)
+{
+	for (uint64_t p = 0; p < PAGES; p++) {
+		uint32_t alone = 0, others = 0;
+		for (uint32_t i = 0; i < s->n; i++) {
+			struct node *node = &s->nodes[i];
+			bool walks = dsm_state(node->d, p) == DSM_WALKING;
+			if (node->dead || node->access[p] == NONE)
+				continue;
+			alone += node->access[p] == WRITE && !walks;
+			others += node->access[p] == READ || walks;
+			if (walks && p < TABLE)
+				fail(s, "page %" PRIu64 " is no table", p);
+		}
+		if (alone > 1 || (alone && others))
+			fail(s, "page %" PRIu64 ": %u writers, %u others", p, alone, others);
+	}
+}
+
+static void kill_node(struct sim *s, uint32_t victim)
+{
+	s->nodes[victim].dead = s->killed = true;
+	s->alive[victim] = false;
+	s->epoch++;
+	for (uint32_t i = 0; i < s->n; i++) {
+		struct packet *p = s->channels[victim][i], *next;
+		for (; p && below(s, 4); p = p->next)
+			;
+		for (; p; p = next) {
+			next = p->next;
+			DL_DELETE(s->channels[victim][i], p);
+			free(p);
+		}
+	}
+}
+
+static void tell_view(struct sim *s, struct node *node)
+{
+	if (node->dead || node->view == s->epoch)
+		return;
+	node->view = s->epoch;
+	/* As dsm_gate_open(). */
+	release(node);
+	DL_CONCAT(node->closed, node->open);
+	node->open = NULL;
+	release(node);
+	node->shut = node->tells = false;
+	for (int p = 0; p < PAGES; p++)
+		if (node->walks[p])
+			dsm_walked_again(&node->w[p]);
+	dsm_view(node->d, s->epoch, s->alive, s->now);
+}
+
+static void step(struct sim *s)
+{
+	struct node *node = &s->nodes[below(s, s->n)];
+
+	s->now++;
+	if (below(s, 20) == 0)
+		tell_view(s, node);
+	if (!node->dead && below(s, 3))
+		walk(node);
+	if (!node->dead && below(s, 3) == 0)
+		kernel(node);
+	if (!node->dead && below(s, 4) == 0)
+		dsm_tick(node->d, s->now);
+	if (!node->dead && below(s, 2))
+		gate_step(node);
+	if (!node->dead && below(s, 400) == 0) /* it has lasted for long enough */
+		dsm_walk_end(node->d, TABLE + below(s, TABLES), s->now);
+	deliver_one(s);
+	check_pages(s);
+}
+
+static void calm(struct sim *s)
+{
+	for (int idle = 0; idle < 3 && !s->failure[0];) {
+		s->now += 100;
+		idle = deliver_one(s) ? 0 : idle + 1;
+		for (uint32_t i = 0; i < s->n; i++) {
+			tell_view(s, &s->nodes[i]);
+			if (s->nodes[i].dead)
+				continue;
+			dsm_tick(s->nodes[i].d, s->now);
+			gate_step(&s->nodes[i]);
+		}
+		check_pages(s);
+	}
+	for (uint32_t i = 0; i < s->n; i++)
+		for (int p = 0; p < PAGES; p++)
+			if (!s->nodes[i].dead && s->nodes[i].waits[p])
+				fail(s, "node %u waits for page %d for ever (access %d state %d writes %d nonsense %" PRIu64 ")", i, p, s->nodes[i].access[p], dsm_state(s->nodes[i].d, (uint64_t)p), s->nodes[i].writes[p], dsm_stats(s->nodes[i].d)->dropped);
+	for (uint32_t i = 0; i < s->n; i++)
+		if (!s->nodes[i].dead && (s->nodes[i].shut || s->nodes[i].open))
+			fail(s, "node %u keeps messages for ever", i);
+}
+
+/* After the last message all have the same, but for what hardware has looked at. */
+static void same(struct sim *s)
+{
+	for (uint32_t i = 0; i < s->n; i++) {
+		struct node *node = &s->nodes[i];
+		for (uint32_t to = 0; to < s->n && !node->dead; to++)
+			if (to != i)
+				post(node, to, (struct post){ .kind = SHOT });
+	}
+	calm(s);
+	for (int p = 0; p < PAGES && !s->failure[0]; p++)
+		for (uint32_t i = 1; i < s->n; i++) {
+			struct node *a = &s->nodes[0], *b = &s->nodes[i];
+			bool both = !b->dead && a->access[p] != NONE && b->access[p] != NONE;
+			if (both && dsm_walked_changes(a->live[p], b->live[p]))
+				fail(s, "page %d differs between nodes 0 and %u", p, i);
+		}
+}
+
+static void start(struct sim *s, uint64_t seed, uint32_t n, uint64_t hold, enum broken broken)
+{
+	memset(s, 0, sizeof *s);
+	s->n = n;
+	s->broken = broken;
+	dvmi_rng_seed(&s->rng, seed);
+	for (uint32_t i = 0; i < n; i++) {
+		struct node *node = &s->nodes[i];
+		node->s = s;
+		node->self = i;
+		s->alive[i] = true;
+		const struct dsm_config c = { .self = i,
+					      .nodes = n,
+					      .pages = PAGES,
+					      .home = home_of,
+					      .hold = hold,
+					      .ops = &ops,
+					      .walk = &walk_ops,
+					      .arg = node };
+		if (dsm_create(&node->d, &c) < 0)
+			abort();
+		for (uint64_t p = 0; p < PAGES; p++)
+			node->access[p] = home_of(node, p) == i ? READ : NONE;
+	}
+}
+
+static void stop(struct sim *s)
+{
+	struct packet *p, *tmp;
+
+	for (uint32_t i = 0; i < s->n; i++) {
+		DL_CONCAT(s->nodes[i].closed, s->nodes[i].open);
+		for (uint32_t k = 0; k < s->n; k++)
+			DL_CONCAT(s->nodes[i].closed, s->channels[i][k]);
+		DL_FOREACH_SAFE(s->nodes[i].closed, p, tmp)
+			free(p);
+		dsm_destroy(s->nodes[i].d);
+	}
+}
+
+struct plan {
+	const char *name;
+	uint32_t n_min, n_max;
+	uint64_t hold;
+	int steps, kills;
+	unsigned runs;
+};
+
+static struct sim sim;
+
+/* The failure of a run, or "". */
+static const char *run(const struct plan *plan, uint64_t seed, enum broken broken)
+{
+	struct sim *s = &sim;
+	struct dvmi_rng rng;
+
+	dvmi_rng_seed(&rng, seed);
+	uint32_t n = plan->n_min + (uint32_t)dvmi_rng_below(&rng, plan->n_max - plan->n_min + 1);
+	start(s, seed, n, plan->hold, broken);
+	int kill_at = plan->kills ? (int)dvmi_rng_below(&rng, (uint64_t)plan->steps) : -1;
+	for (int i = 0; i < plan->steps && !s->failure[0]; i++) {
+		if (i == kill_at)
+			kill_node(s, 1 + below(s, n - 1));
+		step(s);
+	}
+	if (!s->failure[0])
+		calm(s);
+	if (!s->failure[0])
+		same(s);
+	stop(s);
+	return s->failure;
+}
+
+static const struct plan plans[] = {
+	{ "two nodes", 2, 2, 0, 8000, 0, 100 },
+	{ "a few nodes", 3, NODES_MAX, 0, 10000, 0, 100 },
+	{ "pages that are held", 2, 5, 40, 8000, 0, 60 },
+	{ "a node dies", 2, NODES_MAX, 0, 8000, 1, 150 },
+	{ "a node dies, pages are held", 3, 5, 25, 8000, 1, 80 },
+};
+
+enum { PLANS = sizeof plans / sizeof plans[0] };
+
+static bool good_plan(int i, uint64_t first, unsigned runs)
+{
+	uint64_t walks = 0, changes = 0, counts = 0, told = 0, ends = 0;
+	bool ok = true;
+
+	for (uint64_t seed = first; seed < first + runs; seed++) {
+		const char *failure = run(&plans[i], seed, WHOLE);
+		if (failure[0])
+			printf("# SIM_SEED=%" PRIu64 " %s, %u nodes: %s\n", seed, plans[i].name,
+			       sim.n, failure);
+		ok &= !failure[0];
+		walks += sim.walks;
+		changes += sim.changes;
+		counts += sim.counts;
+		told += sim.told;
+		ends += sim.ends;
+	}
+	printf("# %" PRIu64 " walks, %" PRIu64 " entries changed, %" PRIu64 " counted, %" PRIu64
+	       " differences told, the mode ended %" PRIu64 " times\n",
+	       walks, changes, counts, told, ends);
+	return ok && told && counts && (ends || runs < 5);
+}
+
+static bool found(enum broken b)
+{
+	for (uint64_t seed = 1; seed <= 60; seed++)
+		for (int i = 0; i < 2; i++)
+			if (run(&plans[i], seed, b)[0]) {
+				printf("# seed %" PRIu64 ": %s\n", seed, sim.failure);
+				return true;
+			}
+	return false;
+}
+
+int main(void)
+{
+	const char *seed_env = getenv("SIM_SEED"), *runs_env = getenv("SIM_RUNS");
+	uint64_t first = seed_env ? strtoull(seed_env, NULL, 10) : 1;
+	bool good = true;
+	int number = 0;
+
+	for (int i = 0; i < PLANS; i++) {
+		unsigned runs = runs_env ? (unsigned)strtoul(runs_env, NULL, 10) : plans[i].runs;
+		bool ok = good_plan(i, first, runs);
+		printf("%s %d - %s: %u seeds\n", ok ? "ok" : "not ok", ++number, plans[i].name, runs);
+		good &= ok;
+	}
+	for (int b = WHOLE + 1; b < BROKEN; b++) {
+		bool ok = found((enum broken)b);
+		printf("%s %d - it is seen that %s\n", ok ? "ok" : "not ok", ++number, broken_names[b]);
+		good &= ok;
+	}
+	printf("1..%d\n", number);
+	return !good;
+}
