@@ -133,6 +133,8 @@ static void close_all(struct agent *a)
 		close(a->epoll);
 	free(a->name);
 	free(a->dir);
+	free(a->wd);
+	free(a->ep);
 	free(a);
 }
 

@@ -8,6 +8,7 @@
 #ifndef PVM_AGENT_H
 #define PVM_AGENT_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -96,6 +97,7 @@ struct agent {
 	int map_fd, rings_fd;
 	struct pvm_slot slots[PVMI_LOCAL_MAX];
 	bool tasker; /* a task of this node starts the others */
+	char *wd, *ep; /* where tasks begin, and are looked for; NULL: as ever */
 	uint32_t ntasks;
 	struct pvm_client *clients, *buried;
 	uint32_t last_serial;
@@ -186,6 +188,16 @@ int pvm_attach(bool start);
 /* Says, as PVM's daemon does when it is started, whether there is a node here. */
 int pvm_host_status(void);
 int pvm_task_main(int argc, char **argv);
+
+/* program.c: what a task finds when it begins */
+/*
+ * Sets PVM_ROOT and PVM_ARCH where nobody has, and goes to where tasks of this host begin: WD, or
+ * their home where that is ""; and from there to where the spawning task wants this one.
+ */
+void pvm_program_place(const char *wd);
+/* The file of program NAME; EP has directories of this host, or is "". False: there is none. */
+bool pvm_program_find(char out[PATH_MAX], const char *name, const char *ep);
+
 /* The socket of the agent of the node whose run-time directory is RUN, or NULL; the caller's. */
 char *pvm_find_socket(const char *run);
 

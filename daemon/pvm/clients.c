@@ -253,6 +253,16 @@ static void pass_on(struct agent *a, const struct pvm_client *c, const struct pv
 	dvmi_buf_free(&b);
 }
 
+static void say_how(struct agent *a, struct pvm_client *c, uint32_t id)
+{
+	struct dvmi_buf b = { 0 };
+
+	dvmi_buf_put_str(&b, a->wd ? a->wd : "");
+	dvmi_buf_put_str(&b, a->ep ? a->ep : "");
+	pvm_client_send(a, c, PVMI_ANSWER, id, b.err ? PvmNoMem : a->tasker, b.data, b.len);
+	dvmi_buf_free(&b);
+}
+
 static void take_exit(struct agent *a, struct pvm_client *c, const struct pvmi_frame *f)
 {
 	struct pvm_slot *s = c->slot;
@@ -276,7 +286,7 @@ static void take_frame(struct agent *a, struct pvm_client *c, const struct pvmi_
 		take_ready(a, c, f, &r);
 		break;
 	case PVMI_HOW:
-		pvm_client_send(a, c, PVMI_ANSWER, f->id, a->tasker, NULL, 0);
+		say_how(a, c, f->id);
 		break;
 	case PVMI_OUTPUT:
 		if (f->len)

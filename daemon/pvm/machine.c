@@ -63,11 +63,12 @@ void pvm_master_spawn(void *arg, const struct pvm_order *order)
 		v[ARG_NONCE] = strdup(order->nonce);
 		v[ARG_COLLECT] = decimal(order->collect);
 		w->argv = v;
-		w->env = copy_list(order->env, 0);
+		w->env = copy_list(order->env, 1); /* there is one place in front */
+		if (w->env && asprintf(&w->env[0], "%s=%s", PVMI_ENV_DIR, order->wdir) < 0)
+			w->env[0] = NULL;
 		w->hosts = strdup(order->hosts);
-		w->wdir = strdup(order->wdir);
 		w->count = order->count;
-		if (v[ARG_PATH] && pvm_work_start(w) == 0)
+		if (v[ARG_PATH] && w->env && w->env[0] && pvm_work_start(w) == 0)
 			return;
 	}
 	if (w)
@@ -80,7 +81,7 @@ static void do_spawn(struct pvm_work *w)
 	dvm_spawn_config_t c = { .size = sizeof c,
 				 .argv = (const char *const *)w->argv,
 				 .env = (const char *const *)w->env,
-				 .wdir = w->wdir && *w->wdir ? w->wdir : NULL,
+				 .wdir = "/", /* they go on to their place */
 				 .hosts = w->hosts,
 				 .map_by = "node",
 				 .name = w->argv[ARG_REST],

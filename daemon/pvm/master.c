@@ -119,7 +119,6 @@ void pvm_work_free(struct pvm_work *w)
 	free(w->argv);
 	free(w->env);
 	free(w->hosts);
-	free(w->wdir);
 	free(w);
 }
 

@@ -17,7 +17,7 @@ struct pvm_work {
 	enum pvm_work_kind kind;
 	uint32_t id; /* the engine's */
 	char **argv, **env;
-	char *hosts, *wdir;
+	char *hosts;
 	uint32_t count;
 	bool here; /* the host is a node already */
 	int code;

@@ -166,6 +166,12 @@ void pvm_from_master(struct agent *a, const struct pvmi_frame *f, const uint8_t 
 	case PVMI_ADDRESS:
 		take_address(a, &r);
 		break;
+	case PVMI_OPTIONS:
+		free(a->wd);
+		free(a->ep);
+		a->wd = dvmi_get_str(&r, PVMI_NAME_MAX);
+		a->ep = dvmi_get_str(&r, PVMI_NAME_MAX);
+		break;
 	case PVMI_TASKER:
 		a->tasker = f->code != 0;
 		break;

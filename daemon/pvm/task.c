@@ -22,55 +22,8 @@
 #include "daemon/pvm/agent.h"
 #include "libdvm/base/cleanup.h"
 
-#define ARCH	  "LINUX64"
 #define AGENT_MS  20000
 #define FAILED	  127
-
-/* ---- the program ---- */
-
-static bool is_program(const char *path)
-{
-	struct stat st;
-
-	return stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, X_OK) == 0;
-}
-
-/* The first of DIRS, with colons between them, that has NAME. */
-static bool in_dirs(char out[PATH_MAX], const char *dirs, const char *name)
-{
-	while (dirs && *dirs) {
-		size_t n = strcspn(dirs, ":");
-		if (n && snprintf(out, PATH_MAX, "%.*s/%s", (int)n, dirs, name) < PATH_MAX &&
-		    is_program(out))
-			return true;
-		dirs += n + (dirs[n] == ':');
-	}
-	return false;
-}
-
-static bool in_pvm_dir(char out[PATH_MAX], const char *base, const char *below, const char *name)
-{
-	const char *arch = getenv("PVM_ARCH");
-	char dir[PATH_MAX];
-
-	if (!base || !*base)
-		return false;
-	snprintf(dir, sizeof dir, "%s%s/bin/%s", base, below, arch && *arch ? arch : ARCH);
-	return in_dirs(out, dir, name);
-}
-
-static bool find_program(char out[PATH_MAX], const char *name)
-{
-	if (!*name)
-		return false;
-	if (strchr(name, '/'))
-		return snprintf(out, PATH_MAX, "%s", name) < PATH_MAX && is_program(out);
-	return in_dirs(out, getenv("PVM_PATH"), name) ||
-	       in_pvm_dir(out, getenv("HOME"), "/pvm3", name) ||
-	       in_pvm_dir(out, getenv("PVM_ROOT"), "", name) ||
-	       in_dirs(out, getenv(PVMI_ENV_NEAR), name) || in_dirs(out, ".", name) ||
-	       in_dirs(out, getenv("PATH"), name);
-}
 
 /* ---- the agent ---- */
 
@@ -134,12 +87,28 @@ static bool send_frame(int fd, uint16_t type, uint32_t id, const void *body, siz
 	return put_all(fd, &f, sizeof f) && put_all(fd, body, len);
 }
 
-/* A tasker of this node will start the program. */
-static bool have_tasker(int fd)
+/* What the agent says of how tasks begin here. */
+struct how {
+	bool tasker; /* who will start the program */
+	char *wd, *ep;
+};
+
+static bool ask_how(int fd, struct how *how)
 {
 	struct pvmi_frame f;
+	struct dvmi_reader r;
 
-	return send_frame(fd, PVMI_HOW, 1, NULL, 0) && get_all(fd, &f, sizeof f) && f.code == 1;
+	if (!send_frame(fd, PVMI_HOW, 1, NULL, 0) || !get_all(fd, &f, sizeof f) || f.code < 0 ||
+	    f.len > 4 * PVMI_NAME_MAX)
+		return false;
+	cleanup_free uint8_t *body = malloc(f.len + 1);
+	if (!body || !get_all(fd, body, f.len))
+		return false;
+	dvmi_reader_init(&r, body, f.len);
+	how->tasker = f.code == 1;
+	how->wd = dvmi_get_str(&r, PVMI_NAME_MAX);
+	how->ep = dvmi_get_str(&r, PVMI_NAME_MAX);
+	return how->wd && how->ep;
 }
 
 /*
@@ -178,6 +147,9 @@ static void leave_token(const char *socket, int slot, const char *nonce)
 	setenv(PVMI_ENV_TASK, token, 1);
 	setenv(PVMI_ENV_SOCKET, socket, 1);
 	unsetenv(PVMI_ENV_NEAR);
+	unsetenv(PVMI_ENV_DIR);
+	snprintf(token, sizeof token, "%d", (int)getpid());
+	setenv("PVMEPID", token, 1);
 }
 
 static void become(const char *path, char **argv)
@@ -266,19 +238,10 @@ static int stand_in(int fd, char **argv, const char *path)
 	return 0;
 }
 
-int pvm_task_main(int argc, char **argv)
+/* Becomes the task, or has somebody else become it. An exit code. */
+static int begin(int fd, char **argv, const char *socket, const char *path, bool tasker)
 {
-	char path[PATH_MAX];
-	cleanup_free char *socket = argc >= 4 ? agent_socket() : NULL;
-	cleanup_fd int fd = socket ? call(socket) : -1;
-
-	if (fd < 0)
-		return FAILED;
-	if (!find_program(path, argv[3])) {
-		say_ready(fd, argv, PvmNoFile, 0, false, "");
-		return FAILED;
-	}
-	if (have_tasker(fd))
+	if (tasker)
 		return stand_in(fd, argv, path);
 	if (strcmp(argv[2], "0") != 0)
 		return run_collected(fd, path, argv, socket);
@@ -288,4 +251,24 @@ int pvm_task_main(int argc, char **argv)
 	leave_token(socket, slot, argv[1]);
 	become(path, argv + 3);
 	return FAILED;
+}
+
+int pvm_task_main(int argc, char **argv)
+{
+	char path[PATH_MAX];
+	cleanup_free char *socket = argc >= 4 ? agent_socket() : NULL;
+	cleanup_fd int fd = socket ? call(socket) : -1;
+	struct how how = { 0 };
+	int rc = FAILED;
+
+	if (fd >= 0 && ask_how(fd, &how)) {
+		pvm_program_place(how.wd);
+		if (pvm_program_find(path, argv[3], how.ep))
+			rc = begin(fd, argv, socket, path, how.tasker);
+		else
+			say_ready(fd, argv, PvmNoFile, 0, false, "");
+	}
+	free(how.wd);
+	free(how.ep);
+	return rc;
 }

@@ -26,7 +26,7 @@ struct pvm_order {
 	const char *nonce;
 	uint32_t count;
 	const char *hosts;  /* names, with commas; never "" */
-	const char *wdir;
+	const char *wdir;   /* seen from where a host has tasks begin; "": just there */
 	const char *const *argv; /* the program as it was named, and its arguments; ended by NULL */
 	const char *const *env;	 /* what was exported; ended by NULL */
 	bool collect;	    /* its output is wanted */

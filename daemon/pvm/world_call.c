@@ -152,7 +152,7 @@ void pvm_call_config(struct pvm_world *w, struct task *t, uint32_t id, struct dv
 		dvmi_buf_put_u32(&b, (uint32_t)pvm_host_tid(h));
 		dvmi_buf_put_str(&b, h->name);
 		dvmi_buf_put_str(&b, ARCH);
-		dvmi_buf_put_u32(&b, SPEED);
+		dvmi_buf_put_u32(&b, h->speed ? (uint32_t)h->speed : SPEED);
 		dvmi_buf_put_u32(&b, SIGNATURE);
 	}
 	pvm_answer(w, t->tid, id, 0, &b);

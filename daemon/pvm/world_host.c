@@ -10,7 +10,10 @@ static void free_change(struct pvm_world *w, struct host_change *c)
 	LL_DELETE(w->changes, c);
 	for (uint32_t i = 0; c->names && i < c->n; i++)
 		free(c->names[i]);
+	for (uint32_t i = 0; c->options && i < c->n; i++)
+		free(c->options[i]);
 	free(c->names);
+	free(c->options);
 	free(c->codes);
 	free(c->hosted);
 	free(c);
@@ -29,12 +32,65 @@ static struct host_change *new_change(struct pvm_world *w, const struct task *t,
 	w->last_change += n; /* a number for each host */
 	c->codes = calloc(n + 1, sizeof *c->codes);
 	c->names = calloc(n + 1, sizeof *c->names);
+	c->options = calloc(n + 1, sizeof *c->options);
 	c->hosted = calloc(n + 1, sizeof *c->hosted);
 	LL_PREPEND(w->changes, c);
-	if (c->codes && c->names && c->hosted)
+	if (c->codes && c->names && c->options && c->hosted)
 		return c;
 	free_change(w, c);
 	return NULL;
+}
+
+/* The value of option NAME ("wd=") among OPTIONS, up to a blank; the caller's. */
+static char *option(const char *options, const char *name)
+{
+	size_t n = strlen(name);
+
+	for (const char *p = options; *p; p += strcspn(p, " \t")) {
+		p += strspn(p, " \t");
+		if (strncmp(p, name, n) == 0)
+			return strndup(p + n, strcspn(p + n, " \t"));
+	}
+	return NULL;
+}
+
+/* What a host file says of a host that is there now, by whomever it was added. */
+static void set_options(struct pvm_world *w, struct host *h, const char *options)
+{
+	char *wd = option(options, "wd="), *ep = option(options, "ep=");
+	char *speed = option(options, "sp=");
+	struct dvmi_buf b = { 0 };
+
+	if (speed && atoi(speed) > 0)
+		h->speed = atoi(speed);
+	dvmi_buf_put_str(&b, wd ? wd : "");
+	dvmi_buf_put_str(&b, ep ? ep : "");
+	if (!b.err)
+		w->ops.to_agent(w->arg, h->index, PVMI_OPTIONS, 0, 0, &b);
+	dvmi_buf_free(&b);
+	free(wd);
+	free(ep);
+	free(speed);
+}
+
+static void apply_options(struct pvm_world *w, const struct host_change *c)
+{
+	for (uint32_t i = 0; c->add && i < c->n; i++) {
+		struct host *h = c->options[i] ? pvm_host_named(w, c->names[i]) : NULL;
+		if (h)
+			set_options(w, h, c->options[i]);
+	}
+}
+
+/* Takes the options from behind name I. */
+static void split_name(struct host_change *c, uint32_t i)
+{
+	char *name = c->names[i], *rest = name ? name + strcspn(name, " \t") : NULL;
+
+	if (!rest || !*rest)
+		return;
+	*rest = 0;
+	c->options[i] = strdup(rest + 1);
 }
 
 /* The ids of hosts that were added, or codes. */
@@ -56,6 +112,7 @@ static void finish_change(struct pvm_world *w, struct host_change *c)
 {
 	if (c->left)
 		return;
+	apply_options(w, c);
 	if (pvm_task(w, c->asker)) {
 		if (c->ordered)
 			pvm_role_added(w, c);
@@ -78,6 +135,8 @@ static void start_change(struct pvm_world *w, struct host_change *c)
 {
 	const uint32_t first = c->id, n = c->n;
 
+	for (uint32_t i = 0; c->add && i < n; i++)
+		split_name(c, i);
 	c->left++; /* so that it does not end under our hands */
 	for (uint32_t i = 0; i < n; i++) {
 		c->codes[i] = known_before(w, c->names[i], c->add);

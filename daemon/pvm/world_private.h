@@ -20,6 +20,7 @@ struct host {
 	bool up;
 	uint32_t last; /* local number that was given last */
 	int tasker;    /* the task that starts others there; 0: none */
+	int speed;     /* as somebody has said; 0: nobody has */
 };
 
 struct task {
@@ -112,7 +113,7 @@ struct host_change {
 	uint32_t first; /* the number that its hosts would have */
 	bool *hosted; /* [n]: the hoster has been asked, and has not answered yet */
 	int *codes;
-	char **names;
+	char **names, **options; /* what is behind a name: "wd=… ep=…", or "" */
 	struct host_change *next;
 };
 

@@ -23,7 +23,8 @@
 #define PVMI_NAME_MAX	4096u	    /* bytes of a name or argument */
 #define PVMI_ENV_SOCKET "DVM_PVM_SOCKET" /* of the agent, for tasks that were spawned */
 #define PVMI_ENV_TASK	"DVM_PVM_TASK"	 /* what they enrol with: their place, and a word */
-#define PVMI_ENV_NEAR	"DVM_PVM_NEAR"	 /* where the spawning program is */
+#define PVMI_ENV_NEAR	"DVM_PVM_NEAR"	 /* where the spawning program is, and where it runs */
+#define PVMI_ENV_DIR	"DVM_PVM_DIR"	 /* where tasks shall begin, seen from their host's place */
 
 #define PVMI_TIDPVMD  0x80000000u
 #define PVMI_TIDHOST  0x3ffc0000u
@@ -80,7 +81,7 @@ enum pvmi_type {
 			  * i tag, i context, trace likewise, i context → i [i tid or code, i rank] */
 	PVMI_SIGNAL = 8, /* i tid, i signal → */
 	PVMI_NOTIFY = 9, /* i what, i tag, i context, i count, i ntids [i] → */
-	PVMI_HOSTS_ADD = 10, /* i n [s name] → i n [i tid or code] */
+	PVMI_HOSTS_ADD = 10, /* i n [s name and options] → i n [i tid or code] */
 	PVMI_HOSTS_DEL = 11, /* i n [s name] → i n [i code] */
 	PVMI_PSTAT = 12, /* i tid → */
 	PVMI_MSTAT = 13, /* s host → */
@@ -106,7 +107,7 @@ enum pvmi_type {
 	PVMI_READY = 50,  /* i spawn, i index, s nonce, i code (0 or Pvm…), i pid, i: output comes here,
 			   * s path: left to the tasker, or "" → i place */
 	PVMI_OUTPUT = 51, /* b text: what the program has printed */
-	PVMI_HOW = 52,	  /* → the code: 1 if there is a tasker on the node */
+	PVMI_HOW = 52,	  /* → the code: 1 if there is a tasker on the node; s wd, s ep as of OPTIONS */
 
 	/* agent → master */
 	PVMI_HELLO = 60,   /* s name of its node */
@@ -127,6 +128,7 @@ enum pvmi_type {
 	PVMI_CLOCK = 85,   /* i tid, i id: what time is it there? */
 	PVMI_LEAVE = 86,   /* the machine halts, or the host leaves it */
 	PVMI_RENEW = 87,   /* there is no task: all ranks are free again */
+	PVMI_OPTIONS = 93, /* s wd: where tasks begin there, s ep: where they are looked for; "": as ever */
 	PVMI_TASKER = 92,  /* the code: there is a tasker on that node */
 	/* agents among themselves, by way of the master */
 	PVMI_LOOKUP = 90,  /* i rank, i who asks */

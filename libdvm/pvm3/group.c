@@ -146,6 +146,8 @@ int pvm_freezegroup(char *group, int size)
 	rc = pvmi_group_name(group);
 	if (rc == 0)
 		rc = pvmi_enrol();
+	if (rc == 0 && size < -1)
+		rc = PvmMismatch;
 	if (rc == 0)
 		rc = pvmi_ask_group(PVMI_GROUP_FREEZE, group, size, 0, &m.tids, &m.n);
 	if (rc >= 0)

@@ -90,8 +90,16 @@ static int free_id(void)
 	return id;
 }
 
+/* PVM has handlers of its own for what tasks say to one another, whoever says it. */
+static bool meets_the_system(const struct pvmi_handler *h)
+{
+	return meet(h->ctx, SYSCTX_TC) && (h->tag == -1 || (h->tag >= TC_FIRST && h->tag <= TC_LAST));
+}
+
 static int add(const struct pvmi_handler *h)
 {
+	if (meets_the_system(h))
+		return PvmExists;
 	for (int i = 0; i < pvmi.nhandlers; i++)
 		if (conflict(&pvmi.handlers[i], h))
 			return PvmExists;
@@ -117,6 +125,8 @@ int pvm_delmhf(int id)
 {
 	if (id < 0)
 		return pvmi_result("pvm_delmhf", PvmBadParam);
+	if (id < FIRST_ID)
+		return 0; /* PVM's own: what they are for we do in other ways */
 	for (int i = 0; i < pvmi.nhandlers; i++)
 		if (pvmi.handlers[i].id == id) {
 			for (int k = i + 1; k < pvmi.nhandlers; k++)

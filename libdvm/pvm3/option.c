@@ -80,8 +80,10 @@ static bool good(int what, int value)
 		return value >= FRAG_MIN && value <= FRAG_MAX;
 	if (is_trace_option(what))
 		return value >= PvmTraceFull && value <= PvmTraceCount;
-	if (is_tid_option(what))
+	if (what == PvmOutputTid || what == PvmTraceTid)
 		return value == 0 || ((unsigned)value & PVMI_TIDHOST && value > 0);
+	if (what == PvmNoReset)
+		return value == 0 || value == 1;
 	return true;
 }
 

@@ -139,7 +139,7 @@ static bool is_task(int tid)
 
 	if (t & TIDPVMD)
 		return pvmi.resv_tids && !(t & (TIDGID | TIDLOCAL));
-	return tid > 0 && !(t & TIDGID) && (t & TIDHOST) && (t & TIDLOCAL);
+	return tid > 0 && !(t & TIDGID) && (t & TIDLOCAL);
 }
 
 /* Negative ones are the system's, unless a program has said that it knows. */

@@ -79,7 +79,7 @@ static uint32_t put_exports(struct dvmi_buf *b)
 static uint32_t put_places(struct dvmi_buf *b)
 {
 	static const char *const names[] = { "PVM_PATH", "PVM_ROOT", "PVM_ARCH", "HOME", "PATH" };
-	char path[PATH_MAX];
+	char path[PATH_MAX], here[PATH_MAX], near[2 * PATH_MAX];
 	ssize_t len = readlink("/proc/self/exe", path, sizeof path - 1);
 	uint32_t n = 0;
 
@@ -91,7 +91,8 @@ static uint32_t put_places(struct dvmi_buf *b)
 	if (len <= 0)
 		return n;
 	path[len] = 0;
-	put_variable(b, PVMI_ENV_NEAR, dirname(path));
+	snprintf(near, sizeof near, "%s:%s", dirname(path), getcwd(here, sizeof here) ? here : "");
+	put_variable(b, PVMI_ENV_NEAR, near);
 	return n + 1;
 }
 
@@ -106,19 +107,12 @@ static void put_environment(struct dvmi_buf *b)
 	dvmi_buf_free(&vars);
 }
 
-/* Where tasks begin: here, or in the directory behind the colon of WHERE, which may begin here. */
+/* Where tasks begin: what is behind the colon of WHERE, seen from where the host has them begin. */
 static void put_directory(struct dvmi_buf *b, const char *where)
 {
-	char here[PATH_MAX], path[2 * PATH_MAX];
-	const char *colon = strchr(where, ':'), *dir = colon ? colon + 1 : "";
+	const char *colon = strchr(where, ':');
 
-	if (!getcwd(here, sizeof here))
-		strcpy(here, "/");
-	if (*dir == '/')
-		snprintf(path, sizeof path, "%s", dir);
-	else
-		snprintf(path, sizeof path, "%s%s%s", here, *dir ? "/" : "", dir);
-	dvmi_buf_put_str(b, path);
+	dvmi_buf_put_str(b, colon ? colon + 1 : "");
 }
 
 static void put_request(struct dvmi_buf *b, const char *task, char **argv, int flags,
@@ -283,9 +277,9 @@ int pvm_export(char *name)
 	const char *list = getenv(EXPORT);
 	char *longer;
 
-	if (!name || !*name)
+	if (!name)
 		return pvmi_result("pvm_export", PvmBadParam);
-	if (listed(list, name))
+	if (!*name || listed(list, name))
 		return 0;
 	if (asprintf(&longer, "%s%s%s", list ? list : "", list && *list ? ":" : "", name) < 0)
 		return pvmi_result("pvm_export", PvmNoMem);
@@ -299,7 +293,7 @@ int pvm_unexport(char *name)
 	const char *list = getenv(EXPORT);
 	char *one;
 
-	if (!name || !*name)
+	if (!name)
 		return pvmi_result("pvm_unexport", PvmBadParam);
 	if (!listed(list, name))
 		return 0;

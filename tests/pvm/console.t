@@ -49,6 +49,18 @@ is "one that there is not" "$(code_of pvm -f -c 'nonsense')" 1
 is "a bad option" "$(code_of pvm --nonsense)" 2
 is "a script that goes on after a failure" "$(printf 'x\nquit\n' | code_of pvm -f)" 0
 is "one that does not" "$(printf 'x\nversion\nquit\n' | pvm -fe | grep -c '^3')" 0
+# What a host file says of hosts.
+mkdir "$work/ep"
+ln -s /bin/pwd "$work/ep/whereami"
+cat > "$work/hosts" <<- FILE
+	# the speed is of all
+	* sp=77 wd=/
+	node1 ep=\$NOTHING/x:$work/ep dx=/nowhere
+	&node9 sp=5
+FILE
+has "speed, from a host file" "$(echo conf | pvm -f "$work/hosts")" '^ +node1 .* 77 '
+console "spawn ->$work/out whereami" > /dev/null
+has "a program in a place of the host's, begun in another" "$(cat "$work/out")" '\] /$'
 mkdir "$work/home"
 echo 'alias hey echo from the rc' > "$work/home/.pvmrc"
 has "what ~/.pvmrc says" "$(echo hey | HOME=$work/home pvm)" '^from the rc$'

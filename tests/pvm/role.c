@@ -351,7 +351,6 @@ static void take_question(const struct pvmminfo *m)
 
 /* ---- */
 
-
 /* One message. 0: the client has ended. */
 static int serve_one(int *starts)
 {

@@ -40,6 +40,11 @@ struct command {
  */
 int words_split(char *line, char **words, int max);
 
+/* ---- hostfile.c ---- */
+
+/* Adds the hosts that the file at PATH names, and what it says of them. False: not all of it. */
+bool hostfile_read(struct console *c, const char *path);
+
 /* ---- commands.c ---- */
 
 /* Does what LINE says, aliases included. */

@@ -70,31 +70,6 @@ static void read_rc(struct console *c)
 		input_file(c, f, false);
 }
 
-/* The first word of each line; what PVM says of hosts behind it is not for us. */
-static bool add_hosts(struct console *c, const char *path)
-{
-	cleanup_file FILE *f = fopen(path, "re");
-	cleanup_free char *line = NULL;
-	size_t size = 0;
-	bool good = true;
-
-	if (!f) {
-		fprintf(stderr, "pvm: %s cannot be read\n", path);
-		return false;
-	}
-	while (getline(&line, &size, f) > 0) {
-		char *words[WORDS_MAX], *add[] = { (char[]){ "add" }, NULL };
-		int n = words_split(line, words, WORDS_MAX);
-
-		if (n < 1 || *words[0] == '*' || *words[0] == '&')
-			continue;
-		add[1] = words[0];
-		if (pvm_mstat(add[1]) != PvmOk && !command_find("add")->run(c, 2, add))
-			good = false;
-	}
-	return good;
-}
-
 static bool enrol(void)
 {
 	pvm_setopt(PvmAutoErr, 0);
@@ -117,7 +92,7 @@ static bool serve(struct console *c, const struct request *r)
 	if (!r->no_rc && !r->line)
 		read_rc(c);
 	if (r->hostfile)
-		good = add_hosts(c, r->hostfile);
+		good = hostfile_read(c, r->hostfile);
 	if (!r->line)
 		return input_run(c, r->stop) && good;
 	good = console_do(c, r->line) && good;
