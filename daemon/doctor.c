@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +7,7 @@
 #include <unistd.h>
 
 #include "daemon/doctor.h"
+#include "daemon/doctor_host.h"
 #include "daemon/live.h"
 #include "libdvm/base/cleanup.h"
 #include "libdvm/base/clock.h"
@@ -90,46 +90,9 @@ static void release(struct exam *e)
 
 /* ---- this host ---- */
 
-static bool readable_flag(const char *flag)
+static void note_host(void *arg, const char *what, bool ok, const char *detail)
 {
-	char line[8192];
-	cleanup_file FILE *f = fopen("/proc/cpuinfo", "re");
-
-	while (f && fgets(line, sizeof line, f))
-		if (!strncmp(line, "flags", 5))
-			return strstr(line, flag) != NULL;
-	return false;
-}
-
-static void check_kvm(struct exam *e)
-{
-	bool virt = readable_flag(" svm") || readable_flag(" vmx");
-
-	if (access("/dev/kvm", F_OK) < 0)
-		note(e, "", "guests", false, true, 0, "no /dev/kvm: this node cannot run guests");
-	else if (access("/dev/kvm", R_OK | W_OK) < 0)
-		note(e, "", "guests", false, true, 0,
-		     "/dev/kvm: %s: the user of dvmd needs the group kvm", strerror(errno));
-	else if (!virt)
-		note(e, "", "guests", false, true, 0,
-		     "/dev/kvm is a software backend (no svm or vmx): it cannot run Linux guests");
-	else
-		note(e, "", "guests", true, false, 0, "/dev/kvm can be used");
-}
-
-static void check_userfaultfd(struct exam *e)
-{
-	char c = '0';
-	cleanup_fd int fd = open("/proc/sys/vm/unprivileged_userfaultfd", O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, &c, 1);
-
-	if (n != 1)
-		note(e, "", "shared memory", false, true, 0, "this kernel has no userfaultfd");
-	else if (c != '1' && getuid() && access("/dev/userfaultfd", R_OK | W_OK) < 0)
-		note(e, "", "shared memory", false, true, 0,
-		     "userfaultfd is for root here: set vm.unprivileged_userfaultfd=1 or run dvmd as root");
-	else
-		note(e, "", "shared memory", true, false, 0, "userfaultfd can be used");
+	note(arg, "", what, ok, !ok, 0, "%s", detail);
 }
 
 static void check_run_dir(struct exam *e)
@@ -265,8 +228,7 @@ void dvmd_doctor_serve(struct dvmd_call *call, const uint8_t *body, size_t len)
 	e->call = call;
 	e->pending = 1; /* ours, until all has been asked */
 	check_run_dir(e);
-	check_kvm(e);
-	check_userfaultfd(e);
+	dvmd_doctor_host("", note_host, e);
 	dvmd_cstate_each_member(st, probe_member, e);
 	if (call->session)
 		dvmd_cstate_each_member(st, ask_member, e);
