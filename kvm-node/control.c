@@ -26,6 +26,7 @@ struct client {
 struct vmm_control {
 	struct vmm *vmm;
 	struct vmm_loop *loop;
+	uid_t owner; /* who has started us, whatever we are now */
 	int listener, out;
 	int from_guest, to_guest; /* our ends of the console's pipes */
 	int guest_out, guest_in;  /* the guest's */
@@ -72,6 +73,17 @@ static void tell_stat(struct client *c)
 	dvmi_buf_free(&b);
 }
 
+static void tell_isolation(struct client *c)
+{
+	struct dvmi_buf b = { 0 };
+
+	vmm_isolation(c->owner->vmm, &b);
+	dvmi_buf_put_u8(&b, '\n');
+	dvmi_buf_put_u8(&b, 0);
+	answer(c, b.err ? "error: out of memory\n" : (const char *)b.data);
+	dvmi_buf_free(&b);
+}
+
 static void join_console(struct client *c)
 {
 	const struct vmm_control *o = c->owner;
@@ -94,6 +106,10 @@ static void obey(struct client *c)
 {
 	if (!strcmp(c->line, "stat")) {
 		tell_stat(c);
+		return;
+	}
+	if (!strcmp(c->line, "isolation")) {
+		tell_isolation(c);
 		return;
 	}
 	if (!strcmp(c->line, "console")) {
@@ -146,13 +162,13 @@ static void on_client(void *arg, int events)
 		leave(c); /* a guest that does not read loses what is typed */
 }
 
-static bool may_ask(int fd)
+static bool may_ask(const struct vmm_control *c, int fd)
 {
 	struct ucred u;
 	socklen_t len = sizeof u;
 
 	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &u, &len) == 0 &&
-	       (u.uid == geteuid() || u.uid == 0);
+	       (u.uid == c->owner || u.uid == 0);
 }
 
 static void on_listener(void *arg, int events)
@@ -166,7 +182,7 @@ static void on_listener(void *arg, int events)
 			free_one = &c->clients[i];
 	if (fd < 0)
 		return;
-	if (!free_one || !may_ask(fd)) {
+	if (!free_one || !may_ask(c, fd)) {
 		close(fd);
 		return;
 	}
@@ -261,6 +277,7 @@ int vmm_control_create(struct vmm_control **out, const char *name, int out_fd, i
 	if (!c)
 		return dvmi_error_code(err, -ENOMEM, "the control socket");
 	c->out = out_fd;
+	c->owner = geteuid();
 	c->from_guest = c->to_guest = c->guest_in = c->guest_out = -1;
 	for (unsigned i = 0; i < CLIENTS; i++)
 		c->clients[i].fd = -1;

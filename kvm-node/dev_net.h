@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include "kvm-node/dev_virtio.h"
+#include "kvm-node/helper.h"
 #include "kvm-node/virtio_net.h"
 #include "kvm-node/vmm.h"
 
@@ -36,7 +37,7 @@ struct vmm_netdev {
 	const struct vmm_netdev_ops *ops;
 	bool ready;
 	int fd;
-	pid_t helper;
+	struct vmm_helper helper;
 	int messages; /* what the helper has said, or -1 */
 	struct vmm_watch *watch;
 	int events;

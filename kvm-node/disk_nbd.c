@@ -18,6 +18,7 @@
 
 #include "config.h"
 #include "kvm-node/disk.h"
+#include "kvm-node/helper.h"
 #include "libdvm/base/cleanup.h"
 #include "libdvm/base/err.h"
 
@@ -60,7 +61,7 @@ enum { CONNECTIONS = 4, PIECE = 1 << 20 };
 struct nbd {
 	struct vmm_disk base;
 	struct calls nbd;
-	pid_t server;
+	struct vmm_helper server;
 	pthread_mutex_t lock;
 	pthread_cond_t some;
 	struct nbd_handle *idle[CONNECTIONS], *all[CONNECTIONS];
@@ -158,11 +159,7 @@ static void nbd_disk_close(struct vmm_disk *disk)
 		d->nbd.shutdown(d->all[i], 0);
 		d->nbd.close(d->all[i]);
 	}
-	if (d->server > 0) {
-		kill(d->server, SIGTERM);
-		while (waitpid(d->server, NULL, 0) < 0 && errno == EINTR)
-			;
-	}
+	vmm_helper_end(&d->server);
 	pthread_cond_destroy(&d->some);
 	pthread_mutex_destroy(&d->lock);
 	free(d);
@@ -177,10 +174,12 @@ static const struct vmm_disk_ops nbd_ops = {
 	.close = nbd_disk_close,
 };
 
-/* In the child. A comma in a name is doubled, as the daemon's options want it. */
-static void become_server(const char *path, bool ro)
+/* A comma in a name is doubled, as the daemon's options want it. */
+static int start_server(struct nbd *d, int listener, int messages, const char *path, bool ro)
 {
 	char option[2 * 4096 + 128], export[64];
+	const char *const argv[] = { "qemu-storage-daemon", "--blockdev", option, "--nbd-server",
+				     "addr.type=fd,addr.str=3", "--export", export, NULL };
 	size_t n = (size_t)snprintf(option, sizeof option,
 				    "driver=qcow2,node-name=disk,discard=unmap,read-only=%s,"
 				    "file.driver=file,file.discard=unmap,file.filename=",
@@ -194,30 +193,7 @@ static void become_server(const char *path, bool ro)
 	option[n] = 0;
 	snprintf(export, sizeof export, "type=nbd,id=e,node-name=disk,name=disk%s",
 		 ro ? "" : ",writable=on");
-	prctl(PR_SET_PDEATHSIG, SIGTERM);
-	execlp("qemu-storage-daemon", "qemu-storage-daemon", "--blockdev", option, "--nbd-server",
-	       "addr.type=fd,addr.str=3", "--export", export, (char *)NULL);
-	_exit(127);
-}
-
-static int start_server(struct nbd *d, int listener, int messages, const char *path, bool ro)
-{
-	d->server = fork();
-	if (d->server < 0)
-		return -errno;
-	if (d->server)
-		return 0;
-	sigset_t none;
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	int nothing = open("/dev/null", O_RDWR);
-	int l = fcntl(listener, F_DUPFD, 10), m = fcntl(messages, F_DUPFD, 10);
-	if (nothing < 0 || l < 0 || m < 0 || dup2(nothing, 0) < 0 || dup2(nothing, 1) < 0 ||
-	    dup2(m, 2) < 0 || dup2(l, 3) < 0)
-		_exit(127);
-	closefrom(4);
-	become_server(path, ro);
-	return 0;
+	return vmm_helper_start(&d->server, argv, listener, messages);
 }
 
 /* A directory of our own: an abstract name would be open to every user of the host. */

@@ -6,13 +6,10 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "kvm-node/dev_net.h"
@@ -30,44 +27,13 @@ enum {
  */
 #define MTU "1500"
 
-static void become_passt(int fd, int messages)
-{
-	sigset_t none;
-	int nothing = open("/dev/null", O_RDWR);
-
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (nothing < 0 || dup2(fd, 3) < 0 || dup2(nothing, 0) < 0 || dup2(nothing, 1) < 0 ||
-	    dup2(messages, 2) < 0)
-		_exit(127);
-	closefrom(4);
-	execlp("passt", "passt", "--foreground", "--quiet", "--fd", "3", "--mtu", MTU,
-	       (char *)NULL);
-	_exit(127);
-}
-
-/* execlp() of a program that is not there fails where nobody sees it. */
-static bool installed(void)
-{
-	const char *path = getenv("PATH");
-	char name[4096];
-
-	while (path && *path) {
-		size_t n = strcspn(path, ":");
-		if (snprintf(name, sizeof name, "%.*s/passt", (int)n, path) < (int)sizeof name &&
-		    access(name, X_OK) == 0)
-			return true;
-		path += n + (path[n] == ':');
-	}
-	return false;
-}
-
 static int open_passt(struct vmm_netdev *d, dvm_error_t *err)
 {
+	static const char *const argv[] = { "passt", "--foreground", "--quiet", "--fd", "3", "--mtu",
+					    MTU, NULL };
 	int pair[2];
 
-	if (!installed())
+	if (!vmm_helper_found("passt"))
 		return dvmi_error_set(err, -ENOENT, "--net user needs passt (Debian: passt)");
 	d->in = malloc(FRONT + ROOM);
 	d->out = malloc(LENGTH + VMM_NET_FRAME_MAX);
@@ -78,11 +44,9 @@ static int open_passt(struct vmm_netdev *d, dvm_error_t *err)
 	d->fd = pair[0];
 	fcntl(d->fd, F_SETFL, O_NONBLOCK);
 	d->messages = memfd_create("passt", MFD_CLOEXEC);
-	d->helper = fork();
-	if (d->helper == 0)
-		become_passt(pair[1], d->messages);
+	int rc = vmm_helper_start(&d->helper, argv, pair[1], d->messages);
 	close(pair[1]);
-	return d->helper < 0 ? dvmi_error_code(err, -errno, "passt") : 0;
+	return rc < 0 ? dvmi_error_code(err, rc, "passt") : 0;
 }
 
 /* Its last line, but those about a system log it cannot reach. */
@@ -101,11 +65,7 @@ static void reason(struct vmm_netdev *d, char *text, size_t size)
 
 static void close_passt(struct vmm_netdev *d)
 {
-	if (d->helper <= 0)
-		return;
-	kill(d->helper, SIGKILL);
-	while (waitpid(d->helper, NULL, 0) < 0 && errno == EINTR)
-		;
+	vmm_helper_end(&d->helper);
 }
 
 /* What the socket did not take of the vectors waits in d->out. */

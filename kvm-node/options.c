@@ -14,7 +14,7 @@ enum {
 	OPT_NAME = 1, OPT_CPUS, OPT_MEM, OPT_NUMA, OPT_NODE, OPT_DISTANCE, OPT_CPU, OPT_APIC,
 	OPT_KERNEL, OPT_INITRD, OPT_APPEND, OPT_DISK, OPT_NET, OPT_SHARE, OPT_RNG, OPT_BALLOON,
 	OPT_VSOCK, OPT_NO_REBOOT, OPT_STAT, OPT_LOG_LEVEL, OPT_CHECK, OPT_VERSION, OPT_CONTROL,
-	OPT_ASK, OPT_HOSTS,
+	OPT_ASK, OPT_HOSTS, OPT_ISOLATION,
 };
 
 static const struct dvmi_opt options[] = {
@@ -54,8 +54,10 @@ static const struct dvmi_opt options[] = {
 	{ OPT_CONTROL, 0, "control", NULL, "NAME", NULL,
 	  "answer under this name, and keep the console for who asks for it", NULL },
 	{ OPT_ASK, 0, "ask", NULL, "WHAT", NULL,
-	  "ask the guest of --control: stat, console, pause, resume, reset, stop or kill",
-	  "stat console pause resume reset stop kill" },
+	  "ask the guest of --control: stat, isolation, console, pause, resume, reset, stop or kill",
+	  "stat isolation console pause resume reset stop kill" },
+	{ OPT_ISOLATION, 0, "isolation", NULL, "on|off", NULL,
+	  "shut the monitor in once all is open (default on); off for debuggers", "on off" },
 	{ OPT_LOG_LEVEL, 0, "log-level", NULL, "LEVEL", NULL, "err to debug (default warning)",
 	  "err warning notice info debug" },
 	{ OPT_CHECK, 0, "check", NULL, NULL, NULL, "only say whether this host can run guests", NULL },
@@ -230,6 +232,16 @@ static int parse_apic(const struct dvmi_opt_parser *p, struct vmm_config *c, dvm
 	return i < 0 ? i : 0;
 }
 
+static int parse_isolation(const struct dvmi_opt_parser *p, struct vmm_options *o, dvm_error_t *err)
+{
+	static const char *const words[] = { "off", "on", NULL };
+	int i = dvmi_opt_choice(p, words, err);
+
+	if (i >= 0)
+		o->isolate = i;
+	return i < 0 ? i : 0;
+}
+
 static int parse_level(const struct dvmi_opt_parser *p, struct vmm_options *o, dvm_error_t *err)
 {
 	int level = dvmi_log_level_parse(p->arg);
@@ -286,6 +298,7 @@ static int parse_one(const struct dvmi_opt_parser *p, int id, struct vmm_options
 	case OPT_ASK: o->ask = p->arg; return 0;
 	case OPT_STAT: o->stat_file = p->arg; return 0;
 	case OPT_LOG_LEVEL: return parse_level(p, o, err);
+	case OPT_ISOLATION: return parse_isolation(p, o, err);
 	case OPT_CPU: c->cpu = p->arg; return vmm_cpuid_level(p->arg, &level, err);
 	case OPT_APIC: return parse_apic(p, c, err);
 	case OPT_CPUS: numa->plain = true; return set_u32(p, VMM_CPUS_MAX, &c->cpus, err);
@@ -340,6 +353,7 @@ int vmm_options_parse(struct vmm_options *o, int argc, char **argv, dvm_error_t 
 		.config = { .size = sizeof o->config, .cpus = 1, .mem = MEM_DEFAULT, .name = "guest",
 			    .console_in = -1, .console_out = -1 },
 		.log_level = LOG_WARNING,
+		.isolate = true,
 	};
 	dvmi_opt_init(&p, &vmm_options_command, argc, argv);
 	while (rc == 0 && (id = dvmi_opt_next(&p, err)) != 0)

@@ -10,6 +10,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "kvm-node/seccomp.h"
 #include "libdvm/base/clock.h"
 
 #define KICK SIGUSR1
@@ -318,6 +319,8 @@ static void *run_vcpu(void *arg)
 	prctl(PR_SET_TIMERSLACK, 1);
 	running = v->run;
 	make_timer(v);
+	if (v->env->jail && v->env->jail->seccomp)
+		(void)vmm_seccomp_enter(VMM_SECCOMP_VCPU);
 	while (enter(v)) {
 		int rc = ioctl(v->fd, KVM_RUN, 0) < 0 ? -errno : 0;
 		leave(v);

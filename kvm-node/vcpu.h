@@ -33,6 +33,7 @@ struct vmm_vcpu_env {
 	struct vmm_irq *irq;
 	struct vmm_clock *clock;
 	struct dvmi_log *log;
+	const struct vmm_jail *jail; /* or NULL */
 	/* The guest has ended, or wants a reset; the vCPU waits for the control thread. Any thread. */
 	void (*ended)(void *arg, enum vmm_end end, unsigned code, const char *why);
 	void *arg;

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "kvm-node/seccomp.h"
 #include "kvm-node/vmm_private.h"
 #include "libdvm/base/err.h"
 
@@ -234,10 +235,17 @@ static int control(struct vmm *v, enum vmm_end *end, dvm_error_t *err)
 	return rc;
 }
 
+static void filter_loop(void *arg)
+{
+	(void)vmm_seccomp_enter(VMM_SECCOMP_LOOP);
+}
+
 static int start_threads(struct vmm *v, dvm_error_t *err)
 {
 	int rc = vmm_loop_start(v->loop);
 
+	if (rc == 0 && v->config->jail && v->config->jail->seccomp)
+		rc = vmm_loop_call(v->loop, filter_loop, NULL);
 	VMM_EACH_VCPU(v, c)
 		if (rc == 0)
 			rc = vmm_vcpu_start(c);
@@ -314,6 +322,13 @@ static void put_devices(struct vmm *v, struct dvmi_buf *out)
 		}
 }
 
+static const struct vmm_jail free_to_go;
+
+void vmm_isolation(const struct vmm *v, struct dvmi_buf *out)
+{
+	vmm_jail_describe(v->config->jail ? v->config->jail : &free_to_go, out);
+}
+
 void vmm_stat(struct vmm *v, struct dvmi_buf *out)
 {
 	pthread_mutex_lock(&v->lock);
@@ -336,6 +351,8 @@ void vmm_stat(struct vmm *v, struct dvmi_buf *out)
 		vmm_bus_each(v->bus, put_region, out);
 	dvmi_buf_printf(out, "],\"devices\":{");
 	put_devices(v, out);
+	dvmi_buf_printf(out, "},\"isolation\":{");
+	vmm_jail_stat(v->config->jail ? v->config->jail : &free_to_go, out);
 	dvmi_buf_printf(out, "}");
 	vmm_hosts_stat(v, out);
 	dvmi_buf_printf(out, "}");

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "dvm/error.h"
+#include "kvm-node/jail.h"
 #include "kvm-node/memory.h"
 #include "libdvm/base/buf.h"
 #include "libdvm/base/log.h"
@@ -79,6 +80,7 @@ struct vmm_config {
 	bool no_reboot; /* a reset ends the guest */
 	/* Of a guest on several hosts, each with the NUMA node of its number: the others. Else NULL. */
 	struct vmm_spread *spread;
+	const struct vmm_jail *jail; /* what is in force when it runs, or NULL; filled in before */
 };
 
 struct vmm; /* incomplete */
@@ -115,6 +117,9 @@ enum vmm_ask {
 	VMM_ASKS,
 };
 int vmm_ask(struct vmm *v, enum vmm_ask what);
+
+/* What shuts the monitor in, as a line for people. Any thread. */
+void vmm_isolation(const struct vmm *v, struct dvmi_buf *out);
 
 /* Counters as a JSON object. Any thread. */
 void vmm_stat(struct vmm *v, struct dvmi_buf *out);

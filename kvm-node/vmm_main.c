@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #include "kvm-node/control.h"
+#include "kvm-node/jail.h"
 #include "kvm-node/kvm.h"
 #include "kvm-node/options.h"
 #include "kvm-node/spread.h"
@@ -70,6 +72,7 @@ static void leave_terminal(const struct terminal *t)
 struct signals {
 	sigset_t set;
 	pthread_t thread;
+	_Atomic bool over;
 	struct vmm *vmm;
 };
 
@@ -89,7 +92,7 @@ static void *watch_signals(void *arg)
 	struct signals *s = arg;
 	int sig;
 
-	for (bool asked = false; sigwait(&s->set, &sig) == 0; asked = true)
+	for (bool asked = false; sigwait(&s->set, &sig) == 0 && !s->over; asked = true)
 		vmm_ask(s->vmm, sig == SIGTERM && !asked ? VMM_ASK_POWER_BUTTON : VMM_ASK_STOP);
 	return NULL;
 }
@@ -97,25 +100,26 @@ static void *watch_signals(void *arg)
 static int start_signals(struct signals *s, struct vmm *v)
 {
 	s->vmm = v;
+	s->over = false;
 	return -pthread_create(&s->thread, NULL, watch_signals, s);
 }
 
 static void stop_signals(struct signals *s)
 {
-	pthread_cancel(s->thread);
+	s->over = true; /* pthread_cancel() would load a library, which may be out of sight */
+	pthread_kill(s->thread, SIGHUP);
 	pthread_join(s->thread, NULL);
 }
 
 /* ---- the guest ---- */
 
-static void write_stat(struct vmm *v, const char *path)
+static void write_stat(struct vmm *v, FILE *f)
 {
 	struct dvmi_buf b = { 0 };
-	cleanup_file FILE *f = fopen(path, "we");
 
 	vmm_stat(v, &b);
-	if (!f || b.err || fwrite(b.data, 1, b.len, f) != b.len || fputc('\n', f) == EOF)
-		fprintf(stderr, "dvm-vmm: counters cannot be written to %s\n", path);
+	if (b.err || fwrite(b.data, 1, b.len, f) != b.len || fputc('\n', f) == EOF || fflush(f))
+		fprintf(stderr, "dvm-vmm: counters cannot be written\n");
 	dvmi_buf_free(&b);
 }
 
@@ -159,8 +163,8 @@ static int run_guest(struct vmm_options *o, struct vmm *v, struct signals *signa
 	rc = rc < 0 ? dvmi_error_code(err, rc, "the control socket") : vmm_run(v, end, code, err);
 	vmm_control_stop(control);
 	stop_signals(signals);
-	if (o->stat_file)
-		write_stat(v, o->stat_file);
+	if (o->stat)
+		write_stat(v, o->stat);
 	return rc;
 }
 
@@ -191,22 +195,68 @@ static int join_hosts(struct vmm_options *o, struct dvmi_log *log, struct termin
 	return 0;
 }
 
+/* Of vsock's sockets: the only ones that are still looked for by name. */
+static int vsock_dir(const struct vmm_config *c, char dir[PATH_MAX])
+{
+	const char *path = c->vsock_path ? c->vsock_path : "";
+	const char *slash = strrchr(path, '/');
+	int n = slash ? (int)(slash - path) + (slash == path) : 0;
+
+	return snprintf(dir, PATH_MAX, "%.*s", n ? n : 1, n ? path : ".") < PATH_MAX ? 0 :
+										       -ENAMETOOLONG;
+}
+
+/* Everything is open: what is not needed any more goes. */
+static int shut_in(struct vmm_options *o, struct vmm_jail *jail, dvm_error_t *err)
+{
+	struct vmm_jail_config c = { 0 };
+	char dir[PATH_MAX];
+
+	if (!o->isolate)
+		return 0;
+	if (o->config.vsock_cid) {
+		int rc = vsock_dir(&o->config, dir);
+		if (rc < 0)
+			return dvmi_error_code(err, rc, "the directory of vsock");
+		c = (struct vmm_jail_config){ .dir = dir, .keep_user = true };
+	}
+	return vmm_jail_enter(jail, &c, err);
+}
+
+static int open_stat(struct vmm_options *o, dvm_error_t *err)
+{
+	if (!o->stat_file)
+		return 0;
+	o->stat = fopen(o->stat_file, "we");
+	return o->stat ? 0 : dvmi_error_code(err, -errno, "counters in %s", o->stat_file);
+}
+
 static int run(struct vmm_options *o, struct dvmi_log *log)
 {
 	struct signals signals;
 	struct terminal terminal = { .in_flags = -1, .out_flags = -1 };
 	struct vmm_control *control = NULL;
+	struct vmm_jail jail = { 0 };
 	enum vmm_end end = VMM_END_NONE;
 	unsigned code = 0;
 	struct vmm *v = NULL;
 	dvm_error_t err = { 0 };
 
+	/* Monitors of several hosts go on opening what connects them. */
+	o->isolate &= o->hosts < 2;
+	if (o->isolate)
+		vmm_jail_prepare(&jail);
 	block_signals(&signals);
+	o->config.jail = &jail;
 	int rc = join_hosts(o, log, &terminal, &err);
 	if (rc == 0 && !o->follower)
 		rc = open_console(o, &terminal, &control, &err);
 	if (rc == 0)
+		rc = open_stat(o, &err);
+	if (rc == 0)
 		rc = vmm_create(&v, &o->config, log, &err);
+	if (rc == 0)
+		rc = shut_in(o, &jail, &err);
 	if (rc == 0) {
 		if (!control && !o->follower)
 			enter_terminal(&terminal);
@@ -216,6 +266,8 @@ static int run(struct vmm_options *o, struct dvmi_log *log)
 	vmm_spread_close(o->config.spread);
 	vmm_control_destroy(control);
 	leave_terminal(&terminal);
+	if (o->stat)
+		fclose(o->stat);
 	return rc < 0 ? fail(&err, 1) : exit_status(end, code, &err);
 }
 

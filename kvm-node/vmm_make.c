@@ -167,6 +167,7 @@ static void make_env(struct vmm *v)
 		.irq = v->irq,
 		.clock = &v->clock,
 		.log = v->log,
+		.jail = v->config->jail,
 		.ended = vmm_ended,
 		.arg = v,
 	};

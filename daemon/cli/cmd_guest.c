@@ -59,7 +59,14 @@ static int show(struct cli *c, const struct cli_command *cmd, int argc, char **a
 	bool json = false;
 	int rc = begin(c, cmd, argc, argv, set_flag, &json, false, &g);
 
-	return rc != CLI_GO ? rc : job_command(c, &cli_cmd_jobs, json ? "--json" : NULL, &g);
+	if (rc == CLI_GO)
+		rc = job_command(c, &cli_cmd_jobs, json ? "--json" : NULL, &g);
+	if (rc || json || g.ended)
+		return rc;
+	/* For programs it is among the counters. */
+	printf("isolation  ");
+	fflush(stdout);
+	return cli_guest_ask(c, &g, "isolation");
 }
 
 static int log_of(struct cli *c, const struct cli_command *cmd, int argc, char **argv)
@@ -161,7 +168,8 @@ static const struct dvmi_opt log_options[] = {
 	}
 
 VERB(verb_show, "show", show, json_options, "show a guest as the job it is",
-     "Where it runs, since when, how it was started, and how it has ended.");
+     "Where it runs, since when, how it was started, how it has ended, and what shuts its monitor "
+     "in (for programs that is among the counters of `dvm guest stat`).");
 VERB(verb_console, "console", console, no_options, "join a guest's console",
      "Prints what the console has said so far, 64 KiB of it at most, and goes on; what is typed "
      "goes to the guest. Ctrl-] leaves, and the guest goes on. Several may be joined at once.");

@@ -39,6 +39,7 @@ like "... and shown as the job it is" "$(dvm guest show one)" "*guest:one*"
 ok "what it says is kept" until_ok 10 guest_says one waiting
 is "its name is there for a shell to complete" "$(dvm complete guest)" one
 like "its name is taken" "$(dvm guest start one --kernel "$payload" 2>&1)" "dvm: guest one is there already*"
+like "... and what shuts its monitor in" "$(dvm guest show one)" "*isolation *no new privileges*no capabilities*"
 ok "counters are JSON" sh -c 'dvm guest stat one | python3 -m json.tool'
 ok "pause" dvm guest pause one
 ok "... and it stands still" until_ok 10 in_state one paused

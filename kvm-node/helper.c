@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "kvm-node/helper.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PATIENCE 5 /* seconds for SIGTERM */
+
+/* FROM[i] becomes descriptor i, and there are no others. Out of each other's way first. */
+static void keep_only(const int *from, int n)
+{
+	int high[8];
+
+	for (int i = 0; i < n; i++)
+		if ((high[i] = fcntl(from[i], F_DUPFD, 16)) < 0)
+			_exit(127);
+	for (int i = 0; i < n; i++)
+		if (dup2(high[i], i) < 0)
+			_exit(127);
+	closefrom(n);
+}
+
+static void become(const char *const *argv, int fd, int messages)
+{
+	int nothing = open("/dev/null", O_RDWR);
+	const int fds[] = { nothing, nothing, messages, fd };
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	keep_only(fds, 4);
+	execvp(argv[0], (char **)(uintptr_t)argv);
+	_exit(127);
+}
+
+static void end_program(pid_t pid, const sigset_t *child)
+{
+	const struct timespec patience = { .tv_sec = PATIENCE };
+
+	kill(pid, SIGTERM);
+	while (waitpid(pid, NULL, WNOHANG) == 0)
+		if (sigtimedwait(child, NULL, &patience) < 0 && errno == EAGAIN)
+			kill(pid, SIGKILL);
+}
+
+/* Never returns. Who ends the monitor by a signal to its group does not mean us. */
+static void keep(const char *const *argv, int fd, int messages, int line)
+{
+	sigset_t all, child;
+	char c;
+
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, NULL);
+	sigemptyset(&child);
+	sigaddset(&child, SIGCHLD);
+	pid_t pid = fork();
+	if (pid == 0)
+		become(argv, fd, messages);
+	keep_only(&line, 1);
+	while (read(0, &c, 1) < 0 && errno == EINTR)
+		;
+	if (pid > 0)
+		end_program(pid, &child);
+	_exit(0);
+}
+
+int vmm_helper_start(struct vmm_helper *h, const char *const *argv, int fd, int messages)
+{
+	int line[2];
+
+	if (pipe2(line, O_CLOEXEC) < 0)
+		return -errno;
+	pid_t keeper = fork();
+	if (keeper == 0) {
+		close(line[1]);
+		keep(argv, fd, messages, line[0]);
+	}
+	int rc = keeper < 0 ? -errno : 0;
+	close(line[0]);
+	if (rc < 0)
+		close(line[1]);
+	else
+		*h = (struct vmm_helper){ keeper, line[1] };
+	return rc;
+}
+
+bool vmm_helper_found(const char *name)
+{
+	const char *path = getenv("PATH");
+	char full[PATH_MAX];
+
+	if (strchr(name, '/'))
+		return access(name, X_OK) == 0;
+	while (path && *path) {
+		size_t n = strcspn(path, ":");
+		if (snprintf(full, sizeof full, "%.*s/%s", (int)n, path, name) < (int)sizeof full &&
+		    access(full, X_OK) == 0)
+			return true;
+		path += n + (path[n] == ':');
+	}
+	return false;
+}
+
+void vmm_helper_end(struct vmm_helper *h)
+{
+	if (h->keeper <= 0)
+		return;
+	close(h->line);
+	while (waitpid(h->keeper, NULL, 0) < 0 && errno == EINTR)
+		;
+	h->keeper = 0;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * System calls a thread of the monitor may still make: lists for each kind of thread, by
+ * libseccomp.
+ *
+ * What only somebody who has taken the monitor over would try (a program run, a
+ * network connection, code made executable, another process touched) ends the process; whatever
+ * else is not on the list, opening a file above all, fails with EPERM. Threads inherit the filters of who has made them and
+ * can only add to them, so the whole process gets VMM_SECCOMP_ALL first, the union.
+ */
+#ifndef VMM_SECCOMP_H
+#define VMM_SECCOMP_H
+
+enum vmm_seccomp {
+	VMM_SECCOMP_ALL,  /* control thread and signals */
+	VMM_SECCOMP_LOOP, /* back ends of devices, the control socket, and the threads of their pool */
+	VMM_SECCOMP_VCPU,
+};
+
+/* For the calling thread; needs no_new_privs. -ENOSYS: not built in, or the kernel has none. */
+int vmm_seccomp_enter(enum vmm_seccomp kind);
+
+#endif
