@@ -23,14 +23,24 @@ struct client {
 	bool console;
 };
 
+/* A console of the guest's: a pipe each way. */
+struct port {
+	struct vmm_control *owner;
+	int from_guest, to_guest; /* our ends */
+	int guest_out, guest_in;  /* the guest's */
+	struct vmm_watch *watch;
+};
+
+enum { SERIAL, VIRTIO, PORTS };
+
 struct vmm_control {
 	struct vmm *vmm;
 	struct vmm_loop *loop;
 	uid_t owner; /* who has started us, whatever we are now */
 	int listener, out;
-	int from_guest, to_guest; /* our ends of the console's pipes */
-	int guest_out, guest_in;  /* the guest's */
-	struct vmm_watch *listener_watch, *guest_watch;
+	struct port ports[PORTS];
+	struct port *typed_at; /* where what is typed goes */
+	struct vmm_watch *listener_watch;
 	struct client clients[CLIENTS];
 	uint8_t kept[KEPT];
 	size_t kept_len, kept_at; /* a ring: where the next byte goes */
@@ -158,7 +168,7 @@ static void on_client(void *arg, int events)
 		leave(c);
 	else if (!c->console)
 		take_line(c, p, (size_t)n);
-	else if (write(c->owner->to_guest, p, (size_t)n) < 0 && errno == EPIPE)
+	else if (write(c->owner->typed_at->to_guest, p, (size_t)n) < 0 && errno == EPIPE)
 		leave(c); /* a guest that does not read loses what is typed */
 }
 
@@ -218,14 +228,18 @@ static void pass_on(struct vmm_control *c, const uint8_t *p, size_t n)
 			tell(&c->clients[i], p, n);
 }
 
-static bool read_guest(struct vmm_control *c)
+static bool read_guest(struct port *port)
 {
+	struct vmm_control *c = port->owner;
 	uint8_t p[PIECE];
-	ssize_t n = read(c->from_guest, p, sizeof p);
+	ssize_t n = read(port->from_guest, p, sizeof p);
 
-	if (n > 0)
-		pass_on(c, p, (size_t)n);
-	return n > 0;
+	if (n <= 0)
+		return false;
+	if (port == &c->ports[VIRTIO])
+		c->typed_at = port; /* the guest has a driver for it, and somebody behind that */
+	pass_on(c, p, (size_t)n);
+	return true;
 }
 
 static void on_guest(void *arg, int events)
@@ -254,23 +268,31 @@ static int listen_at(const char *name, dvm_error_t *err)
 		       dvmi_error_code(err, rc, "the control socket of %s", name);
 }
 
-static int make_pipes(struct vmm_control *c, dvm_error_t *err)
+static int make_pipes(struct port *port, dvm_error_t *err)
 {
 	int out[2], in[2];
 
 	if (pipe2(out, O_CLOEXEC | O_NONBLOCK) < 0)
 		return dvmi_error_code(err, -errno, "the console");
-	c->from_guest = out[0];
-	c->guest_out = out[1];
+	port->from_guest = out[0];
+	port->guest_out = out[1];
 	if (pipe2(in, O_CLOEXEC | O_NONBLOCK) < 0)
 		return dvmi_error_code(err, -errno, "the console");
-	c->guest_in = in[0];
-	c->to_guest = in[1];
+	port->guest_in = in[0];
+	port->to_guest = in[1];
 	return 0;
 }
 
-int vmm_control_create(struct vmm_control **out, const char *name, int out_fd, int *console_in,
-		       int *console_out, dvm_error_t *err)
+static void give_ends(const struct vmm_control *c, struct vmm_config *config)
+{
+	config->console_in = c->ports[SERIAL].guest_in;
+	config->console_out = c->ports[SERIAL].guest_out;
+	config->hvc_in = c->ports[VIRTIO].guest_in;
+	config->hvc_out = c->ports[VIRTIO].guest_out;
+}
+
+int vmm_control_create(struct vmm_control **out, const char *name, int out_fd,
+		       struct vmm_config *config, dvm_error_t *err)
 {
 	struct vmm_control *c = calloc(1, sizeof *c);
 
@@ -278,19 +300,22 @@ int vmm_control_create(struct vmm_control **out, const char *name, int out_fd, i
 		return dvmi_error_code(err, -ENOMEM, "the control socket");
 	c->out = out_fd;
 	c->owner = geteuid();
-	c->from_guest = c->to_guest = c->guest_in = c->guest_out = -1;
+	for (unsigned i = 0; i < PORTS; i++)
+		c->ports[i] = (struct port){ c, -1, -1, -1, -1, NULL };
+	c->typed_at = &c->ports[SERIAL];
 	for (unsigned i = 0; i < CLIENTS; i++)
 		c->clients[i].fd = -1;
 	c->listener = listen_at(name, err);
-	int rc = c->listener < 0 ? c->listener : make_pipes(c, err);
+	int rc = c->listener < 0 ? c->listener : 0;
+	for (unsigned i = 0; rc == 0 && i < PORTS; i++)
+		rc = make_pipes(&c->ports[i], err);
 	if (rc == 0 && (rc = vmm_loop_create(&c->loop, "control")) < 0)
 		dvmi_error_code(err, rc, "the control thread");
 	if (rc < 0) {
 		vmm_control_destroy(c);
 		return rc;
 	}
-	*console_in = c->guest_in;
-	*console_out = c->guest_out;
+	give_ends(c, config);
 	*out = c;
 	return 0;
 }
@@ -299,8 +324,8 @@ int vmm_control_start(struct vmm_control *c, struct vmm *v)
 {
 	c->vmm = v;
 	int rc = vmm_watch_open(&c->listener_watch, c->loop, c->listener, UV_READABLE, on_listener, c);
-	if (rc == 0)
-		rc = vmm_watch_open(&c->guest_watch, c->loop, c->from_guest, UV_READABLE, on_guest, c);
+	for (struct port *p = c->ports; rc == 0 && p < c->ports + PORTS; p++)
+		rc = vmm_watch_open(&p->watch, c->loop, p->from_guest, UV_READABLE, on_guest, p);
 	return rc < 0 ? rc : vmm_loop_start(c->loop);
 }
 
@@ -310,10 +335,13 @@ void vmm_control_stop(struct vmm_control *c)
 		vmm_loop_stop(c->loop);
 }
 
-static void close_all(struct vmm_control *c)
+static void close_port(struct port *port)
 {
-	const int fds[] = { c->listener, c->from_guest, c->to_guest, c->guest_in, c->guest_out };
+	const int fds[] = { port->from_guest, port->to_guest, port->guest_in, port->guest_out };
 
+	while (port->from_guest >= 0 && read_guest(port))
+		;
+	vmm_watch_close(port->watch);
 	for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++)
 		if (fds[i] >= 0)
 			close(fds[i]);
@@ -323,14 +351,14 @@ void vmm_control_destroy(struct vmm_control *c)
 {
 	if (!c)
 		return;
-	while (c->from_guest >= 0 && read_guest(c))
-		;
+	for (unsigned i = 0; i < PORTS; i++)
+		close_port(&c->ports[i]);
 	for (unsigned i = 0; i < CLIENTS; i++)
 		if (c->clients[i].fd >= 0)
 			leave(&c->clients[i]);
 	vmm_watch_close(c->listener_watch);
-	vmm_watch_close(c->guest_watch);
 	vmm_loop_destroy(c->loop);
-	close_all(c);
+	if (c->listener >= 0)
+		close(c->listener);
 	free(c);
 }

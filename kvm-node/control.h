@@ -5,7 +5,8 @@
  *
  * The name is in the abstract name space, so nothing of it outlives the monitor. Only the same user
  * and root are answered. The console goes through here, too: what the guest prints is kept for who
- * joins later, goes on to OUT, and to all who have joined; what they type goes to the guest.
+ * joins later, goes on to OUT, and to all who have joined; what they type goes to the guest: to its
+ * virtio console once it has printed there, before that to the serial one.
  *
  * A thread of its own.
  */
@@ -17,11 +18,11 @@
 struct vmm_control; /* incomplete */
 
 /*
- * Binds NAME and makes the descriptors of the guest's console: for vmm_config. -EADDRINUSE where a
+ * Binds NAME and makes the descriptors of the guest's consoles, for CONFIG. -EADDRINUSE where a
  * guest of that name runs.
  */
-int vmm_control_create(struct vmm_control **out, const char *name, int out_fd, int *console_in,
-		       int *console_out, dvm_error_t *err);
+int vmm_control_create(struct vmm_control **out, const char *name, int out_fd,
+		       struct vmm_config *config, dvm_error_t *err);
 /* Answers from now on. */
 int vmm_control_start(struct vmm_control *c, struct vmm *v);
 /* Before the guest is destroyed: answers no more. */

@@ -204,7 +204,9 @@ static int create(const struct vmm_machine *m, struct vmm_device **list, dvm_err
 		vmm_blk_create,
 		vmm_net_create,
 		vmm_rng_create,
-		vmm_balloon_create, vmm_vsock_create,
+		vmm_balloon_create,
+		vmm_vsock_create,
+		vmm_console_create,
 	};
 	struct vmm_vbus *b;
 

@@ -51,6 +51,6 @@ void vmm_vdevice_close(struct vmm_vdevice *d);
 /* Rows of the table in dev_virtio.c: each makes its devices, as the configuration says. */
 typedef int vmm_vdevice_create_fn(struct vmm_vbus *bus, struct vmm_device **list, dvm_error_t *err);
 vmm_vdevice_create_fn vmm_blk_create, vmm_net_create, vmm_rng_create, vmm_balloon_create,
-	vmm_vsock_create;
+	vmm_vsock_create, vmm_console_create;
 
 #endif

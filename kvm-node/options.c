@@ -14,7 +14,7 @@ enum {
 	OPT_NAME = 1, OPT_CPUS, OPT_MEM, OPT_NUMA, OPT_NODE, OPT_DISTANCE, OPT_CPU, OPT_APIC,
 	OPT_KERNEL, OPT_INITRD, OPT_APPEND, OPT_DISK, OPT_NET, OPT_SHARE, OPT_RNG, OPT_BALLOON,
 	OPT_VSOCK, OPT_NO_REBOOT, OPT_STAT, OPT_LOG_LEVEL, OPT_CHECK, OPT_VERSION, OPT_CONTROL,
-	OPT_ASK, OPT_HOSTS, OPT_ISOLATION,
+	OPT_ASK, OPT_HOSTS, OPT_ISOLATION, OPT_CONSOLE,
 };
 
 static const struct dvmi_opt options[] = {
@@ -49,7 +49,11 @@ static const struct dvmi_opt options[] = {
 	{ OPT_VSOCK, 0, "vsock", NULL, "CID[,path=PATH]", NULL,
 	  "sockets between guest and host; the host's are PATH and PATH_port (default vsock-CID)",
 	  NULL },
-	{ OPT_STAT, 0, "stat", NULL, "FILE", "Watching", "write counters there as JSON, in the end",
+	{ OPT_CONSOLE, 0, "console", NULL, "serial|virtio", "Watching",
+	  "which one the terminal is: ttyS0, or hvc0 of a virtio console (default serial); with "
+	  "--control there are both",
+	  "serial virtio" },
+	{ OPT_STAT, 0, "stat", NULL, "FILE", NULL, "write counters there as JSON, in the end",
 	  "@file" },
 	{ OPT_CONTROL, 0, "control", NULL, "NAME", NULL,
 	  "answer under this name, and keep the console for who asks for it", NULL },
@@ -232,6 +236,16 @@ static int parse_apic(const struct dvmi_opt_parser *p, struct vmm_config *c, dvm
 	return i < 0 ? i : 0;
 }
 
+static int parse_console(const struct dvmi_opt_parser *p, struct vmm_config *c, dvm_error_t *err)
+{
+	static const char *const words[] = { "serial", "virtio", NULL };
+	int i = dvmi_opt_choice(p, words, err);
+
+	if (i >= 0)
+		c->hvc = i;
+	return i < 0 ? i : 0;
+}
+
 static int parse_isolation(const struct dvmi_opt_parser *p, struct vmm_options *o, dvm_error_t *err)
 {
 	static const char *const words[] = { "off", "on", NULL };
@@ -298,6 +312,7 @@ static int parse_one(const struct dvmi_opt_parser *p, int id, struct vmm_options
 	case OPT_ASK: o->ask = p->arg; return 0;
 	case OPT_STAT: o->stat_file = p->arg; return 0;
 	case OPT_LOG_LEVEL: return parse_level(p, o, err);
+	case OPT_CONSOLE: return parse_console(p, c, err);
 	case OPT_ISOLATION: return parse_isolation(p, o, err);
 	case OPT_CPU: c->cpu = p->arg; return vmm_cpuid_level(p->arg, &level, err);
 	case OPT_APIC: return parse_apic(p, c, err);
@@ -351,7 +366,8 @@ int vmm_options_parse(struct vmm_options *o, int argc, char **argv, dvm_error_t 
 
 	*o = (struct vmm_options){
 		.config = { .size = sizeof o->config, .cpus = 1, .mem = MEM_DEFAULT, .name = "guest",
-			    .console_in = -1, .console_out = -1 },
+			    .console_in = -1, .console_out = -1,
+			    .hvc_in = -1, .hvc_out = -1 },
 		.log_level = LOG_WARNING,
 		.isolate = true,
 	};

@@ -76,7 +76,9 @@ struct vmm_config {
 	bool rng, balloon;
 	uint32_t vsock_cid; /* 0: no vsock */
 	const char *vsock_path; /* NULL: "vsock-CID" */
-	int console_in, console_out; /* descriptors of the console, stay the caller's; -1: none */
+	int console_in, console_out; /* descriptors of the serial console, stay the caller's; -1: none */
+	bool hvc;		     /* there is a virtio console, too */
+	int hvc_in, hvc_out;	     /* its descriptors, the same */
 	bool no_reboot; /* a reset ends the guest */
 	/* Of a guest on several hosts, each with the NUMA node of its number: the others. Else NULL. */
 	struct vmm_spread *spread;

@@ -144,12 +144,16 @@ static int open_console(struct vmm_options *o, struct terminal *t, struct vmm_co
 {
 	t->in_flags = fcntl(STDIN_FILENO, F_GETFL);
 	t->out_flags = fcntl(STDOUT_FILENO, F_GETFL);
-	o->config.console_in = t->in_flags < 0 ? -1 : STDIN_FILENO;
-	o->config.console_out = t->out_flags < 0 ? -1 : STDOUT_FILENO;
-	if (!o->control)
-		return 0;
-	return vmm_control_create(control, o->control, o->config.console_out, &o->config.console_in,
-				  &o->config.console_out, err);
+	int in = t->in_flags < 0 ? -1 : STDIN_FILENO, out = t->out_flags < 0 ? -1 : STDOUT_FILENO;
+	struct vmm_config *c = &o->config;
+
+	if (o->control) {
+		c->hvc = true;
+		return vmm_control_create(control, o->control, out, c, err);
+	}
+	*(c->hvc ? &c->hvc_in : &c->console_in) = in;
+	*(c->hvc ? &c->hvc_out : &c->console_out) = out;
+	return 0;
 }
 
 static int run_guest(struct vmm_options *o, struct vmm *v, struct signals *signals,

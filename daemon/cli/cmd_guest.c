@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* dvm guest: virtual machines, started and watched like jobs. Its verbs, but for start and list. */
+#include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -124,6 +128,24 @@ static bool enter_console(struct termios *saved)
 	return true;
 }
 
+/* In a process of its own, as one that is interrupted dies of that, and the terminal is still ours. */
+static int ask_in_child(struct cli *c, const struct cli_guest *g, const char *what)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		exit(cli_guest_ask(c, g, what));
+	if (pid < 0)
+		return cli_failf(c, "no process for the console: %s", strerror(errno));
+	signal(SIGINT, SIG_IGN);
+	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	if (WIFSIGNALED(status)) /* left on purpose, which is how it is done */
+		return WTERMSIG(status) == SIGINT ? 0 : 128 + WTERMSIG(status);
+	return WEXITSTATUS(status);
+}
+
 static int console(struct cli *c, const struct cli_command *cmd, int argc, char **argv)
 {
 	struct cli_guest g;
@@ -133,11 +155,11 @@ static int console(struct cli *c, const struct cli_command *cmd, int argc, char 
 	if (rc != CLI_GO)
 		return rc;
 	bool terminal = enter_console(&saved);
-	rc = cli_guest_ask(c, &g, "console");
-	if (terminal) {
-		tcsetattr(STDIN_FILENO, TCSANOW, &saved);
-		fprintf(stderr, "\n");
-	}
+	if (!terminal)
+		return cli_guest_ask(c, &g, "console");
+	rc = ask_in_child(c, &g, "console");
+	tcsetattr(STDIN_FILENO, TCSANOW, &saved);
+	fprintf(stderr, "\n");
 	return rc;
 }
 

@@ -56,6 +56,9 @@ console_shows() # TEXT
 	timeout 3 dvm guest console one < /dev/null 2> /dev/null | grep -q "$1"
 }
 ok "who joins the console sees what was said before" console_shows waiting
+ok "a console on a terminal: joined, left by Ctrl-], joined again" \
+	timeout 60 python3 "$(dirname "$0")/console.py" one waiting
+ok "... and the guest does not mind" in_state one running
 ok "the power button" dvm guest stop one
 is "... switches it off" "$(timeout 20 dvm guest wait one; echo $?)" 0
 like "it can be asked nothing more" "$(dvm guest pause one 2>&1)" "dvm: guest one has ended*"

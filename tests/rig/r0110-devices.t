@@ -60,7 +60,7 @@ boot() # RELEASE TESTS OPTIONS...
 	shift 2
 	rig run -T 150 host1 /g/inroot "$vmm" --kernel "/g/vmlinuz-$release" \
 		--initrd "/g/initrd-$release" --mem 384M \
-		--append "console=ttyS0 quiet panic=-1 test=$tests ${sums//$'\n'/ } server=10.77.0.254" \
+		--append "console=${console:-ttyS0} quiet panic=-1 test=$tests ${sums//$'\n'/ } server=10.77.0.254" \
 		"$@" < /dev/null 2>&1
 	echo "status $?"
 }
@@ -90,6 +90,8 @@ if rig run host1 which passt qemu-storage-daemon qemu-img > /dev/null; then
 else
 	skip "qcow2 and passt" "passt, qemu-storage-daemon or qemu-img is not installed"
 fi
+
+console=hvc0 passes "a virtio console" "$release" rng --rng --console virtio
 
 before=$(rig run host1 md5sum /tmp/disk /tmp/readonly)
 passes "three disks" "$release" blk,ro,full --disk /tmp/disk,snapshot --disk /tmp/readonly,ro \
