@@ -14,6 +14,7 @@
 
 struct vmm_mem {
 	int fd;
+	bool mergeable; /* anonymous, for KSM */
 	uint8_t *base;
 	uint64_t size;
 	unsigned n_ranges, n_pieces;
@@ -136,6 +137,19 @@ void vmm_mem_move(struct vmm_mem *m, void *base)
 	lay_out(m);
 }
 
+int vmm_mem_make_mergeable(struct vmm_mem *m)
+{
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
+
+	if (mmap(m->base, m->size, PROT_READ | PROT_WRITE, flags, -1, 0) == MAP_FAILED)
+		return -errno;
+	madvise(m->base, m->size, MADV_DONTDUMP);
+	close(m->fd);
+	m->fd = -1;
+	m->mergeable = true;
+	return madvise(m->base, m->size, MADV_MERGEABLE) < 0 ? -errno : 0;
+}
+
 void vmm_mem_destroy(struct vmm_mem *m)
 {
 	if (!m)
@@ -227,6 +241,8 @@ int vmm_mem_drop(const struct vmm_mem *m, uint64_t gpa, uint64_t len)
 
 	if (!p || (gpa | len) % VMM_PAGE)
 		return -EFAULT;
+	if (m->mergeable)
+		return madvise(p, len, MADV_DONTNEED) < 0 ? -errno : 0;
 	if (m->fd < 0)
 		return 0;
 	return fallocate(m->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, p - m->base,

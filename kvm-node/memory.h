@@ -65,6 +65,11 @@ int vmm_mem_create_at(struct vmm_mem **out, const uint64_t *node_mem, unsigned n
 		      dvm_error_t *err);
 /* Now they have it at another place. No vCPU and no device runs. */
 void vmm_mem_move(struct vmm_mem *m, void *base);
+/*
+ * Before anybody uses it: RAM becomes memory of this process alone, without a descriptor
+ * (vmm_mem_fd() is -1), the only kind whose equal pages the kernel merges. -EINVAL: it does not.
+ */
+int vmm_mem_make_mergeable(struct vmm_mem *m);
 /* NULL is allowed. No vCPU and no device may use it any more. */
 void vmm_mem_destroy(struct vmm_mem *m);
 

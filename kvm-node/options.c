@@ -14,7 +14,7 @@ enum {
 	OPT_NAME = 1, OPT_CPUS, OPT_MEM, OPT_NUMA, OPT_NODE, OPT_DISTANCE, OPT_CPU, OPT_APIC,
 	OPT_KERNEL, OPT_INITRD, OPT_APPEND, OPT_DISK, OPT_NET, OPT_SHARE, OPT_RNG, OPT_BALLOON,
 	OPT_VSOCK, OPT_NO_REBOOT, OPT_STAT, OPT_LOG_LEVEL, OPT_CHECK, OPT_VERSION, OPT_CONTROL,
-	OPT_ASK, OPT_HOSTS, OPT_ISOLATION, OPT_CONSOLE,
+	OPT_ASK, OPT_HOSTS, OPT_ISOLATION, OPT_CONSOLE, OPT_KSM,
 };
 
 static const struct dvmi_opt options[] = {
@@ -40,6 +40,7 @@ static const struct dvmi_opt options[] = {
 	  "host x86-64-v1 x86-64-v2 x86-64-v3 x86-64-v4" },
 	{ OPT_APIC, 0, "apic", NULL, "MODE", NULL,
 	  "how the local APICs start: x2apic or xapic (default x2apic)", "x2apic xapic" },
+	{ OPT_KSM, 0, "ksm", NULL, NULL, NULL, "share equal pages with other guests (KSM)", NULL },
 	{ OPT_DISK, 'd', "disk", NULL, "FILE[,format=raw|qcow2][,ro][,snapshot]", "Devices", "a disk",
 	  "@file" },
 	{ OPT_NET, 0, "net", NULL, "user|tap=IF|none[,mac=ADDR]", NULL, "a network card", NULL },
@@ -286,6 +287,7 @@ static int parse_device(const struct dvmi_opt_parser *p, int id, struct vmm_conf
 	case OPT_NET: return parse_net(p, c, arg, err);
 	case OPT_SHARE: return parse_share(p, c, arg, err);
 	case OPT_NODE: return parse_node(p, c, arg, err);
+	case OPT_KSM: c->ksm = true; return 0;
 	case OPT_RNG: c->rng = true; return 0;
 	case OPT_BALLOON: c->balloon = true; return 0;
 	case OPT_VSOCK: return parse_vsock(p, c, arg, err);

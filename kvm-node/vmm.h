@@ -74,6 +74,7 @@ struct vmm_config {
 	struct vmm_share_config shares[VMM_SHARES_MAX];
 	unsigned n_shares;
 	bool rng, balloon;
+	bool ksm; /* equal pages may be shared with other guests */
 	uint32_t vsock_cid; /* 0: no vsock */
 	const char *vsock_path; /* NULL: "vsock-CID" */
 	int console_in, console_out; /* descriptors of the serial console, stay the caller's; -1: none */

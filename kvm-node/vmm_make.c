@@ -83,9 +83,13 @@ static int make_memory(struct vmm *v, dvm_error_t *err)
 
 	for (unsigned i = 0; i < v->config->n_nodes; i++)
 		sizes[i] = v->config->nodes[i].mem;
+	if (v->config->ksm && (v->config->spread || v->config->n_shares))
+		return dvmi_error_set(err, -EINVAL, "memory shared with others cannot be merged by KSM");
 	if (v->config->spread)
 		return vmm_hosts_memory(v, sizes, err);
 	int rc = vmm_mem_create(&v->mem, sizes, v->config->n_nodes, err);
+	if (rc == 0 && v->config->ksm && (rc = vmm_mem_make_mergeable(v->mem)) < 0)
+		dvmi_error_code(err, rc, "memory that can be merged");
 	return rc < 0 ? rc : vmm_kvm_set_memory(&v->kvm, v->mem, err);
 }
 

@@ -133,6 +133,28 @@ static void dropped_pages_are_zero(void **state)
 	vmm_mem_destroy(NULL);
 }
 
+static void memory_for_ksm(void **state)
+{
+	const uint64_t size = 8u << 20;
+	struct vmm_mem *m;
+	dvm_error_t err;
+	uint64_t one = 1, back = 7;
+
+	assert_int_equal(vmm_mem_create(&m, &size, 1, &err), 0);
+	int rc = vmm_mem_make_mergeable(m);
+	if (rc == -EINVAL) {
+		vmm_mem_destroy(m);
+		skip(); /* a kernel without */
+	}
+	assert_int_equal(rc, 0);
+	assert_int_equal(vmm_mem_fd(m), -1);
+	assert_int_equal(vmm_mem_write(m, 0x3000, &one, sizeof one), 0);
+	assert_int_equal(vmm_mem_drop(m, 0x3000, 0x1000), 0);
+	assert_int_equal(vmm_mem_read(m, 0x3000, &back, sizeof back), 0);
+	assert_int_equal(back, 0);
+	vmm_mem_destroy(m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -142,6 +164,7 @@ int main(void)
 		cmocka_unit_test(pieces_cover_all_of_it),
 		cmocka_unit_test(hooks_are_told),
 		cmocka_unit_test(dropped_pages_are_zero),
+		cmocka_unit_test(memory_for_ksm),
 	};
 	return cmocka_run_group_tests_name("vmm_memory", tests, NULL, NULL);
 }
