@@ -30,6 +30,8 @@ enum id {
 	NO_OVERSUBSCRIBE,
 	EXCLUSIVE,
 	MEM_PER_RANK,
+	CPU_LIMIT,
+	CPU_SHARES,
 	ENV,
 	WDIR,
 	STDIN,
@@ -93,6 +95,10 @@ enum id {
 	{ EXCLUDE, 0, "exclude", NULL, "LIST", NULL, "nodes that are not to be used", "@node" }, \
 	{ MEM_PER_RANK, 0, "mem-per-rank", NULL, "SIZE", NULL, \
 	  "memory each rank is promised and limited to (512M, 2G)", NULL }, \
+	{ CPU_LIMIT, 0, "cpu-limit", NULL, "CPUS", NULL, \
+	  "processors' time each rank may use (0.5, 2)", NULL }, \
+	{ CPU_SHARES, 0, "cpu-shares", NULL, "N", NULL, \
+	  "weight of each rank where processors are short, 1 to 10000 (default: 100)", NULL }, \
 	{ EXCLUSIVE, 0, "exclusive", NULL, NULL, NULL, \
 	  "no other job on the nodes of this one", NULL }
 
@@ -387,6 +393,20 @@ static void take_modifiers(Pb__JobSpec *spec, char *how)
 	}
 }
 
+#define SHARES_MAX 10000
+
+/* "1.5": thousandths are kept. */
+static int cpu_limit(Pb__JobSpec *spec, const struct dvmi_opt_parser *p, dvm_error_t *err)
+{
+	char *end;
+	double cpus = strtod(p->arg, &end);
+
+	if (end == p->arg || *end || !(cpus >= 0.01 && cpus <= 4096))
+		return dvmi_opt_bad(p, err, "a number of processors is wanted, 0.01 to 4096");
+	spec->cpu_limit = (uint32_t)(cpus * 1000 + 0.5);
+	return 0;
+}
+
 static int map_by(Pb__JobSpec *spec, struct dvmi_opt_parser *p, dvm_error_t *err)
 {
 	static const char *const words[] = { "slot",   "node",	  "core",     "numa",
@@ -558,6 +578,10 @@ static int set_placement(Pb__JobSpec *spec, struct dvmi_opt_parser *p, int id, d
 		return named(p, exclude(spec, p->arg, err), err);
 	case MEM_PER_RANK:
 		return dvmi_opt_size(p, &spec->mem_per_rank, err);
+	case CPU_LIMIT:
+		return cpu_limit(spec, p, err);
+	case CPU_SHARES:
+		return dvmi_opt_u32(p, 1, SHARES_MAX, &spec->cpu_shares, err);
 	case OVERSUBSCRIBE:
 		spec->oversubscribe = true;
 		return 0;

@@ -9,6 +9,8 @@
 #include "daemon/cgroup.h"
 #include "daemon/shepherd/group.h"
 
+#define CPU_PERIOD 100000u /* µs */
+
 static int join(char out[PATH_MAX], const char *dir, const char *name)
 {
 	return snprintf(out, PATH_MAX, "%s/%s", dir, name) < PATH_MAX ? 0 : -ENAMETOOLONG;
@@ -45,8 +47,8 @@ static int move_in(const struct shep_group *g, uid_t uid, gid_t gid)
 	return dvmd_cgroup_write(own, "cgroup.procs", "0");
 }
 
-/* Turns the controller on from the group above `dvm` downwards; as far as that is allowed. */
-static bool enable_memory(const struct shep_group *g)
+/* Turns a controller ("+memory") on from the group above `dvm` downwards; as far as is allowed. */
+static bool enable(const struct shep_group *g, const char *controller)
 {
 	char dir[PATH_MAX];
 
@@ -59,14 +61,14 @@ static bool enable_memory(const struct shep_group *g)
 				return false;
 			*slash = 0;
 		}
-		dvmd_cgroup_write(dir, "cgroup.subtree_control", "+memory");
+		dvmd_cgroup_write(dir, "cgroup.subtree_control", controller);
 	}
 	/* The last write has told: a second one succeeds only if the controller is there. */
-	return dvmd_cgroup_write(g->ranks, "cgroup.subtree_control", "+memory") == 0;
+	return dvmd_cgroup_write(g->ranks, "cgroup.subtree_control", controller) == 0;
 }
 
 int shep_group_make(struct shep_group *g, const struct dvmd_place *place, bool other, uid_t uid,
-		    gid_t gid, bool want_memory)
+		    gid_t gid, const struct shep_limits *want)
 {
 	*g = (struct shep_group){ .ranks_fd = -1 };
 	int rc = dvmd_cgroup_path(g->path, place);
@@ -82,28 +84,59 @@ int shep_group_make(struct shep_group *g, const struct dvmd_place *place, bool o
 		rc = g->ranks_fd < 0 ? -errno : 0;
 	}
 	g->there = true;
-	if (rc < 0)
+	if (rc < 0) {
 		shep_group_remove(g);
-	else if (want_memory)
-		g->memory = enable_memory(g);
+		return rc;
+	}
+	g->memory = want->memory && enable(g, "+memory");
+	g->cpu = (want->cpu || want->cpu_shares) && enable(g, "+cpu");
 	return rc;
 }
 
-int shep_group_rank(const struct shep_group *g, uint32_t rank, uint64_t bytes)
+static int limit_memory(const char *path, uint64_t bytes)
 {
-	char path[PATH_MAX], text[32];
+	char text[32];
 
-	if (snprintf(path, sizeof path, "%s/%u", g->ranks, rank) >= (int)sizeof path)
-		return -ENAMETOOLONG;
-	int rc = make_dir(path);
-	if (rc < 0)
-		return rc;
 	snprintf(text, sizeof text, "%llu", (unsigned long long)bytes);
-	if ((rc = dvmd_cgroup_write(path, "memory.max", text)) < 0)
+	int rc = dvmd_cgroup_write(path, "memory.max", text);
+	if (rc < 0)
 		return rc;
 	dvmd_cgroup_write(path, "memory.swap.max", "0");
 	/* A rank out of memory ends as a whole, not by one of its processes. */
 	dvmd_cgroup_write(path, "memory.oom.group", "1");
+	return 0;
+}
+
+static int limit_cpu(const char *path, const struct shep_limits *limits)
+{
+	char text[64];
+	int rc = 0;
+
+	if (limits->cpu) {
+		snprintf(text, sizeof text, "%llu %u", (unsigned long long)limits->cpu * CPU_PERIOD / 1000,
+			 CPU_PERIOD);
+		rc = dvmd_cgroup_write(path, "cpu.max", text);
+	}
+	if (rc >= 0 && limits->cpu_shares) {
+		snprintf(text, sizeof text, "%u", limits->cpu_shares);
+		rc = dvmd_cgroup_write(path, "cpu.weight", text);
+	}
+	return rc;
+}
+
+int shep_group_rank(const struct shep_group *g, uint32_t rank, const struct shep_limits *limits)
+{
+	char path[PATH_MAX];
+
+	if (snprintf(path, sizeof path, "%s/%u", g->ranks, rank) >= (int)sizeof path)
+		return -ENAMETOOLONG;
+	int rc = make_dir(path);
+	if (rc >= 0 && g->memory && limits->memory)
+		rc = limit_memory(path, limits->memory);
+	if (rc >= 0 && g->cpu)
+		rc = limit_cpu(path, limits);
+	if (rc < 0)
+		return rc;
 	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;
 }

@@ -188,10 +188,10 @@ static cpu_set_t *cpus_of(struct shep_launch *l, size_t local)
 /* The group a rank starts in, and whether the descriptor is to be closed. */
 static int group_of(struct shep_launch *l, uint32_t rank, bool *own)
 {
-	uint64_t bytes = l->c.launch->spec->mem_per_rank;
+	const struct shep_limits limits = shep_limits_of(l->c.launch->spec);
 
-	*own = l->c.group->there && l->c.group->memory && bytes;
-	return *own ? shep_group_rank(l->c.group, rank, bytes) : l->c.group->ranks_fd;
+	*own = l->c.group->there && (l->c.group->memory || l->c.group->cpu);
+	return *own ? shep_group_rank(l->c.group, rank, &limits) : l->c.group->ranks_fd;
 }
 
 static int start_with(struct shep_launch *l, struct shep_rank *r, struct shep_spawn_rank *sr)

@@ -213,16 +213,19 @@ static struct dvmd_place place_of(const struct args *a, const Pb__Launch *launch
 static void prepare_group(const struct args *a, struct shep_config *c)
 {
 	const Pb__JobSpec *spec = c->launch->spec;
+	const struct shep_limits limits = shep_limits_of(spec);
 	struct dvmd_place place = place_of(a, c->launch);
 	int rc = a->no_cgroup ? -ENOENT
 			      : shep_group_make(c->group, &place, spec->uid != geteuid(), spec->uid,
-						spec->gid, spec->mem_per_rank != 0);
+						spec->gid, &limits);
 
 	if (rc < 0)
 		dvmi_log(c->log, "shepherd", LOG_INFO, "no cgroup: %s", dvm_strerror(rc));
 	if (spec->mem_per_rank && !c->group->memory)
 		c->note =
 			"no memory controller here: each process's data segment is limited instead";
+	else if ((spec->cpu_limit || spec->cpu_shares) && !c->group->cpu)
+		c->note = "no cpu controller here: processors are neither limited nor shared out";
 }
 
 /* What has to be done with dvmd's rights, and then without them. */

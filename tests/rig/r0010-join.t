@@ -99,6 +99,9 @@ is "a process that runs away" "$(code_of on -u user host1 dvm run -n 2 \
 ok "... ends with the job" until_ok 10 nothing_runs 'sleep 4322' host1 host2
 eats_200m='dd if=/dev/zero of=/dev/null bs=200M count=1 2> /dev/null'
 is "memory within the limit of a rank" "$(code_of on host1 dvm run -n 2 --mem-per-rank 300M sh -c "$eats_200m")" 0
+like "a rank is held to its part of a processor" \
+	"$(on host1 dvm run -n 1 --cpu-limit 0.25 --cpu-shares 50 sh -c \
+	'd=/sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup); cat $d/cpu.max $d/cpu.weight')" "25000 100000*50"
 is "... and beyond it" "$(code_of on host1 dvm run -n 2 --mem-per-rank 64M sh -c "exec $eats_200m")" 137
 ok "jobs have left nothing behind" until_ok 10 no_litter all
 
