@@ -1,23 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * dvm.conf as a file: where it is and how it is read. libcyaml finds out whether it is YAML of
- * our schema; what the values may be is said in conf.c, the lines for messages are found here.
+ * our schema (yaml.c); what the values may be is said in conf.c.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <cyaml/cyaml.h>
-
 #include "daemon/conf_private.h"
+#include "daemon/yaml.h"
 #include "libdvm/base/cleanup.h"
 #include "libdvm/base/err.h"
 
-#define FILE_MAX    (64u << 10)
 #define SYSTEM_CONF "/etc/dvm/dvm.conf"
 
 /* Values as cyaml finds them, all as text, so that what is wrong with one is ours to say. */
@@ -51,106 +48,27 @@ static const cyaml_schema_value_t schema = {
 	CYAML_VALUE_MAPPING(CYAML_FLAG_POINTER, struct raw, fields),
 };
 
-/* What cyaml says of the first thing that it does not like, and near which line. */
-struct complaint {
-	char text[256];
-	unsigned line;
+struct scan {
+	const char *path;
+	unsigned *lines; /* by key */
 };
 
-static void listen_to_cyaml(cyaml_log_t level, void *arg, const char *fmt, va_list args)
+static int check_key(void *arg, const char *key, size_t len, unsigned line, dvm_error_t *err)
 {
-	struct complaint *c = arg;
-	char text[256];
-	const char *p = text;
-
-	vsnprintf(text, sizeof text, fmt, args);
-	if (sscanf(strstr(text, "(line: ") ? strstr(text, "(line: ") : "", "(line: %u", &c->line) ==
-	    1)
-		return;
-	for (const char *colon; (colon = strstr(p, ": ")) && colon - p < 8;)
-		p = colon + 2; /* "Load: libyaml: " */
-	if (!c->text[0] && strncmp(p, "Backtrace", 9))
-		snprintf(c->text, sizeof c->text, "%.*s", (int)strcspn(p, "\n"), p);
-}
-
-static int report(const struct complaint *c, const char *path, const char *fallback,
-		  dvm_error_t *err)
-{
-	const char *text = c->text[0] ? c->text : fallback;
-
-	if (c->line)
-		return dvmi_error_set(err, -EINVAL, "%s: near line %u: %s", path, c->line, text);
-	return dvmi_error_set(err, -EINVAL, "%s: %s", path, text);
-}
-
-static int load_raw(struct raw **raw, const char *path, const char *text, size_t n,
-		    const cyaml_config_t *config, struct complaint *c, dvm_error_t *err)
-{
-	cyaml_err_t rc = cyaml_load_data((const uint8_t *)text, n, config, &schema,
-					 (cyaml_data_t **)raw, NULL);
-
-	if (rc == CYAML_ERR_OOM)
-		return dvmi_error_code(err, -ENOMEM, "%s", path);
-	/* A notice, such as of a second document, means that something would be ignored. */
-	if (rc != CYAML_OK || c->text[0])
-		return report(c, path, cyaml_strerror(rc), err);
-	return 0;
-}
-
-/* The key that begins LINE (of N bytes), unquoted, and its length; NULL for other lines. */
-static const char *key_of_line(const char *line, size_t n, size_t *len)
-{
-	const char *end = memchr(line, ':', n);
-
-	if (!n || !end || strchr(" \t#-{[&%?|>.\r", line[0]) ||
-	    (end + 1 < line + n && !strchr(" \t\r", end[1])))
-		return NULL;
-	if (line[0] == '"' || line[0] == '\'') {
-		line++;
-		end -= end > line && end[-1] == line[-1];
-	}
-	*len = (size_t)(end - line);
-	return line;
-}
-
-static int check_key(const char *path, unsigned line, const char *key, size_t len,
-		     unsigned lines[DVMD_CONF_KEYS], dvm_error_t *err)
-{
+	const struct scan *s = arg;
 	char name[64];
 	int k = dvmd_conf_find_key(key, len);
 
 	snprintf(name, sizeof name, "%.*s", (int)len, key);
 	if (k < 0) {
 		int rc = dvmd_conf_set(NULL, name, "", err);
-		dvmi_error_prefix(err, "%s:%u", path, line);
+		dvmi_error_prefix(err, "%s:%u", s->path, line);
 		return rc;
 	}
-	if (lines[k])
-		return dvmi_error_set(err, -EINVAL, "%s:%u: %s is set in line %u already", path,
-				      line, name, lines[k]);
-	lines[k] = line;
-	return 0;
-}
-
-/*
- * Finds the line of each key, for messages: cyaml names only the neighbourhood. The file is one
- * flat mapping, so its keys are what its lines begin with.
- */
-static int scan_keys(const char *path, const char *text, size_t n, unsigned lines[DVMD_CONF_KEYS],
-		     dvm_error_t *err)
-{
-	unsigned line = 1;
-
-	for (const char *p = text, *end; p < text + n; p = end + 1, line++) {
-		size_t len;
-		end = memchr(p, '\n', (size_t)(text + n - p));
-		if (!end)
-			end = text + n;
-		const char *key = key_of_line(p, (size_t)(end - p), &len);
-		int rc = key ? check_key(path, line, key, len, lines, err) : 0;
-		if (rc < 0)
-			return rc;
-	}
+	if (s->lines[k])
+		return dvmi_error_set(err, -EINVAL, "%s:%u: %s is set in line %u already", s->path,
+				      line, name, s->lines[k]);
+	s->lines[k] = line;
 	return 0;
 }
 
@@ -172,20 +90,14 @@ static int set_all(struct dvmd_conf *c, const char *path, const struct raw *raw,
 int dvmd_conf_parse(struct dvmd_conf *c, const char *path, const char *text, size_t n,
 		    dvm_error_t *err)
 {
-	struct complaint complaint = { 0 };
-	cyaml_config_t config = {
-		.log_fn = listen_to_cyaml,
-		.log_ctx = &complaint,
-		.log_level = CYAML_LOG_NOTICE,
-		.mem_fn = cyaml_mem,
-	};
 	unsigned lines[DVMD_CONF_KEYS] = { 0 };
+	struct scan scan = { path, lines };
 	struct dvmd_conf fresh;
-	struct raw *raw = NULL;
-	int rc = scan_keys(path, text, n, lines, err);
+	void *raw = NULL;
+	int rc = dvmd_yaml_each_key(text, n, check_key, &scan, err);
 
 	if (rc == 0)
-		rc = load_raw(&raw, path, text, n, &config, &complaint, err);
+		rc = dvmd_yaml_load(&raw, path, text, n, &schema, err);
 	if (rc == 0 && dvmd_conf_copy(&fresh, c) < 0)
 		rc = dvmi_error_code(err, -ENOMEM, "%s", path);
 	else if (rc == 0) {
@@ -194,28 +106,8 @@ int dvmd_conf_parse(struct dvmd_conf *c, const char *path, const char *text, siz
 		if (rc == 0)
 			*c = fresh;
 	}
-	cyaml_free(&config, &schema, raw, 0);
+	dvmd_yaml_free(raw, &schema);
 	return rc;
-}
-
-/* The whole of PATH in TEXT (FILE_MAX + 1 bytes): its length, or -E…. */
-static int read_file(const char *path, char *text, dvm_error_t *err)
-{
-	cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	size_t n = 0;
-	ssize_t got = 1;
-
-	if (fd < 0)
-		return dvmi_error_code(err, -errno, "%s", path);
-	while (got > 0 && n <= FILE_MAX) {
-		got = read(fd, text + n, FILE_MAX + 1 - n);
-		if (got < 0)
-			return dvmi_error_code(err, -errno, "%s", path);
-		n += (size_t)got;
-	}
-	if (n > FILE_MAX)
-		return dvmi_error_set(err, -EINVAL, "%s is larger than %u bytes", path, FILE_MAX);
-	return (int)n;
 }
 
 static bool find_user_file(char out[PATH_MAX])
@@ -251,10 +143,10 @@ int dvmd_conf_load(struct dvmd_conf *c, const char *path, dvm_error_t *err)
 		path = find_file(buf);
 	if (!path)
 		return 0;
-	cleanup_free char *text = malloc(FILE_MAX + 1);
+	cleanup_free char *text = malloc(DVMD_YAML_MAX + 1);
 	if (!text)
 		return dvmi_error_code(err, -ENOMEM, "%s", path);
-	int n = read_file(path, text, err);
+	int n = dvmd_yaml_read(path, text, err);
 	int rc = n < 0 ? n : dvmd_conf_parse(c, path, text, (size_t)n, err);
 	return rc < 0 ? rc : 1;
 }

@@ -203,8 +203,15 @@ static int wait_until_up(struct cli *c, const char *name)
 	return cli_failf(c, "guest %s does not answer", name);
 }
 
+static void add_all(struct cli_guest_line *l, const struct cli_guest_line *more)
+{
+	for (int i = 0; i < more->n; i++)
+		cli_guest_add(l, more->words[i]);
+	l->full |= more->full;
+}
+
 int cli_guest_start(struct cli *c, const char *name, const char *host,
-		    const struct cli_guest_line *vmm)
+		    const struct cli_guest_line *run, const struct cli_guest_line *vmm)
 {
 	struct cli_guest_line l = { .n = 0 };
 	char path[PATH_MAX], job_name[sizeof PREFIX + NAME_MAX_];
@@ -217,14 +224,13 @@ int cli_guest_start(struct cli *c, const char *name, const char *host,
 	cli_guest_add(&l, "--detach");
 	cli_guest_add(&l, "--name");
 	cli_guest_add(&l, job_name);
+	add_all(&l, run);
 	cli_guest_add(&l, path);
 	cli_guest_add(&l, "--name");
 	cli_guest_add(&l, name);
 	cli_guest_add(&l, "--control");
 	cli_guest_add(&l, name);
-	for (int i = 0; i < vmm->n; i++)
-		cli_guest_add(&l, vmm->words[i]);
-	l.full |= vmm->full;
+	add_all(&l, vmm);
 	rc = run_silenced(c, &cli_cmd_run, &l, false);
 	return rc ? rc : wait_until_up(c, name);
 }

@@ -37,9 +37,9 @@ typedef void cli_guest_each_fn(const Pb__JobInfo *j, const char *name, void *arg
 int cli_guest_each(const struct cli *c, bool all, cli_guest_each_fn *each, void *arg,
 		   dvm_error_t *err);
 
-/* Starts NAME with the words of VMM behind dvm-vmm's own; returns an exit status. */
+/* Starts NAME with the words of RUN for its job, and of VMM behind dvm-vmm's own; an exit status. */
 int cli_guest_start(struct cli *c, const char *name, const char *host,
-		    const struct cli_guest_line *vmm);
+		    const struct cli_guest_line *run, const struct cli_guest_line *vmm);
 /* Asks the guest on its host for WHAT; what it answers is printed. */
 int cli_guest_ask(struct cli *c, const struct cli_guest *g, const char *what);
 

@@ -14,6 +14,12 @@ sed -n '/^OPTIONS/,/^SIGNALS/p' "$man/dvmd.8.rst" | grep -o -- '\*\*--[a-z-]*' |
 is "$(grep -vx -- --help "$tmp/in_help")" "$(grep -vx -- --help "$tmp/in_page")" \
 	"dvmd(8) has the options of dvmd"
 
+"$DVM_BUILD/kvm-node/dvm-vmm" --help >"$tmp/help"
+options "$tmp/help" >"$tmp/in_help"
+sed -n '/^OPTIONS/,/^ISOLATION/p' "$man/dvm-vmm.8.rst" | grep '^\*\*-' |
+	grep -o -- '--[a-z-]*' | sort -u >"$tmp/in_page"
+is "$(grep -vx -- --help "$tmp/in_help")" "$(cat "$tmp/in_page")" "dvm-vmm(8) has the options of dvm-vmm"
+
 # The pages of dvm and dvmrun are made from the tables: that they are whole is what can fail.
 for c in up nodes add remove token join leave halt run jobs ps logs attach wait signal cancel guest doctor log info; do
 	"$dvm" --dump-options man dvm | grep -qx "dvm $c"

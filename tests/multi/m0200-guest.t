@@ -9,6 +9,7 @@
 
 payload=$DVM_BUILD/tests/guest/payload.elf
 lib_program dvm-vmm
+lib_program dvm-guest-file
 vmm=$lib_temp/bin/dvm-vmm
 why=$("$vmm" --kernel "$payload" --append hello --mem 16M 2>&1 < /dev/null) || skip_all "${why##*dvm-vmm: }"
 
@@ -69,6 +70,20 @@ like "the name is free again" \
 	"$(dvm guest start one --kernel "$payload" --append wait --mem 16M 2>&1)" "guest one runs on *"
 ok "kill" dvm guest kill one
 ok "... ends it" timeout 20 sh -c 'dvm guest wait one; [ $? -ne 0 ]'
+
+cat > "$lib_temp/guest.yaml" <<- END
+	kernel: $payload
+	append: nothing
+	mem: 16M
+	host: node2
+END
+like "options from a file, and one that wins" \
+	"$(dvm guest start filed --file "$lib_temp/guest.yaml" --append wait 2>&1)" "guest filed runs on node2 (job *)"
+ok "... by which it goes on" until_ok 10 guest_says filed waiting
+ok "... until it is stopped" sh -c 'dvm guest stop filed && timeout 20 dvm guest wait filed'
+echo 'numaa: 2' >> "$lib_temp/guest.yaml"
+like "a file that is wrong is wrong in a line" \
+	"$(dvm guest start filed --file "$lib_temp/guest.yaml" 2>&1)" '*guest.yaml:5: unknown key "numaa"; did you mean "numa"?'
 
 like "a kernel that is none" "$(dvm guest start bad --kernel /etc/passwd 2>&1)" \
 	"*the kernel cannot be used: it is neither a bzImage nor a 64-bit ELF*has not come up*"
