@@ -290,6 +290,13 @@ void dsm_backing_cut(struct dsm_backing *b)
 	b->here = false;
 }
 
+void dsm_backing_empty(struct dsm_backing *b)
+{
+	fallocate(b->file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, (off_t)b->bytes);
+	if (b->store)
+		madvise(b->store, b->bytes, MADV_DONTNEED);
+}
+
 void dsm_backing_release(struct dsm_backing *b, uint64_t page)
 {
 	if (b->map[page] != DSM_MAP_NONE || in_run(b, page))

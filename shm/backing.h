@@ -57,6 +57,8 @@ void dsm_backing_poison(struct dsm_backing *b, uint64_t page);
 void dsm_backing_release(struct dsm_backing *b, uint64_t page);
 /* Nothing of it can be touched any more, nothing is given: the process is alone. */
 void dsm_backing_cut(struct dsm_backing *b);
+/* What was kept needs no memory any more. After a cut. */
+void dsm_backing_empty(struct dsm_backing *b);
 /* The kernel says that a page is not mapped, whatever we thought. */
 void dsm_backing_doubt(struct dsm_backing *b, uint64_t page);
 

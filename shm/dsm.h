@@ -153,6 +153,13 @@ struct dsm_seg_config {
 	void *home_arg;
 	struct dsm_seg_hooks hooks;	/* each may be NULL */
 	struct dsm_seg_stats *figures; /* is brought up to date now and then; NULL: none */
+	struct dsm_seg_end *end;       /* is looked at as often; likewise */
+};
+
+/* How a segment is ended from outside, at all nodes: as if all of it were lost. */
+struct dsm_seg_end {
+	_Atomic uint32_t wanted; /* set by anybody, not 0 */
+	_Atomic uint32_t done;	 /* it is over here */
 };
 
 #define DSM_SEGS     1024

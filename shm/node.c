@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A node: its life, what comes, and who is there. */
+#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -306,12 +307,27 @@ static void on_page(struct dsm_node *n, uint32_t from, const struct dsm_wire_rec
 		keep_early(n, from, r);
 }
 
+/* Ended by another node. */
+static void on_end(struct dsm_node *n, const struct dsm_wire_record *r)
+{
+	uint32_t id;
+
+	if (r->len == sizeof id)
+		memcpy(&id, r->body, sizeof id);
+	if (r->len != sizeof id || le32toh(id) >= DSM_SEGS || !n->segs[le32toh(id)])
+		n->dropped++;
+	else
+		dsm_seg_end(n->segs[le32toh(id)]);
+}
+
 static void on_record(struct dsm_node *n, uint32_t from, const struct dsm_wire_record *r)
 {
 	if (r->service == DSM_WIRE_PAGES || r->service == DSM_WIRE_RELEASE) {
 		on_page(n, from, r);
 	} else if (r->service == DSM_WIRE_VIEW || r->service == DSM_WIRE_STALE) {
 		on_view(n, from, r);
+	} else if (r->service == DSM_WIRE_END) {
+		on_end(n, r);
 	} else if (r->service < DSM_SERVICES && n->services[r->service].message) {
 		const struct dsm_service *s = &n->services[r->service];
 		s->message(s->arg, from, r->body, r->len, n->now);

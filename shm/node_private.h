@@ -135,6 +135,8 @@ void dsm_seg_message(struct dsm_seg *s, uint32_t from, const struct dsm_wire_rec
 void dsm_seg_view(struct dsm_seg *s, uint32_t epoch, const bool *alive);
 uint64_t dsm_seg_deadline(const struct dsm_seg *s);
 void dsm_seg_tick(struct dsm_seg *s);
+/* It was ended, here or elsewhere. */
+void dsm_seg_end(struct dsm_seg *s);
 /* What is to be mapped is. */
 void dsm_seg_settle(struct dsm_seg *s);
 /* Compares pages that several nodes write; true if there are any. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What a segment's users ask for, beside touching it. */
+#include <endian.h>
 #include <errno.h>
+#include <string.h>
 #include <time.h>
 
 #include "dvm/error.h"
@@ -40,10 +42,37 @@ void dsm_seg_stats(struct dsm_seg *s, struct dsm_seg_stats *out)
 	dsm_node_leave(s->n);
 }
 
+/* Somebody wants it to end: all are told. */
+static void spread_end(struct dsm_seg *s)
+{
+	uint32_t id = htole32(s->c.id);
+
+	for (uint32_t i = 0; i < s->n->c.nodes; i++) {
+		void *body = i == s->n->c.self ? NULL
+					       : dsm_out_record(s->n, i, DSM_WIRE_END, sizeof id);
+		if (body)
+			memcpy(body, &id, sizeof id);
+	}
+	dsm_seg_end(s);
+}
+
+void dsm_seg_end(struct dsm_seg *s)
+{
+	if (!s->cut) {
+		dvmi_log(s->n->c.log, "shm", LOG_ERR, "segment %u: was ended", s->c.id);
+		dsm_seg_cut(s);
+		dsm_backing_empty(&s->b);
+	}
+	if (s->c.end)
+		atomic_store(&s->c.end->done, 1);
+}
+
 void dsm_seg_show(struct dsm_seg *s)
 {
 	if (s->c.figures)
 		count_up(s, s->c.figures);
+	if (s->c.end && !s->cut && atomic_load(&s->c.end->wanted))
+		spread_end(s);
 }
 
 int dsm_seg_prefetch(struct dsm_seg *s, uint64_t first, uint64_t n, bool write)

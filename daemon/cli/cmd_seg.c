@@ -8,9 +8,11 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "daemon/cli/commands.h"
@@ -30,6 +32,7 @@ static const struct dvmi_opt options[] = {
 struct shown {
 	uint64_t job;
 	char node[DVMD_NAME_MAX + 1];
+	char path[1024]; /* of its file */
 	struct dvmi_rank_seg s;
 };
 
@@ -61,6 +64,8 @@ static bool read_one(int dir, const char *name, struct dvmi_rank_seg *s)
 	for (char *c = s->name; *c; c++)
 		if ((unsigned char)*c < ' ')
 			*c = '?';
+	if (s->ended)
+		return false;
 	/* Of a process that is gone the file may be left for a while. */
 	return kill((pid_t)s->pid, 0) == 0 || errno == EPERM;
 }
@@ -89,10 +94,12 @@ static int read_job(struct list *l, const char *jobs, const struct dvmd_present 
 	snprintf(path, sizeof path, "%s/%" PRIu64, jobs, job);
 	snprintf(one.node, sizeof one.node, "%s", node->node);
 	cleanup_dir DIR *dir = opendir(path);
-	while (dir && rc == 0 && (e = readdir(dir)))
-		if (strncmp(e->d_name, "segment-", 8) == 0 &&
+	while (dir && rc == 0 && (e = readdir(dir))) {
+		int len = snprintf(one.path, sizeof one.path, "%s/%s", path, e->d_name);
+		if (strncmp(e->d_name, "segment-", 8) == 0 && len < (int)sizeof one.path &&
 		    read_one(dirfd(dir), e->d_name, &one.s))
 			rc = append(l, &one);
+	}
 	return rc;
 }
 
@@ -222,7 +229,77 @@ static int print_json(const struct list *l)
 	return cli_json_print(json_pack("{s:o}", "segments", all));
 }
 
+/* ---- ending ---- */
+
+#define END_WITHIN 10000 /* ms */
+
+/* WHAT is the number of a segment or its name. */
+static bool is_meant(const struct dvmi_rank_seg *s, const char *what)
+{
+	char *end;
+	unsigned long id = strtoul(what, &end, 10);
+
+	return strcmp(s->name, what) == 0 || (*what && !*end && id == s->id);
+}
+
+/* Its rank looks there now and then. */
+static int ask_to_end(const struct shown *o, dvm_error_t *err)
+{
+	uint32_t yes = 1;
+	cleanup_fd int fd = open(o->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+
+	if (o->s.plain)
+		return dvmi_error_set(err, -ENOTSUP, "all ranks of segment %u of job %" PRIu64
+				      " share the memory of one node: it ends with its job", o->s.id,
+				      o->job);
+	if (fd < 0 || pwrite(fd, &yes, sizeof yes, offsetof(struct dvmi_rank_seg, end)) < 0)
+		return dvmi_error_code(err, -errno, "cannot reach segment %u of job %" PRIu64,
+				       o->s.id, o->job);
+	return 0;
+}
+
+/* How many of what is meant are there; all of them are asked. */
+static int ask_all(const struct list *l, const char *what, dvm_error_t *err)
+{
+	int n = 0, rc = 0;
+
+	for (size_t i = 0; i < l->n && rc == 0; i++)
+		if (is_meant(&l->v[i].s, what)) {
+			rc = ask_to_end(&l->v[i], err);
+			n++;
+		}
+	return rc < 0 ? rc : n;
+}
+
+static int end_one(struct cli *c, uint64_t job, const char *what, dvm_error_t *err)
+{
+	static const struct timespec nap = { .tv_nsec = 20000000 };
+
+	for (int ms = 0; ms < END_WITHIN; ms += 20) {
+		struct list l = { 0 };
+		int n = read_all(c, &l, job, err);
+		if (n == 0)
+			n = ask_all(&l, what, err);
+		free(l.v);
+		if (n == 0 && ms == 0)
+			return dvmi_error_set(err, -ENOENT, "job %" PRIu64 " has no segment %s here",
+					      job, what);
+		if (n <= 0)
+			return n;
+		nanosleep(&nap, NULL);
+	}
+	return dvmi_error_set(err, -ETIMEDOUT, "segment %s of job %" PRIu64 " does not end", what, job);
+}
+
 /* ---- */
+
+enum verb { LIST, STAT, DESTROY };
+
+struct order {
+	enum verb verb;
+	uint64_t job;
+	const char *what; /* DESTROY: which segment */
+};
 
 static int set(struct dvmi_opt_parser *p, int id, void *arg, dvm_error_t *err)
 {
@@ -230,48 +307,64 @@ static int set(struct dvmi_opt_parser *p, int id, void *arg, dvm_error_t *err)
 	return 0;
 }
 
-static int understand(const struct dvmi_opt_parser *p, bool *stat, uint64_t *job, dvm_error_t *err)
+static int understand(const struct dvmi_opt_parser *p, struct order *o, dvm_error_t *err)
 {
+	static const char *const verbs[] = { "list", "stat", "destroy" };
 	const char *verb = p->n_operands ? p->operands[0] : "list";
 	char *end;
 
-	*stat = strcmp(verb, "stat") == 0;
-	if (!*stat && strcmp(verb, "list") != 0)
-		return dvmi_error_set(err, -EINVAL, "expected list or stat, not %s", verb);
+	while (o->verb <= DESTROY && strcmp(verb, verbs[o->verb]) != 0)
+		o->verb++;
+	if (o->verb > DESTROY)
+		return dvmi_error_set(err, -EINVAL, "expected list, stat or destroy, not %s", verb);
+	if (p->n_operands != 3 && (o->verb == DESTROY || p->n_operands > 2))
+		return dvmi_error_set(err, -EINVAL, o->verb == DESTROY
+			? "expected a job and the name or number of its segment"
+			: "expected one job at most");
 	if (p->n_operands < 2)
 		return 0;
-	*job = strtoull(p->operands[1], &end, 10);
-	if (*end || !*job)
+	o->what = p->n_operands == 3 ? p->operands[2] : NULL;
+	o->job = strtoull(p->operands[1], &end, 10);
+	if (*end || !o->job)
 		return dvmi_error_set(err, -EINVAL, "%s is not a job", p->operands[1]);
 	return 0;
+}
+
+static int show(struct cli *c, const struct order *o, bool json, dvm_error_t *err)
+{
+	struct list l = { 0 };
+	int rc = read_all(c, &l, o->job, err);
+
+	if (rc == 0 && (json ? print_json(&l) : print_table(&l, o->verb == STAT)) < 0)
+		rc = dvmi_error_code(err, -EIO, "printing");
+	free(l.v);
+	return rc;
 }
 
 static int run(struct cli *c, const struct cli_command *cmd, int argc, char **argv)
 {
 	struct dvmi_opt_parser p;
-	struct list l = { 0 };
-	bool json = false, stat;
-	uint64_t job = 0;
+	struct order o = { LIST };
+	bool json = false;
 	dvm_error_t err;
 	int rc = cli_options(c, cmd, argc, argv, &p, set, &json);
 
 	if (rc != CLI_GO)
 		return rc;
-	if (understand(&p, &stat, &job, &err) < 0 || read_all(c, &l, job, &err) < 0) {
-		free(l.v);
-		return cli_fail(c, &err);
-	}
-	rc = json ? print_json(&l) : print_table(&l, stat);
-	free(l.v);
-	return rc < 0 ? CLI_FAILED : 0;
+	rc = understand(&p, &o, &err);
+	if (rc == 0)
+		rc = o.verb == DESTROY ? end_one(c, o.job, o.what, &err)
+				       : show(c, &o, json, &err);
+	return rc < 0 ? cli_fail(c, &err) : 0;
 }
 
 const struct cli_command cli_cmd_seg = {
 	.opt = { .name = "dvm seg",
-		 .operands = "[list | stat] [JOB]",
-		 .brief = "show the shared memory of jobs on this host: segments, or their figures",
+		 .operands = "[list | stat] [JOB] | destroy JOB SEGMENT",
+		 .brief = "show the shared memory of jobs on this host: segments, or their figures; "
+			  "or end a segment",
 		 .options = options,
-		 .max_operands = 2 },
+		 .max_operands = 3 },
 	.family = "Jobs",
 	.run = run,
 };

@@ -296,7 +296,7 @@ struct dvmi_jobmap {
  * A segment as a rank shows it: a file called segment-RANK-ID beside the shepherd's socket, as long as
  * it lives. Who reads it believes nothing: it is the job's user who writes it.
  */
-#define DVMI_RANK_SEG_MAGIC   UINT64_C(0x31676573766d6431) /* "1dmvseg1" */
+#define DVMI_RANK_SEG_MAGIC   UINT64_C(0x32676573766d6431) /* "1dmvseg2" */
 #define DVMI_RANK_SEG_FIGURES 21
 
 struct dvmi_rank_seg {
@@ -305,6 +305,8 @@ struct dvmi_rank_seg {
 	uint64_t bytes, unit;
 	uint32_t plain; /* 1: ordinary shared memory, there are no figures */
 	uint32_t consistency;
+	/* Set by who wants it to end; and once it has, here. */
+	uint32_t end, ended;
 	char name[64];
 	/* Read, write and local faults; messages, bytes of them; units sent, got; pages elided as
 	 * zeros, as the same; diffs, bytes of them; units prefetched, of them used; batches;
@@ -312,7 +314,7 @@ struct dvmi_rank_seg {
 	uint64_t figures[DVMI_RANK_SEG_FIGURES];
 };
 
-static_assert(sizeof(struct dvmi_rank_seg) == 280, "segment");
+static_assert(sizeof(struct dvmi_rank_seg) == 288, "segment");
 static_assert(sizeof(struct dvmi_rank_hdr) == 8, "rank header");
 static_assert(sizeof(struct dvmi_jobmap) == 224, "job map header");
 static_assert(sizeof(struct dvmi_rank_peer) == 16, "peer");

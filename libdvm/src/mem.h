@@ -98,6 +98,8 @@ void dvmi_seg_plain_unmap(dvm_seg_t *s);
 /* S is shown, its figures not yet; without that it works, too. */
 void dvmi_seg_show(dvm_seg_t *s);
 void dvmi_seg_hide(dvm_seg_t *s);
+/* Where it is said that S shall end, or NULL. */
+struct dsm_seg_end *dvmi_seg_ending(dvm_seg_t *s);
 /* Where the figures go, or NULL. */
 struct dsm_seg_stats *dvmi_seg_figures(dvm_seg_t *s);
 

@@ -191,6 +191,7 @@ static int map_pages(dvm_seg_t *s)
 		.home = dvmi_seg_home,
 		.home_arg = s,
 		.figures = dvmi_seg_figures(s),
+		.end = dvmi_seg_ending(s),
 	};
 
 	/* The reservation makes room for it; what is behind it stays. */

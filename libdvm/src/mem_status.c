@@ -13,6 +13,8 @@
 _Static_assert(sizeof(struct dsm_seg_stats) == DVMI_RANK_SEG_FIGURES * sizeof(uint64_t),
 	       "the figures of a segment");
 
+_Static_assert(sizeof(struct dsm_seg_end) == 2 * sizeof(uint32_t), "how a segment is ended");
+
 static int path_of(const dvm_seg_t *s, char *out, size_t size)
 {
 	int n = snprintf(out, size, "%s/segment-%u-%u", s->d->dir, s->d->env.rank, s->number);
@@ -55,6 +57,11 @@ void dvmi_seg_show(dvm_seg_t *s)
 struct dsm_seg_stats *dvmi_seg_figures(dvm_seg_t *s)
 {
 	return s->shown ? (struct dsm_seg_stats *)(void *)s->shown->figures : NULL;
+}
+
+struct dsm_seg_end *dvmi_seg_ending(dvm_seg_t *s)
+{
+	return s->shown ? (struct dsm_seg_end *)(void *)&s->shown->end : NULL;
 }
 
 void dvmi_seg_hide(dvm_seg_t *s)

@@ -75,6 +75,7 @@ static const struct {
 	{ "mem_rc_many", mem_rc_many, 0 },
 	{ "mem_rc_pushed", mem_rc_pushed, 0 },
 	{ "dies_mem_rc", dies_mem_rc, 0 },
+	{ "ends_mem", ends_mem, 0 },
 	{ "dies_mem", dies_mem, 0 },
 	{ "dies_mem_busy", dies_mem_busy, 0 },
 	{ "stops_mem", stops_mem, 0 },

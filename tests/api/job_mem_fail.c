@@ -188,6 +188,22 @@ int dies_mem_rc(struct job *j)
 	return meet(j, last);
 }
 
+/* It is ended from outside: to touch it is an error, to destroy it is not. */
+int ends_mem(struct job *j)
+{
+	uint64_t v = 0, at = 1;
+	dvm_seg_t *s;
+
+	CHECK_INT(make(j, 12, &s), 0);
+	volatile uint64_t *p = dvm_seg_base(s);
+	while (load(p + mix(v, (uint64_t)j->rank) % 12 * PAGE / 8, &v))
+		usleep(1000);
+	CHECK_INT(dvm_seg_lost(s, 0, &at), 1);
+	CHECK_INT(at, 0);
+	CHECK_INT(dvm_seg_destroy(s), 0);
+	return 0;
+}
+
 /* One rank is stopped for a while in the midst of it: the others wait, and go on. */
 int stops_mem(struct job *j)
 {

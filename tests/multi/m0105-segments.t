@@ -61,9 +61,26 @@ says() # TEXT CMD...
 	shift
 	like "$*" "$("$@" 2>&1; echo "exit $?")" "$text"
 }
-says "*expected list or stat*exit 1*" dvm seg stop
+says "*expected list, stat or destroy*exit 1*" dvm seg stop
+says "*expected a job and*exit 1*" dvm seg destroy
+says "*has no segment chair here*exit 1*" dvm seg destroy "$job_no" chair
+is "it is ended" "$(dvm seg destroy "$job_no" board 2>&1; echo "exit $?")" "exit 0"
+ok "... and gone from the list" not listed
+ok "... its job lives" grep -q running <<< "$(dvm jobs | grep "^ *$job_no ")"
 dvm cancel "$job_no"
 ok "... until its job has ended" until_ok 20 not listed
+
+# Ranks that use it see that as an error, with any consistency.
+has_segment()
+{
+	dvm seg list "$1" | grep -q "sequential\|release"
+}
+for consistency in 0 1; do
+	job_no=$(dvm run -q -d -n 3 -N 3 "$job" ends_mem 0 0 $consistency)
+	ok "a segment in use" until_ok 20 has_segment "$job_no"
+	is "... is ended by its number" "$(dvm seg destroy "$job_no" 0 2>&1; echo "exit $?")" "exit 0"
+	is "... its ranks notice" "$(timeout 20 dvm wait "$job_no" > /dev/null 2>&1; echo "exit $?")" "exit 0"
+done
 
 # ---- another user ----
 

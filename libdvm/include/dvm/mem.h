@@ -32,6 +32,9 @@
  * system call fail with EFAULT or EIO; it never shows old bytes and never waits. Which pages:
  * dvm_seg_lost(). A rank that closes while others use the segment is lost to it.
  *
+ * From outside, `dvm seg destroy` ends a segment of several nodes at all its ranks, which is as if all
+ * of it were lost. It has still to be destroyed by the program.
+ *
  * Calls return 0 or: -EINVAL (a NULL, a range outside), -ENOMEM, -EBUSY (within a handler of
  * dvm/am.h), -DVM_EPEERLOST, -DVM_ECLOSED, -DVM_EPROTO, -DVM_EREVOKED.
  *
