@@ -223,6 +223,7 @@ void dsm_ask(struct dsm *d, struct dsm_want *w)
 
 	w->data = w->final = false;
 	w->needed = w->acks = 0;
+	w->owed = 0;
 	w->given = DSM_NO_VERSION;
 	if (d->flushing)
 		return; /* view.c asks when it is over */
@@ -329,7 +330,7 @@ static void complete(struct dsm *d, struct dsm_want *w, struct dsm_cell *c)
 	struct dsm_want done = *w;
 
 	if (c->state == DSM_WALKING)
-		dsm_walk_left(d, w->page);
+		dsm_walk_alone(d, w);
 	if (w->write) {
 		c->version++;
 		c->state = DSM_MODIFIED;

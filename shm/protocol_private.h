@@ -64,6 +64,7 @@ struct dsm_want {
 	/* Somebody who has given its copy up for us, and of which version. */
 	uint32_t giver;
 	uint64_t given; /* DSM_NO_VERSION: nobody */
+	uint64_t owed;	/* nodes that wait until all have ended the mode of several writers: bits */
 	UT_hash_handle hh;
 };
 
@@ -145,8 +146,8 @@ bool dsm_walk_take(struct dsm *d, uint32_t from, const struct dsm_msg *m, struct
 /* Differences of another node. */
 void dsm_walk_apply(struct dsm *d, const struct dsm_msg *m);
 bool dsm_walk_data(struct dsm *d, const struct dsm_msg *m, struct dsm_cell *c);
-/* C, which was WALKED, has become something else. */
-void dsm_walk_left(struct dsm *d, uint64_t page);
+/* All others have ended it: the page is ours alone. */
+void dsm_walk_alone(struct dsm *d, const struct dsm_want *w);
 /* With a new view each page becomes somebody's alone: all ask for all of theirs. */
 void dsm_walk_view(struct dsm *d);
 

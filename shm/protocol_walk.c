@@ -138,9 +138,16 @@ void dsm_walk_end(struct dsm *d, uint64_t page, uint64_t now)
 	dsm_run_local(d);
 }
 
-void dsm_walk_left(struct dsm *d, uint64_t page)
+/* What they had changed is known here, and nobody has anything older any more. */
+void dsm_walk_alone(struct dsm *d, const struct dsm_want *w)
 {
-	d->c.walk->leave(d->c.arg, page);
+	for (uint32_t i = 0; i < d->c.nodes; i++)
+		if (w->owed >> i & 1)
+			dsm_send(d, i,
+				 (struct dsm_msg){ .kind = DSM_SETTLED,
+						   .page = w->page,
+						   .node = (uint16_t)i });
+	d->c.walk->leave(d->c.arg, w->page);
 }
 
 static bool on_end(struct dsm *d, const struct dsm_msg *m, struct dsm_cell *c)
@@ -158,7 +165,7 @@ static bool on_end(struct dsm *d, const struct dsm_msg *m, struct dsm_cell *c)
 		d->unsettled++;
 	}
 	dsm_send(d, m->node, ended);
-	dsm_walk_left(d, m->page);
+	d->c.walk->leave(d->c.arg, m->page);
 	return true;
 }
 
@@ -166,13 +173,11 @@ static bool on_ended(struct dsm *d, uint32_t from, const struct dsm_msg *m, stru
 {
 	struct dsm_want *w = dsm_want_find(d, m->page);
 
-	if (!w || !w->write || c->state != DSM_WALKING)
+	if (!w || !w->write || c->state != DSM_WALKING || from >= NODES_MAX)
 		return false;
 	if (m->ndiff) {
 		d->c.walk->merge(d->c.arg, m->page, m->diff, m->ndiff, true);
-		dsm_send(d, from,
-			 (struct dsm_msg){
-				 .kind = DSM_SETTLED, .page = m->page, .node = (uint16_t)from });
+		w->owed |= UINT64_C(1) << from;
 	}
 	w->acks++;
 	dsm_want_advance(d, w, c);

@@ -133,7 +133,7 @@ static bool gate_needed(const struct node *node)
 
 	for (int p = 0; p < PAGES; p++)
 		walking |= node->walks[p];
-	return node->shut || node->open || walking;
+	return node->shut || node->open || walking || dsm_walk_pending(node->d);
 }
 
 static void leave_node(struct node *node, struct packet *p, enum dsm_lane lane)
