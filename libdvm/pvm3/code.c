@@ -78,13 +78,9 @@ static uint32_t load_int(const struct type *t, const uint8_t *from, bool sign)
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "load_int() and PVMI_ENC_RAW");
 
-static void put_element(const struct type *t, uint8_t *to, const uint8_t *from, bool sign)
+/* The parts of a real number or a complex one: the same way there and back. */
+static void swap_parts(const struct type *t, uint8_t *to, const uint8_t *from)
 {
-	if (!t->real) {
-		uint32_t v = htobe32(load_int(t, from, sign));
-		memcpy(to, &v, sizeof v);
-		return;
-	}
 	for (unsigned i = 0; i < t->parts; i++, to += t->wide, from += t->wide) {
 		uint64_t d = 0;
 		memcpy(&d, from, t->wide);
@@ -93,21 +89,28 @@ static void put_element(const struct type *t, uint8_t *to, const uint8_t *from, 
 	}
 }
 
-static void get_element(const struct type *t, uint8_t *to, const uint8_t *from)
+static void put_element(const struct type *t, uint8_t *to, const uint8_t *from, bool sign)
 {
-	if (!t->real) {
-		uint32_t v;
-		memcpy(&v, from, sizeof v);
-		uint64_t wide = be32toh(v);
-		memcpy(to, &wide, t->size);
+	if (t->real) {
+		swap_parts(t, to, from);
 		return;
 	}
-	for (unsigned i = 0; i < t->parts; i++, to += t->wide, from += t->wide) {
-		uint64_t d = 0;
-		memcpy(&d, from, t->wide);
-		d = t->wide == 8 ? be64toh(d) : be32toh((uint32_t)d);
-		memcpy(to, &d, t->wide);
+	uint32_t v = htobe32(load_int(t, from, sign));
+	memcpy(to, &v, sizeof v);
+}
+
+static void get_element(const struct type *t, uint8_t *to, const uint8_t *from, bool sign)
+{
+	uint32_t v;
+
+	(void)sign;
+	if (t->real) {
+		swap_parts(t, to, from);
+		return;
 	}
+	memcpy(&v, from, sizeof v);
+	uint64_t wide = be32toh(v);
+	memcpy(to, &wide, t->size);
 }
 
 /* ---- many of them, dense: loops that a compiler makes wide ---- */
@@ -151,45 +154,33 @@ static bool is_signed(int type)
 	return type == PVM_SHORT || type == PVM_INT || type == PVM_LONG;
 }
 
-static void put_array(int type, bool xdr, uint8_t *to, const uint8_t *from, size_t n,
-		      ptrdiff_t step)
+/* Where elements lie: the first, and how far the next is. */
+struct lane {
+	uint8_t *at;
+	ptrdiff_t step;
+};
+
+/* N elements of TYPE into a message (PUT) or out of it; those in memory are MEM's. */
+static void move(int type, bool xdr, bool put, const struct lane *mem, uint8_t *coded_at, size_t n)
 {
 	const struct type *t = type_of(type);
-	size_t each = xdr && t->wide ? (size_t)t->parts * t->wide : t->size;
-	bool plain = !xdr || !t->wide;
+	const bool plain = !xdr || !t->wide;
+	const struct lane msg = { coded_at, plain ? t->size : t->parts * t->wide };
+	const struct lane *to = put ? &msg : mem, *from = put ? mem : &msg;
 
-	if (step == t->size && plain) {
-		memcpy(to, from, n * each);
+	if (mem->step == t->size && plain) {
+		memcpy(to->at, from->at, n * t->size);
 		return;
 	}
-	if (step == t->size && swaps(t, to, from, n))
+	if (mem->step == t->size && swaps(t, to->at, from->at, n))
 		return;
-	for (; n; n--, from += step, to += each) {
+	for (size_t i = 0; i < n; i++) {
+		uint8_t *x = to->at + (ptrdiff_t)i * to->step;
+		const uint8_t *y = from->at + (ptrdiff_t)i * from->step;
 		if (plain)
-			memcpy(to, from, each);
+			memcpy(x, y, t->size);
 		else
-			put_element(t, to, from, is_signed(type));
-	}
-}
-
-static void get_array(int type, bool xdr, uint8_t *to, const uint8_t *from, size_t n,
-		      ptrdiff_t step)
-{
-	const struct type *t = type_of(type);
-	size_t each = xdr && t->wide ? (size_t)t->parts * t->wide : t->size;
-	bool plain = !xdr || !t->wide;
-
-	if (step == t->size && plain) {
-		memcpy(to, from, n * each);
-		return;
-	}
-	if (step == t->size && swaps(t, to, from, n))
-		return;
-	for (; n; n--, to += step, from += each) {
-		if (plain)
-			memcpy(to, from, each);
-		else
-			get_element(t, to, from);
+			(put ? put_element : get_element)(t, x, y, is_signed(type));
 	}
 }
 
@@ -212,7 +203,8 @@ int pvmi_pack(struct pvmi_msg *m, int type, const void *from, int n, int stride)
 		return PvmNoMem;
 	if (is_xdr(m) && !t->wide)
 		memset(to + bytes - 4, 0, 4);
-	put_array(type, is_xdr(m), to, from, (size_t)n, (ptrdiff_t)stride * t->size);
+	const struct lane mem = { (uint8_t *)(uintptr_t)from, (ptrdiff_t)stride * t->size };
+	move(type, is_xdr(m), true, &mem, to, (size_t)n);
 	return 0;
 }
 
@@ -235,9 +227,9 @@ int pvmi_unpack(struct pvmi_msg *m, int type, void *to, int n, int stride)
 	if (m->enc == PVMI_ENC_PLACE)
 		return n ? PvmNoData : 0;
 	size_t have = there_are(m, t), take = (size_t)n < have ? (size_t)n : have;
+	const struct lane mem = { to, (ptrdiff_t)stride * t->size };
 	if (take)
-		get_array(type, is_xdr(m), to, pvmi_blob_data(m->blob) + m->at, take,
-			  (ptrdiff_t)stride * t->size);
+		move(type, is_xdr(m), false, &mem, pvmi_blob_data(m->blob) + m->at, take);
 	/* What is raw has no elements: the rest of it is gone with one that is not whole. */
 	size_t used = take < (size_t)n && !is_xdr(m) ? m->len : coded(t, is_xdr(m), take);
 	m->at += used < pvmi_msg_left(m) ? used : pvmi_msg_left(m);

@@ -100,6 +100,7 @@ static void deliver(struct dvmi_reader *r)
 static void take(const struct pvmi_frame *f, const uint8_t *body)
 {
 	struct dvmi_reader r;
+	int tid;
 
 	dvmi_reader_init(&r, body, f->len);
 	switch (f->type) {
@@ -110,7 +111,9 @@ static void take(const struct pvmi_frame *f, const uint8_t *body)
 		deliver(&r);
 		break;
 	case PVMI_GONE:
-		pvmi_peer_set((int)dvmi_get_u32(&r), PvmNoTask);
+		tid = (int)dvmi_get_u32(&r);
+		pvmi_peer_set(tid, PvmNoTask);
+		pvmi_route_gone(tid);
 		break;
 	case PVMI_MANAGER:
 		pvmi.manager = f->code;

@@ -12,8 +12,10 @@ enum op { MAX, MIN, SUM, PRODUCT };
 #define CHOOSE(op, x, y) ((op) == MAX ? ((x) < (y) ? (y) : (x)) : ((y) < (x) ? (y) : (x)))
 
 #define INTEGER(element)                                                                           \
-	static void do_##element(enum op op, element *x, const element *y, int n)                  \
+	static void do_##element(enum op op, void *to, const void *from, int n)                    \
 	{                                                                                          \
+		element *x = to;                                                                   \
+		const element *y = from;                                                           \
 		for (int i = 0; i < n; i++)                                                        \
 			if (op == SUM)                                                             \
 				x[i] = (element)((unsigned long)x[i] + (unsigned long)y[i]);       \
@@ -28,8 +30,10 @@ INTEGER(int)
 INTEGER(long)
 
 #define REAL(element)                                                                              \
-	static void do_##element(enum op op, element *x, const element *y, int n)                  \
+	static void do_##element(enum op op, void *to, const void *from, int n)                    \
 	{                                                                                          \
+		element *x = to;                                                                   \
+		const element *y = from;                                                           \
 		for (int i = 0; i < n; i++)                                                        \
 			if (op == SUM)                                                             \
 				x[i] += y[i];                                                      \
@@ -47,8 +51,10 @@ REAL(double)
 		     : (y)[0] * (y)[0] + (y)[1] * (y)[1] < (x)[0] * (x)[0] + (x)[1] * (x)[1])
 
 #define COMPLEX(element)                                                                           \
-	static void do_complex_##element(enum op op, element *x, const element *y, int n)          \
+	static void do_complex_##element(enum op op, void *to, const void *from, int n)            \
 	{                                                                                          \
+		element *x = to;                                                                   \
+		const element *y = from;                                                           \
 		for (; n > 0; n--, x += 2, y += 2) {                                               \
 			const element re = x[0] * y[0] - x[1] * y[1];                              \
 			const element im = x[0] * y[1] + x[1] * y[0];                              \
@@ -65,36 +71,18 @@ COMPLEX(double)
 
 static int apply(enum op op, int type, void *x, const void *y, int n)
 {
-	switch (type) {
-	case PVM_BYTE:
-		if (op != MAX && op != MIN)
-			return PvmBadParam;
-		do_char(op, x, y, n);
-		return PvmOk;
-	case PVM_SHORT:
-		do_short(op, x, y, n);
-		return PvmOk;
-	case PVM_INT:
-		do_int(op, x, y, n);
-		return PvmOk;
-	case PVM_LONG:
-		do_long(op, x, y, n);
-		return PvmOk;
-	case PVM_FLOAT:
-		do_float(op, x, y, n);
-		return PvmOk;
-	case PVM_DOUBLE:
-		do_double(op, x, y, n);
-		return PvmOk;
-	case PVM_CPLX:
-		do_complex_float(op, x, y, n);
-		return PvmOk;
-	case PVM_DCPLX:
-		do_complex_double(op, x, y, n);
-		return PvmOk;
-	default:
+	static void (*const types[])(enum op op, void *to, const void *from, int n) = {
+		[PVM_BYTE] = do_char,	      [PVM_SHORT] = do_short,
+		[PVM_INT] = do_int,	      [PVM_LONG] = do_long,
+		[PVM_FLOAT] = do_float,	      [PVM_DOUBLE] = do_double,
+		[PVM_CPLX] = do_complex_float, [PVM_DCPLX] = do_complex_double,
+	};
+
+	if (type < 0 || type >= (int)(sizeof types / sizeof *types) || !types[type] ||
+	    (type == PVM_BYTE && op != MAX && op != MIN))
 		return PvmBadParam;
-	}
+	types[type](op, x, y, n);
+	return PvmOk;
 }
 
 void PvmMax(int *type, void *x, void *y, int *count, int *info)

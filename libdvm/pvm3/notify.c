@@ -23,7 +23,6 @@ static int check(int what, int tag, int n, const int *tids)
 	return 0;
 }
 
-/* Connections are made and ended by the library as it sees fit, so there is nothing to tell. */
 static bool about_routes(int what)
 {
 	int kind = what & ~PvmNotifyCancel;
@@ -70,7 +69,9 @@ int pvm_notify(int what, int tag, int count, int *tids)
 
 	if (rc == 0)
 		rc = check(what, tag, count, tids);
-	if (rc == 0 && !about_routes(what))
+	if (rc == 0 && about_routes(what))
+		rc = pvmi_route_notify(what, tag, count, tids);
+	else if (rc == 0)
 		rc = pvmi_managed() ? tell_manager(what, tag, count, tids) :
 				      ask(what, tag, count, tids);
 	return pvmi_result("pvm_notify", rc);

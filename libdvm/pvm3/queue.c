@@ -95,6 +95,8 @@ static bool arrived(struct pvmi_entry *e)
 	m->len = e->op.total - PVMI_HEAD;
 	if (h.lent && !borrow(m, e->op.total))
 		return false;
+	if (h.direct && pvmi.route != PvmDontRoute)
+		pvmi_route_add(h.src);
 	m->src = h.src;
 	m->ctx = h.ctx;
 	m->tag = h.tag;

@@ -107,7 +107,8 @@ static int send_to_service(int tid, const struct pvmi_msg *as, struct pvmi_blob 
 int pvmi_send_blob(int tid, const struct pvmi_msg *as, struct pvmi_blob *blob, size_t len)
 {
 	const struct pvmi_head h = {
-		.src = pvmi.tid, .ctx = as->ctx, .tag = as->tag, .enc = as->enc, .wid = as->wid
+		.src = pvmi.tid, .ctx = as->ctx, .tag = as->tag, .enc = as->enc, .wid = as->wid,
+		.direct = pvmi.route == PvmRouteDirect,
 	};
 
 	if (tid == pvmi.tid)
@@ -117,6 +118,8 @@ int pvmi_send_blob(int tid, const struct pvmi_msg *as, struct pvmi_blob *blob, s
 	int rank = pvmi_rank_of(tid);
 	if (rank < 0)
 		return rank == PvmNoTask ? 0 : rank;
+	if (h.direct)
+		pvmi_route_add(tid);
 	struct pvmi_note note = { .head = h };
 	if (shares(rank) && pvmi_lend_out(blob, (uint32_t)rank, len, &note.ref) == 0) {
 		note.head.lent = 1;

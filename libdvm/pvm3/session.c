@@ -215,7 +215,8 @@ void pvmi_leave(void)
 	free(pvmi.peers);
 	pvmi.peers = NULL;
 	pvmi.npeers = pvmi.known = 0;
-	pvmi.tid = pvmi.ptid = 0;
+	pvmi_routes_end();
+	pvmi.tid = pvmi.ptid = pvmi.manager = 0;
 	pvmi.watched = false;
 }
 

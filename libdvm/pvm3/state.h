@@ -157,6 +157,15 @@ int pvmi_send_blob(int tid, const struct pvmi_msg *as, struct pvmi_blob *blob, s
 /* True while something that was sent needs us. */
 bool pvmi_sending(void);
 
+/* ---- route.c ---- */
+
+/* There is a direct route between TID and us; there is none any more. */
+void pvmi_route_add(int tid);
+void pvmi_route_gone(int tid);
+/* What pvm_notify() does for routes. 0 or PvmNoMem. */
+int pvmi_route_notify(int what, int tag, int n, const int *tids);
+void pvmi_routes_end(void);
+
 /* ---- output.c ---- */
 
 /* A piece of a child's output has come; true: it was for pvm_catchout(). */

@@ -10,7 +10,8 @@
 struct pvmi_head {
 	int32_t src, ctx, tag, enc, wid;
 	uint32_t lent; /* 1: no bytes follow, but where they are */
-	int32_t unused[2];
+	uint32_t direct; /* 1: the sender wants a direct route */
+	int32_t unused;
 };
 
 /* A message whose bytes are lent. */

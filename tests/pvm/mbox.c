@@ -103,11 +103,8 @@ static void several(void)
 	SHOW(put("list", PvmMboxOverWritable, 14));
 	SHOW(put("list", PvmMboxMultiInstance | PvmMboxOverWritable, 15));
 	SHOW(get("list", 3, PvmMboxDefault));
-	SHOW(get("list", 0, PvmMboxFirstAvail | PvmMboxReadAndDelete));
-	SHOW(get("list", 0, PvmMboxFirstAvail | PvmMboxReadAndDelete));
-	SHOW(get("list", 0, PvmMboxFirstAvail | PvmMboxReadAndDelete));
-	SHOW(get("list", 0, PvmMboxFirstAvail | PvmMboxReadAndDelete));
-	SHOW(get("list", 0, PvmMboxFirstAvail | PvmMboxReadAndDelete));
+	for (int i = 0; i < 5; i++)
+		SHOW(get("list", 0, PvmMboxFirstAvail | PvmMboxReadAndDelete));
 	SHOW(put("list", PvmMboxMultiInstance | PvmMboxDirectIndex(7U), 16));
 	SHOW(put("list", PvmMboxMultiInstance, 17));
 	SHOW(put("list", PvmMboxMultiInstance | PvmMboxDirectIndex(7U), 18));
