@@ -15,7 +15,7 @@
 
 #define SALT UINT64_C(0x6775657374) /* no other domain of the job has it */
 #define SPIN (20 * DVMI_USEC)
-#define HOLD (20 * DVMI_USEC)
+#define HOLD (100 * DVMI_USEC)
 
 /* ---- ranks ---- */
 

@@ -132,10 +132,10 @@ static int find_monitor(struct cli *c, char path[PATH_MAX])
 	return dvmd_paths_program(path, PATH_MAX, "dvm-vmm", &err) < 0 ? cli_fail(c, &err) : 0;
 }
 
-static void begin_run(struct cli_guest_line *l, const char *host)
+static void begin_run(struct cli_guest_line *l, const char *ranks, const char *host)
 {
-	static const char *const words[] = { "dvm run", "-n", "1", "--bind-to", "none", "--mpi",
-					     "none", "--quiet" };
+	const char *const words[] = { "dvm run", "-n", ranks, "--bind-to", "none", "--mpi",
+				      "none", "--quiet" };
 
 	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
 		cli_guest_add(l, words[i]);
@@ -153,7 +153,7 @@ int cli_guest_ask(struct cli *c, const struct cli_guest *g, const char *what)
 
 	if (rc)
 		return rc;
-	begin_run(&l, g->node);
+	begin_run(&l, "1", g->node);
 	cli_guest_add(&l, "--no-slots");
 	cli_guest_add(&l, "--output");
 	cli_guest_add(&l, "raw");
@@ -210,17 +210,23 @@ static void add_all(struct cli_guest_line *l, const struct cli_guest_line *more)
 	l->full |= more->full;
 }
 
-int cli_guest_start(struct cli *c, const char *name, const char *host,
+int cli_guest_start(struct cli *c, const char *name, const struct cli_guest_place *place,
 		    const struct cli_guest_line *run, const struct cli_guest_line *vmm)
 {
 	struct cli_guest_line l = { .n = 0 };
-	char path[PATH_MAX], job_name[sizeof PREFIX + NAME_MAX_];
+	char path[PATH_MAX], job_name[sizeof PREFIX + NAME_MAX_], hosts[12];
+	bool several = place->hosts > 1;
 	int rc = find_monitor(c, path);
 
 	if (rc)
 		return rc;
 	snprintf(job_name, sizeof job_name, "%s%s", PREFIX, name);
-	begin_run(&l, host);
+	snprintf(hosts, sizeof hosts, "%" PRIu32, several ? place->hosts : 1);
+	begin_run(&l, hosts, place->host);
+	if (several) {
+		cli_guest_add(&l, "--per-node");
+		cli_guest_add(&l, "1");
+	}
 	cli_guest_add(&l, "--detach");
 	cli_guest_add(&l, "--name");
 	cli_guest_add(&l, job_name);
@@ -230,6 +236,10 @@ int cli_guest_start(struct cli *c, const char *name, const char *host,
 	cli_guest_add(&l, name);
 	cli_guest_add(&l, "--control");
 	cli_guest_add(&l, name);
+	if (several) {
+		cli_guest_add(&l, "--hosts");
+		cli_guest_add(&l, hosts);
+	}
 	add_all(&l, vmm);
 	rc = run_silenced(c, &cli_cmd_run, &l, false);
 	return rc ? rc : wait_until_up(c, name);

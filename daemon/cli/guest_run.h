@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A guest is a job: one rank, dvm-vmm, which answers under the guest's name on its host. So what is
+ * A guest is a job: one rank for each of its hosts, dvm-vmm, the first of which answers under the guest's name on its host. So what is
  * done to a guest is done by `dvm run` and its kin, whose command lines are made here.
  */
 #ifndef DVMD_CLI_GUEST_RUN_H
@@ -9,6 +9,7 @@
 #include "daemon/cli/cli.h"
 
 #define CLI_GUEST_WORDS 128u
+#define CLI_GUEST_HOSTS 64u
 
 /* A command line in the making; words are borrowed. */
 struct cli_guest_line {
@@ -18,6 +19,12 @@ struct cli_guest_line {
 };
 
 void cli_guest_add(struct cli_guest_line *l, const char *word);
+
+/* Where a guest is to run. */
+struct cli_guest_place {
+	const char *host; /* which nodes may be used, with commas; NULL: any */
+	uint32_t hosts;	  /* on how many of them, at once; 0: one */
+};
 
 /* A guest as the machine knows it. */
 struct cli_guest {
@@ -38,7 +45,7 @@ int cli_guest_each(const struct cli *c, bool all, cli_guest_each_fn *each, void 
 		   dvm_error_t *err);
 
 /* Starts NAME with the words of RUN for its job, and of VMM behind dvm-vmm's own; an exit status. */
-int cli_guest_start(struct cli *c, const char *name, const char *host,
+int cli_guest_start(struct cli *c, const char *name, const struct cli_guest_place *place,
 		    const struct cli_guest_line *run, const struct cli_guest_line *vmm);
 /* Asks the guest on its host for WHAT; what it answers is printed. */
 int cli_guest_ask(struct cli *c, const struct cli_guest *g, const char *what);

@@ -12,6 +12,7 @@
 #include "daemon/paths.h"
 #include "libdvm/base/buf.h"
 #include "libdvm/base/err.h"
+#include "libdvm/base/text.h"
 
 #define OPTIONS_MAX 96
 #define WORD_MAX    24
@@ -22,11 +23,12 @@ struct choice {
 	unsigned n_words;
 	const char *names[OPTIONS_MAX]; /* what was said on the command line */
 	unsigned n_names;
-	const char *host, *file;
+	const char *file;
+	struct cli_guest_place place;
 	bool kernel;
 };
 
-enum { HOST = 1, KERNEL, PASS, RUN, FILE_ };
+enum { HOST = 1, HOSTS, KERNEL, PASS, RUN, FILE_ };
 
 static const struct dvmi_opt options[] = {
 	{ KERNEL, 'k', "kernel", NULL, "FILE", "Boot", "bzImage, vmlinux, or a bare program",
@@ -41,7 +43,7 @@ static const struct dvmi_opt options[] = {
 	{ PASS, 0, "node", NULL, "cpus=N,mem=SIZE", NULL,
 	  "one more NUMA node, instead of --cpus, --mem and --numa", NULL },
 	{ PASS, 0, "distance", NULL, "D", NULL,
-	  "between NUMA nodes, 10 being local (default: 20)", NULL },
+	  "between NUMA nodes, 10 being local (default: 20, over several hosts 40)", NULL },
 	{ PASS, 0, "cpu", NULL, "MODEL", NULL,
 	  "host, or x86-64-v1 to x86-64-v4 for a guest that may move (default: host)",
 	  "host x86-64-v1 x86-64-v2 x86-64-v3 x86-64-v4" },
@@ -61,7 +63,11 @@ static const struct dvmi_opt options[] = {
 	  "memory of the host it is promised and may use, the monitor's included", NULL },
 	{ FILE_, 0, "file", NULL, "FILE", "Other",
 	  "read options from guest.yaml: keys are their names; those given here win", "@file" },
-	{ HOST, 'H', "host", NULL, "HOST", NULL, "the node it runs on (default: any)", "@node" },
+	{ HOST, 'H', "host", NULL, "HOST", NULL,
+	  "the node it runs on, or those, with commas (default: any)", "@node" },
+	{ HOSTS, 0, "hosts", NULL, "N", NULL,
+	  "one guest over N nodes, which have a NUMA node of it each: CPUs and memory are theirs "
+	  "together", NULL },
 	CLI_GENERAL_OPTIONS,
 };
 
@@ -74,14 +80,27 @@ static const struct dvmi_opt *option_of(const char *name)
 }
 
 /* OPTION with VALUE (NULL: it takes none), from the command line or the file. */
+static int choose_hosts(struct choice *c, const char *value, dvm_error_t *err)
+{
+	uint64_t n;
+
+	if (dvmi_text_u64(value, 1, CLI_GUEST_HOSTS, &n) < 0)
+		return dvmi_error_set(err, -EINVAL, "--hosts is a number from 1 to %u",
+				      CLI_GUEST_HOSTS);
+	c->place.hosts = (uint32_t)n;
+	return 0;
+}
+
 static int choose(struct choice *c, const struct dvmi_opt *o, const char *value, dvm_error_t *err)
 {
 	struct cli_guest_line *l = o->id == RUN ? &c->run : &c->vmm;
 
 	if (o->id == HOST) {
-		c->host = value;
+		c->place.host = value;
 		return 0;
 	}
+	if (o->id == HOSTS)
+		return choose_hosts(c, value, err);
 	c->kernel |= o->id == KERNEL;
 	if (c->n_words == OPTIONS_MAX)
 		return dvmi_error_set(err, -E2BIG, "that is too much for one guest");
@@ -216,7 +235,7 @@ static int run(struct cli *c, const struct cli_command *cmd, int argc, char **ar
 	if (rc == 0)
 		rc = check(c, &choice, p.operands[0]);
 	if (rc == 0)
-		rc = cli_guest_start(c, p.operands[0], choice.host, &choice.run, &choice.vmm);
+		rc = cli_guest_start(c, p.operands[0], &choice.place, &choice.run, &choice.vmm);
 	dvmi_buf_free(&strings);
 	return rc;
 }
@@ -227,7 +246,8 @@ const struct cli_command cli_guest_start_verb = {
 		 .brief = "boot a kernel in a virtual machine of its own",
 		 .text = "Starts the guest on a node that has KVM, or on the one that is named, and "
 			 "comes back when it runs. Files are looked for on that node, from this "
-			 "directory.\n\n"
+			 "directory. With --hosts the guest is one machine over several nodes; its "
+			 "devices, files and console are on the first of them.\n\n"
 			 "guest.yaml has options by their names without dashes (kernel: vmlinuz); what may "
 			 "be repeated is a list, what takes no argument is true or false. An option given "
 			 "on the command line takes the place of all that the file says of it.",

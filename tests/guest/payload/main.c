@@ -57,12 +57,14 @@ void payload_trap(uint64_t vector, uint64_t *frame)
 {
 	__atomic_fetch_add(&seen[vector & 255], 1, __ATOMIC_SEQ_CST);
 	if (vector >= 32) {
+		if (vector == 0x74)
+			remap_flush();
 		wrmsr(X2_EOI, 0);
 		return;
 	}
 	if (vector == 2)
 		return;
-	if (vector == 13 && skip_fault) {
+	if ((vector == 13 || vector == 14) && skip_fault) {
 		frame[0] += skip_fault;
 		skip_fault = 0;
 		return;
@@ -119,6 +121,7 @@ static const struct {
 	{ "triple", test_triple }, { "wait", test_wait },	    { "apic", test_apic },
 	{ "timer", test_timer },   { "pins", test_pins },	    { "halt", test_halt },
 	{ "smp", test_smp },	   { "tsc", test_tsc },		    { "ipis", test_ipis },
+	{ "remap", test_remap },
 };
 
 static bool same(const char *a, const char *b)

@@ -130,6 +130,9 @@ unsigned start_cpus(void (*fn)(unsigned cpu), unsigned others);
 void test_hello(void), test_ports(void), test_msrs(void), test_memory(void), test_reset(void);
 void test_poweroff(void), test_triple(void), test_wait(void);
 void test_apic(void), test_timer(void), test_pins(void), test_halt(void);
-void test_smp(void), test_tsc(void), test_ipis(void);
+void test_smp(void), test_tsc(void), test_ipis(void), test_remap(void);
+
+/* remap.c: on vector 0x74. */
+void remap_flush(void);
 
 #endif
