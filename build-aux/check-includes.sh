@@ -23,7 +23,7 @@ rules()
 	libdvm/pvm3/console/: pvm3.h pvmproto.h libdvm/base/ libdvm/pvm3/console/ <editline/
 	shm/: dvm/error.h libdvm/base/ libdvm/net/ shm/ <uthash.h> <utlist.h>
 	sched/: dvm/error.h libdvm/base/ sched/
-	daemon/: dvm/error.h libdvm/base/ libdvm/proto/ sched/dsched.h sched/dsched_queue.h sched/dsched_replay.h daemon/ <uv.h> <zmq.h> <sodium.h> <hwloc.h> <cyaml/ <jansson.h> <uthash.h> <utlist.h> <systemd/
+	daemon/: dvm/error.h libdvm/base/ libdvm/proto/ sched/dsched.h sched/dsched_queue.h sched/dsched_replay.h daemon/ <uv.h> <zmq.h> <sodium.h> <hwloc.h> <cyaml/ <jansson.h> <sqlite3.h> <uthash.h> <utlist.h> <systemd/
 	daemon/pmix/: dvm/error.h libdvm/base/ libdvm/proto/ daemon/pmix/ <uv.h> <pmix.h> <pmix_server.h>
 	daemon/pvm/: pvm3.h pvmproto.h dvm/ libdvm/base/ libdvm/proto/ libdvm/src/handle.h daemon/paths.h daemon/pvm/ <uthash.h> <utlist.h>
 	kvm-node/: dvm/ libdvm/base/ libdvm/src/domain.h shm/dsm.h kvm-node/ <uv.h> <libnbd.h>

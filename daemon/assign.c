@@ -23,6 +23,30 @@ void dvmd_snapshot_free(struct dvmd_snapshot *s)
 	free(s->nodes);
 	free(s->topos);
 	free(s->busy);
+	free(s->promised);
+}
+
+int dvmd_snapshot_gres(struct dvmd_snapshot *s, const char *name)
+{
+	for (uint32_t k = 0; k < s->ngres; k++)
+		if (!strcmp(s->gres_names[k], name))
+			return (int)k;
+	if (s->ngres == DSCHED_GRES_MAX)
+		return -ENOSPC;
+	/* A copy: what NAME is part of may go while decisions are carried out. */
+	snprintf(s->gres_text[s->ngres], sizeof s->gres_text[0], "%s", name);
+	s->gres_names[s->ngres] = s->gres_text[s->ngres];
+	return (int)s->ngres++;
+}
+
+/* What there are too many kinds of is not there. */
+static void add_gres(struct dvmd_snapshot *s, Pb__Gres *const *gres, size_t n, uint32_t *counts)
+{
+	for (size_t i = 0; i < n; i++) {
+		int kind = dvmd_snapshot_gres(s, gres[i]->name);
+		if (kind >= 0)
+			counts[kind] += gres[i]->count;
+	}
 }
 
 static enum dsched_node_state node_state(const struct dvmd *d, const Pb__Member *m)
@@ -53,6 +77,7 @@ static int add_member(const Pb__Member *m, void *arg)
 	if (dvmd_topo_decode(topo, m->topology.data, m->topology.len) == 0)
 		node->topo = &topo->cpus;
 	node->busy = &s->busy[s->n];
+	add_gres(s, m->gres, m->n_gres, node->gres);
 	s->n++;
 	return 0;
 }
@@ -80,6 +105,11 @@ static void charge(struct dvmd_snapshot *s, const Pb__JobRecord *r, const Pb__No
 
 	if (!node)
 		return;
+	if (s->promised)
+		s->promised[node - s->nodes] += r->spec->mem_per_rank * share->n_ranks;
+	if (r->suspended == PB__SUSPENDED__FOR_ANOTHER)
+		return;
+	add_gres(s, r->spec->gres, r->spec->n_gres, node->gres_used);
 	node->slots_used += (uint32_t)share->n_ranks;
 	node->jobs++;
 	node->exclusive |= r->spec->exclusive;
@@ -100,6 +130,17 @@ static int charge_job(const Pb__JobRecord *r, void *arg)
 	return 0;
 }
 
+/* Memory that jobs were promised is theirs, though they may not have touched it yet. */
+static void keep_promises(struct dvmd_snapshot *s)
+{
+	for (size_t i = 0; i < s->n; i++) {
+		struct dsched_node *node = &s->nodes[i];
+		uint64_t left = node->mem > s->promised[i] ? node->mem - s->promised[i] : 0;
+		if (node->mem && left < node->mem_free)
+			node->mem_free = left;
+	}
+}
+
 int dvmd_snapshot_take(struct dvmd *d, struct dvmd_snapshot *s)
 {
 	size_t n = dvmd_cstate_members(dvmd_state(d));
@@ -108,10 +149,12 @@ int dvmd_snapshot_take(struct dvmd *d, struct dvmd_snapshot *s)
 	s->nodes = calloc(n + 1, sizeof *s->nodes);
 	s->topos = calloc(n + 1, sizeof *s->topos);
 	s->busy = calloc(n + 1, sizeof *s->busy);
-	if (!s->nodes || !s->topos || !s->busy)
+	s->promised = calloc(n + 1, sizeof *s->promised);
+	if (!s->nodes || !s->topos || !s->busy || !s->promised)
 		return -ENOMEM;
 	dvmd_cstate_each_member(dvmd_state(d), add_member, s);
 	dvmd_cstate_each_job(dvmd_state(d), charge_job, s);
+	keep_promises(s);
 	qsort(s->nodes, s->n, sizeof *s->nodes, by_name);
 	return 0;
 }
@@ -120,7 +163,9 @@ struct dsched_snapshot dvmd_snapshot_view(const struct dvmd_snapshot *s)
 {
 	return (struct dsched_snapshot){ .size = sizeof(struct dsched_snapshot),
 					 .nodes = s->nodes,
-					 .nnodes = (uint32_t)s->n };
+					 .nnodes = (uint32_t)s->n,
+					 .gres_names = s->gres_names,
+					 .ngres = s->ngres };
 }
 
 uint32_t dvmd_assign_slots_used(const struct dvmd *d, uint32_t node)
@@ -153,8 +198,8 @@ static const enum dsched_bind binds[] = {
 	[PB__BIND_TO__BIND_THREAD] = DSCHED_BIND_HWTHREAD,
 };
 
-int dvmd_assign_request(const Pb__JobSpec *spec, struct dsched_request *req,
-			struct dsched_host **hosts)
+int dvmd_assign_request(struct dvmd_snapshot *s, const Pb__JobSpec *spec,
+			struct dsched_request *req, struct dsched_host **hosts)
 {
 	*hosts = calloc(spec->n_hosts + 1, sizeof **hosts);
 	if (!*hosts)
@@ -175,6 +220,10 @@ int dvmd_assign_request(const Pb__JobSpec *spec, struct dsched_request *req,
 					.oversubscribe = spec->oversubscribe,
 					.exclusive = spec->exclusive,
 					.mem_per_rank = spec->mem_per_rank };
+	for (size_t i = 0; i < spec->n_gres; i++)
+		if (dvmd_snapshot_gres(s, spec->gres[i]->name) < 0)
+			return -ENOSPC;
+	add_gres(s, spec->gres, spec->n_gres, req->gres);
 	return 0;
 }
 
@@ -307,8 +356,8 @@ static int add_notes(const struct dsched_snapshot *snap, const struct dsched_req
 	return rc;
 }
 
-static int add_bindings(const struct dsched_snapshot *snap, const struct dsched_placement *p,
-			char **bindings)
+int dvmd_assign_bindings(const struct dsched_snapshot *snap, const struct dsched_placement *p,
+			 char **bindings)
 {
 	struct dvmi_buf b = { 0 };
 
@@ -346,7 +395,7 @@ static int place(struct dvmd *d, const struct dsched_snapshot *snap,
 	if (rc < 0)
 		return dvmi_error_set(err, rc, "%s", *reason.text ? reason.text : dvm_strerror(rc));
 	if (bindings)
-		rc = add_bindings(snap, &p, bindings);
+		rc = dvmd_assign_bindings(snap, &p, bindings);
 	if (rc == 0)
 		rc = dvmd_assign_export(d, snap, req, &p, out);
 	dsched_placement_free(&p);
@@ -362,7 +411,7 @@ int dvmd_assign(struct dvmd *d, const Pb__JobSpec *spec, Pb__Placement **out, ch
 	int rc = dvmd_snapshot_take(d, &s);
 
 	if (rc == 0)
-		rc = dvmd_assign_request(spec, &req, &hosts);
+		rc = dvmd_assign_request(&s, spec, &req, &hosts);
 	if (rc < 0) {
 		dvmi_error_code(err, rc, "placement");
 	} else {

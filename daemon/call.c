@@ -10,11 +10,13 @@
 #include "daemon/client.h"
 #include "daemon/doctor.h"
 #include "daemon/drain.h"
+#include "daemon/history.h"
 #include "daemon/lead.h"
 #include "daemon/logs.h"
 #include "daemon/origin.h"
 #include "daemon/query.h"
 #include "daemon/queue.h"
+#include "daemon/reserve.h"
 #include "daemon/roster.h"
 #include "daemon/services.h"
 #include "libdvm/base/buf.h"
@@ -48,6 +50,9 @@ static const struct {
 	{ DVMI_MSG_SUBMIT, true, false, dvmd_queue_submit },
 	{ DVMI_MSG_QUEUE, true, false, dvmd_queue_change },
 	{ DVMI_MSG_DRAIN, true, false, dvmd_drain_serve },
+	{ DVMI_MSG_TURN, true, false, dvmd_queue_turn },
+	{ DVMI_MSG_RESERVE, true, false, dvmd_reserve_serve },
+	{ DVMI_MSG_HISTORY, true, false, dvmd_history_serve },
 	{ DVMI_MSG_JOB_RECORD, false, true, dvmd_services_record },
 	{ DVMI_MSG_NAME_PUT, true, true, dvmd_services_name_put },
 	{ DVMI_MSG_NAME_GET, false, true, dvmd_services_name_get },

@@ -18,8 +18,6 @@
 
 /* ---- values: each takes one as text; the error says what is expected ---- */
 
-typedef int set_fn(struct dvmd_conf *c, const char *value, dvm_error_t *err);
-
 static int set_string(char **field, const char *value, dvm_error_t *err)
 {
 	char *copy = strdup(value);
@@ -175,12 +173,16 @@ const char *const dvmd_conf_keys[DVMD_CONF_KEYS] = {
 	"machine",     "name",	    "interface",       "port",	     "port_range",
 	"slots",       "memory",    "failure_timeout", "kill_grace", "launch_timeout",
 	"job_log_max", "log_level", "run_dir",	       "state_dir",
+	"gres",	       "queue_policy", "queue_depth", "queue_weights", "queue_half_life",
+	"queue_shares", "queue_preempt", "queue_tiers",
 };
 
-static set_fn *const setters[DVMD_CONF_KEYS] = {
+static dvmd_conf_set_fn *const setters[DVMD_CONF_KEYS] = {
 	set_machine,	 set_name,	set_interface,	     set_port,	     set_port_range,
 	set_slots,	 set_memory,	set_failure_timeout, set_kill_grace, set_launch_timeout,
 	set_job_log_max, set_log_level, set_run_dir,	     set_state_dir,
+	dvmd_conf_set_gres, dvmd_conf_set_policy, dvmd_conf_set_depth, dvmd_conf_set_weights,
+	dvmd_conf_set_half_life, dvmd_conf_set_shares, dvmd_conf_set_preempt, dvmd_conf_set_tiers,
 };
 
 int dvmd_conf_find_key(const char *name, size_t n)
@@ -189,6 +191,12 @@ int dvmd_conf_find_key(const char *name, size_t n)
 		if (strlen(dvmd_conf_keys[i]) == n && !memcmp(dvmd_conf_keys[i], name, n))
 			return i;
 	return -1;
+}
+
+static bool is_whole(const struct dvmd_conf *c)
+{
+	return c->machine && c->name && c->interface && c->run_dir && c->state_dir && c->gres &&
+	       c->queue_shares && c->queue_tiers;
 }
 
 int dvmd_conf_init(struct dvmd_conf *c)
@@ -205,8 +213,16 @@ int dvmd_conf_init(struct dvmd_conf *c)
 		.launch_timeout = 60 * DVMI_SEC,
 		.job_log_max = 64 << 20,
 		.log_level = LOG_INFO,
+		.gres = strdup(""),
+		.queue_shares = strdup(""),
+		.queue_tiers = strdup(""),
+		.queue = { .order = DSCHED_EASY,
+			   .w_age = 1000,
+			   .w_fair = 2000,
+			   .w_asked = 10000,
+			   .half_life = 7 * 24 * HOUR },
 	};
-	if (c->machine && c->name && c->interface && c->run_dir && c->state_dir)
+	if (is_whole(c))
 		return 0;
 	dvmd_conf_free(c);
 	return -ENOMEM;
@@ -219,6 +235,9 @@ void dvmd_conf_free(struct dvmd_conf *c)
 	free(c->interface);
 	free(c->run_dir);
 	free(c->state_dir);
+	free(c->gres);
+	free(c->queue_shares);
+	free(c->queue_tiers);
 	*c = (struct dvmd_conf){ 0 };
 }
 
@@ -230,7 +249,10 @@ int dvmd_conf_copy(struct dvmd_conf *to, const struct dvmd_conf *from)
 	to->interface = strdup(from->interface);
 	to->run_dir = strdup(from->run_dir);
 	to->state_dir = strdup(from->state_dir);
-	if (to->machine && to->name && to->interface && to->run_dir && to->state_dir)
+	to->gres = strdup(from->gres);
+	to->queue_shares = strdup(from->queue_shares);
+	to->queue_tiers = strdup(from->queue_tiers);
+	if (is_whole(to))
 		return 0;
 	dvmd_conf_free(to);
 	return -ENOMEM;

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "daemon/queue_conf.h"
 #include "dvm/error.h"
 
 #define DVMD_CONF_PORT 7117 /* the control port where nothing else is said */
@@ -33,6 +34,10 @@ struct dvmd_conf {
 	uint64_t launch_timeout;      /* ns until all ranks run, default 60 s */
 	uint64_t job_log_max;	      /* bytes of output kept for a job on a node, default 64 MiB */
 	int log_level;		      /* syslog's, default LOG_INFO */
+	char *gres;		      /* "gpu:2,fpga": what this node has beside slots and memory */
+	struct dvmd_queue_conf queue; /* of the node that leads, as all below */
+	char *queue_shares;	      /* "ann=3,@physics=10": users and @accounts; others have 1 */
+	char *queue_tiers; /* "ann=2,*=1": the highest tier a user may ask for */
 };
 
 /* The defaults. -ENOMEM. */

@@ -41,6 +41,14 @@ static const cyaml_schema_field_t fields[] = {
 	TEXT_FIELD("log_level", KEY_LOG_LEVEL),
 	TEXT_FIELD("run_dir", KEY_RUN_DIR),
 	TEXT_FIELD("state_dir", KEY_STATE_DIR),
+	TEXT_FIELD("gres", KEY_GRES),
+	TEXT_FIELD("queue_policy", KEY_QUEUE_POLICY),
+	TEXT_FIELD("queue_depth", KEY_QUEUE_DEPTH),
+	TEXT_FIELD("queue_weights", KEY_QUEUE_WEIGHTS),
+	TEXT_FIELD("queue_half_life", KEY_QUEUE_HALF_LIFE),
+	TEXT_FIELD("queue_shares", KEY_QUEUE_SHARES),
+	TEXT_FIELD("queue_preempt", KEY_QUEUE_PREEMPT),
+	TEXT_FIELD("queue_tiers", KEY_QUEUE_TIERS),
 	CYAML_FIELD_END,
 };
 

@@ -24,6 +24,14 @@ enum {
 	KEY_LOG_LEVEL,
 	KEY_RUN_DIR,
 	KEY_STATE_DIR,
+	KEY_GRES,
+	KEY_QUEUE_POLICY,
+	KEY_QUEUE_DEPTH,
+	KEY_QUEUE_WEIGHTS,
+	KEY_QUEUE_HALF_LIFE,
+	KEY_QUEUE_SHARES,
+	KEY_QUEUE_PREEMPT,
+	KEY_QUEUE_TIERS,
 	DVMD_CONF_KEYS,
 };
 
@@ -31,6 +39,11 @@ extern const char *const dvmd_conf_keys[DVMD_CONF_KEYS];
 
 /* The number of the key that is called like the first N bytes of NAME, or -1. */
 int dvmd_conf_find_key(const char *name, size_t n);
+
+/* conf_queue.c: each takes a value as text. */
+typedef int dvmd_conf_set_fn(struct dvmd_conf *c, const char *value, dvm_error_t *err);
+dvmd_conf_set_fn dvmd_conf_set_gres, dvmd_conf_set_policy, dvmd_conf_set_depth, dvmd_conf_set_weights,
+	dvmd_conf_set_half_life, dvmd_conf_set_shares, dvmd_conf_set_preempt, dvmd_conf_set_tiers;
 
 /* A deep copy over an uninitialised *to. -ENOMEM. */
 int dvmd_conf_copy(struct dvmd_conf *to, const struct dvmd_conf *from);

@@ -59,6 +59,7 @@ static void drop_job(struct dvmd_cstate *s, struct job *j)
 		DL_DELETE(s->done, j);
 		s->n_done--;
 	}
+	dvmd_cstate_env_drop(s, j->msg->spec, &j->env);
 	dvmi_pb_free(j->msg);
 	free(j);
 }
@@ -73,6 +74,7 @@ void dvmd_cstate_destroy(struct dvmd_cstate *s)
 		drop_token(s, s->tokens);
 	dvmd_cstate_names_free(s);
 	dvmd_cstate_queue_free(s);
+	dvmd_cstate_reservations_free(s);
 	while (s->jobs)
 		drop_job(s, s->jobs);
 	dvmi_pb_free(s->founding);
@@ -350,6 +352,11 @@ int dvmd_cstate_insert_job(struct dvmd_cstate *s, Pb__JobRecord *msg)
 		free(j);
 		return -ENOMEM;
 	}
+	if (dvmd_cstate_env_share(s, msg->spec, &j->env) < 0) {
+		HASH_DEL(s->jobs, j);
+		free(j);
+		return -ENOMEM;
+	}
 	if (msg->state == PB__JOB_STATE__JOB_DONE) {
 		DL_APPEND(s->done, j);
 		s->n_done++;
@@ -369,6 +376,9 @@ static int job_add(struct dvmd_cstate *s, const Pb__JobRecord *add, uint64_t wal
 		return -ENOMEM;
 	const Pb__Waiting *waited = dvmd_cstate_waiting(s, add->id);
 	msg->submitted = waited ? waited->submitted : wall;
+	msg->priority = waited ? waited->priority : 0;
+	msg->at_once = waited ? waited->at_once : 0;
+	msg->restarts = waited ? waited->restarts : 0;
 	msg->started = 0;
 	msg->ended = 0;
 	if (dvmd_cstate_insert_job(s, msg) < 0) {
@@ -376,7 +386,7 @@ static int job_add(struct dvmd_cstate *s, const Pb__JobRecord *add, uint64_t wal
 		return -ENOMEM;
 	}
 	if (waited)
-		dvmd_cstate_queue_drop(s, add->id);
+		dvmd_cstate_queue_starts(s, dvmd_cstate_find_job(s, add->id));
 	else
 		s->next_job++;
 	return 0;
@@ -410,37 +420,34 @@ static int set_reason(Pb__JobRecord *j, const char *text)
 	return 0;
 }
 
-static void forget_environment(Pb__JobSpec *spec)
-{
-	for (size_t i = 0; i < spec->n_env; i++)
-		free(spec->env[i]);
-	free(spec->env);
-	spec->env = NULL;
-	spec->n_env = 0;
-}
-
 static void finish_job(struct dvmd_cstate *s, struct job *j, uint64_t wall)
 {
 	j->msg->ended = wall;
-	forget_environment(j->msg->spec);
+	dvmd_cstate_env_drop(s, j->msg->spec, &j->env);
+	j->msg->suspended = PB__SUSPENDED__NOT_SUSPENDED;
 	dvmd_cstate_names_of_job(s, j->id);
 	DL_APPEND(s->done, j);
 	s->n_done++;
 	forget_oldest(s);
 }
 
-static int job_change(struct dvmd_cstate *s, const Pb__JobChange *c, uint64_t wall)
+static int go_on(struct dvmd_cstate *s, struct job *j, const Pb__JobChange *c, uint64_t wall)
 {
-	struct job *j = dvmd_cstate_find_job(s, c->id);
 	Pb__JobEnds *ends = c->ends ? dvmi_pb_dup(c->ends) : NULL;
+	Pb__JobUsage *usage = c->usage ? dvmi_pb_dup(c->usage) : NULL;
 
-	if ((c->ends && !ends) || set_reason(j->msg, c->reason) < 0) {
+	if ((c->ends && !ends) || (c->usage && !usage) || set_reason(j->msg, c->reason) < 0) {
 		dvmi_pb_free(ends);
+		dvmi_pb_free(usage);
 		return -ENOMEM;
 	}
 	if (ends) {
 		dvmi_pb_free(j->msg->ends);
 		j->msg->ends = ends;
+	}
+	if (usage) {
+		dvmi_pb_free(j->msg->usage);
+		j->msg->usage = usage;
 	}
 	j->msg->state = c->state;
 	j->msg->exit_code = c->exit_code;
@@ -448,6 +455,25 @@ static int job_change(struct dvmd_cstate *s, const Pb__JobChange *c, uint64_t wa
 		j->msg->started = wall;
 	if (c->state == PB__JOB_STATE__JOB_DONE)
 		finish_job(s, j, wall);
+	return 0;
+}
+
+static int job_change(struct dvmd_cstate *s, const Pb__JobChange *c, uint64_t wall)
+{
+	struct job *j = dvmd_cstate_find_job(s, c->id);
+	int rc = c->again ? dvmd_cstate_requeue(s, j) : 0;
+
+	if (rc < 0)
+		return rc;
+	rc = go_on(s, j, c, wall);
+	if (rc < 0 && c->again)
+		dvmd_cstate_unqueue(s, j);
+	return rc;
+}
+
+static int job_suspend(struct dvmd_cstate *s, const Pb__JobSuspend *c)
+{
+	dvmd_cstate_find_job(s, c->id)->msg->suspended = c->suspended;
 	return 0;
 }
 
@@ -481,6 +507,13 @@ static int perform(struct dvmd_cstate *s, const Pb__Command *cmd)
 		return job_add(s, cmd->job_add, cmd->wall);
 	case PB__COMMAND__WHAT_JOB_CHANGE:
 		return job_change(s, cmd->job_change, cmd->wall);
+	case PB__COMMAND__WHAT_JOB_SUSPEND:
+		return job_suspend(s, cmd->job_suspend);
+	case PB__COMMAND__WHAT_RESERVE_ADD:
+		return dvmd_cstate_reserve_add(s, cmd->reserve_add);
+	case PB__COMMAND__WHAT_RESERVE_REMOVE:
+		dvmd_cstate_reserve_remove(s, cmd->reserve_remove);
+		return 0;
 	case PB__COMMAND__WHAT_JOB_REMOVE:
 		drop_job(s, dvmd_cstate_find_job(s, cmd->job_remove));
 		return 0;

@@ -72,6 +72,12 @@ int dvmd_cstate_each_waiting(const struct dvmd_cstate *s,
 size_t dvmd_cstate_members(const struct dvmd_cstate *s);
 size_t dvmd_cstate_queued(const struct dvmd_cstate *s);
 
+/* Nodes that are set apart. */
+const Pb__Reservation *dvmd_cstate_reservation(const struct dvmd_cstate *s, const char *name);
+int dvmd_cstate_each_reservation(const struct dvmd_cstate *s,
+				 int (*fn)(const Pb__Reservation *r, void *arg), void *arg);
+size_t dvmd_cstate_reservations(const struct dvmd_cstate *s);
+
 /*
  * The whole state as a snapshot (caller frees with dvmi_pb_free()), and a state from one:
  * -DVM_EPROTO for a snapshot that no state can have given.

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "daemon/cstate_private.h"
+#include "daemon/pairs.h"
 #include "libdvm/base/err.h"
 
 #define MACHINE_ID_BYTES 16
@@ -99,6 +100,8 @@ int dvmd_cstate_check_member(const Pb__Member *m, dvm_error_t *err)
 		rc = check_member_address(m, err);
 	if (rc == 0)
 		rc = check_member_sizes(m, err);
+	if (rc == 0)
+		rc = dvmd_gres_check(m->gres, m->n_gres, err);
 	return rc == 0 ? dvmd_cstate_check_drained(m->drain_why, m->drained_by, err) : rc;
 }
 
@@ -196,6 +199,13 @@ static int check_job_result(const Pb__JobRecord *j, dvm_error_t *err)
 	return check_length("the reason of a job's end", j->reason, REASON_MAX, err);
 }
 
+static int check_suspended(const Pb__JobRecord *j, dvm_error_t *err)
+{
+	if ((unsigned)j->suspended > PB__SUSPENDED__FOR_ANOTHER)
+		return refuse(err, -EINVAL, "job %llu: unknown suspension", (unsigned long long)j->id);
+	return dvmd_gres_check(j->spec->gres, j->spec->n_gres, err);
+}
+
 int dvmd_cstate_check_job(const Pb__JobRecord *j, dvm_error_t *err)
 {
 	unsigned long long id = j->id;
@@ -213,6 +223,8 @@ int dvmd_cstate_check_job(const Pb__JobRecord *j, dvm_error_t *err)
 		return refuse(err, -EINVAL, "job %llu: %u ranks: 1 … %u are possible", id,
 			      j->placement->ranks, RANKS_MAX);
 	rc = check_job_result(j, err);
+	if (rc == 0)
+		rc = check_suspended(j, err);
 	if (rc == 0)
 		rc = check_nodes_differ(j, err);
 	return rc == 0 ? check_shares(j, err) : rc;
@@ -342,7 +354,26 @@ static int job_change(const struct dvmd_cstate *s, const Pb__JobChange *c, dvm_e
 	if (c->exit_code < 0 || c->exit_code > 255)
 		return refuse(err, -EINVAL, "job %llu: exit code %d is not within 0 … 255", id,
 			      c->exit_code);
+	if (c->again && (c->state != PB__JOB_STATE__JOB_DONE || !j->msg->spec->detached))
+		return refuse(err, -EINVAL, "job %llu cannot wait again", id);
 	return check_length("the reason of a job's end", c->reason, REASON_MAX, err);
+}
+
+static int job_suspend(const struct dvmd_cstate *s, const Pb__JobSuspend *c, dvm_error_t *err)
+{
+	const struct job *j = dvmd_cstate_find_job(s, c->id);
+	unsigned long long id = c->id;
+
+	if (!j)
+		return refuse(err, -ENOENT, "no job %llu", id);
+	if ((unsigned)c->suspended > PB__SUSPENDED__FOR_ANOTHER)
+		return refuse(err, -EINVAL, "job %llu: unknown suspension", id);
+	if (j->msg->state != PB__JOB_STATE__JOB_RUNNING)
+		return refuse(err, -EINVAL, "job %llu is not running", id);
+	if (j->msg->suspended == c->suspended)
+		return refuse(err, -EALREADY, "job %llu is%s suspended", id,
+			      c->suspended ? " already" : " not");
+	return 0;
 }
 
 static int job_remove(const struct dvmd_cstate *s, uint64_t id, dvm_error_t *err)
@@ -379,6 +410,12 @@ int dvmd_cstate_check(const struct dvmd_cstate *s, const Pb__Command *cmd, dvm_e
 		return job_add(s, cmd->job_add, err);
 	case PB__COMMAND__WHAT_JOB_CHANGE:
 		return job_change(s, cmd->job_change, err);
+	case PB__COMMAND__WHAT_JOB_SUSPEND:
+		return job_suspend(s, cmd->job_suspend, err);
+	case PB__COMMAND__WHAT_RESERVE_ADD:
+		return dvmd_cstate_check_reserve_add(s, cmd->reserve_add, err);
+	case PB__COMMAND__WHAT_RESERVE_REMOVE:
+		return dvmd_cstate_check_reserve_remove(s, cmd->reserve_remove, err);
 	case PB__COMMAND__WHAT_JOB_REMOVE:
 		return job_remove(s, cmd->job_remove, err);
 	case PB__COMMAND__WHAT_QUEUE_ADD:

@@ -49,8 +49,11 @@ struct service {
 	UT_hash_handle hh;
 };
 
+struct environment; /* cstate_env.c */
+
 struct job {
 	uint64_t id;
+	struct environment *env; /* of msg->spec, if it is shared */
 	Pb__JobRecord *msg;
 	UT_hash_handle hh;
 	struct job *prev, *next; /* in `done` */
@@ -58,7 +61,14 @@ struct job {
 
 struct waiting {
 	uint64_t id;
+	struct environment *env;
 	Pb__Waiting *msg;
+	UT_hash_handle hh;
+};
+
+struct reservation {
+	char name[DVMD_NAME_MAX + 1];
+	Pb__Reservation *msg;
 	UT_hash_handle hh;
 };
 
@@ -72,6 +82,8 @@ struct dvmd_cstate {
 	struct token *tokens;
 	struct service *services;
 	struct waiting *queue; /* in ascending order of id */
+	struct reservation *reservations;
+	struct environment *environments;
 	struct job *jobs;
 	struct job *done; /* finished jobs in the order in which they ended */
 	unsigned n_done;
@@ -117,9 +129,33 @@ int dvmd_cstate_queue_add(struct dvmd_cstate *s, const Pb__Waiting *w, uint64_t 
 int dvmd_cstate_queue_change(struct dvmd_cstate *s, const Pb__WaitingChange *c);
 int dvmd_cstate_queue_end(struct dvmd_cstate *s, const Pb__WaitingEnd *e, uint64_t wall);
 int dvmd_cstate_restore_waiting(struct dvmd_cstate *s, const Pb__Waiting *w, dvm_error_t *err);
-/* It runs now: the queue forgets it. */
-void dvmd_cstate_queue_drop(struct dvmd_cstate *s, uint64_t id);
+/* J runs now: the queue forgets it, J takes its environment. */
+void dvmd_cstate_queue_starts(struct dvmd_cstate *s, struct job *j);
 void dvmd_cstate_queue_free(struct dvmd_cstate *s);
+
+/* The job of J, which ends, waits again under the next id. -ENOMEM. */
+int dvmd_cstate_requeue(struct dvmd_cstate *s, struct job *j);
+void dvmd_cstate_unqueue(struct dvmd_cstate *s, struct job *j);
+
+/* ---- cstate_env.c ---- */
+/* SPEC's environment becomes one that is kept once; -ENOMEM: it stays its own. */
+int dvmd_cstate_env_share(struct dvmd_cstate *s, Pb__JobSpec *spec, struct environment **out);
+/* TO, which has none, takes over what FROM has borrowed. */
+void dvmd_cstate_env_move(Pb__JobSpec *to, struct environment **to_env, Pb__JobSpec *from,
+			  struct environment **from_env);
+/* Gives it back: before SPEC is freed. */
+void dvmd_cstate_env_drop(struct dvmd_cstate *s, Pb__JobSpec *spec, struct environment **env);
+
+/* ---- cstate_reserve.c ---- */
+int dvmd_cstate_check_reserve_add(const struct dvmd_cstate *s, const Pb__Reservation *r,
+				  dvm_error_t *err);
+int dvmd_cstate_check_reserve_remove(const struct dvmd_cstate *s, const char *name,
+				     dvm_error_t *err);
+int dvmd_cstate_reserve_add(struct dvmd_cstate *s, const Pb__Reservation *msg);
+void dvmd_cstate_reserve_remove(struct dvmd_cstate *s, const char *name);
+void dvmd_cstate_reservations_free(struct dvmd_cstate *s);
+int dvmd_cstate_restore_reservation(struct dvmd_cstate *s, const Pb__Reservation *r,
+				    dvm_error_t *err);
 
 /* cstate.c: a job that is done already. Takes MSG over if it succeeds. */
 int dvmd_cstate_insert_done(struct dvmd_cstate *s, Pb__JobRecord *msg);

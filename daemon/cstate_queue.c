@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "daemon/cstate_private.h"
+#include "daemon/pairs.h"
 #include "libdvm/base/err.h"
 
 #define QUEUE_MAX    1000000u
@@ -83,7 +84,9 @@ static int check_waiting(const Pb__Waiting *w, dvm_error_t *err)
 		return refuse(err, -EINVAL, "job %llu: no program", id);
 	if (w->array > w->id)
 		return refuse(err, -EINVAL, "job %llu is before its array", id);
-	int rc = check_priority(w->id, w->priority, err);
+	int rc = dvmd_gres_check(w->spec->gres, w->spec->n_gres, err);
+	if (rc == 0)
+		rc = check_priority(w->id, w->priority, err);
 	return rc < 0 ? rc : check_after(w, err);
 }
 
@@ -128,13 +131,17 @@ int dvmd_cstate_check_queue_end(const struct dvmd_cstate *s, const Pb__WaitingEn
 static void drop(struct dvmd_cstate *s, struct waiting *w)
 {
 	HASH_DEL(s->queue, w);
+	dvmd_cstate_env_drop(s, w->msg->spec, &w->env);
 	dvmi_pb_free(w->msg);
 	free(w);
 }
 
-void dvmd_cstate_queue_drop(struct dvmd_cstate *s, uint64_t id)
+void dvmd_cstate_queue_starts(struct dvmd_cstate *s, struct job *j)
 {
-	drop(s, find(s, id));
+	struct waiting *w = find(s, j->id);
+
+	dvmd_cstate_env_move(j->msg->spec, &j->env, w->msg->spec, &w->env);
+	drop(s, w);
 }
 
 void dvmd_cstate_queue_free(struct dvmd_cstate *s)
@@ -154,8 +161,10 @@ static int insert(struct dvmd_cstate *s, const Pb__Waiting *msg, uint64_t submit
 	w->id = msg->id;
 	w->msg->submitted = submitted;
 	HASH_ADD(hh, s->queue, id, sizeof w->id, w);
-	if (w->hh.tbl)
+	if (w->hh.tbl && dvmd_cstate_env_share(s, w->msg->spec, &w->env) == 0)
 		return 0;
+	if (w->hh.tbl)
+		HASH_DEL(s->queue, w);
 	dvmi_pb_free(w->msg);
 	free(w);
 	return -ENOMEM;
@@ -186,6 +195,7 @@ static Pb__JobRecord *record(const Pb__Waiting *w, const Pb__WaitingEnd *e, uint
 {
 	Pb__JobRecord r = PB__JOB_RECORD__INIT;
 	Pb__Placement nowhere = PB__PLACEMENT__INIT;
+	Pb__JobUsage usage = PB__JOB_USAGE__INIT;
 	Pb__JobSpec lean = *w->spec;
 
 	lean.n_env = 0;
@@ -197,6 +207,9 @@ static Pb__JobRecord *record(const Pb__Waiting *w, const Pb__WaitingEnd *e, uint
 	r.state = PB__JOB_STATE__JOB_DONE;
 	r.submitted = w->submitted;
 	r.ended = wall;
+	usage.how = e->exit_code ? PB__JOB_HOW__HOW_CANCELLED : PB__JOB_HOW__HOW_DONE;
+	r.usage = &usage;
+	r.restarts = w->restarts;
 	r.exit_code = e->exit_code;
 	r.reason = e->reason;
 	return dvmi_pb_dup(&r);
@@ -215,6 +228,43 @@ int dvmd_cstate_queue_end(struct dvmd_cstate *s, const Pb__WaitingEnd *e, uint64
 	}
 	drop(s, w);
 	return 0;
+}
+
+/* It waits again under a new id: nodes may still know the old one. */
+int dvmd_cstate_requeue(struct dvmd_cstate *s, struct job *j)
+{
+	const Pb__JobRecord *r = j->msg;
+	Pb__Waiting w = PB__WAITING__INIT;
+	Pb__JobSpec lean = *r->spec;
+
+	lean.n_env = 0;
+	w.id = s->next_job;
+	w.spec = &lean;
+	w.origin = r->origin;
+	w.priority = r->priority;
+	w.array = r->spec->array;
+	w.task = r->spec->task;
+	w.at_once = r->at_once;
+	w.restarts = r->restarts + 1;
+	int rc = insert(s, &w, r->submitted);
+	if (rc < 0)
+		return rc;
+	struct waiting *fresh = find(s, w.id);
+	dvmd_cstate_env_move(fresh->msg->spec, &fresh->env, j->msg->spec, &j->env);
+	j->msg->next = w.id;
+	s->next_job++;
+	return 0;
+}
+
+/* Takes that back. */
+void dvmd_cstate_unqueue(struct dvmd_cstate *s, struct job *j)
+{
+	struct waiting *fresh = find(s, j->msg->next);
+
+	dvmd_cstate_env_move(j->msg->spec, &j->env, fresh->msg->spec, &fresh->env);
+	drop(s, fresh);
+	j->msg->next = 0;
+	s->next_job--;
 }
 
 int dvmd_cstate_restore_waiting(struct dvmd_cstate *s, const Pb__Waiting *w, dvm_error_t *err)

@@ -8,7 +8,7 @@
 
 /*
  * Everything the state holds, as the commands that a snapshot is made of: members and tokens in
- * the order of their tables, finished jobs in the order in which they ended, then the others, then
+ * the order of their tables, reservations, finished jobs in the order in which they ended, then the others, then
  * the queue and names, in the order in which they came.
  */
 typedef int command_fn(const Pb__Command *cmd, void *arg);
@@ -44,6 +44,8 @@ static int each_command(const struct dvmd_cstate *s, command_fn *fn, void *arg)
 		rc = visit(fn, arg, PB__COMMAND__WHAT_MEMBER_ADD, m->msg);
 	for (const struct token *t = s->tokens; t && rc >= 0; t = t->hh.next)
 		rc = visit(fn, arg, PB__COMMAND__WHAT_TOKEN_ADD, t->msg);
+	for (const struct reservation *v = s->reservations; v && rc >= 0; v = v->hh.next)
+		rc = visit(fn, arg, PB__COMMAND__WHAT_RESERVE_ADD, v->msg);
 	rc = rc < 0 ? rc : each_job_command(s, fn, arg);
 	for (const struct waiting *w = s->queue; w && rc >= 0; w = w->hh.next)
 		rc = visit(fn, arg, PB__COMMAND__WHAT_QUEUE_ADD, w->msg);
@@ -66,7 +68,7 @@ static int append_copy(const Pb__Command *cmd, void *arg)
 int dvmd_cstate_snapshot(const struct dvmd_cstate *s, Pb__StateSnapshot **out)
 {
 	size_t n = 1 + dvmd_cstate_members(s) + HASH_COUNT(s->tokens) + HASH_COUNT(s->jobs) +
-		   HASH_COUNT(s->queue) + HASH_COUNT(s->services);
+		   HASH_COUNT(s->queue) + HASH_COUNT(s->services) + HASH_COUNT(s->reservations);
 	Pb__StateSnapshot *snap = malloc(sizeof *snap);
 
 	if (!snap)
@@ -159,6 +161,8 @@ static int restore_command(struct dvmd_cstate *s, const Pb__Command *cmd, dvm_er
 		return restore_token(s, cmd->token_add, err);
 	case PB__COMMAND__WHAT_JOB_ADD:
 		return restore_job(s, cmd->job_add, err);
+	case PB__COMMAND__WHAT_RESERVE_ADD:
+		return dvmd_cstate_restore_reservation(s, cmd->reserve_add, err);
 	case PB__COMMAND__WHAT_QUEUE_ADD:
 		return dvmd_cstate_restore_waiting(s, cmd->queue_add, err);
 	case PB__COMMAND__WHAT_NAME_ADD:

@@ -16,10 +16,12 @@
 #include "daemon/cast.h"
 #include "daemon/client.h"
 #include "daemon/dvmd.h"
+#include "daemon/history.h"
 #include "daemon/lead.h"
 #include "daemon/live.h"
 #include "daemon/logs.h"
 #include "daemon/origin.h"
+#include "daemon/pairs.h"
 #include "daemon/queue.h"
 #include "daemon/replica.h"
 #include "daemon/roster.h"
@@ -214,6 +216,7 @@ void dvmd_applied(struct dvmd *d, const Pb__Command *cmd)
 	act_on(d, cmd);
 	dvmd_services_applied(d, cmd);
 	dvmd_queue_applied(d, cmd);
+	dvmd_history_applied(d, cmd);
 }
 
 static int take_member(const Pb__Member *m, void *arg)
@@ -313,6 +316,7 @@ static void become_ready(struct dvmd *d, uint32_t self)
 	dvmd_roster_refresh(d);
 	dvmd_agent_recover(d->agent);
 	dvmd_lead_recover(d->lead);
+	dvmd_history_recover(d);
 	dvmd_queue_kick(d);
 	dvmi_log(&d->log, "state", LOG_NOTICE, "node %s (%u) of machine %s is ready at %s:%u",
 		 d->setup.name, self, d->setup.machine, d->setup.address, d->setup.port);
@@ -329,6 +333,7 @@ static void found(struct dvmd *d)
 	uint8_t id[16];
 	dvm_error_t err = { 0 };
 
+	dvmd_history_begin(d);
 	randombytes_buf(id, sizeof id);
 	founding.machine = (char *)d->setup.machine;
 	founding.id = (ProtobufCBinaryData){ .len = sizeof id, .data = id };
@@ -465,6 +470,7 @@ int dvmd_start(struct dvmd *d, dvm_error_t *err)
 	d->stop_timer.data = d;
 	snprintf(key_path, sizeof key_path, "%s/key", d->setup.state_dir);
 	if ((rc = read_topology(d, err)) < 0 ||
+	    (rc = dvmd_gres_parse(d->setup.gres ? d->setup.gres : "", &d->gres, &d->n_gres, err)) < 0 ||
 	    (rc = dvmd_keys_load(&d->keys, key_path, err)) < 0 ||
 	    (rc = dvmd_replica_create(&d->replica, d, err)) < 0 ||
 	    (rc = dvmd_transport_create(&d->wire, &wire, err)) < 0 ||
@@ -474,6 +480,7 @@ int dvmd_start(struct dvmd *d, dvm_error_t *err)
 	    (rc = dvmd_agent_create(&d->agent, d)) < 0 ||
 	    (rc = dvmd_lead_create(&d->lead, d)) < 0 ||
 	    (rc = dvmd_queue_create(&d->queue, d)) < 0 ||
+	    (rc = dvmd_history_create(&d->history, d)) < 0 ||
 	    (rc = dvmd_roster_create(&d->roster, d)) < 0)
 		return dvmi_error_code(err, rc, "starting");
 	rc = dvmd_transport_selftest(d->wire, on_selftest, d);
@@ -512,6 +519,7 @@ void dvmd_destroy(struct dvmd *d)
 	dvmd_logs_stop(d);
 	dvmd_host_add_stop(d);
 	dvmd_toposave_stop(d);
+	dvmd_history_destroy(d->history);
 	dvmd_clients_destroy(d->clients);
 	dvmd_roster_destroy(d->roster);
 	dvmd_queue_destroy(d->queue);
@@ -527,4 +535,7 @@ void dvmd_destroy(struct dvmd *d)
 	uv_close((uv_handle_t *)&d->stop_timer, NULL);
 	dvmd_keys_wipe(&d->keys);
 	dvmi_buf_free(&d->topology);
+	for (size_t i = 0; i < d->n_gres; i++)
+		dvmi_pb_free(d->gres[i]);
+	free(d->gres);
 }

@@ -14,6 +14,7 @@
 
 #include "daemon/cstate.h"
 #include "daemon/keys.h"
+#include "daemon/queue_conf.h"
 #include "daemon/transport.h"
 #include "libdvm/base/log.h"
 #include "libdvm/proto/pb.h"
@@ -31,6 +32,9 @@ struct dvmd_setup {
 	bool found;
 	uint64_t failure_timeout, kill_grace, launch_timeout; /* ns */
 	uint64_t job_log_max; /* bytes */
+	const char *gres;     /* as in dvm.conf, as all below */
+	struct dvmd_queue_conf queue;
+	const char *queue_shares, *queue_tiers;
 };
 
 struct dvmd {
@@ -42,6 +46,8 @@ struct dvmd {
 	uv_timer_t stop_timer;
 	uint64_t stop_by;
 	struct dvmi_buf topology; /* of this host, packed (topo.h) */
+	Pb__Gres **gres; /* of this node */
+	size_t n_gres;
 	struct dvmd_transport *wire;
 	struct dvmd_replica *replica;
 	struct dvmd_live *live;
@@ -51,6 +57,7 @@ struct dvmd {
 	struct dvmd_agent *agent;
 	struct dvmd_lead *lead;
 	struct dvmd_queue *queue;
+	struct dvmd_history *history;
 	struct dvmd_roster *roster;
 	struct gather *gathers; /* `dvm logs` under way (logs.c) */
 	struct toposave *toposave; /* being found out (toposave.c); NULL: not now */

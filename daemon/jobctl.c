@@ -23,6 +23,7 @@
 #define SETTLE	     (300 * DVMI_MSEC) /* in which nodes that cannot start say so together */
 #define ORPHAN_GRACE (2 * DVMI_SEC)   /* in which children may end by themselves */
 #define HOLD	     (150 * DVMI_MSEC) /* of a mere exit code, in which its cause may be told elsewhere */
+#define RESTARTS_MAX 100		       /* of one that loses node after node */
 #define REASON_MAX   2048 /* bytes of a reason that goes to the log, which refuses longer ones */
 
 struct share {
@@ -51,6 +52,12 @@ struct job {
 	int exit_code;	/* of the first failure; 0 while there is none */
 	char *reason;	/* of the first failure, or NULL */
 	bool weak;	/* it may yet turn out to be the consequence of another one */
+	Pb__JobHow how; /* of the first failure */
+	int signal;	/* that ended its first rank, or that it was ended with */
+	bool requeue;	/* after the loss of a node it is to wait again */
+	bool again;	/* somebody wants that */
+	int warn_signal; /* 0: none, or said */
+	uint64_t warn_at;
 };
 
 struct queued {
@@ -63,6 +70,8 @@ struct dvmd_jobctl {
 	struct job *jobs;
 	struct queued *queue;
 };
+
+#define HOW(name) PB__JOB_HOW__HOW_##name
 
 enum event { EV_STARTED, EV_FAIL, EV_FINAL, EVENTS };
 
@@ -150,10 +159,28 @@ static Pb__JobEnds *make_ends(const struct job *j)
 	return ends;
 }
 
+static Pb__JobUsage usage_of(const struct job *j)
+{
+	Pb__JobUsage u = PB__JOB_USAGE__INIT;
+
+	u.how = j->exit_code ? j->how : HOW(DONE);
+	u.signal = j->signal;
+	for (size_t i = 0; i < j->nshares; i++) {
+		const Pb__JobStatus *st = j->shares[i].status;
+		for (size_t k = 0; st && k < st->n_ranks; k++) {
+			u.cpu_ns += st->ranks[k]->cpu_ns;
+			if (st->ranks[k]->rss_peak > u.rss_peak)
+				u.rss_peak = st->ranks[k]->rss_peak;
+		}
+	}
+	return u;
+}
+
 static void push_change(struct dvmd_jobctl *c, const struct job *j)
 {
 	struct dvmd_jobctl_action *a = push(c, DVMD_DO_CHANGE, j->id);
 	Pb__JobChange change = PB__JOB_CHANGE__INIT;
+	Pb__JobUsage usage = usage_of(j);
 
 	change.id = j->id;
 	change.state = j->state;
@@ -164,6 +191,8 @@ static void push_change(struct dvmd_jobctl *c, const struct job *j)
 	change.reason = reason;
 	change.ran = j->state == S(DONE) && every_share(j, share_running);
 	change.ends = j->state == S(DONE) && !j->detached ? make_ends(j) : NULL;
+	change.usage = j->state == S(DONE) ? &usage : NULL;
+	change.again = j->state == S(DONE) && (j->again || (j->requeue && j->how == HOW(LOST)));
 	if (a)
 		a->change = dvmi_pb_dup(&change);
 	dvmi_pb_free(change.ends);
@@ -289,6 +318,12 @@ static uint64_t later(uint64_t now, uint64_t by)
 	return by > UINT64_MAX - now ? UINT64_MAX : now + by;
 }
 
+static void plan_warning(struct job *j, const Pb__JobSpec *spec)
+{
+	j->warn_signal = j->ends_by == UINT64_MAX ? 0 : spec->warn_signal;
+	j->warn_at = j->ends_by > spec->warn_ns ? j->ends_by - spec->warn_ns : 0;
+}
+
 int dvmd_jobctl_add(struct dvmd_jobctl *c, const Pb__JobRecord *record, bool recovered,
 		    uint64_t now)
 {
@@ -303,10 +338,13 @@ int dvmd_jobctl_add(struct dvmd_jobctl *c, const Pb__JobRecord *record, bool rec
 	j->origin = record->origin;
 	j->detached = record->spec->detached;
 	j->keep_going = record->spec->keep_going;
+	j->requeue = record->spec->requeue && record->spec->detached && !record->spec->parent_job &&
+		     record->restarts < RESTARTS_MAX;
 	j->state = record->state;
 	j->launch_by = later(now, c->config.launch_timeout);
 	j->notice_at = later(now, c->config.notice_after);
 	j->ends_by = record->spec->timeout_ns ? later(now, record->spec->timeout_ns) : UINT64_MAX;
+	plan_warning(j, record->spec);
 	j->settle_by = j->kill_by = j->give_up_by = j->orphan_by = j->hold_by = UINT64_MAX;
 	j->parent = record->spec->outlives_parent ? 0 : record->spec->parent_job;
 	j->one_fate = record->spec->one_fate;
@@ -358,14 +396,15 @@ static char *names_not(const struct job *j, bool (*is)(const struct share *))
  * Remembers the first failure only: what follows is its consequence. Unless the first one is weak: a
  * rank that exits because it has noticed a crash on another node is often heard of before that.
  */
-__attribute__((format(printf, 3, 4))) static void blame(struct job *j, int exit_code,
-							 const char *fmt, ...)
+__attribute__((format(printf, 4, 5))) static void blame(struct job *j, Pb__JobHow how,
+							 int exit_code, const char *fmt, ...)
 {
 	va_list ap;
 
 	if (j->exit_code && !j->weak)
 		return;
 	j->weak = false;
+	j->how = how;
 	j->exit_code = exit_code;
 	free(j->reason);
 	va_start(ap, fmt);
@@ -411,7 +450,7 @@ static void share_fate(struct dvmd_jobctl *c, const struct job *j, uint64_t now)
 
 	if (!parent || !j->exit_code || parent->keep_going || parent->state == S(ENDING))
 		return;
-	blame(parent, j->exit_code, "job %llu, which it has spawned, has failed: %s",
+	blame(parent, HOW(FAILED), j->exit_code, "job %llu, which it has spawned, has failed: %s",
 	      (unsigned long long)j->id, reason_of(j));
 	begin_end(c, parent, now, c->config.kill_grace);
 }
@@ -424,7 +463,7 @@ static void end_children(struct dvmd_jobctl *c, const struct job *parent, uint64
 
 	HASH_ITER(hh, c->jobs, j, tmp)
 		if (j->parent == parent->id && j->state != S(ENDING)) {
-			blame(j, 1, "job %llu, which spawned it, is ended",
+			blame(j, HOW(CANCELLED), 1, "job %llu, which spawned it, is ended",
 			      (unsigned long long)parent->id);
 			begin_end(c, j, now, grace);
 		}
@@ -455,10 +494,12 @@ static void blame_rank(struct job *j, const struct share *s, const Pb__RankStatu
 	int code = r->status & 0xff ? r->status & 0xff : 1;
 
 	if (r->signalled) {
-		blame(j, code, "rank %u on %s was killed by signal %d (%s)", r->rank, s->name,
+		if (!j->exit_code || j->weak)
+			j->signal = r->status - 128;
+		blame(j, HOW(FAILED), code, "rank %u on %s was killed by signal %d (%s)", r->rank, s->name,
 		      r->status - 128, strsignal(r->status - 128));
 	} else if (!j->exit_code) {
-		blame(j, code, "rank %u on %s exited with code %d", r->rank, s->name, r->status);
+		blame(j, HOW(FAILED), code, "rank %u on %s exited with code %d", r->rank, s->name, r->status);
 		j->weak = j->nshares > 1 && j->state != S(ENDING) && !j->keep_going;
 	}
 }
@@ -477,14 +518,16 @@ static bool judge(struct job *j, const struct share *s)
 
 	if (s->failed || (st && st->phase == PB__SHARE_PHASE__SHARE_FAILED)) {
 		int code = s->failed ? s->failed_code : st->code;
-		blame(j, start_exit_code(code), "%s: %s", s->name, s->failed ? s->failed : st->text);
+		bool lost = s->crashed || code == -DVM_EPEERLOST;
+		blame(j, lost ? HOW(LOST) : HOW(FAILED), start_exit_code(code), "%s: %s", s->name,
+		      s->failed ? s->failed : st->text);
 		return !(s->crashed && j->keep_going);
 	}
 	if (!st)
 		return false;
 	if (st->abort_text && *st->abort_text) {
 		int code = st->abort_code & 0xff ? st->abort_code & 0xff : 1;
-		blame(j, code, "%s: %s", s->name, st->abort_text);
+		blame(j, HOW(FAILED), code, "%s: %s", s->name, st->abort_text);
 		return true;
 	}
 	if ((r = first_failed(st))) {
@@ -694,12 +737,12 @@ static void job_node_down(struct dvmd_jobctl *c, struct job *j, uint32_t node, c
 	struct share *s = find_share(j, node);
 
 	if (j->origin == node && !j->detached) {
-		blame(j, 1, "node %s, where it was started, was lost", name);
+		blame(j, HOW(LOST), 1, "node %s, where it was started, was lost", name);
 		begin_end(c, j, now, c->config.kill_grace);
 	}
 	if (s && !share_final(s)) {
 		s->dead = true;
-		blame(j, 1, "node %s was lost", name);
+		blame(j, HOW(LOST), 1, "node %s was lost", name);
 		push_lost(c, j, s);
 		if (!j->keep_going && !every_share(j, share_final))
 			begin_end(c, j, now, c->config.kill_grace);
@@ -724,10 +767,28 @@ int dvmd_jobctl_end(struct dvmd_jobctl *c, uint64_t job, int signal, const char 
 		return -ENOENT;
 	if (grace == DVMD_JOBCTL_GRACE)
 		grace = c->config.kill_grace;
-	blame(j, signal > 0 ? 128 + signal : 1, "%s", reason);
+	if (!j->exit_code || j->weak)
+		j->signal = signal;
+	blame(j, HOW(CANCELLED), signal > 0 ? 128 + signal : 1, "%s", reason);
 	if (j->state == S(ENDING) && grace == 0)
 		push_kill(c, j, 0);
 	begin_end(c, j, now, grace);
+	return 0;
+}
+
+int dvmd_jobctl_again(struct dvmd_jobctl *c, uint64_t job, Pb__JobHow how, const char *reason,
+		      uint64_t now)
+{
+	struct job *j = find(c, job);
+
+	if (!j)
+		return -ENOENT;
+	if (j->exit_code || j->state == S(ENDING))
+		return -EBUSY;
+	j->again = true;
+	j->signal = SIGTERM;
+	blame(j, how, 128 + SIGTERM, "%s", reason);
+	begin_end(c, j, now, c->config.kill_grace);
 	return 0;
 }
 
@@ -752,7 +813,7 @@ static void tick_launching(struct dvmd_jobctl *c, struct job *j, uint64_t now)
 
 	if (now >= j->launch_by) {
 		char *names = names_not(j, share_running);
-		blame(j, 1, "launch timed out: %s did not start all ranks in time%s",
+		blame(j, HOW(FAILED), 1, "launch timed out: %s did not start all ranks in time%s",
 		      names ? names : "some nodes", late_text(j, late, sizeof late));
 		free(names);
 		begin_end(c, j, now, 0);
@@ -779,7 +840,7 @@ static void give_up(struct dvmd_jobctl *c, struct job *j, uint64_t now)
 	for (size_t i = 0; i < j->nshares; i++)
 		if (!share_final(&j->shares[i]))
 			j->shares[i].dead = true;
-	blame(j, 1, "nodes were given up");
+	blame(j, HOW(LOST), 1, "nodes were given up");
 	reconsider(c, j, now);
 }
 
@@ -798,16 +859,30 @@ static void tick_orphan(struct dvmd_jobctl *c, struct job *j, uint64_t now)
 	j->orphan_by = UINT64_MAX;
 	if (find(c, j->parent) || j->state == S(ENDING))
 		return;
-	blame(j, 1, "job %llu, which spawned it, has ended", (unsigned long long)j->parent);
+	blame(j, HOW(CANCELLED), 1, "job %llu, which spawned it, has ended", (unsigned long long)j->parent);
 	begin_end(c, j, now, c->config.kill_grace);
+}
+
+static void tick_warning(struct dvmd_jobctl *c, struct job *j)
+{
+	struct dvmd_jobctl_action *a = push(c, DVMD_DO_KILL, j->id);
+	Pb__JobSignal warning = PB__JOB_SIGNAL__INIT;
+
+	warning.job = j->id;
+	warning.signal = j->warn_signal;
+	if (a)
+		a->kill = dvmi_pb_dup(&warning);
+	j->warn_signal = 0;
 }
 
 static void tick_job(struct dvmd_jobctl *c, struct job *j, uint64_t now)
 {
+	if (j->warn_signal && j->state == S(RUNNING) && now >= j->warn_at)
+		tick_warning(c, j);
 	if (now >= j->orphan_by)
 		tick_orphan(c, j, now);
 	if (j->state != S(ENDING) && now >= j->ends_by) {
-		blame(j, TIMEOUT_EXIT, "time limit reached");
+		blame(j, HOW(TIMEOUT), TIMEOUT_EXIT, "time limit reached");
 		begin_end(c, j, now, c->config.kill_grace);
 	}
 	if (now >= j->hold_by) {
@@ -847,6 +922,8 @@ uint64_t dvmd_jobctl_next_deadline(const struct dvmd_jobctl *c)
 			next = min_u64(next, min_u64(j->kill_by, j->give_up_by));
 		else
 			next = min_u64(next, min_u64(min_u64(j->ends_by, j->hold_by), j->orphan_by));
+		if (j->warn_signal && j->state == S(RUNNING))
+			next = min_u64(next, j->warn_at);
 	}
 	return next;
 }

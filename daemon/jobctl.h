@@ -76,6 +76,13 @@ void dvmd_jobctl_node_down(struct dvmd_jobctl *c, uint32_t node, const char *nam
 int dvmd_jobctl_end(struct dvmd_jobctl *c, uint64_t job, int signal, const char *reason,
 		    uint64_t grace, uint64_t now);
 
+/*
+ * Ends a job that is to wait again in the queue, as whoever asks (HOW) has it. -ENOENT; -EBUSY: it
+ * ends already.
+ */
+int dvmd_jobctl_again(struct dvmd_jobctl *c, uint64_t job, Pb__JobHow how, const char *reason,
+		      uint64_t now);
+
 /* Deadlines: call at next_deadline(), or any time. UINT64_MAX: none. */
 void dvmd_jobctl_tick(struct dvmd_jobctl *c, uint64_t now);
 uint64_t dvmd_jobctl_next_deadline(const struct dvmd_jobctl *c);

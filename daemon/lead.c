@@ -425,12 +425,15 @@ void dvmd_lead_run(struct dvmd_call *call, const uint8_t *body, size_t len)
 		dvmd_call_error(&call, -EINVAL, "malformed request");
 		return;
 	}
+	char **wanted = req->report_bindings ? &bindings : NULL;
 	int rc = dvmd_lead_admit(call, req->spec, &err);
+	job = req->ticket && !call->job ? req->ticket : job;
 	if (rc == 0)
 		rc = take_parent(l, call, req->spec, &origin, &err);
 	if (rc == 0)
-		rc = dvmd_assign(l->d, req->spec, &placement,
-				 req->report_bindings ? &bindings : NULL, &err);
+		rc = req->dry_run ? dvmd_assign(l->d, req->spec, &placement, wanted, &err) :
+				    dvmd_queue_place(call, req->spec, req->ticket, &placement,
+						     wanted, &err);
 	if (rc == 0 && req->dry_run) {
 		answer_run(&call, 0, placement, bindings);
 		return;
@@ -444,6 +447,36 @@ void dvmd_lead_run(struct dvmd_call *call, const uint8_t *body, size_t len)
 	answer_run(&call, job, placement, bindings);
 	launch(l, job, req->spec, placement, key, origin);
 	drain(l);
+}
+
+/* ---- for the queue ---- */
+
+int dvmd_lead_end(struct dvmd_lead *l, uint64_t job, Pb__JobHow how, bool again, const char *reason)
+{
+	uint64_t now = dvmi_clock_mono();
+	int rc = again ? dvmd_jobctl_again(l->jobs, job, how, reason, now) :
+			 dvmd_jobctl_end(l->jobs, job, SIGTERM, reason, DVMD_JOBCTL_GRACE, now);
+
+	drain(l);
+	return rc;
+}
+
+/* Logged first: a new leader has to know whom it may let go on. */
+int dvmd_lead_suspend(struct dvmd_lead *l, uint64_t job, Pb__Suspended how, dvm_error_t *err)
+{
+	Pb__Command cmd = PB__COMMAND__INIT;
+	Pb__JobSuspend c = PB__JOB_SUSPEND__INIT;
+	Pb__JobSignal sig = PB__JOB_SIGNAL__INIT;
+
+	c.id = sig.job = job;
+	c.suspended = how;
+	cmd.what_case = PB__COMMAND__WHAT_JOB_SUSPEND;
+	cmd.job_suspend = &c;
+	sig.signal = how ? SIGTSTP : SIGCONT;
+	int rc = dvmd_replica_propose(l->d->replica, &cmd, err);
+	if (rc == 0)
+		cast_to_job(l, job, DVMI_MSG_JOB_KILL, &sig);
+	return rc;
 }
 
 /* ---- other requests ---- */

@@ -31,6 +31,13 @@ int dvmd_lead_admit(const struct dvmd_call *call, Pb__JobSpec *spec, dvm_error_t
 int dvmd_lead_start(struct dvmd_lead *l, uint64_t id, uint32_t origin, Pb__JobSpec *spec,
 		    Pb__Placement *placement, dvm_error_t *err);
 
+/*
+ * What the queue does to running jobs: end one (HOW, REASON), after which it waits again or not; stop
+ * its ranks or let them go on. 0 or -E….
+ */
+int dvmd_lead_end(struct dvmd_lead *l, uint64_t job, Pb__JobHow how, bool again, const char *reason);
+int dvmd_lead_suspend(struct dvmd_lead *l, uint64_t job, Pb__Suspended how, dvm_error_t *err);
+
 /* A share's report, from this or another node. */
 void dvmd_lead_status(struct dvmd_lead *l, const Pb__JobStatus *status);
 

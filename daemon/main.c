@@ -315,7 +315,11 @@ static int make_setup(struct node *n, struct args *a, dvm_error_t *err)
 				  .failure_timeout = c->failure_timeout,
 				  .kill_grace = c->kill_grace,
 				  .launch_timeout = c->launch_timeout,
-				  .job_log_max = c->job_log_max };
+				  .job_log_max = c->job_log_max,
+				  .gres = c->gres,
+				  .queue = c->queue,
+				  .queue_shares = c->queue_shares,
+				  .queue_tiers = c->queue_tiers };
 	n->d.log.level = c->log_level;
 	n->ready_fd = a->ready_fd;
 	return 0;

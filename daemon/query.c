@@ -162,7 +162,7 @@ static int fill_job(const struct dvmd *d, const Pb__JobRecord *r, bool one, Pb__
 	info->id = r->id;
 	info->name = r->spec->name;
 	info->user = r->spec->user;
-	info->state = (char *)job_states[r->state];
+	info->state = (char *)(r->suspended ? "suspended" : job_states[r->state]);
 	info->ranks = r->placement->ranks;
 	info->submitted = r->submitted;
 	info->started = r->started;
@@ -177,6 +177,10 @@ static int fill_job(const struct dvmd *d, const Pb__JobRecord *r, bool one, Pb__
 	info->placement = one ? r->placement : NULL;
 	info->array = r->spec->array;
 	info->limit = r->spec->timeout_ns;
+	info->task = r->spec->task;
+	info->account = r->spec->account;
+	info->restarts = r->restarts;
+	info->next = r->next;
 	/* Owned by the reply, unlike all above. */
 	info->origin = strdup(dvmd_node_name(d, r->origin, buf));
 	return info->origin ? node_names(r, info) : -ENOMEM;

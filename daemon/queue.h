@@ -20,7 +20,23 @@ void dvmd_queue_applied(struct dvmd *d, const Pb__Command *cmd);
 
 /* Requests of clients (call.c's table); each takes the call. */
 void dvmd_queue_submit(struct dvmd_call *call, const uint8_t *body, size_t len);
+void dvmd_queue_turn(struct dvmd_call *call, const uint8_t *body, size_t len);
 void dvmd_queue_change(struct dvmd_call *call, const uint8_t *body, size_t len);
+
+/* Who has used how much. */
+struct dvmd_shares;
+struct dvmd_shares *dvmd_queue_users(const struct dvmd *d);
+struct dvmd_shares *dvmd_queue_accounts(const struct dvmd *d);
+/* A run that has ended at AT (mono). */
+void dvmd_queue_charge(struct dvmd *d, const char *user, const char *account, uint64_t slot_seconds,
+		       uint64_t at);
+
+/*
+ * Where SPEC, which is to run now, goes: nobody who waits is passed who would be delayed. TICKET: as
+ * which it has waited; 0: it has not. As dvmd_assign(); -EAGAIN: it has to wait.
+ */
+int dvmd_queue_place(const struct dvmd_call *call, Pb__JobSpec *spec, uint64_t ticket,
+		     Pb__Placement **out, char **bindings, dvm_error_t *err);
 
 /* A signal to a job that waits: it ends the job or does nothing. Takes the call. */
 void dvmd_queue_signal(struct dvmd_call *call, const Pb__JobSignal *sig);

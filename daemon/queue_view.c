@@ -9,10 +9,8 @@
 #include "daemon/live.h"
 #include "daemon/queue.h"
 #include "daemon/queue_view.h"
+#include "daemon/shares.h"
 #include "libdvm/base/clock.h"
-
-#define WEIGHT_AGE   1000
-#define WEIGHT_ASKED 10000
 
 static uint64_t mono(const struct dvmd_queue_view *v, uint64_t wall)
 {
@@ -27,13 +25,28 @@ static uint32_t node_index(const struct dvmd_queue_view *v, uint32_t id)
 {
 	uint32_t i = 0;
 
-	while (i < v->snap.nnodes && v->snap.nodes[i].id != id)
+	while (i < v->nodes.n && v->nodes.nodes[i].id != id)
 		i++;
 	return i;
 }
 
-static struct dsched_use *make_uses(const struct dvmd_queue_view *v, const Pb__JobRecord *r,
-				    uint32_t *n)
+static struct dsched_use use_of(struct dvmd_queue_view *v, const Pb__JobRecord *r, uint32_t node,
+				size_t ranks)
+{
+	struct dsched_use u = { .node = node,
+				.slots = (uint32_t)ranks,
+				.mem = r->spec->mem_per_rank * ranks,
+				.exclusive = r->spec->exclusive };
+
+	for (size_t i = 0; i < r->spec->n_gres; i++) {
+		int kind = dvmd_snapshot_gres(&v->nodes, r->spec->gres[i]->name);
+		if (kind >= 0)
+			u.gres[kind] += r->spec->gres[i]->count;
+	}
+	return u;
+}
+
+static struct dsched_use *make_uses(struct dvmd_queue_view *v, const Pb__JobRecord *r, uint32_t *n)
 {
 	struct dsched_use *uses = calloc(r->placement->n_nodes + 1, sizeof *uses);
 
@@ -41,10 +54,8 @@ static struct dsched_use *make_uses(const struct dvmd_queue_view *v, const Pb__J
 	for (size_t i = 0; uses && i < r->placement->n_nodes; i++) {
 		const Pb__NodeShare *share = r->placement->nodes[i];
 		uint32_t node = node_index(v, share->node);
-		if (node < v->snap.nnodes) /* else: it was removed */
-			uses[(*n)++] = (struct dsched_use){ .node = node,
-							    .slots = (uint32_t)share->n_ranks,
-							    .exclusive = r->spec->exclusive };
+		if (node < v->nodes.n) /* else: it was removed */
+			uses[(*n)++] = use_of(v, r, node, share->n_ranks);
 	}
 	return uses;
 }
@@ -66,12 +77,25 @@ static int grow_runs(struct dvmd_queue_view *v)
 	return 0;
 }
 
+/* A client that holds a job could not follow it into the queue, nor could its parent. */
+static enum dsched_preempt preemptible(const struct dvmd_queue_view *v, const Pb__JobRecord *r)
+{
+	enum dsched_preempt how = v->nodes.d->setup.queue.preempt;
+
+	if (how == DSCHED_PREEMPT_REQUEUE && (!r->spec->detached || r->spec->parent_job))
+		return DSCHED_PREEMPT_NO;
+	if (how == DSCHED_PREEMPT_SUSPEND && r->state != PB__JOB_STATE__JOB_RUNNING)
+		return DSCHED_PREEMPT_NO;
+	return how;
+}
+
 static int add_run(const Pb__JobRecord *r, void *arg)
 {
 	struct dvmd_queue_view *v = arg;
 	uint32_t n;
 
-	if (r->state == PB__JOB_STATE__JOB_DONE || r->spec->no_slots)
+	if (r->state == PB__JOB_STATE__JOB_DONE || r->spec->no_slots ||
+	    r->suspended == PB__SUSPENDED__FOR_ANOTHER)
 		return 0;
 	if (grow_runs(v) < 0)
 		return -ENOMEM;
@@ -88,6 +112,8 @@ static int add_run(const Pb__JobRecord *r, void *arg)
 		.nuses = n,
 		.array = r->spec->array,
 		.leaving = r->state == PB__JOB_STATE__JOB_ENDING,
+		.tier = r->spec->tier,
+		.preempt = preemptible(v, r),
 	};
 	return 0;
 }
@@ -98,6 +124,10 @@ static enum dsched_fate fate(const struct dvmd_cstate *s, uint64_t job)
 {
 	const Pb__JobRecord *r = dvmd_cstate_job(s, job);
 
+	while (r && r->next) { /* it waits, or has run, again */
+		job = r->next;
+		r = dvmd_cstate_job(s, job);
+	}
 	if (dvmd_cstate_waiting(s, job))
 		return DSCHED_F_WAITS;
 	if (!r) /* nobody remembers it any more */
@@ -134,7 +164,10 @@ static int add_waiting(const Pb__Waiting *w, void *arg)
 	v->waiting[i] = w;
 	v->depends[i] = make_depends(v, w);
 	v->njobs++;
-	if (!v->depends[i] || dvmd_assign_request(w->spec, &v->reqs[i], &v->hosts[i]) < 0)
+	int user = dvmd_shares_index(dvmd_queue_users(v->nodes.d), w->spec->user);
+	int account = dvmd_shares_index(dvmd_queue_accounts(v->nodes.d), w->spec->account);
+	if (!v->depends[i] || user < 0 || account < 0 ||
+	    dvmd_assign_request(&v->nodes, w->spec, &v->reqs[i], &v->hosts[i]) == -ENOMEM)
 		return -ENOMEM;
 	v->jobs[i] = (struct dsched_job){ .id = w->id,
 					  .req = &v->reqs[i],
@@ -146,7 +179,12 @@ static int add_waiting(const Pb__Waiting *w, void *arg)
 					  .depends = v->depends[i],
 					  .ndepends = (uint32_t)w->n_after,
 					  .array = w->array,
-					  .array_max = w->at_once };
+					  .array_max = w->at_once,
+					  .user = (uint32_t)user,
+					  .account = (uint32_t)account,
+					  .tier = w->spec->tier,
+					  .booking = *w->spec->reservation ? w->spec->reservation :
+									     NULL };
 	return 0;
 }
 
@@ -160,14 +198,61 @@ static int allocate(struct dvmd_queue_view *v, size_t n)
 	return v->waiting && v->jobs && v->reqs && v->hosts && v->depends ? 0 : -ENOMEM;
 }
 
+/* ---- what is set apart ---- */
+
+static int add_booking(const Pb__Reservation *r, void *arg)
+{
+	struct dvmd_queue_view *v = arg;
+	uint32_t i = v->nbookings++, n = 0, *nodes = v->booked[i] = calloc(r->n_nodes + 1, sizeof *nodes);
+
+	if (!nodes)
+		return -ENOMEM;
+	for (size_t k = 0; k < r->n_nodes; k++) {
+		uint32_t node = node_index(v, r->nodes[k]);
+		if (node < v->nodes.n)
+			nodes[n++] = node;
+	}
+	v->bookings[i] = (struct dsched_booking){ .name = r->name,
+						  .start = mono(v, r->start),
+						  .end = mono(v, r->end),
+						  .nodes = nodes,
+						  .nnodes = n };
+	return 0;
+}
+
+static int add_bookings(struct dvmd_queue_view *v, const struct dvmd_cstate *s)
+{
+	size_t n = dvmd_cstate_reservations(s) + 1;
+
+	v->bookings = calloc(n, sizeof *v->bookings);
+	v->booked = calloc(n, sizeof *v->booked);
+	return v->bookings && v->booked ? dvmd_cstate_each_reservation(s, add_booking, v) : -ENOMEM;
+}
+
 /* ---- both ---- */
 
-static int decide(struct dvmd_queue_view *v)
+static int add_shares(struct dvmd_queue_view *v, struct dvmd *d)
 {
+	const char *shares = d->setup.queue_shares ? d->setup.queue_shares : "";
+
+	v->users = dvmd_shares_view(dvmd_queue_users(d), v->now, shares, "");
+	v->accounts = dvmd_shares_view(dvmd_queue_accounts(d), v->now, shares, "@");
+	return v->users && v->accounts ? 0 : -ENOMEM;
+}
+
+static int decide(struct dvmd_queue_view *v, struct dvmd *d)
+{
+	const struct dvmd_queue_conf *c = &d->setup.queue;
+
+	v->snap = dvmd_snapshot_view(&v->nodes);
 	v->policy = (struct dsched_policy){ .size = sizeof v->policy,
-					    .order = DSCHED_EASY,
-					    .w_age = WEIGHT_AGE,
-					    .w_asked = WEIGHT_ASKED };
+					    .order = c->order,
+					    .depth = c->depth,
+					    .w_age = c->w_age,
+					    .w_size = c->w_size,
+					    .w_fair = c->w_fair,
+					    .w_asked = c->w_asked,
+					    .preempt = c->preempt != DSCHED_PREEMPT_NO };
 	v->queue = (struct dsched_queue){ .size = sizeof v->queue,
 					  .now = v->now,
 					  .snap = &v->snap,
@@ -175,24 +260,40 @@ static int decide(struct dvmd_queue_view *v)
 					  .nruns = v->nruns,
 					  .jobs = v->jobs,
 					  .njobs = v->njobs,
+					  .bookings = v->bookings,
+					  .nbookings = v->nbookings,
+					  .users = v->users,
+					  .nusers = (uint32_t)dvmd_queue_users(d)->n,
+					  .accounts = v->accounts,
+					  .naccounts = (uint32_t)dvmd_queue_accounts(d)->n,
 					  .policy = &v->policy };
 	return dsched_decide(&v->queue, &v->decision);
 }
 
-int dvmd_queue_view_make(struct dvmd_queue_view *v, struct dvmd *d)
+int dvmd_queue_view_with(struct dvmd_queue_view *v, struct dvmd *d, const Pb__Waiting *extra)
 {
 	const struct dvmd_cstate *s = dvmd_state(d);
 
 	*v = (struct dvmd_queue_view){ .now = dvmi_clock_mono(), .wall = dvmi_clock_wall() };
 	int rc = dvmd_snapshot_take(d, &v->nodes);
-	v->snap = dvmd_snapshot_view(&v->nodes);
 	if (rc == 0)
-		rc = allocate(v, dvmd_cstate_queued(s) + 1);
+		rc = allocate(v, dvmd_cstate_queued(s) + 2);
 	if (rc == 0)
 		rc = dvmd_cstate_each_job(s, add_run, v);
 	if (rc == 0)
 		rc = dvmd_cstate_each_waiting(s, add_waiting, v);
-	return rc < 0 ? rc : decide(v);
+	if (rc == 0 && extra)
+		rc = add_waiting(extra, v);
+	if (rc == 0)
+		rc = add_bookings(v, s);
+	if (rc == 0)
+		rc = add_shares(v, d);
+	return rc < 0 ? rc : decide(v, d);
+}
+
+int dvmd_queue_view_make(struct dvmd_queue_view *v, struct dvmd *d)
+{
+	return dvmd_queue_view_with(v, d, NULL);
 }
 
 void dvmd_queue_view_free(struct dvmd_queue_view *v)
@@ -211,6 +312,12 @@ void dvmd_queue_view_free(struct dvmd_queue_view *v)
 	free(v->reqs);
 	free(v->hosts);
 	free(v->depends);
+	for (uint32_t i = 0; i < v->nbookings; i++)
+		free(v->booked[i]);
+	free(v->booked);
+	free(v->bookings);
+	free(v->users);
+	free(v->accounts);
 	dvmd_snapshot_free(&v->nodes);
 }
 
@@ -240,6 +347,8 @@ static void describe(const struct dvmd_queue_view *v, size_t i, char *text, Pb__
 	info->array = w->array;
 	info->task = w->task;
 	info->limit = w->spec->timeout_ns;
+	info->account = w->spec->account;
+	info->restarts = w->restarts;
 }
 
 int dvmd_queue_explain(struct dvmd *d,

@@ -19,6 +19,10 @@ struct dvmd_queue_view {
 	struct dsched_host **hosts;
 	struct dsched_depend **depends;
 	size_t njobs;
+	struct dsched_booking *bookings;
+	uint32_t **booked; /* their nodes */
+	uint32_t nbookings;
+	struct dsched_share *users, *accounts;
 	struct dsched_queue queue;
 	struct dsched_decision decision;
 	uint64_t now, wall; /* the same moment on both clocks */
@@ -26,6 +30,8 @@ struct dvmd_queue_view {
 
 /* Takes the state as it is and decides. -ENOMEM; free V also then. */
 int dvmd_queue_view_make(struct dvmd_queue_view *v, struct dvmd *d);
+/* The same as if W waited as well: its answer is the last one. */
+int dvmd_queue_view_with(struct dvmd_queue_view *v, struct dvmd *d, const Pb__Waiting *w);
 void dvmd_queue_view_free(struct dvmd_queue_view *v);
 
 #endif

@@ -64,6 +64,8 @@ void dvmd_roster_self(struct dvmd *d, Pb__Member *m)
 	m->version = (char *)PACKAGE_VERSION;
 	m->host = (char *)d->setup.host;
 	m->memory = d->setup.memory;
+	m->gres = d->gres;
+	m->n_gres = d->n_gres;
 	m->port_low = d->setup.port_low;
 	m->port_high = d->setup.port_high;
 	m->state = PB__MEMBER_STATE__MEMBER_UP;
@@ -222,13 +224,24 @@ void dvmd_roster_join_via(struct dvmd *d, const uint8_t *body, size_t len,
 		answer_join(d, reply, via->token.data, via->request);
 }
 
+static bool same_gres(const Pb__Member *a, const Pb__Member *b)
+{
+	if (a->n_gres != b->n_gres)
+		return false;
+	for (size_t i = 0; i < a->n_gres; i++)
+		if (a->gres[i]->count != b->gres[i]->count ||
+		    strcmp(a->gres[i]->name, b->gres[i]->name) != 0)
+			return false;
+	return true;
+}
+
 static bool same_member(const Pb__Member *a, const Pb__Member *b)
 {
 	return !strcmp(a->name, b->name) && !strcmp(a->address, b->address) &&
 	       a->port == b->port && a->port_low == b->port_low &&
 	       a->port_high == b->port_high && a->slots == b->slots && a->memory == b->memory &&
 	       !strcmp(a->version, b->version) && !strcmp(a->host, b->host) &&
-	       a->topology.len == b->topology.len &&
+	       same_gres(a, b) && a->topology.len == b->topology.len &&
 	       !memcmp(a->topology.data, b->topology.data, a->topology.len);
 }
 

@@ -8,6 +8,7 @@
 
 #include "daemon/cli/commands.h"
 #include "daemon/cli/conn.h"
+#include "daemon/cli/signals.h"
 #include "libdvm/base/clock.h"
 #include "libdvm/base/err.h"
 #include "libdvm/base/text.h"
@@ -73,28 +74,6 @@ static int run_cancel(struct cli *c, const struct cli_command *cmd, int argc, ch
 	return rc;
 }
 
-/* "USR1", "SIGUSR1", "usr1" or "10". */
-static int parse_signal(const char *s, int *out, dvm_error_t *err)
-{
-	uint64_t n;
-
-	if (dvmi_text_u64(s, 1, SIGRTMAX, &n) == 0) {
-		*out = (int)n;
-		return 0;
-	}
-	if (!strncasecmp(s, "SIG", 3))
-		s += 3;
-	for (int i = 1; i < NSIG; i++) {
-		const char *name = sigabbrev_np(i);
-
-		if (name && !strcasecmp(name, s)) {
-			*out = i;
-			return 0;
-		}
-	}
-	return dvmi_error_set(err, -EINVAL, "\"%s\" is no signal (USR1, TERM, 10, …)", s);
-}
-
 static int run_signal(struct cli *c, const struct cli_command *cmd, int argc, char **argv)
 {
 	Pb__JobSignal sig = PB__JOB_SIGNAL__INIT;
@@ -104,7 +83,7 @@ static int run_signal(struct cli *c, const struct cli_command *cmd, int argc, ch
 
 	if (rc != CLI_GO)
 		return rc;
-	if (parse_signal(p.operands[0], &number, &err) < 0 ||
+	if (cli_signal_parse(p.operands[0], &number, &err) < 0 ||
 	    cli_job_parse(p.operands[1], &sig.job, &err) < 0)
 		return cli_usage(c, cmd, &err);
 	sig.signal = number;

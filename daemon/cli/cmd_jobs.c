@@ -105,6 +105,12 @@ static void print_one(const Pb__JobInfo *j)
 		printf("parent     %" PRIu64 ", rank %u\n", j->parent, j->parent_rank);
 	if (j->array)
 		printf("array      %" PRIu64 ", task %u\n", j->array, j->task);
+	if (*j->account)
+		printf("account    %s\n", j->account);
+	if (j->restarts)
+		printf("restarts   %u\n", j->restarts);
+	if (j->next)
+		printf("again as   job %" PRIu64 "\n", j->next);
 	if (j->limit)
 		printf("limit      %s\n", cli_time_span(j->limit, text));
 	if (j->expected)
@@ -150,6 +156,9 @@ static json_t *job_json(const Pb__JobInfo *j)
 	json_object_set_new(o, "task", j->array ? json_integer(j->task) : json_null());
 	json_object_set_new(o, "limit_s",
 			    j->limit ? json_real((double)j->limit / (double)DVMI_SEC) : json_null());
+	json_object_set_new(o, "account", *j->account ? cli_json_string(j->account) : json_null());
+	json_object_set_new(o, "restarts", json_integer(j->restarts));
+	json_object_set_new(o, "next", j->next ? json_integer((json_int_t)j->next) : json_null());
 	if (j->placement)
 		json_object_set_new(o, "placement", cli_placement_json(j->placement));
 	return o;

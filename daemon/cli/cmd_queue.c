@@ -15,8 +15,7 @@
 
 static const struct dvmi_opt no_options[] = { CLI_GENERAL_OPTIONS };
 
-/* Sends REQ for each of the N jobs. */
-static int change(struct cli *c, const struct cli_command *cmd, char **jobs, int n,
+int cli_queue_change(struct cli *c, const struct cli_command *cmd, char **jobs, int n,
 		  Pb__QueueRequest *req)
 {
 	dvm_error_t err;
@@ -41,7 +40,7 @@ static int set_held(struct cli *c, const struct cli_command *cmd, int argc, char
 
 	req.what_case = PB__QUEUE_REQUEST__WHAT_HELD;
 	req.held = held;
-	return rc != CLI_GO ? rc : change(c, cmd, p.operands, p.n_operands, &req);
+	return rc != CLI_GO ? rc : cli_queue_change(c, cmd, p.operands, p.n_operands, &req);
 }
 
 static int run_hold(struct cli *c, const struct cli_command *cmd, int argc, char **argv)
@@ -104,7 +103,7 @@ static int run_update(struct cli *c, const struct cli_command *cmd, int argc, ch
 		if (u.req[i].what_case == PB__QUEUE_REQUEST__WHAT__NOT_SET)
 			continue;
 		any = true;
-		rc = change(c, cmd, p.operands, p.n_operands, &u.req[i]);
+		rc = cli_queue_change(c, cmd, p.operands, p.n_operands, &u.req[i]);
 	}
 	if (any)
 		return rc;

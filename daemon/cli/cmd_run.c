@@ -8,6 +8,7 @@
 #include "daemon/cli/commands.h"
 #include "daemon/cli/hold.h"
 #include "daemon/cli/jobspec.h"
+#include "daemon/cli/turn.h"
 #include "libdvm/base/cleanup.h"
 #include "libdvm/base/err.h"
 
@@ -18,7 +19,8 @@ static int start(struct cli *c, const struct cli_jobspec *js)
 					  .dir = js->dir,
 					  .launch_timeout = js->launch_timeout,
 					  .report_bindings = js->report_bindings,
-					  .quiet = js->quiet };
+					  .quiet = js->quiet,
+					  .may_wait = !js->no_wait && !js->dry_run };
 	Pb__RunRequest req;
 
 	if (js->unset && !js->quiet)
@@ -27,7 +29,13 @@ static int start(struct cli *c, const struct cli_jobspec *js)
 	req.spec = js->spec;
 	req.dry_run = js->dry_run;
 	req.report_bindings = js->report_bindings;
-	return cli_hold_run(&config, &req);
+	int rc = cli_hold_run(&config, &req);
+	while (rc == CLI_HOLD_WAIT) {
+		rc = cli_turn_wait(c, js->spec, js->quiet, &req.ticket);
+		if (rc == 0)
+			rc = cli_hold_run(&config, &req);
+	}
+	return rc;
 }
 
 static int run(struct cli *c, const struct cli_command *cmd, int argc, char **argv)

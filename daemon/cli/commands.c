@@ -29,6 +29,11 @@ const struct cli_command *const cli_commands[] = {
 	&cli_cmd_hold,
 	&cli_cmd_release,
 	&cli_cmd_update,
+	&cli_cmd_requeue,
+	&cli_cmd_suspend,
+	&cli_cmd_resume,
+	&cli_cmd_reserve,
+	&cli_cmd_history,
 	&cli_cmd_sim,
 	/* Guests */
 	&cli_cmd_guest,

@@ -550,7 +550,9 @@ static void on_failed(const dvm_error_t *err, void *arg)
 	struct hold *h = arg;
 
 	h->failed = CLI_FAILED;
-	if (h->job)
+	if (!h->job && err->code == -EAGAIN && h->config->may_wait)
+		h->failed = CLI_HOLD_WAIT;
+	else if (h->job)
 		cli_say(h->cli,
 			"%s; `dvm jobs` and `dvm logs %" PRIu64
 			"` tell what became of job %" PRIu64,

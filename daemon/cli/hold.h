@@ -6,12 +6,15 @@
 #include "daemon/cli/cli.h"
 #include "daemon/cli/printer.h"
 
+#define CLI_HOLD_WAIT (-2) /* from cli_hold_run(): try again when there may be room */
+
 struct cli_hold_config {
 	const struct cli *cli;
 	enum cli_output output;
 	const char *dir;	 /* of CLI_OUTPUT_DIR */
 	uint64_t launch_timeout; /* ns until the ranks must run; 0: dvmd decides */
 	bool report_bindings, quiet;
+	bool may_wait; /* where it is not its turn: CLI_HOLD_WAIT, without a message */
 };
 
 /*

@@ -8,13 +8,19 @@
 #include <unistd.h>
 
 #include "daemon/cli/jobspec.h"
+#include "daemon/cli/signals.h"
+#include "daemon/name.h"
+#include "daemon/pairs.h"
 #include "daemon/spec.h"
 #include "libdvm/base/cleanup.h"
+#include "libdvm/base/clock.h"
 #include "libdvm/base/err.h"
 #include "libdvm/base/hostlist.h"
 #include "libdvm/base/text.h"
 
 #define RANKS_MAX    CLI_RANKS_MAX
+#define TIER_MAX     100u
+#define DEFAULT_WARNING (60 * DVMI_SEC)
 #define HOSTFILE_MAX (4u << 20) /* bytes */
 
 enum id {
@@ -49,6 +55,13 @@ enum id {
 	MCA,
 	GENV,
 	NO_SLOTS,
+	ACCOUNT,
+	GRES,
+	RESERVATION,
+	REQUEUE,
+	TIER,
+	SIGNAL,
+	NO_WAIT,
 	IGNORED,
 };
 
@@ -100,7 +113,13 @@ enum id {
 	{ CPU_SHARES, 0, "cpu-shares", NULL, "N", NULL, \
 	  "weight of each rank where processors are short, 1 to 10000 (default: 100)", NULL }, \
 	{ EXCLUSIVE, 0, "exclusive", NULL, NULL, NULL, \
-	  "no other job on the nodes of this one", NULL }
+	  "no other job on the nodes of this one", NULL }, \
+	{ GRES, 0, "gres", NULL, "NAME[:COUNT],…", NULL, \
+	  "so many of a generic resource of each node it uses (see dvm.conf(5))", NULL }, \
+	{ RESERVATION, 0, "reservation", NULL, "R", NULL, \
+	  "on the nodes of this reservation; see `dvm reserve`", NULL }, \
+	{ ACCOUNT, 'A', "account", NULL, "NAME", NULL, \
+	  "whom its use is charged to: fair share, `dvm history`", NULL }
 
 #define COMMON_RUN \
 	OPT_ENV, \
@@ -118,6 +137,8 @@ enum id {
 	{ LAUNCH_TIMEOUT, 0, "launch-timeout", NULL, "TIME", NULL, \
 	  "give up when the ranks do not run after TIME", NULL }, \
 	OPT_KEEP_GOING, \
+	{ NO_WAIT, 0, "no-wait", NULL, NULL, NULL, \
+	  "fail at once where it would have to wait for room, or for those who came before", NULL }, \
 	{ DETACH, 'd', "detach", NULL, NULL, NULL, \
 	  "print the job's id and leave; see `dvm attach`, `dvm logs`, `dvm wait`", NULL }, \
 	{ NAME, 0, "name", NULL, "NAME", NULL, "what the job is called in lists", NULL }, \
@@ -213,6 +234,13 @@ const struct dvmi_opt cli_submit_options[] = {
 	  "a job for each number of LIST (1-100, 1,3,7), at most K running at a time; it is in "
 	  "$DVM_ARRAY_TASK",
 	  NULL },
+	{ TIER, 0, "tier", "--qos", "T", NULL,
+	  "jobs of lower tiers may have to make room (default: 0); see queue_tiers in dvm.conf(5)",
+	  NULL },
+	{ REQUEUE, 0, "requeue", NULL, NULL, NULL,
+	  "when a node is lost, wait and run again, as a new job", NULL },
+	{ SIGNAL, 0, "signal", NULL, "SIG@TIME", NULL,
+	  "send SIG to its ranks so long before --time is up (USR1@60)", NULL },
 	OPT_ENV,
 	{ WDIR, 0, "wdir", "--chdir", "DIR", NULL,
 	  "working directory of the ranks (default: the one here)", "@dir" },
@@ -599,6 +627,58 @@ static int set_placement(Pb__JobSpec *spec, struct dvmi_opt_parser *p, int id, d
 	}
 }
 
+static int add_gres(Pb__JobSpec *spec, const struct dvmi_opt_parser *p, dvm_error_t *err)
+{
+	return named(p, dvmd_gres_parse(p->arg, &spec->gres, &spec->n_gres, err), err);
+}
+
+static int set_name_of(char **field, const struct dvmi_opt_parser *p, const char *what,
+		       dvm_error_t *err)
+{
+	int rc = dvmd_name_check(what, p->arg, err);
+
+	return rc < 0 ? named(p, rc, err) : dvmd_spec_set_string(field, p->arg);
+}
+
+/* SIG@TIME; a time alone is before the end, too, and the signal then TERM. */
+static int set_warning(Pb__JobSpec *spec, const struct dvmi_opt_parser *p, dvm_error_t *err)
+{
+	const char *at = strchr(p->arg, '@');
+	cleanup_free char *name = strndup(p->arg, at ? (size_t)(at - p->arg) : strlen(p->arg));
+	uint64_t ns = DEFAULT_WARNING;
+
+	if (!name)
+		return -ENOMEM;
+	int sig = 0;
+	if (cli_signal_parse(name, &sig, NULL) < 0 || (at && (dvmi_text_duration_parse(at + 1, &ns) < 0 || !ns)))
+		return dvmi_opt_bad(p, err, "expected a signal and a time, such as USR1@60");
+	spec->warn_signal = sig;
+	spec->warn_ns = ns;
+	return 0;
+}
+
+/* Options of the queue; 1 where ID is none of them. */
+static int set_queue(Pb__JobSpec *spec, struct dvmi_opt_parser *p, int id, dvm_error_t *err)
+{
+	switch (id) {
+	case ACCOUNT:
+		return set_name_of(&spec->account, p, "account", err);
+	case GRES:
+		return add_gres(spec, p, err);
+	case RESERVATION:
+		return set_name_of(&spec->reservation, p, "reservation", err);
+	case REQUEUE:
+		spec->requeue = true;
+		return 0;
+	case TIER:
+		return dvmi_opt_u32(p, 0, TIER_MAX, &spec->tier, err);
+	case SIGNAL:
+		return set_warning(spec, p, err);
+	default:
+		return 1;
+	}
+}
+
 /* Options of the ranks' surroundings; 1 where ID is none of them. */
 static int set_world(Pb__JobSpec *spec, struct dvmi_opt_parser *p, int id, dvm_error_t *err)
 {
@@ -634,6 +714,8 @@ int cli_jobspec_set(struct dvmi_opt_parser *p, int id, void *arg, dvm_error_t *e
 	int rc = set_placement(js->spec, p, id, err);
 
 	if (rc == 1)
+		rc = set_queue(js->spec, p, id, err);
+	if (rc == 1)
 		rc = set_world(js->spec, p, id, err);
 	if (rc < 1)
 		return rc == -ENOMEM ? dvmi_error_code(err, rc, "%s", p->spelled) : rc;
@@ -652,6 +734,9 @@ int cli_jobspec_set(struct dvmi_opt_parser *p, int id, void *arg, dvm_error_t *e
 		return 0;
 	case REPORT_BINDINGS:
 		js->report_bindings = true;
+		return 0;
+	case NO_WAIT:
+		js->no_wait = true;
 		return 0;
 	case QUIET:
 		js->quiet = true;
@@ -694,6 +779,8 @@ int cli_jobspec_finish(struct cli_jobspec *js, char **argv, size_t argc, dvm_err
 	if (s->ranks && s->nodes > s->ranks)
 		return dvmi_error_set(err, -EINVAL, "%u ranks cannot be spread over %u nodes",
 				      s->ranks, s->nodes);
+	if (s->warn_signal && !s->timeout_ns)
+		return dvmi_error_set(err, -EINVAL, "--signal needs a --time");
 	if (s->detached)
 		s->stdin_to = PB__STDIN_TO__STDIN_NONE;
 	if (s->detached && js->output != CLI_OUTPUT_AUTO && !js->dry_run)

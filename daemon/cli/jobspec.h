@@ -17,7 +17,7 @@ struct cli_jobspec {
 	const char *dir;	 /* of --output dir=D; points into argv */
 	uint64_t launch_timeout; /* ns, 0: dvmd's own */
 	const char *unset;	 /* a variable of -x VAR that has no value here, or NULL */
-	bool dry_run, report_bindings, quiet;
+	bool dry_run, report_bindings, quiet, no_wait;
 };
 
 extern const struct dvmi_opt cli_run_options[];

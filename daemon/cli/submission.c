@@ -158,6 +158,24 @@ int cli_submission_begin(const char *text, uint64_t wall, uint64_t *delay, dvm_e
 	return 0;
 }
 
+int cli_submission_since(const char *text, uint64_t wall, uint64_t *since, dvm_error_t *err)
+{
+	time_t now = (time_t)(wall / DVMI_SEC), at;
+	uint64_t ago;
+
+	if (dvmi_text_duration_parse(text, &ago) == 0) {
+		*since = ago < wall ? wall - ago : 0;
+		return 0;
+	}
+	if (!parse_date(text, now, &at))
+		return dvmi_error_set(err, -EINVAL, "--since %s: expected 2h, 14:30 or 2027-01-31",
+				      text);
+	if (at > now && strchr(text, '-') == NULL)
+		at -= 24 * 3600;
+	*since = at > 0 ? (uint64_t)at * DVMI_SEC : 0;
+	return 0;
+}
+
 int cli_submission_priority(const char *text, int32_t *priority, dvm_error_t *err)
 {
 	bool minus = *text == '-';

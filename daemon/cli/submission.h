@@ -21,6 +21,9 @@ int cli_submission_array(Pb__SubmitRequest *req, const char *text, dvm_error_t *
  */
 int cli_submission_begin(const char *text, uint64_t wall, uint64_t *delay, dvm_error_t *err);
 
+/* "2h", "14:30", "2027-01-31": ns since 1970; a time of day is the last one there was. */
+int cli_submission_since(const char *text, uint64_t wall, uint64_t *since, dvm_error_t *err);
+
 /* -1000 … 1000. */
 int cli_submission_priority(const char *text, int32_t *priority, dvm_error_t *err);
 

@@ -77,6 +77,9 @@ enum dvmi_msg_type {
 	DVMI_MSG_SUBMIT = 0x220, /* SubmitRequest → SubmitReply */
 	DVMI_MSG_QUEUE = 0x221,	 /* QueueRequest → OK: hold, release, change a waiting job */
 	DVMI_MSG_DRAIN = 0x222,	 /* DrainRequest → OK */
+	DVMI_MSG_TURN = 0x225,	 /* TurnRequest → TurnReply */
+	DVMI_MSG_RESERVE = 0x224, /* ReserveRequest → ReserveReply */
+	DVMI_MSG_HISTORY = 0x223, /* HistoryRequest → HistoryReply */
 
 	/* a shepherd → dvmd on the local socket, for its job; also RUN, SIGNAL, NODES, REMOVE */
 	DVMI_MSG_JOB_RECORD = 0x20e, /* JobRef → JobRecord without environment; of one's own jobs */

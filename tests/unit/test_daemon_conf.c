@@ -129,6 +129,20 @@ static void mistakes_are_named_with_their_line(void **state)
 		  "or network (10.0.0.0/24)" },
 		{ "slots: 0\n", "dvm.conf:1: slots: \"0\": expected a number, 1 to 1048576" },
 		{ "memory: lots\n", "dvm.conf:1: memory: \"lots\": expected a size, such as 48G" },
+		{ "queue_policy: lifo\n",
+		  "dvm.conf:1: queue_policy: \"lifo\": expected fifo, easy or conservative" },
+		{ "queue_preempt: yes\n",
+		  "dvm.conf:1: queue_preempt: \"yes\": expected no, cancel, requeue or suspend" },
+		{ "queue_weights: age=1,luck=2\n",
+		  "dvm.conf:1: queue_weights: \"age=1,luck=2\": expected age, size, fair, asked: "
+		  "age=1000,…" },
+		{ "queue_shares: ann=\n",
+		  "dvm.conf:1: queue_shares: \"ann=\": expected NAME=NUMBER,…" },
+		{ "queue_half_life: 0\n",
+		  "dvm.conf:1: queue_half_life: \"0\": expected a duration, 1m to 3650d" },
+		{ "gres: gpu:2,gpu:1\n", "dvm.conf:1: gres: \"gpu:2,gpu:1\": gpu is there twice" },
+		{ "gres: gpu:many\n",
+		  "dvm.conf:1: gres: \"gpu:many\": gpu: expected a number up to 1000000" },
 		{ "job_log_max: -1\n",
 		  "dvm.conf:1: job_log_max: \"-1\": expected a size, such as 64M, or 0" },
 		{ "failure_timeout: 10 s\n", "dvm.conf:1: failure_timeout: \"10 s\": expected a "
@@ -281,6 +295,8 @@ static void example_and_manual_have_every_key(void **state)
 		"machine",     "name",	    "interface",       "port",	     "port_range",
 		"slots",       "memory",    "failure_timeout", "kill_grace", "launch_timeout",
 		"job_log_max", "log_level", "run_dir",	       "state_dir",
+		"gres", "queue_policy", "queue_depth", "queue_weights", "queue_half_life",
+		"queue_shares", "queue_preempt", "queue_tiers",
 	};
 	struct dvmd_conf *c = *state;
 	char *example = read_source("packaging/dvm.conf.example");
@@ -307,6 +323,12 @@ static void example_and_manual_have_every_key(void **state)
 	assert_true(c->launch_timeout == d.launch_timeout);
 	assert_true(c->job_log_max == d.job_log_max);
 	assert_int_equal(c->log_level, d.log_level);
+	assert_int_equal(c->queue.order, d.queue.order);
+	assert_int_equal(c->queue.preempt, d.queue.preempt);
+	assert_int_equal(c->queue.w_age, d.queue.w_age);
+	assert_int_equal(c->queue.w_fair, d.queue.w_fair);
+	assert_int_equal(c->queue.w_asked, d.queue.w_asked);
+	assert_true(c->queue.half_life == d.queue.half_life);
 	dvmd_conf_free(&d);
 	free(example);
 	free(manual);
