@@ -107,7 +107,7 @@ static void write_tables(const struct vmm_mem *m)
 {
 	static const uint64_t gdt[] = { 0, 0, 0x00af9b000000ffff, 0x00cf93000000ffff,
 					0x00cf9b000000ffff };
-	const uint64_t present = 3, large = 0x83;
+	const uint64_t present = 0x23, large = 0x1e3;
 	uint64_t page[VMM_PAGE / 8] = { (VMM_BOOT_TABLES + VMM_PAGE) | present };
 
 	vmm_mem_write(m, VMM_BOOT_GDT, gdt, sizeof gdt);

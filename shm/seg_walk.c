@@ -12,7 +12,7 @@
 #include "shm/walked.h"
 
 #define WORDS	 DSM_WALKED_WORDS
-#define HOLE	 (UINT64_C(1) << 20) /* frames that guests have beside their memory */
+#define DEVICES (UINT64_C(1) << 29) /* frames: 2 TiB */
 #define TRIES	 1024 /* pages that are watched before they are let in */
 #define CALM	 2   /* stays here that look like a walker's */
 #define CHANGED	 64  /* entries that may change meanwhile */
@@ -41,9 +41,10 @@ static struct seg_walk *find(const struct dsm_seg *s, uint64_t page)
 	return w;
 }
 
+/* Tables map more than memory: devices below 4 GiB, and those in the TiB behind it. */
 static uint64_t frames(const struct dsm_seg *s)
 {
-	return s->b.pages + HOLE;
+	return s->b.pages > DEVICES / 2 ? s->b.pages * 2 : DEVICES;
 }
 
 static uint64_t *words(struct dsm_seg *s, uint64_t page)

@@ -121,7 +121,7 @@ static void start_in_long_mode(void **state)
 		uint64_t e = *(uint64_t *)vmm_mem_at(mem, s.cr3 + (at >> 39) * 8, 8);
 		e = *(uint64_t *)vmm_mem_at(mem, (e & ~0xfffull) + (at >> 30 & 511) * 8, 8);
 		e = *(uint64_t *)vmm_mem_at(mem, (e & ~0xfffull) + (at >> 21 & 511) * 8, 8);
-		assert_int_equal(e, (at & ~0x1fffffull) | 0x83);
+		assert_int_equal(e, (at & ~0x1fffffull) | 0x1e3);
 	}
 }
 
