@@ -81,11 +81,21 @@ struct pvm_sent { /* a message of ours that is under way */
 	struct pvm_sent *next;
 };
 
+/*
+ * A node of the world, while a host has it. A host that comes back has another number, but may have
+ * the same node: ranks that somebody has had there are not given again.
+ */
+struct pvm_node {
+	uint32_t host; /* the last that had it; 0: nobody has had it */
+	uint32_t used; /* ranks that were given, from the first on */
+};
+
 struct agent {
 	dvm_t *d;
 	int epoll;
 	bool master, stop, gathering; /* gathering: the first agents are welcomed in order */
-	uint32_t index, cap; /* of our node in the world, and how many fit in; 0: not known yet */
+	uint32_t index, cap; /* of our host, and how many nodes the world has; 0: not known yet */
+	uint32_t node;	     /* ours of those: where our ranks begin */
 	uint64_t key;
 	char *name;	/* of the node */
 	char *dir;	/* where our sockets are */
@@ -104,6 +114,7 @@ struct agent {
 	struct pvm_link *links;
 	struct pvm_sent *sent;
 	struct pvm_world *world; /* of the master */
+	struct pvm_node *nodes;	 /* of the master: [cap] */
 	struct pvm_job *jobs;	 /* of the master: spawned */
 	struct pvm_expected *expected; /* of the master: hosts that come */
 };

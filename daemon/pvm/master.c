@@ -94,6 +94,9 @@ static void idle(void *arg)
 {
 	struct agent *a = arg;
 
+	for (uint32_t i = 0; i < a->cap; i++)
+		a->nodes[i].used = 0;
+
 	for (struct pvm_link *l = a->links; l; l = l->next)
 		pvm_link_send(a, l, PVMI_RENEW, 0, 0, NULL);
 	pvm_ranks_renew(a);
@@ -225,6 +228,36 @@ static void on_results(struct agent *a, struct pvm_watch *watch)
 		pvm_work_done(w);
 }
 
+/* ---- nodes of the world ---- */
+
+/* A node for HOST: that with the most ranks left. NULL: there is none. */
+static struct pvm_node *take_node(struct agent *a, uint32_t host)
+{
+	struct pvm_node *best = NULL;
+
+	for (uint32_t i = 0; i < a->cap; i++) {
+		struct pvm_node *n = &a->nodes[i];
+		if (!pvm_world_host_is_up(a->world, n->host) && n->used < PVMI_LOCAL_MAX &&
+		    (!best || n->used < best->used))
+			best = n;
+	}
+	if (best)
+		best->host = host;
+	return best;
+}
+
+/* HOST has given RANK to somebody. False: that is none of its ranks. */
+static bool rank_given(struct agent *a, uint32_t host, uint32_t rank)
+{
+	const uint32_t node = rank / PVMI_LOCAL_MAX, local = rank % PVMI_LOCAL_MAX;
+
+	if (node >= a->cap || a->nodes[node].host != host)
+		return false;
+	if (a->nodes[node].used <= local)
+		a->nodes[node].used = local + 1;
+	return true;
+}
+
 /* ---- frames of agents ---- */
 
 static void take_ask(struct agent *a, struct dvmi_reader *r)
@@ -241,7 +274,7 @@ static void take_enrol(struct agent *a, uint32_t host, uint32_t id, struct dvmi_
 	uint32_t rank = dvmi_get_u32(r), pid = dvmi_get_u32(r);
 	char *token = dvmi_get_str(r, PVMI_NAME_MAX);
 
-	if (token)
+	if (token && rank_given(a, host, rank))
 		pvm_world_enrol(a->world, host, id, rank, (int)pid, token);
 	free(token);
 }
@@ -253,7 +286,7 @@ static void take_ready(struct agent *a, uint32_t host, struct dvmi_reader *r)
 	int code = (int)dvmi_get_u32(r);
 	uint32_t rank = dvmi_get_u32(r), pid = dvmi_get_u32(r);
 
-	if (nonce && !r->err)
+	if (nonce && !r->err && (code < 0 || rank_given(a, host, rank)))
 		pvm_world_ready(a->world, host, spawn, index, nonce, code, rank, (int)pid);
 	free(nonce);
 }
@@ -290,8 +323,9 @@ static void pass_on(struct agent *a, const struct pvmi_frame *f, const uint8_t *
 	struct dvmi_buf b = { 0 };
 
 	dvmi_reader_init(&r, body, f->len);
-	uint32_t host = dvmi_get_u32(&r) / PVMI_LOCAL_MAX + 1;
-	if (r.err)
+	uint32_t node = dvmi_get_u32(&r) / PVMI_LOCAL_MAX;
+	uint32_t host = node < a->cap ? a->nodes[node].host : 0;
+	if (r.err || !host)
 		return;
 	dvmi_buf_put(&b, body, f->len);
 	to_agent(a, host, f->type, 0, 0, &b);
@@ -379,16 +413,22 @@ void pvm_master_hello(struct agent *a, struct pvm_link *l, const char *name)
 		l->early = l->early ? l->early : strdup(name);
 		return;
 	}
+	/* Nobody may talk of its tasks before it is welcome. */
 	int index = pvm_world_host_up(a->world, name);
+	const struct pvm_node *node = index < 0 ? NULL : take_node(a, (uint32_t)index);
 
-	if (index < 0 || (uint32_t)index > a->cap) {
+	if (!node) {
 		pvm_link_send(a, l, PVMI_LEAVE, 0, 0, NULL);
+		if (index > 0)
+			pvm_world_host_lost(a->world, (uint32_t)index);
 		return;
 	}
 	l->host = (uint32_t)index;
 	dvmi_buf_put_u32(&b, l->host);
 	dvmi_buf_put_u32(&b, a->cap);
 	dvmi_buf_put_u64(&b, a->key);
+	dvmi_buf_put_u32(&b, (uint32_t)(node - a->nodes));
+	dvmi_buf_put_u32(&b, node->used);
 	pvm_link_send(a, l, PVMI_WELCOME, 0, 0, &b);
 	dvmi_buf_free(&b);
 	pvm_master_met(a, name);
@@ -425,6 +465,10 @@ static int open_world(struct agent *a, uint32_t nodes)
 	a->cap = NODES_MIN;
 	while (a->cap < 2 * nodes && a->cap < NODES_MAX)
 		a->cap *= 2;
+	a->nodes = calloc(a->cap, sizeof *a->nodes);
+	if (!a->nodes)
+		return -ENOMEM;
+	a->nodes[0].host = 1;
 	if (getrandom(&a->key, sizeof a->key, 0) != sizeof a->key)
 		return -EIO;
 	int rc = pvm_world_create(&a->world, &ops, a);
@@ -461,5 +505,6 @@ void pvm_master_close(struct agent *a)
 		free(j);
 	}
 	pvm_world_destroy(a->world);
+	free(a->nodes);
 	pvm_watch_close(a, &a->results);
 }

@@ -35,12 +35,12 @@ static uint32_t world_size(const struct agent *a)
 
 uint32_t pvm_slot_rank(const struct agent *a, const struct pvm_slot *s)
 {
-	return (a->index - 1) * PVMI_LOCAL_MAX + s->index;
+	return a->node * PVMI_LOCAL_MAX + s->index;
 }
 
 struct pvm_slot *pvm_slot_of_rank(struct agent *a, uint32_t rank)
 {
-	return rank / PVMI_LOCAL_MAX == a->index - 1 ? &a->slots[rank % PVMI_LOCAL_MAX] : NULL;
+	return rank / PVMI_LOCAL_MAX == a->node ? &a->slots[rank % PVMI_LOCAL_MAX] : NULL;
 }
 
 struct pvm_slot *pvm_slot_of_tid(struct agent *a, int tid)
@@ -80,7 +80,7 @@ static void fill(struct agent *a)
 				   .version = DVMI_RANK_VERSION,
 				   .size = world_size(a),
 				   .nnodes = a->cap,
-				   .node = a->index - 1,
+				   .node = a->node,
 				   .local_size = PVMI_LOCAL_MAX,
 				   .local_cores = (uint32_t)get_nprocs(),
 				   .job = a->key,

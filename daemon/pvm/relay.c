@@ -71,7 +71,11 @@ static void take_welcome(struct agent *a, struct dvmi_reader *r)
 	a->index = dvmi_get_u32(r);
 	a->cap = dvmi_get_u32(r);
 	a->key = dvmi_get_u64(r);
-	if (r->err || !a->index || a->index > a->cap || a->map || pvm_ranks_begin(a) < 0 ||
+	a->node = dvmi_get_u32(r);
+	uint32_t used = dvmi_get_u32(r);
+	for (uint32_t i = 0; i < used && i < PVMI_LOCAL_MAX; i++)
+		a->slots[i].state = PVM_SLOT_OVER;
+	if (r->err || !a->index || a->node >= a->cap || a->map || pvm_ranks_begin(a) < 0 ||
 	    pvm_ranks_open(a) < 0 || pvm_clients_open(a) < 0)
 		a->stop = true;
 }

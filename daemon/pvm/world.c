@@ -51,6 +51,13 @@ const char *pvm_world_host_name(const struct pvm_world *w, uint32_t index)
 	return h ? h->name : NULL;
 }
 
+bool pvm_world_host_is_up(const struct pvm_world *w, uint32_t index)
+{
+	const struct host *h = pvm_host(w, index);
+
+	return h && h->up;
+}
+
 bool pvm_world_has_host(const struct pvm_world *w, const char *name)
 {
 	return pvm_host_named(w, name) != NULL;

@@ -63,6 +63,7 @@ int pvm_world_host_up(struct pvm_world *w, const char *name);
 void pvm_world_host_down(struct pvm_world *w, const char *name);
 /* The same for host INDEX; nothing where it has gone already and NAME is another one by now. */
 void pvm_world_host_lost(struct pvm_world *w, uint32_t index);
+bool pvm_world_host_is_up(const struct pvm_world *w, uint32_t index);
 bool pvm_world_has_host(const struct pvm_world *w, const char *name);
 /* The name of host INDEX, or NULL. */
 const char *pvm_world_host_name(const struct pvm_world *w, uint32_t index);

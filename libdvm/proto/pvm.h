@@ -119,7 +119,8 @@ enum pvmi_type {
 	PVMI_A_PATH = 70, /* i spawn, i index, s nonce, s path, s socket, i place: in front of A_READY */
 	PVMI_A_CLOCK = 69, /* i tid, i id, i seconds, i microseconds: see CLOCK */
 	/* master → agent */
-	PVMI_WELCOME = 80, /* i index of its node, i nodes of the world, u64 key */
+	PVMI_WELCOME = 80, /* i index of its host, i nodes of the world, u64 key, i which of those it is,
+			    * i ranks that were given there */
 	PVMI_TELL = 81,	   /* i tid, i type, i id, i code, rest: a frame for its task */
 	PVMI_ENROLLED = 82, /* i rank, i tid, i parent, output and trace: i tid, i tag, i context each,
 			     * i context, i n [i sibling]; code: 0 or Pvm… */

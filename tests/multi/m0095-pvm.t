@@ -40,6 +40,8 @@ news of it: 1
 twice: 1
 a task there: 1
 it answers: 1"
+is "one comes and goes and comes" "$(pvm churn 20)" \
+	"20 deleted, 20 added, news of 20, 20 answers"
 is "hosts by a hoster" "$(pvm hosted)" "a hoster: 0
 deleted: 1
 it does not want to: 0, -8

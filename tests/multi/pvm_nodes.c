@@ -185,6 +185,35 @@ static int verb_lost(char *name)
 }
 
 /* More tasks, one after the other, than a node has ranks. */
+/* ---- a host that leaves and comes back, N times, with a task each time ---- */
+
+static int verb_churn(int n)
+{
+	struct pvmhostinfo *hosts;
+	int count, code, deleted = 0, added = 0, answers = 0, news = 0;
+
+	if (pvm_config(&count, NULL, &hosts) < 0 || count < 2)
+		return 1;
+	char *name = strdup(hosts[count - 1].hi_tid == pvm_tidtohost(pvm_mytid()) ?
+				    hosts[count - 2].hi_name :
+				    hosts[count - 1].hi_name);
+	pvm_notify(PvmHostAdd, HOST_NEW, -1, NULL);
+	for (int i = 0; i < n; i++) {
+		if (start(2, PvmTaskHost, name) == 2) {
+			answers += echo(2) == 0;
+			pvm_notify(PvmTaskExit, GONE, 2, kids);
+		}
+		deleted += pvm_delhosts(&name, 1, &code) == 1 && code == 0;
+		note(GONE);
+		note(GONE);
+		added += pvm_addhosts(&name, 1, &code) == 1 && code > 0;
+		news += note(HOST_NEW) == 1;
+	}
+	printf("%d deleted, %d added, news of %d, %d answers\n", deleted, added, news, answers);
+	free(name);
+	return 0;
+}
+
 /* ---- hosts by a hoster ---- */
 
 /* What the command prints; it can be run here, where all nodes are. */
@@ -298,6 +327,8 @@ int main(int argc, char **argv)
 		verb_talk(n);
 	else if (strcmp(verb, "hosts") == 0)
 		verb_hosts();
+	else if (strcmp(verb, "churn") == 0)
+		verb_churn(n);
 	else if (strcmp(verb, "hosted") == 0)
 		verb_hosted();
 	else if (strcmp(verb, "lost") == 0 && argc > 2)
