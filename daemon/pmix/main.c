@@ -110,12 +110,19 @@ static void on_connect(struct program *p, const Pb__PmixConnect *c)
 	pmixd_connected(&p->d, c);
 }
 
+static void on_event(struct program *p, const Pb__PmixEvent *e)
+{
+	if (p->started)
+		pmixd_event(&p->d, e);
+}
+
 static const struct dvmi_taker takers[] = {
 	DVMI_TAKES(DVMI_MSG_PMIX_SETUP, pmix_setup, on_setup),
 	DVMI_TAKES(DVMI_MSG_PMIX_FENCE, pmix_fence, on_fence),
 	DVMI_TAKES(DVMI_MSG_PMIX_MODEX, pmix_modex, on_modex),
 	DVMI_TAKES(DVMI_MSG_PMIX_ANSWER, pmix_answer, on_answer),
 	DVMI_TAKES(DVMI_MSG_PMIX_CONNECT, pmix_connect, on_connect),
+	DVMI_TAKES(DVMI_MSG_PMIX_EVENT, pmix_event, on_event),
 };
 
 static void on_message(struct dvmi_stream *s, const struct dvmi_envelope *env, const uint8_t *body,

@@ -137,6 +137,14 @@ pmix_status_t pmixd_on_lookup(const pmix_proc_t *p, char **keys, const pmix_info
 pmix_status_t pmixd_on_unpublish(const pmix_proc_t *p, char **keys, const pmix_info_t info[],
 				 size_t n, pmix_op_cbfunc_t cb, void *arg);
 
+/* ---- events.c ---- */
+
+pmix_status_t pmixd_on_event(pmix_status_t code, const pmix_proc_t *source,
+			     pmix_data_range_t range, pmix_info_t info[], size_t n,
+			     pmix_op_cbfunc_t cb, void *arg);
+/* On the loop's thread: something the ranks here are to hear. */
+void pmixd_event(struct pmixd *d, const Pb__PmixEvent *e);
+
 /* ---- notes.c: any thread ---- */
 
 /* Packs MSG (NULL: no body) and hands it to the loop. Without memory it is lost, and so is the job: it hangs until

@@ -175,14 +175,6 @@ static pmix_status_t on_modex(const pmix_proc_t *p, const pmix_info_t info[], si
 	return PMIX_SUCCESS;
 }
 
-/* Events among the ranks of a job are delivered by libpmix inside a node; nobody else wants them. */
-static pmix_status_t on_event(pmix_status_t code, const pmix_proc_t *source,
-			      pmix_data_range_t range, pmix_info_t info[], size_t n,
-			      pmix_op_cbfunc_t cb, void *arg)
-{
-	return PMIX_OPERATION_SUCCEEDED;
-}
-
 static pmix_server_module_t module = {
 	.client_connected2 = on_connected,
 	.client_finalized = on_finalized,
@@ -195,7 +187,7 @@ static pmix_server_module_t module = {
 	.publish = pmixd_on_publish,
 	.lookup = pmixd_on_lookup,
 	.unpublish = pmixd_on_unpublish,
-	.notify_event = on_event,
+	.notify_event = pmixd_on_event,
 };
 
 pmix_server_module_t *pmixd_upcalls(struct pmixd *d)

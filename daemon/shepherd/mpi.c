@@ -301,6 +301,9 @@ void shep_mpi_message(struct shep_mpi *m, const Pb__PeerMessage *msg)
 	case PB__PEER_MESSAGE__KIND__MEET:
 		shep_mpi_meet_message(m, msg);
 		break;
+	case PB__PEER_MESSAGE__KIND__NOTIFY:
+		shep_mpi_event_message(m, msg);
+		break;
 	default:
 		shep_mpi_modex_message(m, msg);
 	}
@@ -308,7 +311,11 @@ void shep_mpi_message(struct shep_mpi *m, const Pb__PeerMessage *msg)
 
 void shep_mpi_lost(struct shep_mpi *m, uint32_t node)
 {
+	const Pb__NodeShare *share = m->c.launch->placement->nodes[node];
+
 	shep_exchange_lost(m->exchange, node);
+	for (size_t i = 0; i < share->n_ranks; i++)
+		shep_mpi_rank_failed(m, share->ranks[i], -1);
 }
 
 bool shep_mpi_ask_again(struct shep_mpi *m)

@@ -68,14 +68,16 @@ int shep_mpi_rank_fd(struct shep_mpi *m, uint32_t local);
 
 /* A local rank has ended: with exit code 0, as far as can be known, where GOOD. */
 void shep_mpi_rank_ended(struct shep_mpi *m, uint32_t local, bool good);
+/* Any rank of the job has ended with STATUS (-1: its node is lost): survivors may want to know. */
+void shep_mpi_rank_failed(struct shep_mpi *m, uint32_t rank, int32_t status);
 /* All local ranks have ended: the server goes, too. */
 void shep_mpi_over(struct shep_mpi *m);
 
 void shep_mpi_heard(struct shep_mpi *m, uint64_t id, const struct shep_mpi_said *said);
 
 /*
- * EXCHANGE, MODEX and MODEX_ANSWER from another shepherd of the job; the last two also from one of
- * another job.
+ * EXCHANGE, NOTIFY, MODEX and MODEX_ANSWER from another shepherd of the job; the last two also from
+ * one of another job.
  */
 void shep_mpi_message(struct shep_mpi *m, const Pb__PeerMessage *msg);
 /* The node with this index is lost. */

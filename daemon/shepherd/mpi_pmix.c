@@ -245,6 +245,7 @@ static const struct dvmi_taker takers[] = {
 	DVMI_TAKES(DVMI_MSG_PMIX_SPAWN, pmix_spawn, on_spawn),
 	DVMI_TAKES(DVMI_MSG_PMIX_NAME, pmix_name, on_name),
 	DVMI_TAKES(DVMI_MSG_PMIX_CONNECT, pmix_connect, shep_mpi_connect),
+	DVMI_TAKES(DVMI_MSG_PMIX_EVENT, pmix_event, shep_mpi_event),
 	DVMI_TAKES(DVMI_MSG_PMIX_CLIENT, pmix_client, on_client),
 };
 

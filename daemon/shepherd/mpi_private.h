@@ -190,6 +190,10 @@ bool shep_mpi_meet_ask_again(struct shep_mpi *m);
 void shep_mpi_meet_lost(struct shep_mpi *m, uint64_t job);
 void shep_mpi_meet_free(struct shep_mpi *m);
 
+/* ---- mpi_events.c: what ranks are told beside ---- */
+void shep_mpi_event(struct shep_mpi *m, const Pb__PmixEvent *e);
+void shep_mpi_event_message(struct shep_mpi *m, const Pb__PeerMessage *msg);
+
 /* ---- mpi_jobs.c: spawn, names, connections to other jobs ---- */
 /* Has APPS started for RANK; THEN hears of it with a question like LIKE. */
 void shep_mpi_spawn(struct shep_mpi *m, const Pb__PmixSpawn *msg,

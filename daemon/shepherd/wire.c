@@ -168,8 +168,11 @@ static void take_states(struct shep *s, const Pb__PeerMessage *msg)
 	for (size_t i = 0; i < msg->n_exits; i++) {
 		const Pb__RankExit *e = msg->exits[i];
 		int64_t node = shep_jobmap_node_of(s->mem.map, e->rank);
-		if (node >= 0 && s->node_ids[node] == msg->from && msg->from != s->share->node)
-			shep_event_exit(s, e->rank, msg->from, e->status, (uint32_t)e->signal);
+		if (node < 0 || s->node_ids[node] != msg->from || msg->from == s->share->node)
+			continue;
+		shep_event_exit(s, e->rank, msg->from, e->status, (uint32_t)e->signal);
+		if (s->mpi)
+			shep_mpi_rank_failed(s->mpi, e->rank, e->status);
 	}
 }
 

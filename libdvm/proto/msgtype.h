@@ -54,6 +54,7 @@ enum dvmi_msg_type {
 	DVMI_MSG_PMIX_NAME = 0x156,   /* PmixName: → shepherd */
 	DVMI_MSG_PMIX_ANSWER = 0x157, /* PmixAnswer: shepherd → */
 	DVMI_MSG_PMIX_CONNECT = 0x158,/* PmixConnect: both ways */
+	DVMI_MSG_PMIX_EVENT = 0x159,  /* PmixEvent: both ways */
 
 	/* shepherd → dvmd on the local socket, beside JOB_STATUS, OUTPUT, PEER, … */
 	DVMI_MSG_SHEPHERD_HELLO = 0x140, /* ShepherdHello → OK or ERROR; first message */

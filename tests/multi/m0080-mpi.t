@@ -105,6 +105,21 @@ if cc -o "$work/own" "$work/own.c" 2> /dev/null; then
 	is "a library in the program itself is seen" "$(dvm run -n 1 "$work/own")" served
 fi
 
+# ---- events ----
+
+# shellcheck disable=SC2046
+if pkg-config --exists pmix 2> /dev/null &&
+	cc -o "$work/events" "$lib_dir/../mpi/events.c" $(pkg-config --cflags --libs pmix); then
+	out=$(dvm run -q --mpi pmix --keep-going --oversubscribe -n 5 -N 3 "$work/events" 2> /dev/null)
+	is "PMIx: survivors are told of a rank's end" "$? $(sort <<< "$out")" \
+		"137 rank 0 heard hello, rank 4 is dead
+rank 1 heard hello, rank 4 is dead
+rank 2 heard hello, rank 4 is dead
+rank 3 heard hello, rank 4 is dead"
+else
+	skip "PMIx: survivors are told of a rank's end" "there is no libpmix to build with"
+fi
+
 # ---- nodes that die ----
 
 prog=$work/ranks.openmpi
