@@ -195,8 +195,7 @@ static int create_segment(struct vmm_spread *s)
 		.id = s->seg_id,
 		.bytes = s->bytes,
 		.unit = VMM_PAGE,
-		/* What lies beside a page that is fought for is most often fought for, too. */
-		.flags = DSM_NO_PREFETCH | DSM_WALKED | DSM_EAGER,
+		.flags = DSM_WALKED | DSM_EAGER,
 		.hold = HOLD,
 		.home = home_of,
 		.home_arg = s,

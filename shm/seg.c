@@ -169,6 +169,9 @@ void dsm_seg_ahead(struct dsm_seg *s, const struct dsm_ahead *a, bool write)
 		enum dsm_map need = write ? DSM_MAP_WRITE : DSM_MAP_READ;
 		if (s->b.map[page] >= need)
 			continue;
+		/* A guest's pages lie side by side without belonging together. */
+		if (s->c.flags & DSM_WALKED && dsm_seg_is_fought(s, page))
+			continue;
 		s->marks[page] |= page == a->mark ? SEG_AHEAD | SEG_MARK : SEG_AHEAD;
 		s->stats.prefetched += !dsm_seg_allowed(s, page, write);
 		if (dsm_seg_ask(s, page, write, true) < 0)

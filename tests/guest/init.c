@@ -67,6 +67,22 @@ static void show_clock(void)
 	       strdup(line_of("/sys/devices/system/clocksource/clocksource0/available_clocksource")));
 }
 
+/* CPUs that the kernel has left alone (maxcpus=) are started now. */
+static void start_cpus(void)
+{
+	char path[64];
+	int fd, started = 0;
+
+	for (int i = 1;; i++) {
+		snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu%d/online", i);
+		if ((fd = open(path, O_WRONLY | O_CLOEXEC)) < 0)
+			break;
+		started += write(fd, "1", 1) == 1;
+		close(fd);
+	}
+	printf("guest: started %d\n", started);
+}
+
 /* Runs on each CPU and reads the clock there: it must never go back. */
 static void visit_cpus(void)
 {
@@ -158,7 +174,7 @@ static const struct {
 	{ "kernel", show_kernel }, { "cpus", show_cpus },      { "nodes", show_nodes },
 	{ "clock", show_clock },   { "visit", visit_cpus },    { "nap", nap },
 	{ "memory", touch_memory }, { "wait", wait_here },     { "restart", restart },
-	{ "chatter", chatter },	   { "echo", echo },
+	{ "chatter", chatter },	   { "echo", echo },	 { "online", start_cpus },
 };
 
 static void do_verb(const char *name)

@@ -1,0 +1,110 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# One guest over two emulated hosts: bare programs that start CPUs elsewhere, change mappings on one
+# host and use them on the other, and have more memory than a host; stat, pause, reset, a lost host.
+# GUEST_LONG=1: stock kernels, too, to init and switched off.
+
+# shellcheck source=tests/rig/lib.sh
+. "$(dirname "$0")/lib.sh"
+# shellcheck source=tests/rig/machine.sh
+. "$lib_dir/machine.sh"
+build=${DVM_BUILD:-$lib_dir/../../build}
+
+overlay=$lib_temp/overlay
+mkdir -p "$overlay/guest" "$lib_temp/root"
+cp "$build/tests/guest/payload.elf" "$overlay/guest/payload"
+kernels=
+if [ -n "${GUEST_LONG:-}" ]; then
+	kernels=$(ls /boot/vmlinuz-6.*-cloud-amd64 2> /dev/null)
+	cp "$build/tests/guest/init" "$lib_temp/root/init"
+	(cd "$lib_temp/root" && echo init | cpio -o -H newc --quiet) > "$overlay/guest/initrd"
+	# shellcheck disable=SC2086 # several
+	[ -z "$kernels" ] || cp $kernels "$overlay/guest/"
+fi
+
+rig_start 2 --mem 800M --overlay "$overlay"
+ok "a machine is founded" found_machine
+ok "host2 joins" join_machine host2
+
+# Starts a guest over both hosts, waits for its end; its console is in $out, how it ended in $code.
+run() # SECONDS NAME OPTION...
+{
+	local seconds=$1 name=$2
+	shift 2
+	out=$(on host1 dvm guest start "$name" --hosts 2 --host host1,host2 "$@" 2>&1) || {
+		code=$?
+		return
+	}
+	rig run -T "$seconds" host1 dvm guest wait "$name" > /dev/null 2>&1
+	code=$?
+	out=$(on host1 dvm guest log "$name" 2>&1)
+}
+
+bare() # SECONDS VERB TEXT OPTION...
+{
+	local seconds=$1 verb=$2 text=$3
+	shift 3
+	run "$seconds" "$verb" --kernel /guest/payload --append "$verb" "$@"
+	[[ $out == *"$text"* ]] || code="$code without \"$text\""
+	is "$verb $*" "$code" 0 || diag "$out"
+}
+
+bare 60 smp "4 CPUs" --cpus 4 --mem 64M
+bare 90 remap rounds --cpus 2 --mem 64M
+bare 90 memory "" --cpus 2 --mem 1100M
+bare 60 reset "" --cpus 2 --mem 64M
+
+# A guest that waits: looked at, stopped for a while, and left by a host.
+says() # NAME TEXT
+{
+	[[ $(on host1 dvm guest log "$1" 2>&1) == *"$2"* ]]
+}
+
+state_is() # NAME STATE
+{
+	[[ $(on host1 dvm guest stat "$1") == "{\"state\":\"$2\""* ]]
+}
+
+ended_by() # NAME: with code 1
+{
+	on host1 timeout 1 dvm guest wait "$1" > /dev/null 2>&1
+	[ $? = 1 ]
+}
+
+wait_guest()
+{
+	on host1 dvm guest start "$1" --hosts 2 --host host1,host2 --cpus 2 --mem 64M \
+		--kernel /guest/payload --append wait
+}
+
+ok "a guest that waits is started" wait_guest idle
+ok "... and says so" until_ok 20 says idle waiting
+like "its counters are of both hosts" "$(on host1 dvm guest stat idle)" \
+	'*"host":"host1"*"hosts":\[{*"host":"host2"*'
+ok "it is paused" on host1 dvm guest pause idle
+ok "... and stands still" until_ok 20 state_is idle paused
+ok "it is resumed" on host1 dvm guest resume idle
+ok "... and runs" until_ok 20 state_is idle running
+ok "its power button is pressed" on host1 dvm guest stop idle
+ok "... and it ends well" on host1 dvm guest wait idle
+
+ok "another one is started" wait_guest left
+ok "... and says so" until_ok 20 says left waiting
+rig off host2
+ok "its host's end is its own" until_ok 60 ended_by left
+ok "... and the host is named" says left "host host2 is lost"
+ok "nothing of it is left" on host1 sh -c '! pidof dvm-vmm'
+ok "host2 is there again" rig on host2
+
+for k in $kernels; do
+	ok "host2 joins again" join_machine host2
+	run 600 "linux${k//[!0-9]/}" --kernel "/guest/${k##*/}" --initrd /guest/initrd --no-reboot \
+		--cpus 2 --mem 1100M \
+		--append "console=ttyS0 panic=-1 do=kernel,cpus,nodes,clock,visit"
+	is "${k##*/}: over two hosts, to init and off" "$code" 0 || diag "$out"
+	like "... two nodes" "$out" "*guest: nodes 0-1*"
+	like "... a CPU each, and far" "$out" "*guest: node 0 cpus 0 distance 10 40*"
+	like "... one clock" "$out" "*clock went back 0 times*"
+done
+ok "the hosts' kernels are calm" kernels_are_calm
+done_testing
