@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
 #include <stdlib.h>
 
 #include "shm/protocol_private.h"
@@ -41,6 +42,11 @@ struct dsm_cell *dsm_cell_touch(struct dsm *d, uint64_t page)
 		HASH_ADD(hh, d->chunks, index, sizeof c->index, c);
 	}
 	return &c->cells[page % DSM_CHUNK];
+}
+
+int dsm_remember(struct dsm *d, uint64_t page)
+{
+	return dsm_cell_touch(d, page) ? 0 : -ENOMEM;
 }
 
 void dsm_cells_free(struct dsm *d)

@@ -203,6 +203,13 @@ int dsm_seg_acquire(struct dsm_seg *s);
 /* The first page from FIRST on that is lost; its number in *PAGE. 1 or 0. */
 int dsm_seg_lost(struct dsm_seg *s, uint64_t first, uint64_t *page);
 uint32_t dsm_seg_home(struct dsm_seg *s, uint64_t page);
+/*
+ * Node TO becomes home to [FIRST, FIRST + N). 0; -ENOTSUP (release consistency), -ENOSPC (too much was
+ * moved in pieces), -DVM_EPEERLOST (TO is gone, or the others go on without us).
+ */
+int dsm_seg_move_home(struct dsm_seg *s, uint64_t first, uint64_t n, uint32_t to);
+/* HEIR gets all homes that are here, and the homes all pages; nothing is lost with us then. Likewise. */
+int dsm_seg_leave(struct dsm_seg *s, uint32_t heir);
 
 /* Who fights for pages: the busiest ones, in falling order. Their number. */
 struct dsm_seg_hot {

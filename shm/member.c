@@ -44,9 +44,20 @@ static uint32_t next_epoch(const struct dsm_member *m)
 	return (m->epoch / m->nodes + 1) * m->nodes + m->self;
 }
 
+uint32_t dsm_member_decider(const struct dsm_member *m)
+{
+	return lowest(m);
+}
+
 bool dsm_member_decide(struct dsm_member *m)
 {
-	if (lowest(m) != m->self || memcmp(m->heard, m->gone, m->nodes * sizeof *m->gone) == 0)
+	return memcmp(m->heard, m->gone, m->nodes * sizeof *m->gone) != 0 &&
+	       dsm_member_decide_again(m);
+}
+
+bool dsm_member_decide_again(struct dsm_member *m)
+{
+	if (lowest(m) != m->self)
 		return false;
 	m->epoch = next_epoch(m);
 	memcpy(m->gone, m->heard, m->nodes * sizeof *m->gone);

@@ -31,6 +31,10 @@ void dsm_member_heard(struct dsm_member *m, uint32_t node);
  * that all others have to be told.
  */
 bool dsm_member_decide(struct dsm_member *m);
+/* Likewise, whatever we have heard. False: it is not for us to decide. */
+bool dsm_member_decide_again(struct dsm_member *m);
+/* Who decides, as far as we have heard. */
+uint32_t dsm_member_decider(const struct dsm_member *m);
 /* FROM has the view of EPOCH, which is newer than what we had decided: decide again. */
 void dsm_member_stale(struct dsm_member *m, uint32_t epoch);
 

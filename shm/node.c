@@ -205,17 +205,41 @@ static void new_view(struct dsm_node *n, const bool *before)
 			services_gone(n, i);
 }
 
-static void decide(struct dsm_node *n)
+static void tell_all(struct dsm_node *n)
+{
+	for (uint32_t i = 0; i < n->c.nodes; i++)
+		if (i != n->c.self && !n->member.gone[i]) {
+			dsm_homes_tell(n, i);
+			tell(n, i, DSM_WIRE_VIEW);
+		}
+}
+
+void dsm_node_decide(struct dsm_node *n, bool again)
 {
 	bool before[DSM_NODES_MAX];
 
 	memcpy(before, n->member.gone, n->c.nodes * sizeof *before);
-	if (n->cut || !dsm_member_decide(&n->member))
+	if (n->cut || !(again ? dsm_member_decide_again(&n->member) : dsm_member_decide(&n->member)))
 		return;
-	for (uint32_t i = 0; i < n->c.nodes; i++)
-		if (i != n->c.self && !n->member.gone[i])
-			tell(n, i, DSM_WIRE_VIEW);
+	tell_all(n);
 	new_view(n, before);
+}
+
+static void decide(struct dsm_node *n)
+{
+	dsm_node_decide(n, false);
+}
+
+/* Told by another: with it come the homes. */
+static void take_view(struct dsm_node *n, const bool *before)
+{
+	if (dsm_homes_adopt(n, &n->next_homes) < 0) {
+		/* Better no node than one that takes itself for a home. */
+		cut_off(n);
+		return;
+	}
+	new_view(n, before);
+	decide(n);
 }
 
 void dsm_node_look(struct dsm_node *n)
@@ -249,8 +273,7 @@ static void on_view(struct dsm_node *n, uint32_t from, const struct dsm_wire_rec
 	}
 	switch (dsm_member_told(&n->member, from, epoch, gone)) {
 	case DSM_TOLD_NEW:
-		new_view(n, before);
-		decide(n);
+		take_view(n, before);
 		break;
 	case DSM_TOLD_STALE:
 		tell(n, from, DSM_WIRE_STALE);
@@ -258,6 +281,7 @@ static void on_view(struct dsm_node *n, uint32_t from, const struct dsm_wire_rec
 	default:
 		break;
 	}
+	n->next_homes.n = 0;
 }
 
 /* ---- what comes ---- */
@@ -326,6 +350,10 @@ static void on_record(struct dsm_node *n, uint32_t from, const struct dsm_wire_r
 		on_page(n, from, r);
 	} else if (r->service == DSM_WIRE_VIEW || r->service == DSM_WIRE_STALE) {
 		on_view(n, from, r);
+	} else if (r->service == DSM_WIRE_HOMES) {
+		dsm_homes_on_list(n, r);
+	} else if (r->service == DSM_WIRE_MOVE) {
+		dsm_homes_on_ask(n, r);
 	} else if (r->service == DSM_WIRE_END) {
 		on_end(n, r);
 	} else if (r->service < DSM_SERVICES && n->services[r->service].message) {

@@ -49,6 +49,19 @@ struct dsm_early {
 	uint8_t bytes[];
 };
 
+/* Pages [first, first + count) of a segment have their home at TO. */
+struct dsm_move {
+	uint32_t segment, to;
+	uint64_t first, count;
+};
+
+#define DSM_MOVES_MAX 128
+
+struct dsm_moves {
+	struct dsm_move moves[DSM_MOVES_MAX]; /* what comes later counts */
+	uint32_t n;
+};
+
 struct dsm_node {
 	struct dsm_node_config c;
 	pthread_mutex_t lock;
@@ -74,6 +87,7 @@ struct dsm_node {
 
 	struct dsm_member member;
 	bool cut; /* the others go on without us */
+	struct dsm_moves homes, next_homes; /* of the view; of the one that is to come */
 	struct dsm_service services[DSM_SERVICES];
 	struct dsm_uffd uffd[2]; /* faults for the thread, and as signals */
 	struct dsm_seg *segs[DSM_SEGS];
@@ -123,6 +137,22 @@ void dsm_node_replay(struct dsm_node *n, uint32_t id);
 int dsm_node_round(struct dsm_node *n);
 /* When something is due by itself. */
 uint64_t dsm_node_deadline(struct dsm_node *n);
+
+/* Decides on a view if that is for us and there is something new, or anyhow (AGAIN). */
+void dsm_node_decide(struct dsm_node *n, bool again);
+
+/* ---- node_homes.c ---- */
+
+/* PAGE has been given another home. */
+bool dsm_homes_find(const struct dsm_node *n, uint32_t segment, uint64_t page, uint32_t *home);
+/* L counts from now on; a new view follows. 0 or -ENOMEM. */
+int dsm_homes_adopt(struct dsm_node *n, const struct dsm_moves *l);
+/* TO hears of all moves. */
+void dsm_homes_tell(struct dsm_node *n, uint32_t to);
+/* Asks for M, of a segment that is there. */
+void dsm_homes_ask(struct dsm_node *n, const struct dsm_move *m);
+void dsm_homes_on_list(struct dsm_node *n, const struct dsm_wire_record *r);
+void dsm_homes_on_ask(struct dsm_node *n, const struct dsm_wire_record *r);
 
 /* ---- node_run.c ---- */
 

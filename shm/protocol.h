@@ -172,6 +172,12 @@ int dsm_evict(struct dsm *d, uint64_t page);
  */
 int dsm_discard(struct dsm *d, uint64_t page);
 
+/*
+ * What is known of PAGE does not follow from who is its home any more: before the home function
+ * changes, which it may with a view, the same everywhere. 0 or -ENOMEM.
+ */
+int dsm_remember(struct dsm *d, uint64_t page);
+
 /* The kept bytes of an INVALID page are gone: they will be sent. */
 void dsm_forget(struct dsm *d, uint64_t page);
 

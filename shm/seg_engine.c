@@ -21,8 +21,11 @@ static const struct dsm_ops ops = {
 static uint32_t home_of(void *arg, uint64_t page)
 {
 	const struct dsm_seg *s = arg;
+	uint32_t home;
 
-	return s->c.home(s->c.home_arg, page);
+	return s->n->homes.n && dsm_homes_find(s->n, s->c.id, page, &home)
+		       ? home
+		       : s->c.home(s->c.home_arg, page);
 }
 
 int dsm_seg_make_engine(struct dsm_seg *s)
@@ -66,6 +69,15 @@ int dsm_seg_ask(struct dsm_seg *s, uint64_t page, bool write, bool ahead)
 uint32_t dsm_seg_home_of(const struct dsm_seg *s, uint64_t page)
 {
 	return s->r ? dsm_rc_home(s->r, page) : dsm_home(s->d, page);
+}
+
+int dsm_seg_remember(struct dsm_seg *s, uint64_t first, uint64_t count)
+{
+	int rc = 0;
+
+	for (uint64_t i = 0; i < count && first + i < s->b.pages && rc == 0; i++)
+		rc = dsm_remember(s->d, first + i);
+	return rc;
 }
 
 bool dsm_seg_is_lost(const struct dsm_seg *s, uint64_t page)

@@ -101,6 +101,8 @@ void dsm_seg_free_engine(struct dsm_seg *s);
 bool dsm_seg_allowed(const struct dsm_seg *s, uint64_t page, bool write);
 /* As dsm_fault(); AHEAD: nobody has touched it yet. */
 int dsm_seg_ask(struct dsm_seg *s, uint64_t page, bool write, bool ahead);
+/* What is known of COUNT pages from FIRST on will not follow from who is their home. -ENOMEM. */
+int dsm_seg_remember(struct dsm_seg *s, uint64_t first, uint64_t count);
 uint32_t dsm_seg_home_of(const struct dsm_seg *s, uint64_t page);
 bool dsm_seg_is_lost(const struct dsm_seg *s, uint64_t page);
 
@@ -136,6 +138,8 @@ void dsm_seg_rc_apply(struct dsm_seg *s, uint64_t page, unsigned part, struct se
 /* ---- seg_room.c ---- */
 
 void dsm_seg_keep(struct dsm_seg *s, uint64_t page);
+/* Homes have moved. */
+void dsm_seg_count_kept(struct dsm_seg *s);
 /* PAGE is given up, if that can be. 0; -EAGAIN: it may be gone soon; -ENOENT: it stays. */
 int dsm_seg_give_up(struct dsm_seg *s, uint64_t page);
 /* Gives up some pages where there are more than there may be. */

@@ -18,6 +18,13 @@ void dsm_seg_keep(struct dsm_seg *s, uint64_t page)
 	s->kept += dsm_seg_home_of(s, page) != s->n->c.self;
 }
 
+void dsm_seg_count_kept(struct dsm_seg *s)
+{
+	s->kept = 0;
+	for (uint64_t page = 0; page < s->b.pages; page++)
+		s->kept += s->marks[page] & SEG_KEPT && dsm_seg_home_of(s, page) != s->n->c.self;
+}
+
 static void release(struct dsm_seg *s, uint64_t page)
 {
 	dsm_backing_release(&s->b, page);

@@ -17,6 +17,8 @@ enum dsm_wire_service {
 	DSM_WIRE_VIEW = 65,  /* struct dsm_wire_view and a bit per node: who is gone */
 	DSM_WIRE_STALE = 66, /* struct dsm_wire_view: yours is older than mine */
 	DSM_WIRE_RELEASE = 67, /* struct dsm_wire_rc and bytes */
+	DSM_WIRE_HOMES = 69, /* all moves of homes, before the view that has them: node_homes.c */
+	DSM_WIRE_MOVE = 70,  /* one that is asked for */
 	DSM_WIRE_END = 68, /* the number of a segment, 4 bytes: it is ended */
 };
 

@@ -151,6 +151,28 @@ int dvm_seg_home(dvm_seg_t *s, uint64_t offset)
 	return (int)(s->seg ? dsm_seg_home(s->seg, page) : dvmi_seg_home(s, page));
 }
 
+int dvm_seg_move_home(dvm_seg_t *s, uint64_t offset, uint64_t len, int rank)
+{
+	uint64_t first, n;
+
+	if (!pages_within(s, offset, len, &first, &n) || rank < 0 ||
+	    (uint32_t)rank >= s->dom->g->size)
+		return -EINVAL;
+	if (dvmi_am_inside(&s->d->am))
+		return -EBUSY;
+	return s->seg ? dsm_seg_move_home(s->seg, first, n, (uint32_t)rank) : 0;
+}
+
+int dvm_seg_leave(dvm_seg_t *s, int heir)
+{
+	if (!s || heir < 0 || (uint32_t)heir >= s->dom->g->size ||
+	    (uint32_t)heir == s->dom->g->rank)
+		return -EINVAL;
+	if (dvmi_am_inside(&s->d->am))
+		return -EBUSY;
+	return s->seg ? dsm_seg_leave(s->seg, (uint32_t)heir) : 0;
+}
+
 int dvm_seg_lost(dvm_seg_t *s, uint64_t offset, uint64_t *at)
 {
 	uint64_t page;

@@ -187,6 +187,15 @@ static void arguments_of_the_rest(void **state)
 	assert_int_equal(dvm_seg_advise(s, 0, 1, -1), -EINVAL);
 	assert_int_equal(dvm_seg_home(NULL, 0), -EINVAL);
 	assert_int_equal(dvm_seg_home(s, 8192), -EINVAL);
+	assert_int_equal(dvm_seg_move_home(NULL, 0, 4096, 0), -EINVAL);
+	assert_int_equal(dvm_seg_move_home(s, 0, 4096, 1), -EINVAL);
+	assert_int_equal(dvm_seg_move_home(s, 0, 4096, -1), -EINVAL);
+	assert_int_equal(dvm_seg_move_home(s, 4096, 8192, 0), -EINVAL);
+	assert_int_equal(dvm_seg_move_home(s, 0, 8192, 0), 0);
+	assert_int_equal(dvm_seg_leave(NULL, 0), -EINVAL);
+	assert_int_equal(dvm_seg_leave(s, 0), -EINVAL);
+	assert_int_equal(dvm_seg_leave(s, 1), -EINVAL);
+	assert_int_equal(dvm_seg_leave(s, -1), -EINVAL);
 	assert_int_equal(dvm_seg_lost(NULL, 0, &at), -EINVAL);
 	assert_int_equal(dvm_seg_lost(s, 0, NULL), -EINVAL);
 	assert_int_equal(dvm_seg_lost(s, 8193, &at), -EINVAL);

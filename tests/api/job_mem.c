@@ -264,6 +264,48 @@ int mem_random(struct job *j)
 	return 0;
 }
 
+/* Homes move to and fro under ranks that read and write. */
+int mem_moves(struct job *j)
+{
+	dvm_seg_t *s;
+	uint64_t pages = 24, n = (uint64_t)arg(j, 4, 4000), own = 0;
+
+	CHECK_INT(make(j, pages, NULL, &s), 0);
+	volatile uint64_t *p = dvm_seg_base(s);
+	for (uint64_t i = 0; i < n; i++) {
+		uint64_t r = mix((uint64_t)j->rank, i), page = r % pages;
+		/* One slot in each page for each rank; what all have written there only grows. */
+		volatile uint64_t *slot = p + page * PAGE / 8;
+		uint64_t before = slot[j->rank];
+		slot[j->rank] = before + 1;
+		own++;
+		__atomic_fetch_add(&slot[100], 1, __ATOMIC_SEQ_CST);
+		if (i % 500 == 250) {
+			uint64_t first = (r >> 20) % pages, len = 1 + (r >> 30) % (pages - first);
+			CHECK_INT(dvm_seg_move_home(s, first * PAGE, len * PAGE,
+						    (int)((r >> 40) % (uint64_t)j->size)), 0);
+		}
+	}
+	CHECK_INT(dvm_barrier(j->w), 0);
+	uint64_t sum = 0, mine = 0;
+	for (uint64_t i = 0; i < pages; i++) {
+		sum += p[i * PAGE / 8 + 100];
+		mine += p[i * PAGE / 8 + (uint64_t)j->rank];
+	}
+	CHECK_INT(mine, own);
+	CHECK_INT(sum, n * (uint64_t)j->size);
+	CHECK_INT(dvm_barrier(j->w), 0);
+	if (j->rank == 0)
+		CHECK_INT(dvm_seg_move_home(s, 0, pages * PAGE, j->size - 1), 0);
+	CHECK_INT(dvm_barrier(j->w), 0);
+	for (uint64_t i = 0; i < pages; i++)
+		if (arg(j, 0, DVM_SEG_PROTOCOL))
+			CHECK_INT(dvm_seg_home(s, i * PAGE), j->size - 1);
+	CHECK_INT(dvm_barrier(j->w), 0);
+	CHECK_INT(dvm_seg_destroy(s), 0);
+	return 0;
+}
+
 /* A child does not have it; the parent keeps it. */
 int mem_fork(struct job *j)
 {

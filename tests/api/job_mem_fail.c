@@ -188,6 +188,43 @@ int dies_mem_rc(struct job *j)
 	return meet(j, last);
 }
 
+/* The last rank leaves in order, and ends: nothing of what it had is lost. */
+int leaves_mem(struct job *j)
+{
+	enum { PAGES = 40, EACH = PAGE / 8 };
+	int last = j->size - 1;
+	uint64_t v, at;
+	dvm_seg_t *s;
+
+	CHECK_INT(make(j, PAGES, &s), 0);
+	volatile uint64_t *p = dvm_seg_base(s);
+	for (uint64_t i = 0; i < PAGES; i++)
+		if (j->rank == (i % 4 ? last : 0))
+			p[i * EACH] = i + 1;
+	CHECK_INT(dvm_barrier(j->w), 0);
+	for (uint64_t i = 0; i < PAGES && j->rank == 0; i += 2)
+		CHECK_INT(p[i * EACH], i + 1);
+	CHECK_INT(dvm_barrier(j->w), 0);
+	if (j->rank == last) {
+		CHECK_INT(dvm_seg_leave(s, last - 1), 0);
+		return 0;
+	}
+	/* Also while it does. */
+	for (int round = 0; round < 20 || dvm_peer_state(j->d, last) == DVM_ALIVE; round++)
+		for (uint64_t i = 0; i < PAGES; i++) {
+			CHECK_INT(load(p + i * EACH, &v), 1);
+			CHECK_INT(v, i + 1);
+			CHECK_INT(store(p + i * EACH + 1 + (uint64_t)j->rank, (uint64_t)round), 1);
+		}
+	for (uint64_t i = 0; i < PAGES; i++) {
+		CHECK_INT(load(p + i * EACH, &v), 1);
+		CHECK_INT(v, i + 1);
+		CHECK(dvm_seg_home(s, i * PAGE) < last);
+	}
+	CHECK_INT(dvm_seg_lost(s, 0, &at), 0);
+	return meet(j, last);
+}
+
 /* It is ended from outside: to touch it is an error, to destroy it is not. */
 int ends_mem(struct job *j)
 {

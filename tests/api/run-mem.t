@@ -43,6 +43,18 @@ check 2 2 mem_larger
 check 3 3 mem_larger 64 1
 DVM_SHM_UFFD=missing check 2 2 mem_larger
 unset DVM_SHM_MEMORY
+# Homes that move, in units of a page.
+all 3 1 moves 0
+all 3 1 moves 64
+all 2 2 moves
+all 4 2 moves
+all 3 3 moves 64 1 1 1
+DVM_SHM_UFFD=missing check 3 3 mem_moves
+DVM_SHM_TRANSPORT=tcp check 3 3 mem_moves
+check 3 3 leaves_mem
+check 4 2 leaves_mem 1
+DVM_SHM_UFFD=missing check 3 3 leaves_mem
+DVM_SHM_TRANSPORT=tcp check 2 2 leaves_mem
 # Losses, with both kinds of faults.
 for faults in 0 1; do
 	check 3 3 dies_mem $faults

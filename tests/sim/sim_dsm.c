@@ -44,6 +44,7 @@ struct node {
 	bool waits[THREADS], writes[THREADS];
 	uint64_t page[THREADS];
 	uint32_t view; /* it has been told */
+	uint32_t homes[PAGES]; /* of that view */
 };
 
 struct sim {
@@ -54,10 +55,11 @@ struct sim {
 	struct channel *channels; /* [n * n] */
 	uint64_t truth[PAGES];	  /* what was written last */
 	bool may_be_lost[PAGES];
-	uint32_t epoch;
+	uint32_t epoch, homes[PAGES];
 	bool alive[NODES_MAX];
 	uint64_t reads, writes, hold;
 	unsigned stall_pct;
+	bool moves; /* of homes */
 	char failure[256];
 };
 
@@ -168,7 +170,7 @@ static uint32_t home_of(void *arg, uint64_t page)
 {
 	const struct node *node = arg;
 
-	return (uint32_t)(page * 7 % node->s->n);
+	return page < PAGES ? node->homes[page] : 0; /* chunks end behind the last page */
 }
 
 /* ---- steps ---- */
@@ -274,7 +276,18 @@ static void tell_view(struct sim *s, struct node *node)
 	if (node->dead || node->view == s->epoch)
 		return;
 	node->view = s->epoch;
+	for (uint64_t p = 0; p < PAGES; p++)
+		if (node->homes[p] != s->homes[p] && dsm_remember(node->d, p) != 0)
+			fail(s, "no memory");
+	memcpy(node->homes, s->homes, sizeof node->homes);
 	dsm_view(node->d, s->epoch, s->alive, s->now);
+}
+
+/* Some page gets another home: a view in which nobody dies. */
+static void move_home(struct sim *s)
+{
+	s->homes[below(s, PAGES)] = below(s, s->n);
+	s->epoch++;
 }
 
 static void step(struct sim *s)
@@ -288,6 +301,8 @@ static void step(struct sim *s)
 	deliver_one(s);
 	if (below(s, 20) == 0)
 		tell_view(s, node);
+	if (s->moves && below(s, 300) == 0)
+		move_home(s);
 	if (!node->dead && below(s, 4) == 0 && dsm_deadline(node->d) <= s->now)
 		dsm_tick(node->d, s->now);
 	if (!node->dead && below(s, 200) == 0)
@@ -347,8 +362,10 @@ static void start(struct sim *s, uint64_t seed, uint32_t n, uint64_t hold)
 					      .arg = node };
 		if (dsm_create(&node->d, &c) < 0)
 			abort();
-		for (uint64_t p = 0; p < PAGES; p++)
+		for (uint64_t p = 0; p < PAGES; p++) {
+			node->homes[p] = s->homes[p] = (uint32_t)(p * 7 % n);
 			node->access[p] = home_of(node, p) == i ? READ : NONE;
+		}
 	}
 }
 
@@ -365,6 +382,7 @@ struct plan {
 	uint64_t hold;
 	int steps, kills;
 	unsigned runs;
+	bool moves;
 };
 
 static bool run(const struct plan *plan, uint64_t seed)
@@ -375,10 +393,14 @@ static bool run(const struct plan *plan, uint64_t seed)
 	dvmi_rng_seed(&rng, seed);
 	uint32_t n = plan->n_min + (uint32_t)dvmi_rng_below(&rng, plan->n_max - plan->n_min + 1);
 	start(&s, seed, n, plan->hold);
+	s.moves = plan->moves;
 	int kill_at[4] = { 0 };
 	for (int k = 0; k < plan->kills; k++)
 		kill_at[k] = (int)dvmi_rng_below(&rng, (uint64_t)plan->steps);
 	for (int i = 0; i < plan->steps && !s.failure[0]; i++) {
+		/* Also before most have touched anything. */
+		if (plan->moves && i < 20 && below(&s, 10) == 0)
+			move_home(&s);
 		for (int k = 0; k < plan->kills; k++) {
 			uint32_t victim = 1 + below(&s, n - 1);
 			if (kill_at[k] == i && !s.nodes[victim].dead)
@@ -399,13 +421,15 @@ static bool run(const struct plan *plan, uint64_t seed)
 int main(void)
 {
 	static const struct plan plans[] = {
-		{ "two nodes", 2, 2, 0, 3000, 0, 40 },
-		{ "a few nodes", 3, 8, 0, 4000, 0, 60 },
-		{ "pages that are held", 2, 6, 40, 4000, 0, 40 },
-		{ "more nodes than bits", 70, 80, 0, 3000, 0, 3 },
-		{ "a node dies", 2, 6, 0, 3000, 1, 120 },
-		{ "a node dies, pages are held", 3, 6, 25, 3000, 1, 60 },
-		{ "three nodes die", 4, 8, 0, 3000, 3, 120 },
+		{ "two nodes", 2, 2, 0, 3000, 0, 40, false },
+		{ "a few nodes", 3, 8, 0, 4000, 0, 60, false },
+		{ "pages that are held", 2, 6, 40, 4000, 0, 40, false },
+		{ "more nodes than bits", 70, 80, 0, 3000, 0, 3, false },
+		{ "a node dies", 2, 6, 0, 3000, 1, 120, false },
+		{ "a node dies, pages are held", 3, 6, 25, 3000, 1, 60, false },
+		{ "three nodes die", 4, 8, 0, 3000, 3, 120, false },
+		{ "homes move", 2, 6, 0, 3000, 0, 80, true },
+		{ "homes move, and nodes die", 3, 7, 10, 3000, 2, 120, true },
 	};
 	const char *seed_env = getenv("SIM_SEED"), *runs_env = getenv("SIM_RUNS");
 	uint64_t first = seed_env ? strtoull(seed_env, NULL, 10) : 1;

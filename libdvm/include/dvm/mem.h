@@ -30,7 +30,8 @@
  * Failures: a rank that is lost takes the bytes with it of which it had the only copy. Where another
  * copy is left, the newest one lives on. Touching a page that was lost raises SIGBUS, and makes a
  * system call fail with EFAULT or EIO; it never shows old bytes and never waits. Which pages:
- * dvm_seg_lost(). A rank that closes while others use the segment is lost to it.
+ * dvm_seg_lost(). A rank that closes while others use the segment is lost to it; dvm_seg_leave() hands
+ * over before.
  *
  * From outside, `dvm seg destroy` ends a segment of several nodes at all its ranks, which is as if all
  * of it were lost. It has still to be destroyed by the program.
@@ -205,6 +206,23 @@ DVM_PUBLIC int dvm_seg_advise(dvm_seg_t *seg, uint64_t offset, uint64_t len, int
 
 /* The rank of the group that is home to the byte at OFFSET. -EINVAL. */
 DVM_PUBLIC int dvm_seg_home(dvm_seg_t *seg, uint64_t offset);
+
+/*
+ * RANK becomes home to LEN bytes at OFFSET, whole units of them, while all go on. Not collective; for
+ * once in a while: all ranks say what they have of the group's segments, and faults wait for that. On
+ * one node there is nothing to move. -ENOTSUP: release consistency; -ENOSPC: too many parts have
+ * moved apart from each other.
+ */
+DVM_PUBLIC int dvm_seg_move_home(dvm_seg_t *seg, uint64_t offset, uint64_t len, int rank);
+
+/*
+ * This rank, which has stopped using the segment, hands over to HEIR what it is home to, and to the
+ * homes what only it has: then nothing of the segment is lost with it, and it may close while others
+ * go on. Not collective; no threads of this rank touch the segment meanwhile, nor afterwards. Locks
+ * and so on (dvm/sync.h) whose home it is are not handed over. -EINVAL: HEIR is this rank; -ENOTSUP:
+ * release consistency.
+ */
+DVM_PUBLIC int dvm_seg_leave(dvm_seg_t *seg, int heir);
 
 /*
  * The first byte at OFFSET or behind it that is known here to be lost goes to *AT. Returns 1, 0 when
