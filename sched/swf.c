@@ -21,7 +21,7 @@ enum field {
 	F_AFTER = 16,
 };
 
-/* Number of fields, or -EINVAL. */
+/* Number of fields, or -EINVAL. A comment may follow. */
 static int split(const char *line, int64_t *v)
 {
 	int n = 0;
@@ -30,7 +30,7 @@ static int split(const char *line, int64_t *v)
 		char *end;
 		while (*line == ' ' || *line == '\t' || *line == '\r' || *line == '\n')
 			line++;
-		if (!*line)
+		if (!*line || *line == ';' || *line == '#')
 			return n;
 		/* Some traces have averages with decimals. */
 		double d = strtod(line, &end);
@@ -65,8 +65,6 @@ int dsched_swf_line(struct dsched_trace *t, const char *line)
 	int64_t v[FIELDS];
 	struct dsched_trace_job j = { .req.size = sizeof j.req };
 
-	if (*line == ';')
-		return 0;
 	int n = split(line, v);
 	if (n <= 0)
 		return n;

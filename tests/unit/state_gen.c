@@ -71,6 +71,38 @@ const Pb__Command *state_gen_drain(struct state_gen *g, uint32_t id, bool draini
 	return command(g, PB__COMMAND__WHAT_MEMBER_DRAIN, &g->member_drain);
 }
 
+const Pb__Command *state_gen_suspend(struct state_gen *g, uint64_t id, Pb__Suspended how)
+{
+	pb__job_suspend__init(&g->job_suspend);
+	g->job_suspend.id = id;
+	g->job_suspend.suspended = how;
+	return command(g, PB__COMMAND__WHAT_JOB_SUSPEND, &g->job_suspend);
+}
+
+const Pb__Command *state_gen_reserve(struct state_gen *g, unsigned number, uint32_t node,
+				     uint64_t start, uint64_t end)
+{
+	pb__reservation__init(&g->reservation);
+	snprintf(g->service_name, sizeof g->service_name, "r%u", number);
+	g->reserved[0] = node;
+	g->reserved[1] = node + 1;
+	g->reservation.name = g->service_name;
+	g->reservation.start = start;
+	g->reservation.end = end;
+	g->reservation.nodes = g->reserved;
+	g->reservation.n_nodes = 2;
+	g->reservation.by = (char *)"ann";
+	return command(g, PB__COMMAND__WHAT_RESERVE_ADD, &g->reservation);
+}
+
+const Pb__Command *state_gen_unreserve(struct state_gen *g, unsigned number)
+{
+	snprintf(g->service_name, sizeof g->service_name, "r%u", number);
+	command(g, PB__COMMAND__WHAT_RESERVE_REMOVE, NULL);
+	g->cmd.reserve_remove = g->service_name;
+	return &g->cmd;
+}
+
 const Pb__Command *state_gen_token(struct state_gen *g, unsigned key, uint32_t uses)
 {
 	pb__token__init(&g->token);
@@ -103,6 +135,7 @@ static void fill_spec(struct state_gen *g, uint64_t id)
 	g->spec.argv = g->argv;
 	g->spec.n_env = 1;
 	g->spec.env = g->env;
+	g->spec.detached = id % 2;
 }
 
 const Pb__Command *state_gen_job(struct state_gen *g, uint64_t id, uint32_t first, unsigned nodes,
@@ -265,8 +298,12 @@ static const Pb__Command *next_job_change(struct state_gen *g, const struct dvmd
 {
 	uint64_t id = 1 + below(g, dvmd_cstate_next_job(s));
 
-	return state_gen_job_change(g, id, (Pb__JobState)below(g, 4), (int32_t)below(g, 260),
+	if (below(g, 8) == 0)
+		return state_gen_suspend(g, id, (Pb__Suspended)below(g, 3));
+	state_gen_job_change(g, id, (Pb__JobState)below(g, 4), (int32_t)below(g, 260),
 				    below(g, 2) ? "because" : "");
+	g->job_change.again = below(g, 6) == 0;
+	return &g->cmd;
 }
 
 /* One of few names, so that there are pairs of them. */
@@ -283,7 +320,12 @@ const Pb__Command *state_gen_next(struct state_gen *g, const struct dvmd_cstate 
 {
 	if (!dvmd_cstate_founding(s))
 		return state_gen_founding(g);
-	switch (below(g, 19)) {
+	switch (below(g, 21)) {
+	case 20:
+		return state_gen_reserve(g, below(g, 6), below(g, dvmd_cstate_next_node(s)) + 1,
+					 below(g, 50), below(g, 60));
+	case 19:
+		return state_gen_unreserve(g, below(g, 6));
 	case 18:
 		return next_exchange(g, s);
 	case 14:

@@ -19,6 +19,9 @@ struct state_gen {
 	Pb__Member member;
 	Pb__MemberChange member_change;
 	Pb__MemberDrain member_drain;
+	Pb__JobSuspend job_suspend;
+	Pb__Reservation reservation;
+	uint32_t reserved[2];
 	Pb__Token token;
 	Pb__JobRecord job;
 	Pb__JobSpec spec;
@@ -46,6 +49,11 @@ const Pb__Command *state_gen_next(struct state_gen *g, const struct dvmd_cstate 
 const Pb__Command *state_gen_founding(struct state_gen *g);
 const Pb__Command *state_gen_member(struct state_gen *g, uint32_t id, unsigned key);
 const Pb__Command *state_gen_drain(struct state_gen *g, uint32_t id, bool draining);
+const Pb__Command *state_gen_suspend(struct state_gen *g, uint64_t id, Pb__Suspended how);
+/* Reservation NUMBER of node NODE and the next one, from START to END. */
+const Pb__Command *state_gen_reserve(struct state_gen *g, unsigned number, uint32_t node,
+				     uint64_t start, uint64_t end);
+const Pb__Command *state_gen_unreserve(struct state_gen *g, unsigned number);
 const Pb__Command *state_gen_token(struct state_gen *g, unsigned key, uint32_t uses);
 /* RANKS ranks, one share of all of them on each of NODES nodes from FIRST on. */
 const Pb__Command *state_gen_job(struct state_gen *g, uint64_t id, uint32_t first, unsigned nodes,

@@ -531,6 +531,83 @@ static void a_waiting_job_starts_or_ends(void **state)
 	assert_int_equal(dvmd_cstate_queued(f->s), 0);
 }
 
+static void a_job_waits_again(void **state)
+{
+	struct fixture *f = *state;
+	struct state_gen *g = &f->g;
+
+	accept(f, state_gen_waiting(g, 1, 0));
+	uint64_t submitted = g->wall;
+	g->spec.n_env = 0; /* the record of one that has waited has its environment from there */
+	state_gen_job(g, 1, 1, 1, 1);
+	g->spec.n_env = 0;
+	accept(f, &g->cmd);
+	assert_int_equal(dvmd_cstate_job(f->s, 1)->spec->n_env, 1);
+	state_gen_job_change(g, 1, PB__JOB_STATE__JOB_RUNNING, 0, "");
+	g->job_change.again = true;
+	refuse(f, &g->cmd, -EINVAL);
+	state_gen_job_change(g, 1, PB__JOB_STATE__JOB_DONE, 1, "lost");
+	g->job_change.again = true;
+	accept(f, &g->cmd);
+	assert_int_equal(dvmd_cstate_job(f->s, 1)->next, 2);
+	assert_int_equal(dvmd_cstate_job(f->s, 1)->spec->n_env, 0);
+	const Pb__Waiting *w = dvmd_cstate_waiting(f->s, 2);
+	assert_non_null(w);
+	assert_int_equal(w->restarts, 1);
+	assert_int_equal(w->submitted, submitted);
+	assert_string_equal(w->spec->env[0], "A=1");
+	assert_int_equal(dvmd_cstate_next_job(f->s), 3);
+	/* One that a client holds cannot. */
+	state_gen_job(g, 3, 1, 1, 1);
+	g->spec.detached = false;
+	accept(f, &g->cmd);
+	state_gen_job_change(g, 3, PB__JOB_STATE__JOB_DONE, 1, "lost");
+	g->job_change.again = true;
+	refuse(f, &g->cmd, -EINVAL);
+}
+
+static void a_job_is_suspended(void **state)
+{
+	struct fixture *f = *state;
+	struct state_gen *g = &f->g;
+
+	refuse(f, state_gen_suspend(g, 1, PB__SUSPENDED__BY_USER), -ENOENT);
+	accept(f, state_gen_job(g, 1, 1, 1, 1));
+	refuse(f, state_gen_suspend(g, 1, PB__SUSPENDED__BY_USER), -EINVAL);
+	accept(f, state_gen_job_change(g, 1, PB__JOB_STATE__JOB_RUNNING, 0, ""));
+	refuse(f, state_gen_suspend(g, 1, PB__SUSPENDED__NOT_SUSPENDED), -EALREADY);
+	refuse(f, state_gen_suspend(g, 1, (Pb__Suspended)3), -EINVAL);
+	accept(f, state_gen_suspend(g, 1, PB__SUSPENDED__FOR_ANOTHER));
+	assert_int_equal(dvmd_cstate_job(f->s, 1)->suspended, PB__SUSPENDED__FOR_ANOTHER);
+	accept(f, state_gen_job_change(g, 1, PB__JOB_STATE__JOB_DONE, 0, ""));
+	assert_int_equal(dvmd_cstate_job(f->s, 1)->suspended, PB__SUSPENDED__NOT_SUSPENDED);
+}
+
+static void nodes_are_set_apart_once(void **state)
+{
+	struct fixture *f = *state;
+	struct state_gen *g = &f->g;
+
+	refuse(f, state_gen_reserve(g, 1, 1, 20, 20), -EINVAL);
+	refuse(f, state_gen_reserve(g, 1, 4, 10, 20), -ENOENT);
+	state_gen_reserve(g, 1, 1, 10, 20);
+	g->reservation.n_nodes = 0;
+	refuse(f, &g->cmd, -EINVAL);
+	state_gen_reserve(g, 1, 1, 10, 20);
+	g->reserved[1] = 1;
+	refuse(f, &g->cmd, -EINVAL);
+	accept(f, state_gen_reserve(g, 1, 1, 10, 20));
+	refuse(f, state_gen_reserve(g, 1, 3, 10, 20), -EEXIST);
+	refuse(f, state_gen_reserve(g, 2, 2, 19, 30), -EBUSY);
+	accept(f, state_gen_reserve(g, 2, 2, 20, 30));
+	accept(f, state_gen_reserve(g, 3, 3, 10, 20));
+	assert_int_equal(dvmd_cstate_reservations(f->s), 3);
+	refuse(f, state_gen_unreserve(g, 4), -ENOENT);
+	accept(f, state_gen_unreserve(g, 1));
+	assert_null(dvmd_cstate_reservation(f->s, "r1"));
+	assert_non_null(dvmd_cstate_reservation(f->s, "r2"));
+}
+
 static void a_name_belongs_to_its_job(void **state)
 {
 	struct fixture *f = *state;
@@ -803,6 +880,9 @@ int main(void)
 		on_machine(ids_names_and_keys_are_unique),
 		on_machine(members_go_down_and_up_and_away),
 		on_machine(a_drained_node_stays_so),
+		on_machine(a_job_waits_again),
+		on_machine(a_job_is_suspended),
+		on_machine(nodes_are_set_apart_once),
 		on_machine(tokens_are_used_up),
 		on_machine(a_job_that_is_not_right_is_refused),
 		on_machine(a_placement_that_does_not_add_up_is_refused),

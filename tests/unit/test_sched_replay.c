@@ -13,6 +13,8 @@ static void lines_of_a_trace(void **state)
 	struct dsched_trace t = { 0 };
 
 	assert_int_equal(dsched_swf_line(&t, "; a comment"), 0);
+	assert_int_equal(dsched_swf_line(&t, "  ; another"), 0);
+	assert_int_equal(dsched_swf_line(&t, "# of another kind"), 0);
 	assert_int_equal(dsched_swf_line(&t, " \t\r\n"), 0);
 	assert_int_equal(dsched_swf_line(&t, "7 10 5 60 4 -1 -1 8 120 2048 1 3 1 -1 1 -1 2 -1\n"),
 			 1);
@@ -31,6 +33,8 @@ static void lines_of_a_trace(void **state)
 	assert_true(t.jobs[1].limit == 0 && t.jobs[1].runtime == S && t.jobs[1].after == 0);
 	/* Cancelled before it ran. */
 	assert_int_equal(dsched_swf_line(&t, "9 0 5 -1 4 -1 -1 8 9 -1 5 1 1 1 1 1 -1 -1"), 0);
+	assert_int_equal(dsched_swf_line(&t, "9 0 5 9 4 -1 -1 8 9 -1 5 1 1 1 1 1 -1 -1 ; a remark"),
+			 1);
 	dsched_trace_free(&t);
 }
 
