@@ -9,6 +9,7 @@
 #include "kvm-node/control_private.h"
 #include "kvm-node/loop.h"
 #include "libdvm/base/err.h"
+#include "libdvm/base/text.h"
 
 #define CLIENTS	 8u
 #define KEPT	 65536u /* bytes of the console for who joins later */
@@ -112,8 +113,25 @@ static const struct {
 	{ "stop", VMM_ASK_POWER_BUTTON },  { "kill", VMM_ASK_STOP },
 };
 
+static void leave_memory(struct client *c, const char *size)
+{
+	uint64_t bytes;
+	int rc = dvmi_text_size_parse(size, &bytes);
+
+	if (rc == 0)
+		rc = vmm_leave_memory(c->owner->vmm, bytes);
+	answer(c, rc == 0 ? "" :
+		  rc == -ENODEV ? "error: the guest has no balloon (dvm guest start --balloon)\n" :
+		  rc == -ERANGE ? "error: a guest has no more memory than it was started with\n" :
+				  "error: that is no size (as 512M or 4G)\n");
+}
+
 static void obey(struct client *c)
 {
+	if (!strncmp(c->line, "balloon ", 8)) {
+		leave_memory(c, c->line + 8);
+		return;
+	}
 	if (!strcmp(c->line, "stat")) {
 		tell_stat(c);
 		return;

@@ -71,6 +71,21 @@ static int dial_patiently(const char *name, const char *what, dvm_error_t *err)
 	return fd;
 }
 
+/* An answer that is an error, as ours. Answers are short and come in one piece. */
+static int take_error(int fd, dvm_error_t *err)
+{
+	static const char mark[] = "error: ";
+	const size_t n_mark = sizeof mark - 1;
+	char text[256];
+	ssize_t n = recv(fd, text, sizeof text - 1, MSG_PEEK);
+
+	if (n < (ssize_t)n_mark || memcmp(text, mark, n_mark) != 0)
+		return 0;
+	text[n] = 0;
+	text[strcspn(text, "\n")] = 0;
+	return dvmi_error_set(err, -EINVAL, "%s", text + n_mark);
+}
+
 int vmm_control_ask(const char *name, const char *what, dvm_error_t *err)
 {
 	cleanup_fd int fd = dial_patiently(name, what, err);
@@ -83,6 +98,9 @@ int vmm_control_ask(const char *name, const char *what, dvm_error_t *err)
 		return dvmi_error_set(err, -EINVAL, "nobody knows what \"%s\" means", what);
 	if (write(fd, line, (size_t)n) != n)
 		return dvmi_error_code(err, -errno, "asking %s", name);
+	int rc = strcmp(what, "console") != 0 ? take_error(fd, err) : 0;
+	if (rc < 0)
+		return rc;
 	bool answered = relay(fd, !strcmp(what, "console"));
 	if (!answered && !strcmp(what, "ping"))
 		return dvmi_error_set(err, -EPIPE, "guest %s has ended", name);

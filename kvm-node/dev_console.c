@@ -128,13 +128,7 @@ static void destroy(struct vmm_device *base)
 	free(d);
 }
 
-static const struct vmm_device_ops ops = {
-	.reset = vmm_vdevice_reset,
-	.pause = vmm_vdevice_pause,
-	.resume = vmm_vdevice_resume,
-	.stat = stat_it,
-	.destroy = destroy,
-};
+static const struct vmm_device_ops ops = VMM_VDEVICE_OPS(stat_it, destroy);
 
 /* Files cannot be watched, and need not be. */
 static int watch(struct vmm_watch **w, struct console *d, int fd, int events, vmm_watch_fn *fn)

@@ -138,13 +138,7 @@ static void destroy(struct vmm_device *base)
 	free(d);
 }
 
-static const struct vmm_device_ops ops = {
-	.reset = vmm_vdevice_reset,
-	.pause = vmm_vdevice_pause,
-	.resume = vmm_vdevice_resume,
-	.stat = stat_it,
-	.destroy = destroy,
-};
+static const struct vmm_device_ops ops = VMM_VDEVICE_OPS(stat_it, destroy);
 
 /* The same for the same guest each time, and another for each of its cards. */
 static void make_mac(uint8_t mac[6], const char *name, unsigned i)

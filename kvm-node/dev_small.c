@@ -37,13 +37,7 @@ static void rng_destroy(struct vmm_device *d)
 	free(r);
 }
 
-static const struct vmm_device_ops rng_ops = {
-	.reset = vmm_vdevice_reset,
-	.pause = vmm_vdevice_pause,
-	.resume = vmm_vdevice_resume,
-	.stat = rng_stat,
-	.destroy = rng_destroy,
-};
+static const struct vmm_device_ops rng_ops = VMM_VDEVICE_OPS(rng_stat, rng_destroy);
 
 int vmm_rng_create(struct vmm_vbus *bus, struct vmm_device **list, dvm_error_t *err)
 {
@@ -86,10 +80,25 @@ static void balloon_destroy(struct vmm_device *d)
 	free(b);
 }
 
+static int balloon_leave(struct vmm_device *d, uint64_t bytes)
+{
+	const struct balloon *b = (struct balloon *)d;
+	uint64_t size = vmm_mem_size(b->base.bus->m->mem);
+	struct vmm_vballoon *v = &((struct balloon *)d)->b;
+
+	if (!bytes || bytes > size)
+		return -ERANGE;
+	pthread_mutex_lock(&v->v.lock);
+	vmm_vballoon_want(v, (uint32_t)((size - bytes) / VMM_BALLOON_PAGE));
+	pthread_mutex_unlock(&v->v.lock);
+	return 0;
+}
+
 static const struct vmm_device_ops balloon_ops = {
 	.reset = vmm_vdevice_reset,
 	.pause = vmm_vdevice_pause,
 	.resume = vmm_vdevice_resume,
+	.leave = balloon_leave,
 	.stat = balloon_stat,
 	.destroy = balloon_destroy,
 };

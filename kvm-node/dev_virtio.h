@@ -48,6 +48,13 @@ void vmm_vdevice_resume(struct vmm_device *d);
  */
 void vmm_vdevice_close(struct vmm_vdevice *d);
 
+/* The calls of a device that has no more to say than this. */
+#define VMM_VDEVICE_OPS(stat_fn, destroy_fn)                                                       \
+	{                                                                                          \
+		.reset = vmm_vdevice_reset, .pause = vmm_vdevice_pause,                            \
+		.resume = vmm_vdevice_resume, .stat = stat_fn, .destroy = destroy_fn,              \
+	}
+
 /* Rows of the table in dev_virtio.c: each makes its devices, as the configuration says. */
 typedef int vmm_vdevice_create_fn(struct vmm_vbus *bus, struct vmm_device **list, dvm_error_t *err);
 vmm_vdevice_create_fn vmm_blk_create, vmm_net_create, vmm_rng_create, vmm_balloon_create,

@@ -314,13 +314,7 @@ static void destroy(struct vmm_device *base)
 	free(d);
 }
 
-static const struct vmm_device_ops ops = {
-	.reset = vmm_vdevice_reset,
-	.pause = vmm_vdevice_pause,
-	.resume = vmm_vdevice_resume,
-	.stat = stat_it,
-	.destroy = destroy,
-};
+static const struct vmm_device_ops ops = VMM_VDEVICE_OPS(stat_it, destroy);
 
 static int listen_at(struct vsockdev *d, const char *path, dvm_error_t *err)
 {

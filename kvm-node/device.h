@@ -50,6 +50,8 @@ struct vmm_device_ops {
 	void (*resume)(struct vmm_device *d);
 	/* Somebody has pressed the power button. NULL: not for this device. */
 	void (*power_button)(struct vmm_device *d);
+	/* The guest is to get along with BYTES of its memory. Any thread; -ERANGE. NULL: not its job. */
+	int (*leave)(struct vmm_device *d, uint64_t bytes);
 	/* Appends the members of a JSON object, without braces: "\"reads\":12,\"writes\":0". NULL: none. */
 	void (*stat)(struct vmm_device *d, struct dvmi_buf *out);
 	/* The loop's thread has ended; frees D. */

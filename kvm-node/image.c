@@ -15,7 +15,7 @@
 static int slurp(int fd, uint8_t *to, size_t len)
 {
 	for (size_t at = 0; at < len;) {
-		ssize_t n = read(fd, to + at, len - at);
+		ssize_t n = pread(fd, to + at, len - at, (off_t)at);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
@@ -36,19 +36,34 @@ int vmm_image_open(struct vmm_image *im, const char *path, const char *what, dvm
 		return dvmi_error_set(err, -EINVAL, "%s %s is not a file", what, path);
 	if (st.st_size <= 0)
 		return dvmi_error_set(err, -ENODATA, "%s %s is empty", what, path);
-	cleanup_free uint8_t *data = malloc((size_t)st.st_size);
+	*im = (struct vmm_image){ .len = (size_t)st.st_size, .what = what, .fd = take_fd(fd) };
+	return 0;
+}
+
+int vmm_image_read(struct vmm_image *im, dvm_error_t *err)
+{
+	if (!im->what || im->data)
+		return 0;
+	cleanup_free uint8_t *data = malloc(im->len);
 	if (!data)
-		return dvmi_error_code(err, -ENOMEM, "%s %s", what, path);
-	int rc = slurp(fd, data, (size_t)st.st_size);
+		return dvmi_error_code(err, -ENOMEM, "the %s", im->what);
+	int rc = slurp(im->fd, data, im->len);
 	if (rc < 0)
-		return dvmi_error_code(err, rc, "reading %s %s", what, path);
-	im->len = (size_t)st.st_size;
+		return dvmi_error_code(err, rc, "reading the %s", im->what);
 	im->data = take_ptr(data);
 	return 0;
 }
 
-void vmm_image_close(struct vmm_image *im)
+void vmm_image_forget(struct vmm_image *im)
 {
 	free((void *)(uintptr_t)im->data);
+	im->data = NULL;
+}
+
+void vmm_image_close(struct vmm_image *im)
+{
+	vmm_image_forget(im);
+	if (im->what)
+		close(im->fd);
 	*im = (struct vmm_image){ 0 };
 }

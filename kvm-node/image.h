@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A file that is loaded into the guest, in memory. */
+/* A file that is loaded into the guest. */
 #ifndef VMM_IMAGE_H
 #define VMM_IMAGE_H
 
@@ -9,12 +9,17 @@
 #include "dvm/error.h"
 
 struct vmm_image {
-	const uint8_t *data; /* NULL: there is none */
+	const uint8_t *data; /* NULL: there is none, or it is not in memory */
 	size_t len;
+	const char *what; /* what messages call it ("kernel"); NULL: there is none */
+	int fd;
 };
 
-/* WHAT is what ERR calls it ("kernel"). -ENODATA for an empty file. */
+/* Only opened, for as often as it is needed. -ENODATA for an empty file. */
 int vmm_image_open(struct vmm_image *im, const char *path, const char *what, dvm_error_t *err);
+/* Into memory, and out of it again: a kernel there is a burden while the guest runs. */
+int vmm_image_read(struct vmm_image *im, dvm_error_t *err);
+void vmm_image_forget(struct vmm_image *im);
 void vmm_image_close(struct vmm_image *im);
 
 #endif

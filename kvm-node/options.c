@@ -59,7 +59,8 @@ static const struct dvmi_opt options[] = {
 	{ OPT_CONTROL, 0, "control", NULL, "NAME", NULL,
 	  "answer under this name, and keep the console for who asks for it", NULL },
 	{ OPT_ASK, 0, "ask", NULL, "WHAT", NULL,
-	  "ask the guest of --control: stat, isolation, console, pause, resume, reset, stop or kill",
+	  "ask the guest of --control: stat, isolation, console, pause, resume, reset, stop, kill, "
+	  "or \"balloon SIZE\": what the guest may keep of its memory",
 	  "stat isolation console pause resume reset stop kill" },
 	{ OPT_ISOLATION, 0, "isolation", NULL, "on|off", NULL,
 	  "shut the monitor in once all is open (default on); off for debuggers", "on off" },

@@ -322,6 +322,14 @@ static void put_devices(struct vmm *v, struct dvmi_buf *out)
 		}
 }
 
+int vmm_leave_memory(struct vmm *v, uint64_t bytes)
+{
+	for (struct vmm_device *d = v->devices; d; d = d->next)
+		if (d->ops->leave)
+			return d->ops->leave(d, bytes);
+	return -ENODEV;
+}
+
 static const struct vmm_jail free_to_go;
 
 void vmm_isolation(const struct vmm *v, struct dvmi_buf *out)

@@ -121,6 +121,12 @@ enum vmm_ask {
 };
 int vmm_ask(struct vmm *v, enum vmm_ask what);
 
+/*
+ * The balloon is to leave the guest BYTES of its memory; it takes as long as the guest likes. -ENODEV:
+ * it has none; -ERANGE: nothing, or more than it was made with. Any thread.
+ */
+int vmm_leave_memory(struct vmm *v, uint64_t bytes);
+
 /* What shuts the monitor in, as a line for people. Any thread. */
 void vmm_isolation(const struct vmm *v, struct dvmi_buf *out);
 

@@ -260,6 +260,19 @@ static int open_images(struct vmm *v, dvm_error_t *err)
 	return rc;
 }
 
+static int load_images(struct vmm *v, struct vmm_boot *boot, dvm_error_t *err)
+{
+	int rc = vmm_image_read(&v->input.kernel, err);
+
+	if (rc == 0)
+		rc = vmm_image_read(&v->input.initrd, err);
+	if (rc == 0)
+		rc = vmm_boot_load(v->mem, &v->input, boot, err);
+	vmm_image_forget(&v->input.initrd);
+	vmm_image_forget(&v->input.kernel);
+	return rc;
+}
+
 /* The last step, and all of a reset: RAM is zero, vCPUs and devices are as after power-on. */
 int vmm_load(struct vmm *v, dvm_error_t *err)
 {
@@ -280,7 +293,7 @@ int vmm_load(struct vmm *v, dvm_error_t *err)
 	if (getrandom(v->input.seed, sizeof v->input.seed, GRND_NONBLOCK) < 0)
 		memset(v->input.seed, 0, sizeof v->input.seed);
 	if (rc == 0)
-		rc = vmm_boot_load(v->mem, &v->input, &boot, err);
+		rc = load_images(v, &boot, err);
 	if (rc == 0 && boot.kind != VMM_BOOT_BARE)
 		rc = vmm_kvm_check_kernel(&v->kvm, err);
 	if (rc < 0)

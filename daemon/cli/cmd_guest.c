@@ -110,6 +110,24 @@ static int ask(struct cli *c, const struct cli_command *cmd, int argc, char **ar
 	return rc != CLI_GO ? rc : cli_guest_ask(c, &g, strrchr(cmd->opt.name, ' ') + 1);
 }
 
+static int balloon(struct cli *c, const struct cli_command *cmd, int argc, char **argv)
+{
+	struct dvmi_opt_parser p;
+	struct cli_guest g;
+	dvm_error_t err;
+	char what[64];
+	int rc = cli_options(c, cmd, argc, argv, &p, NULL, NULL);
+
+	if (rc != CLI_GO)
+		return rc;
+	if (cli_guest_find(c, p.operands[0], &g, &err) < 0)
+		return cli_fail(c, &err);
+	if (g.ended)
+		return cli_failf(c, "guest %s has ended", g.name);
+	snprintf(what, sizeof what, "balloon %s", p.operands[1]);
+	return cli_guest_ask(c, &g, what);
+}
+
 /* Every key is the guest's but Ctrl-], which ends this command as Ctrl-C would. */
 static bool enter_console(struct termios *saved)
 {
@@ -213,10 +231,26 @@ VERB(verb_stat, "stat", ask, json_options, "print a guest's counters, as JSON",
      "Exits of each processor by their reason, interrupts, and what the devices have done. The "
      "fields are in dvm(1).");
 
+static const struct cli_command verb_balloon = {
+	.opt = { .name = "dvm guest balloon",
+		 .operands = "NAME SIZE",
+		 .brief = "have a guest get along with less memory, or with more again",
+		 .text = "SIZE is what the guest may keep of the memory it was started with; the rest goes "
+			 "back to the host, as fast as the guest can spare it. It must have been started "
+			 "with --balloon.",
+		 .options = no_options,
+		 .words = "@guest",
+		 .min_operands = 2,
+		 .max_operands = 2 },
+	.family = "Guests",
+	.run = balloon,
+};
+
 static const struct cli_command *const verbs[] = {
 	&cli_guest_start_verb, &cli_guest_list_verb, &verb_show,  &verb_console, &verb_stop,
 	&verb_kill,	       &verb_pause,	     &verb_resume, &verb_reset,	 &verb_wait,
-	&verb_log,	       &verb_stat,	     NULL,
+	&verb_log,	       &verb_stat,	     &verb_balloon,
+	NULL,
 };
 
 const struct cli_command cli_cmd_guest = {
@@ -226,7 +260,7 @@ const struct cli_command cli_cmd_guest = {
 		 .text = "A guest is a job with one rank, the monitor, on a node that has KVM: it is "
 			 "listed, waited for, logged and cleaned up like one.",
 		 .options = no_options,
-		 .words = "start list show console stop kill pause resume reset wait log stat",
+		 .words = "start list show console stop kill pause resume reset wait log stat balloon",
 		 .stop_at_operand = true,
 		 .min_operands = 1 },
 	.family = "Guests",

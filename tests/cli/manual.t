@@ -25,7 +25,7 @@ for c in up nodes add remove token join leave halt run jobs ps logs attach wait 
 	"$dvm" --dump-options man dvm | grep -qx "dvm $c"
 	ok "dvm(1) has dvm $c"
 done
-for v in start list show console stop kill pause resume reset wait log stat; do
+for v in start list show console stop kill pause resume reset wait log stat balloon; do
 	"$dvm" --dump-options man dvm | grep -qx "dvm guest $v"
 	ok "dvm(1) has dvm guest $v"
 done

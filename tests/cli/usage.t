@@ -70,7 +70,7 @@ for c in up nodes add remove token join leave halt run jobs ps logs attach wait 
 	[ "$(awk 'length > 82' "$tmp/out" | wc -l)" -eq 0 ]
 	ok "dvm $c --help fits a terminal"
 done
-for v in start list show console stop kill pause resume reset wait log stat; do
+for v in start list show console stop kill pause resume reset wait log stat balloon; do
 	capture $dvm guest $v --help
 	like "$rc:$out" "0:*dvm guest $v*--machine NAME*" "dvm guest $v --help"
 done

@@ -28,7 +28,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	FUZZ_CHECK(copy);
 	if (size)
 		memcpy(copy, data, size);
-	in.kernel = (struct vmm_image){ copy, size };
+	in.kernel = (struct vmm_image){ .data = copy, .len = size };
 	int rc = vmm_boot_load(mem, &in, &boot, &err);
 	free(copy);
 	FUZZ_CHECK(rc <= 0 && (rc == 0) == (err.text[0] == 0));

@@ -57,6 +57,8 @@ console_shows() # TEXT
 	timeout 3 dvm guest console one < /dev/null 2> /dev/null | grep -q "$1"
 }
 ok "who joins the console sees what was said before" console_shows waiting
+like "a guest without a balloon" "$(dvm guest balloon one 8M 2>&1)" "*the guest has no balloon*"
+is "... which is a failure" "$(dvm guest balloon one 8M > /dev/null 2>&1; echo $?)" 1
 ok "a console on a terminal: joined, left by Ctrl-], joined again" \
 	timeout 60 python3 "$(dirname "$0")/console.py" one waiting
 ok "... and the guest does not mind" in_state one running

@@ -38,7 +38,7 @@ static int teardown(void **state)
 static int load(size_t len, const struct vmm_image *initrd, const char *append)
 {
 	struct vmm_boot_input in = {
-		.kernel = { malloc(len ? len : 1), len }, /* so that reading past its end is seen */
+		.kernel = { .data = malloc(len ? len : 1), .len = len }, /* so that reading past its end is seen */
 		.append = append,
 		.rsdp = 0xe0000,
 	};
@@ -81,7 +81,7 @@ static struct setup_header *bz(void)
 static void a_good_bzimage(void **state)
 {
 	const uint8_t initrd[5000] = "initrd";
-	const struct vmm_image im = { initrd, sizeof initrd };
+	const struct vmm_image im = { .data = initrd, .len = sizeof initrd };
 	struct boot_params z;
 	char line[64];
 
@@ -168,7 +168,7 @@ static void what_comes_with_it(void **state)
 {
 	char *line = malloc(4096);
 	uint8_t *large = malloc(RAM);
-	struct vmm_image im = { large, RAM };
+	struct vmm_image im = { .data = large, .len = RAM };
 
 	bz();
 	memset(line, 'x', 4095);
