@@ -17,10 +17,12 @@
 #define CALM	 2   /* stays here that look like a walker's */
 #define CHANGED	 64  /* entries that may change meanwhile */
 #define WALKS	 512 /* pages in the mode that this node lets in */
+#define TELLS	 32  /* times that what changes in one is told: perhaps nobody else looks any more */
 #define LIFE	 (UINT64_C(20) * 1000 * 1000 * 1000) /* ns: then it has to show again that it needs it */
 
 struct seg_walk {
 	uint64_t page, since;
+	unsigned told;
 	UT_hash_handle hh;
 	struct dsm_walked w;
 };
@@ -194,7 +196,11 @@ static void look_at(struct dsm_seg *s, struct seg_walk *w)
 	switch (dsm_walked_look(&w->w, words(s, w->page), frames(s), s->diff_room, &n)) {
 	case DSM_WALKED_TELL:
 		s->walk.diffs++;
-		dsm_walk_diff(s->d, w->page, s->diff_room, n);
+		/* To take it back costs as much as to tell once more, and nothing afterwards. */
+		if (++w->told > TELLS)
+			dsm_walk_end(s->d, w->page, s->n->now);
+		else
+			dsm_walk_diff(s->d, w->page, s->diff_room, n);
 		break;
 	case DSM_WALKED_END:
 		s->walk.ends++;
