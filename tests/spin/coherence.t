@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
-# Every interleaving of the coherence protocol's model, by SPIN; and models that are broken on
+# Every interleaving of the coherence protocol's models, by SPIN; and models that are broken on
 # purpose, in which it has to find the fault.
 
 dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -24,11 +24,12 @@ explore() # MODEL OPTION...
 }
 
 # The same must find a fault in a model changed by a sed command.
-finds() # NAME COMMAND
+finds() # NAME COMMAND [MODEL WRITES]
 {
-	sed "$2" "$dir/coherence.pml" > broken.pml
-	not_ok "... which would have shown: $1" cmp -s broken.pml "$dir/coherence.pml"
-	explore broken.pml -DWRITES=3 > broken.out
+	local model=$dir/${3:-coherence}.pml
+	sed "$2" "$model" > broken.pml
+	not_ok "... which would have shown: $1" cmp -s broken.pml "$model"
+	explore broken.pml -DWRITES="${4:-3}" > broken.out
 	ok "... as it does" grep -q 'assertion violated' broken.out
 }
 
@@ -38,5 +39,15 @@ finds "a writer that does not wait" 's/data\[n\] && acks\[n\] >= needed\[n\]/dat
 finds "an owner that goes on writing" 's/:: state\[0\] == M -> state\[0\] = O/:: state[0] == M -> skip/'
 finds "a sharer that is forgotten" 's/sharer\[from\] = true$/skip/'
 finds "a home that does not wait" 's/:: k > 0 ->/:: false ->/'
+
+ok "pages that several nodes write: the newest for who is told, nobody stuck" \
+	explore "$dir/walked.pml" -DWRITES=2
+finds "a message that does not wait" 's/compared\[me\] && !PENDING(me) ->/compared[me] ->/' walked 2
+finds "a message without a comparison" \
+	's/state\[me\] == W && copy\[me\] != sent\[me\] ->/false ->/' walked 2
+finds "an end that is told too early" \
+	's/:: num -> OWED(n, f) = true/:: num -> CH(n, f)!SETTLED, f, 0, 0/' walked 2
+finds "last changes that are forgotten" \
+	's/CH(n, who)!ENDED, n, copy\[n\], copy\[n\] != base\[n\]/CH(n, who)!ENDED, n, copy[n], 0/' walked 2
 
 tap_end
