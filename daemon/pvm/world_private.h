@@ -46,6 +46,8 @@ struct item {
 	int tid;
 	uint32_t waits; /* the number of its agent's question, which came before its tid was known */
 	bool gone;
+	struct dvmi_buf said; /* what it has printed before its tid was known */
+	bool silent;	      /* and that was all */
 	char *path, *socket; /* not NULL: it is left to the host's tasker */
 	uint32_t slot;
 };

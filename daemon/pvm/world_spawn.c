@@ -9,7 +9,8 @@
 #include "daemon/pvm/world_private.h"
 #include "daemon/pvm/xdr.h"
 
-#define ARCH "LINUX64"
+#define ARCH	  "LINUX64"
+#define EARLY_MAX (1u << 20) /* bytes that are kept of what is printed early */
 
 /* What was asked. */
 struct request {
@@ -161,6 +162,7 @@ static void free_spawn(struct pvm_world *w, struct spawn *s)
 		p = &(*p)->next;
 	*p = s->next;
 	for (uint32_t i = 0; i < s->n; i++) {
+		dvmi_buf_free(&s->items[i].said);
 		free(s->items[i].path);
 		free(s->items[i].socket);
 	}
@@ -197,6 +199,15 @@ static void announce(struct pvm_world *w, const struct spawn *s, const struct ta
 	pvm_message(w, s->out.tid, s->out.tag, s->out.ctx, spawned, 2);
 }
 
+/* What it has printed meanwhile. */
+static void say_early(struct pvm_world *w, const struct item *it)
+{
+	if (it->said.len)
+		pvm_world_output(w, it->host, it->rank, it->said.data, (uint32_t)it->said.len);
+	if (it->silent)
+		pvm_world_output(w, it->host, it->rank, NULL, 0);
+}
+
 static void make_task(struct pvm_world *w, struct spawn *s, struct item *it, uint32_t n)
 {
 	struct host *h = pvm_host(w, it->host);
@@ -214,6 +225,7 @@ static void make_task(struct pvm_world *w, struct spawn *s, struct item *it, uin
 	t->siblings = siblings(s, n);
 	t->nsiblings = t->siblings ? n : 0;
 	announce(w, s, t);
+	say_early(w, it);
 	if (it->path && h->tasker)
 		pvm_role_start(w, s, it);
 	if (it->waits)
@@ -471,6 +483,15 @@ static struct outlet *outlet_of(const struct pvm_world *w, uint32_t host, uint32
 	return o;
 }
 
+/* It runs, while others of its spawn do not yet. */
+static void keep_early(struct item *it, const void *text, uint32_t n)
+{
+	if (it && n && it->said.len + n <= EARLY_MAX)
+		dvmi_buf_put(&it->said, text, n);
+	if (it)
+		it->silent |= n == 0;
+}
+
 /* A task's text goes as two numbers, its id and the length, and the bytes. */
 void pvm_world_output(struct pvm_world *w, uint32_t host, uint32_t rank, const void *text,
 		      uint32_t n)
@@ -478,8 +499,10 @@ void pvm_world_output(struct pvm_world *w, uint32_t host, uint32_t rank, const v
 	struct outlet *o = outlet_of(w, host, rank);
 	struct dvmi_buf b = { 0 };
 
-	if (!o)
+	if (!o) {
+		keep_early(expected_item(w, host, rank), text, n);
 		return;
+	}
 	const uint32_t head[] = { __builtin_bswap32((uint32_t)o->tid), __builtin_bswap32(n) };
 	dvmi_buf_put(&b, head, sizeof head);
 	if (n) {

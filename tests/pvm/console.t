@@ -49,6 +49,16 @@ is "one that there is not" "$(code_of pvm -f -c 'nonsense')" 1
 is "a bad option" "$(code_of pvm --nonsense)" 2
 is "a script that goes on after a failure" "$(printf 'x\nquit\n' | code_of pvm -f)" 0
 is "one that does not" "$(printf 'x\nversion\nquit\n' | pvm -fe | grep -c '^3')" 0
+# Several at once: what ends before the others of its job have begun is heard as well.
+several=()
+for i in 1 2 3 4 5 6; do
+	console 'spawn -4 -> /bin/echo hello' > "$work/several$i" &
+	several+=($!)
+done
+wait "${several[@]}"
+is "six consoles, four tasks each" "$(cat "$work"/several? | grep -c '\] hello$')" 24
+is "... and their ends" "$(cat "$work"/several? | grep -c '\] EOF$')" 24
+
 # What a host file says of hosts.
 mkdir "$work/ep"
 ln -s /bin/pwd "$work/ep/whereami"

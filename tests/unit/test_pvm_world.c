@@ -428,6 +428,44 @@ static void test_idle(void **state)
 }
 
 /* Bodies that are cut short, and types there are none of. */
+/* A task prints and ends before another one of its spawn is there: nothing is lost. */
+static void test_early_output(void **state)
+{
+	struct play p;
+	struct dvmi_buf b = { 0 };
+	int texts = 0, ends = 0;
+
+	(void)state;
+	begin(&p);
+	int x = enrol(&p, 1, 0);
+	dvmi_buf_put_u32(&b, 0);
+	dvmi_buf_put_str(&b, "");
+	dvmi_buf_put_u32(&b, 2);
+	dvmi_buf_put_str(&b, "prog");
+	dvmi_buf_put_str(&b, "");
+	dvmi_buf_put_u32(&b, 0);
+	dvmi_buf_put_u32(&b, 0);
+	dvmi_buf_put_u32(&b, (uint32_t)x); /* whoever wants the output */
+	for (int i = 0; i < 6; i++)
+		dvmi_buf_put_u32(&b, 0);
+	ask(&p, x, PVMI_SPAWN, &b);
+	pvm_world_ready(p.w, 1, p.last_spawn, 0, p.nonce, 0, 3, 33);
+	pvm_world_output(p.w, 1, 3, "text", 4);
+	pvm_world_output(p.w, 1, 3, NULL, 0);
+	pvm_world_exit(p.w, 1, 3, false);
+	pvm_world_ready(p.w, 1, p.last_spawn, 1, p.nonce, 0, 4, 44);
+	for (int i = 0; i < p.n; i++) {
+		const struct dvmi_buf *body = &p.told[i].body;
+		if (p.told[i].type != PVMI_DELIVER || body->len < 12)
+			continue;
+		texts += memcmp(body->data + body->len - 4, "text", 4) == 0;
+		ends += memcmp(body->data + body->len - 4, "\0\0\0", 4) == 0;
+	}
+	assert_int_equal(texts, 1);
+	assert_int_equal(ends, 1);
+	end(&p);
+}
+
 /* ---- tasks that take over work ---- */
 
 static void enlist(struct play *p, int tid, uint32_t role, int code)
@@ -698,7 +736,7 @@ int main(void)
 		cmocka_unit_test(test_idle),	   cmocka_unit_test(test_sec_short_bodies),
 		cmocka_unit_test(test_hoster),	   cmocka_unit_test(test_hoster_ends),
 		cmocka_unit_test(test_tasker),	   cmocka_unit_test(test_manager),
-		cmocka_unit_test(test_sec_orders),
+		cmocka_unit_test(test_sec_orders), cmocka_unit_test(test_early_output),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
