@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Process 1 of test guests: does what the kernel's command line says after do=, a list of verbs
- * with commas, prints one line "guest: …" for each, and switches the guest off.
+ * with commas, prints one line "guest: …" for each, and switches the guest off. As another process
+ * it does what its arguments say.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -17,6 +18,8 @@
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "tests/guest/mapping.h"
 
 /* The first line of a file, or "-". */
 static const char *line_of(const char *path)
@@ -167,10 +170,21 @@ static void echo(void)
 		printf("guest: heard %s", text);
 }
 
+static void few_mappings(void)
+{
+	guest_mapping(200);
+}
+
+static void many_mappings(void)
+{
+	guest_mapping(10000);
+}
+
 static const struct {
 	const char *name;
 	void (*fn)(void);
 } verbs[] = {
+	{ "mapping", few_mappings }, { "mappings", many_mappings },
 	{ "kernel", show_kernel }, { "cpus", show_cpus },      { "nodes", show_nodes },
 	{ "clock", show_clock },   { "visit", visit_cpus },    { "nap", nap },
 	{ "memory", touch_memory }, { "wait", wait_here },     { "restart", restart },
@@ -197,10 +211,14 @@ static void mount_all(void)
 	mount("dev", "/dev", "devtmpfs", 0, NULL);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
-	mount_all();
 	setvbuf(stdout, NULL, _IOLBF, 0);
+	for (int i = 1; getpid() != 1 && i < argc; i++)
+		do_verb(argv[i]);
+	if (getpid() != 1)
+		return 0;
+	mount_all();
 	char *list = strstr(strdup(line_of("/proc/cmdline")), "do=");
 	if (list) {
 		list += 3;
