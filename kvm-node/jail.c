@@ -118,7 +118,8 @@ static int empty_root(const char *dir)
 	if (dir && fd < 0)
 		return -errno;
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-	    mount("none", root, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=64k,mode=0755") < 0)
+	    mount("none", root, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "size=64k,mode=0755") <
+		    0)
 		return -errno;
 	if (real)
 		rc = keep_dir(root, real, fd);
@@ -168,7 +169,8 @@ int vmm_jail_enter(struct vmm_jail *j, const struct vmm_jail_config *c, dvm_erro
 		return dvmi_error_code(err, rc, "shutting the guest in with %s", c->dir);
 	j->empty_root = j->mount_ns && access("/proc/self", F_OK) < 0;
 	bound_capabilities();
-	/* Root of a namespace of users may be nobody outside: only the real one has users to give. */
+	/* Root of a namespace of users may be nobody outside: only the real one has users to give.
+	 */
 	if (root && !j->user_ns && !c->keep_user)
 		j->own_user = drop_user();
 	j->no_capabilities = drop_capabilities();

@@ -24,50 +24,90 @@
 
 /* Memory, locks, time, and the end of a thread: what the C library does for everybody. */
 static const int common[] = {
-	SCMP_SYS(brk),		   SCMP_SYS(clock_gettime),   SCMP_SYS(clock_nanosleep),
-	SCMP_SYS(close),	   SCMP_SYS(exit),	      SCMP_SYS(exit_group),
-	SCMP_SYS(futex),	   SCMP_SYS(getpid),	      SCMP_SYS(getrandom),
-	SCMP_SYS(gettid),	   SCMP_SYS(gettimeofday),    SCMP_SYS(lseek),
-	SCMP_SYS(madvise),	   SCMP_SYS(mremap),	      SCMP_SYS(munmap),
-	SCMP_SYS(nanosleep),	   SCMP_SYS(newfstatat),      SCMP_SYS(fstat),
-	SCMP_SYS(poll),		   SCMP_SYS(read),	      SCMP_SYS(restart_syscall),
-	SCMP_SYS(rseq),		   SCMP_SYS(rt_sigaction),    SCMP_SYS(rt_sigprocmask),
-	SCMP_SYS(rt_sigreturn),	   SCMP_SYS(sched_getaffinity), SCMP_SYS(sched_yield),
-	SCMP_SYS(set_robust_list), SCMP_SYS(sigaltstack),     SCMP_SYS(time),
-	SCMP_SYS(write),	   SCMP_SYS(writev),	      SCMP_SYS(getuid),
-	SCMP_SYS(geteuid),	   SCMP_SYS(membarrier),
+	SCMP_SYS(brk),
+	SCMP_SYS(clock_gettime),
+	SCMP_SYS(clock_nanosleep),
+	SCMP_SYS(close),
+	SCMP_SYS(exit),
+	SCMP_SYS(exit_group),
+	SCMP_SYS(futex),
+	SCMP_SYS(getpid),
+	SCMP_SYS(getrandom),
+	SCMP_SYS(gettid),
+	SCMP_SYS(gettimeofday),
+	SCMP_SYS(lseek),
+	SCMP_SYS(madvise),
+	SCMP_SYS(mremap),
+	SCMP_SYS(munmap),
+	SCMP_SYS(nanosleep),
+	SCMP_SYS(newfstatat),
+	SCMP_SYS(fstat),
+	SCMP_SYS(poll),
+	SCMP_SYS(read),
+	SCMP_SYS(restart_syscall),
+	SCMP_SYS(rseq),
+	SCMP_SYS(rt_sigaction),
+	SCMP_SYS(rt_sigprocmask),
+	SCMP_SYS(rt_sigreturn),
+	SCMP_SYS(sched_getaffinity),
+	SCMP_SYS(sched_yield),
+	SCMP_SYS(set_robust_list),
+	SCMP_SYS(sigaltstack),
+	SCMP_SYS(time),
+	SCMP_SYS(write),
+	SCMP_SYS(writev),
+	SCMP_SYS(getuid),
+	SCMP_SYS(geteuid),
+	SCMP_SYS(membarrier),
 };
 
 static const int of_vcpus[] = {
-	SCMP_SYS(epoll_ctl), SCMP_SYS(timer_create), SCMP_SYS(timer_delete), SCMP_SYS(timer_settime),
-	SCMP_SYS(shutdown),
+	SCMP_SYS(epoll_ctl),	 SCMP_SYS(timer_create), SCMP_SYS(timer_delete),
+	SCMP_SYS(timer_settime), SCMP_SYS(shutdown),
 };
 
 static const int of_loops[] = {
-	SCMP_SYS(accept4),	SCMP_SYS(connect),     SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_pwait),
-	SCMP_SYS(epoll_wait),	SCMP_SYS(fallocate),   SCMP_SYS(fcntl),	    SCMP_SYS(fdatasync),
-	SCMP_SYS(fsync),	SCMP_SYS(getsockopt),  SCMP_SYS(pread64),   SCMP_SYS(preadv),
-	SCMP_SYS(preadv2),	SCMP_SYS(pwrite64),    SCMP_SYS(pwritev),   SCMP_SYS(pwritev2),
-	SCMP_SYS(readv),	SCMP_SYS(recvfrom),    SCMP_SYS(recvmsg),   SCMP_SYS(sendmsg),
-	SCMP_SYS(sendto),	SCMP_SYS(setsockopt),  SCMP_SYS(shutdown),
+	SCMP_SYS(accept4),    SCMP_SYS(connect),    SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_pwait),
+	SCMP_SYS(epoll_wait), SCMP_SYS(fallocate),  SCMP_SYS(fcntl),	 SCMP_SYS(fdatasync),
+	SCMP_SYS(fsync),      SCMP_SYS(getsockopt), SCMP_SYS(pread64),	 SCMP_SYS(preadv),
+	SCMP_SYS(preadv2),    SCMP_SYS(pwrite64),   SCMP_SYS(pwritev),	 SCMP_SYS(pwritev2),
+	SCMP_SYS(readv),      SCMP_SYS(recvfrom),   SCMP_SYS(recvmsg),	 SCMP_SYS(sendmsg),
+	SCMP_SYS(sendto),     SCMP_SYS(setsockopt), SCMP_SYS(shutdown),
 };
 
 /* The guest's end: threads joined, files closed, what the terminal was. */
 static const int of_all[] = {
-	SCMP_SYS(fadvise64), SCMP_SYS(kill),	  SCMP_SYS(rt_sigtimedwait), SCMP_SYS(rt_sigpending),
-	SCMP_SYS(unlink),    SCMP_SYS(wait4),	  SCMP_SYS(waitid),	     SCMP_SYS(ftruncate),
+	SCMP_SYS(fadvise64), SCMP_SYS(kill),  SCMP_SYS(rt_sigtimedwait), SCMP_SYS(rt_sigpending),
+	SCMP_SYS(unlink),    SCMP_SYS(wait4), SCMP_SYS(waitid),		 SCMP_SYS(ftruncate),
 	SCMP_SYS(seccomp), /* threads narrow their own further */
 };
 
 /* These end the process. */
 static const int hostile[] = {
-	SCMP_SYS(bpf),		 SCMP_SYS(chroot),	  SCMP_SYS(creat),	 SCMP_SYS(delete_module),
-	SCMP_SYS(execve),	 SCMP_SYS(execveat),	  SCMP_SYS(finit_module), SCMP_SYS(fork),
-	SCMP_SYS(init_module),	 SCMP_SYS(io_uring_setup), SCMP_SYS(kexec_load), SCMP_SYS(keyctl),
-	SCMP_SYS(mount),	 SCMP_SYS(open_by_handle_at),
-	SCMP_SYS(perf_event_open), SCMP_SYS(personality), SCMP_SYS(pivot_root),
-	SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev), SCMP_SYS(ptrace),
-	SCMP_SYS(setns),	 SCMP_SYS(unshare),	  SCMP_SYS(userfaultfd), SCMP_SYS(vfork),
+	SCMP_SYS(bpf),
+	SCMP_SYS(chroot),
+	SCMP_SYS(creat),
+	SCMP_SYS(delete_module),
+	SCMP_SYS(execve),
+	SCMP_SYS(execveat),
+	SCMP_SYS(finit_module),
+	SCMP_SYS(fork),
+	SCMP_SYS(init_module),
+	SCMP_SYS(io_uring_setup),
+	SCMP_SYS(kexec_load),
+	SCMP_SYS(keyctl),
+	SCMP_SYS(mount),
+	SCMP_SYS(open_by_handle_at),
+	SCMP_SYS(perf_event_open),
+	SCMP_SYS(personality),
+	SCMP_SYS(pivot_root),
+	SCMP_SYS(process_vm_readv),
+	SCMP_SYS(process_vm_writev),
+	SCMP_SYS(ptrace),
+	SCMP_SYS(setns),
+	SCMP_SYS(unshare),
+	SCMP_SYS(userfaultfd),
+	SCMP_SYS(vfork),
 };
 
 /* ---- filters ---- */
@@ -81,6 +121,16 @@ static int add(scmp_filter_ctx f, uint32_t action, const int *list, size_t n)
 	return rc == -EEXIST ? 0 : rc; /* lists may overlap */
 }
 
+/* ACTION for CALL where its argument N compares like that. (SCMP_A0 and its kin leave a field out.)
+ */
+static int add_if(scmp_filter_ctx f, uint32_t action, int call, unsigned n, enum scmp_compare op,
+		  scmp_datum_t a, scmp_datum_t b)
+{
+	const struct scmp_arg_cmp cmp = { n, op, a, b };
+
+	return seccomp_rule_add_array(f, action, call, 1, &cmp);
+}
+
 /* Memory that is not executable; code is what the loader has mapped, and nothing else. */
 static int add_memory(scmp_filter_ctx f)
 {
@@ -88,11 +138,10 @@ static int add_memory(scmp_filter_ctx f)
 	int rc = 0;
 
 	for (size_t i = 0; rc == 0 && i < COUNT(calls); i++) {
-		rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, calls[i], 1,
-				      SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+		rc = add_if(f, SCMP_ACT_ALLOW, calls[i], 2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0);
 		if (rc == 0)
-			rc = seccomp_rule_add(f, SCMP_ACT_KILL_PROCESS, calls[i], 1,
-					      SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, PROT_EXEC));
+			rc = add_if(f, SCMP_ACT_KILL_PROCESS, calls[i], 2, SCMP_CMP_MASKED_EQ,
+				    PROT_EXEC, PROT_EXEC);
 	}
 	return rc;
 }
@@ -101,23 +150,22 @@ static int add_memory(scmp_filter_ctx f)
 static int add_signals(scmp_filter_ctx f)
 {
 	scmp_datum_t self = (scmp_datum_t)getpid();
-	int rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, SCMP_A0(SCMP_CMP_EQ, self));
+	int rc = add_if(f, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 0, SCMP_CMP_EQ, self, 0);
 
-	return rc < 0 ? rc :
-			seccomp_rule_add(f, SCMP_ACT_KILL_PROCESS, SCMP_SYS(tgkill), 1,
-					 SCMP_A0(SCMP_CMP_NE, self));
+	return rc < 0 ? rc
+		      : add_if(f, SCMP_ACT_KILL_PROCESS, SCMP_SYS(tgkill), 0, SCMP_CMP_NE, self, 0);
 }
 
 /* All of KVM's requests are of one type. A terminal must not be typed on behalf of its user. */
 static int add_requests(scmp_filter_ctx f, enum vmm_seccomp kind)
 {
 	static const unsigned long others[] = { TUNSETOFFLOAD, FIONBIO, TCGETS, TCSETS, TCSETSW };
-	int rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
-				  SCMP_A1(SCMP_CMP_MASKED_EQ, 0xff00, KVMIO << 8));
+	int rc = add_if(f, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_CMP_MASKED_EQ, 0xff00,
+			KVMIO << 8);
 
 	for (size_t i = 0; rc == 0 && kind != VMM_SECCOMP_VCPU && i < COUNT(others); i++)
-		rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
-				      SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffff, others[i]));
+		rc = add_if(f, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_CMP_MASKED_EQ, 0xffffffff,
+			    others[i]);
 	return rc;
 }
 
@@ -127,11 +175,11 @@ static int add_threads(scmp_filter_ctx f)
 	int rc = seccomp_rule_add(f, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
 
 	if (rc == 0)
-		rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
-				      SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
+		rc = add_if(f, SCMP_ACT_ALLOW, SCMP_SYS(clone), 0, SCMP_CMP_MASKED_EQ, CLONE_THREAD,
+			    CLONE_THREAD);
 	if (rc == 0)
-		rc = seccomp_rule_add(f, SCMP_ACT_KILL_PROCESS, SCMP_SYS(clone), 1,
-				      SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0));
+		rc = add_if(f, SCMP_ACT_KILL_PROCESS, SCMP_SYS(clone), 0, SCMP_CMP_MASKED_EQ,
+			    CLONE_THREAD, 0);
 	/* A thread gives itself a name; nothing else of it is needed. */
 	if (rc == 0)
 		rc = add(f, SCMP_ACT_ALLOW, (const int[]){ SCMP_SYS(prctl) }, 1);
@@ -141,12 +189,11 @@ static int add_threads(scmp_filter_ctx f)
 /* Sockets of this host only: of vsock's listeners. */
 static int add_sockets(scmp_filter_ctx f)
 {
-	int rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
-				  SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
+	int rc = add_if(f, SCMP_ACT_ALLOW, SCMP_SYS(socket), 0, SCMP_CMP_EQ, AF_UNIX, 0);
 
-	return rc < 0 ? rc :
-			seccomp_rule_add(f, SCMP_ACT_KILL_PROCESS, SCMP_SYS(socket), 1,
-					 SCMP_A0(SCMP_CMP_NE, AF_UNIX));
+	return rc < 0 ? rc
+		      : add_if(f, SCMP_ACT_KILL_PROCESS, SCMP_SYS(socket), 0, SCMP_CMP_NE, AF_UNIX,
+			       0);
 }
 
 static int fill(scmp_filter_ctx f, enum vmm_seccomp kind)
