@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Guests as jobs: started, listed, asked, stopped and killed on whatever node they are; with a bare
 # program as guest, which every KVM runs.
-# shellcheck disable=SC2317
+# GUEST_ROUNDS=50: as many rounds of start and stop.
+# shellcheck disable=SC2012,SC2207,SC2317
 
 # shellcheck source=tests/multi/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -99,7 +100,7 @@ is "a payload's code is its job's" \
 rounds()
 {
 	local i
-	for i in 1 2 3 4 5 6 7 8 9 10; do
+	for ((i = 1; i <= ${GUEST_ROUNDS:-10}; i++)); do
 		dvm guest start "r$i" --kernel "$payload" --append wait --mem 16M > /dev/null &&
 			dvm guest stop "r$i" && timeout 20 dvm guest wait "r$i" && continue
 		echo "round $i: $?"
@@ -108,6 +109,17 @@ rounds()
 		return 1
 	done
 }
-ok "ten rounds" rounds
+# What dvmd of a node holds: descriptors, and KiB of its own.
+footprint()
+{
+	local pid
+	pid=$(dvm info --json | python3 -c 'import json,sys; print(json.load(sys.stdin)["pid"])')
+	echo "$(ls "/proc/$pid/fd" | wc -l) $(awk '/^Private_/ { n += $2 } END { print n }' "/proc/$pid/smaps_rollup")"
+}
+before=($(footprint))
+ok "${GUEST_ROUNDS:-10} rounds" rounds
+after=($(footprint))
+diag "descriptors and KiB of the daemon: ${before[*]}, after the rounds ${after[*]}"
+ok "... leave no descriptor behind" test $((after[0] - before[0])) -lt 5
 ok "... leave no monitor behind" until_ok 10 sh -c "! pgrep -f 'control r[0-9]* '"
 done_testing
