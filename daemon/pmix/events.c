@@ -48,14 +48,9 @@ static bool unpack_infos(pmix_data_buffer_t *b, struct pmixd_infos *out)
 
 static bool unpack(struct pmixd_infos *out, const uint8_t *data, size_t len)
 {
-	pmix_byte_object_t raw = { .bytes = malloc(len + 1), .size = len };
 	pmix_data_buffer_t b;
 
-	if (!raw.bytes)
-		return false;
-	memcpy(raw.bytes, data, len);
-	PMIX_DATA_BUFFER_CONSTRUCT(&b);
-	bool good = PMIx_Data_load(&b, &raw) == PMIX_SUCCESS && unpack_infos(&b, out);
+	bool good = pmixd_packed_load(&b, data, len) && unpack_infos(&b, out);
 	PMIX_DATA_BUFFER_DESTRUCT(&b);
 	return good;
 }

@@ -1,7 +1,23 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <pmix.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "daemon/pmix/pmixd.h"
+
+bool pmixd_packed_load(pmix_data_buffer_t *b, const uint8_t *data, size_t len)
+{
+	pmix_byte_object_t raw = { .bytes = malloc(len + 1), .size = len };
+
+	PMIX_DATA_BUFFER_CONSTRUCT(b);
+	if (!raw.bytes)
+		return false;
+	memcpy(raw.bytes, data, len);
+	bool good = PMIx_Data_load(b, &raw) == PMIX_SUCCESS; /* which takes the bytes over */
+	if (!good)
+		free(raw.bytes);
+	return good;
+}
 
 void pmixd_note(struct pmixd *d, uint16_t type, const void *msg)
 {

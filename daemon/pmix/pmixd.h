@@ -154,6 +154,9 @@ void pmixd_note(struct pmixd *d, uint16_t type, const void *msg);
 struct pmixd_note *pmixd_notes_take(struct pmixd *d);
 void pmixd_note_free(struct pmixd_note *n);
 
+/* Makes B of what libpmix has packed elsewhere. The caller destructs B whatever the result. */
+bool pmixd_packed_load(pmix_data_buffer_t *b, const uint8_t *data, size_t len);
+
 /* Keeps a copy of Q; its number, or 0 without memory. */
 uint64_t pmixd_question_add(struct pmixd *d, const struct pmixd_question *q);
 /* Takes it out of the table, to be freed; NULL: no such question. */

@@ -92,15 +92,10 @@ static bool pack(pmix_byte_object_t *out, const pmix_value_t *v)
 
 static bool unpack(pmix_value_t *out, const uint8_t *data, size_t len)
 {
-	pmix_byte_object_t raw = { .bytes = malloc(len + 1), .size = len };
 	pmix_data_buffer_t b;
 	int32_t n = 1;
 
-	if (!raw.bytes)
-		return false;
-	memcpy(raw.bytes, data, len);
-	PMIX_DATA_BUFFER_CONSTRUCT(&b);
-	bool good = PMIx_Data_load(&b, &raw) == PMIX_SUCCESS &&
+	bool good = pmixd_packed_load(&b, data, len) &&
 		    PMIx_Data_unpack(NULL, &b, out, &n, PMIX_VALUE) == PMIX_SUCCESS;
 	PMIX_DATA_BUFFER_DESTRUCT(&b);
 	return good;
