@@ -341,11 +341,14 @@ static int send_setup(struct shep_mpi *m, const char *dir)
 {
 	const Pb__Launch *l = m->c.launch;
 	Pb__PmixSetup setup;
+	char topology[PATH_MAX];
 	int rc = shep_mpi_pmix_setup(m, l->job, l->spec, l->placement, &setup);
 
 	if (rc < 0)
 		return rc;
 	setup.dir = (char *)(uintptr_t)dir;
+	if (shep_mpi_topology(m, topology, sizeof topology))
+		setup.topology = topology;
 	shep_mpi_pmix_say(m, DVMI_MSG_PMIX_SETUP, &setup);
 	shep_mpi_pmix_setup_free(&setup);
 	return 0;

@@ -112,13 +112,19 @@ int shep_mpi_prefer_device(struct shep_mpi *m)
 
 /* ---- the host ---- */
 
+bool shep_mpi_topology(const struct shep_mpi *m, char *file, size_t size)
+{
+	return snprintf(file, size, "%s/topology.xml", m->c.run_dir) < (int)size &&
+	       access(file, R_OK) == 0;
+}
+
 /* hwloc reads what has been found out once, instead of finding it out in each rank. */
 int shep_mpi_prefer_topology(struct shep_mpi *m)
 {
 	char file[PATH_MAX];
 
-	if (snprintf(file, sizeof file, "%s/topology.xml", m->c.run_dir) >= (int)sizeof file ||
-	    access(file, R_OK) < 0 || shep_environ_get(m->c.environ, "HWLOC_XMLFILE") ||
+	if (!shep_mpi_topology(m, file, sizeof file) ||
+	    shep_environ_get(m->c.environ, "HWLOC_XMLFILE") ||
 	    shep_environ_get(m->c.environ, "HWLOC_SYNTHETIC"))
 		return 0;
 	int rc = prefer(m, "HWLOC_XMLFILE", file);
