@@ -322,6 +322,7 @@ void pvm_world_destroy(struct pvm_world *w)
 	for (uint32_t i = 0; i < w->nhosts; i++)
 		free(w->hosts[i].name);
 	pvm_spawns_free(w);
+	pvm_outlets_free(w);
 	pvm_notifies_free(w);
 	pvm_boxes_free(w);
 	pvm_groups_free(w);

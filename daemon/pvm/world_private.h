@@ -192,6 +192,13 @@ struct waiter *pvm_wait_new(struct pvm_world *w, int tid, uint32_t id, uint16_t 
 			    const char *name);
 void pvm_wait_free(struct pvm_world *w, struct waiter *x);
 
+/* world_output.c: T, which was IT of S, has an id now; what it prints goes where S says */
+void pvm_output_begin(struct pvm_world *w, const struct spawn *s, const struct item *it,
+		      const struct task *t);
+void pvm_outlets_free(struct pvm_world *w);
+/* world_spawn.c: what is ready as RANK, while others of its spawn are not; or NULL */
+struct item *pvm_expected_item(const struct pvm_world *w, uint32_t host, uint32_t rank);
+
 /* ---- world_role.c: tasks that do our work ---- */
 
 /* T can be talked to. */

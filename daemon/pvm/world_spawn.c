@@ -9,8 +9,7 @@
 #include "daemon/pvm/world_private.h"
 #include "daemon/pvm/xdr.h"
 
-#define ARCH	  "LINUX64"
-#define EARLY_MAX (1u << 20) /* bytes that are kept of what is printed early */
+#define ARCH "LINUX64"
 
 /* What was asked. */
 struct request {
@@ -183,31 +182,6 @@ static int *siblings(const struct spawn *s, uint32_t n)
 	return tids;
 }
 
-/* Who wants the output hears of its task before the first of it. */
-static void announce(struct pvm_world *w, const struct spawn *s, const struct task *t)
-{
-	const int begins[] = { t->tid, -2, s->parent > 0 ? s->parent : 0 };
-	const int spawned[] = { t->tid, -1 };
-
-	struct outlet *o = s->out.tid && pvm_task(w, s->out.tid) ? malloc(sizeof *o) : NULL;
-
-	if (!o)
-		return;
-	*o = (struct outlet){ .host = t->host, .rank = t->rank, .tid = t->tid, .to = s->out };
-	LL_PREPEND(w->outlets, o);
-	pvm_message(w, s->out.tid, s->out.tag, s->out.ctx, begins, 3);
-	pvm_message(w, s->out.tid, s->out.tag, s->out.ctx, spawned, 2);
-}
-
-/* What it has printed meanwhile. */
-static void say_early(struct pvm_world *w, const struct item *it)
-{
-	if (it->said.len)
-		pvm_world_output(w, it->host, it->rank, it->said.data, (uint32_t)it->said.len);
-	if (it->silent)
-		pvm_world_output(w, it->host, it->rank, NULL, 0);
-}
-
 static void make_task(struct pvm_world *w, struct spawn *s, struct item *it, uint32_t n)
 {
 	struct host *h = pvm_host(w, it->host);
@@ -224,8 +198,7 @@ static void make_task(struct pvm_world *w, struct spawn *s, struct item *it, uin
 	t->spawn = s->id;
 	t->siblings = siblings(s, n);
 	t->nsiblings = t->siblings ? n : 0;
-	announce(w, s, t);
-	say_early(w, it);
+	pvm_output_begin(w, s, it, t);
 	if (it->path && h->tasker)
 		pvm_role_start(w, s, it);
 	if (it->waits)
@@ -441,7 +414,7 @@ static struct task *expected(const struct pvm_world *w, uint32_t host, uint32_t 
 }
 
 /* It is ready, but the others of its spawn are not. */
-static struct item *expected_item(const struct pvm_world *w, uint32_t host, uint32_t rank)
+struct item *pvm_expected_item(const struct pvm_world *w, uint32_t host, uint32_t rank)
 {
 	for (struct spawn *s = w->spawns; s; s = s->next)
 		for (uint32_t i = 0; i < s->n; i++)
@@ -455,7 +428,7 @@ void pvm_world_enrol(struct pvm_world *w, uint32_t host, uint32_t id, uint32_t r
 		     const char *token)
 {
 	struct host *h = pvm_host(w, host);
-	struct item *it = *token ? expected_item(w, host, rank) : NULL;
+	struct item *it = *token ? pvm_expected_item(w, host, rank) : NULL;
 	struct task *t = *token && !it ? expected(w, host, rank) : NULL;
 
 	if (!h || !h->up)
@@ -471,61 +444,12 @@ void pvm_world_enrol(struct pvm_world *w, uint32_t host, uint32_t id, uint32_t r
 	}
 }
 
-/* ---- output ---- */
-
-/* A process whose output somebody wants, from when it has an id to the end of its output. */
-static struct outlet *outlet_of(const struct pvm_world *w, uint32_t host, uint32_t rank)
-{
-	struct outlet *o = w->outlets;
-
-	while (o && (o->host != host || o->rank != rank))
-		o = o->next;
-	return o;
-}
-
-/* It runs, while others of its spawn do not yet. */
-static void keep_early(struct item *it, const void *text, uint32_t n)
-{
-	if (it && n && it->said.len + n <= EARLY_MAX)
-		dvmi_buf_put(&it->said, text, n);
-	if (it)
-		it->silent |= n == 0;
-}
-
-/* A task's text goes as two numbers, its id and the length, and the bytes. */
-void pvm_world_output(struct pvm_world *w, uint32_t host, uint32_t rank, const void *text,
-		      uint32_t n)
-{
-	struct outlet *o = outlet_of(w, host, rank);
-	struct dvmi_buf b = { 0 };
-
-	if (!o) {
-		keep_early(expected_item(w, host, rank), text, n);
-		return;
-	}
-	const uint32_t head[] = { __builtin_bswap32((uint32_t)o->tid), __builtin_bswap32(n) };
-	dvmi_buf_put(&b, head, sizeof head);
-	if (n) {
-		dvmi_buf_put(&b, text, n);
-		dvmi_buf_put(&b, "\0\0\0", (4 - n % 4) % 4);
-	}
-	if (!b.err && pvm_task(w, o->to.tid))
-		pvm_deliver(w, o->to.tid, SYSTEM_TID, o->to.tag, o->to.ctx, ENC_XDR, 0, b.data,
-			    (uint32_t)b.len);
-	dvmi_buf_free(&b);
-	if (n)
-		return;
-	LL_DELETE(w->outlets, o);
-	free(o);
-	pvm_look_idle(w);
-}
-
 /* ---- ends ---- */
 
 /* What ends before all of its spawn are there has no id yet. */
 void pvm_spawn_rank_end(struct pvm_world *w, uint32_t host, uint32_t rank)
 {
-	struct item *it = expected_item(w, host, rank);
+	struct item *it = pvm_expected_item(w, host, rank);
 
 	if (it)
 		it->gone = true;
@@ -533,11 +457,6 @@ void pvm_spawn_rank_end(struct pvm_world *w, uint32_t host, uint32_t rank)
 
 void pvm_spawns_free(struct pvm_world *w)
 {
-	struct outlet *o, *next;
-
 	while (w->spawns)
 		free_spawn(w, w->spawns);
-	LL_FOREACH_SAFE(w->outlets, o, next)
-		free(o);
-	w->outlets = NULL;
 }
