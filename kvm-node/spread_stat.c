@@ -49,6 +49,21 @@ static void put_pages(const struct dsm_seg_stats *p, struct dvmi_buf *out)
 	put(out, "pages_writable", p->writable);
 }
 
+/* Pages of page tables that several hosts write. */
+static void put_walked(struct vmm_spread *s, struct dvmi_buf *out)
+{
+	struct dsm_walk_stats w;
+
+	dsm_seg_walk_stats(s->seg, &w);
+	put(out, "walked_pages", w.now);
+	put(out, "walked_begun", w.entered);
+	put(out, "walked_ended", w.left);
+	put(out, "walked_diffs", w.diffs);
+	put(out, "walked_conflicts", w.conflicts);
+	put(out, "told", w.flushes);
+	put(out, "told_late", w.waits);
+}
+
 /* Offsets are guest-physical up to the hole below 4 GiB. */
 static uint64_t address(uint64_t page)
 {
@@ -80,6 +95,7 @@ void vmm_spread_counts(struct vmm_spread *s, struct dvmi_buf *out)
 	if (s->seg) {
 		dsm_seg_stats(s->seg, &pages);
 		put_pages(&pages, out);
+		put_walked(s, out);
 		put_hot(s, out);
 	}
 	pthread_mutex_unlock(&s->seg_lock);

@@ -9,7 +9,7 @@
 #include "shm/seg_private.h"
 #include "shm/sigbus.h"
 
-#define FIGHTS_MAX 4096
+#define FIGHTS_MAX 32768 /* a guest's hot pages are not the first it shares */
 #define FRESH	   64 /* pages, a power of two */
 
 /* ---- faults that wait ---- */
