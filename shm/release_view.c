@@ -9,19 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shm/heir.h"
 #include "shm/release_private.h"
 
 uint32_t dsm_rc_home(const struct dsm_rc *d, uint64_t page)
 {
-	uint32_t home = d->c.home(d->c.arg, page), n = d->c.nodes;
-
-	/* The next one that lives, by a step that depends on the page: not all go to one. */
-	uint32_t step = 1 + (uint32_t)((page * UINT64_C(0x9e3779b97f4a7c15)) >> 33) % n;
-	for (uint32_t i = 0; i < n && !d->alive[home]; i++)
-		home = (home + step) % n;
-	for (uint32_t i = 0; i < n && !d->alive[home]; i++)
-		home = (home + 1) % n;
-	return home;
+	return dsm_heir(d->c.home(d->c.arg, page), page, d->alive, d->c.nodes);
 }
 
 bool dsm_rc_settling(const struct dsm_rc *d)

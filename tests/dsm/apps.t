@@ -47,6 +47,18 @@ correct" ]; then
 	fi
 }
 
+web() { # RANKS NODES
+	n=$((n + 1))
+	out=$("$run" -t 60 -n "$1" -N "$2" "$DVM_BUILD/tests/dsm/anl_web" -p "$1" 2>&1)
+	if [ "$?$out" = "0correct" ]; then
+		echo "ok $n - $1 ranks on $2 nodes, lists, functions and locks anywhere"
+	else
+		failed=1
+		echo "not ok $n - $1 ranks on $2 nodes, lists, functions and locks anywhere"
+		echo "$out" | sed 's/^/# /'
+	fi
+}
+
 # shellcheck disable=SC2086 # no option is no word
 for how in "" -o; do
 	anl 1 1 $how
@@ -54,6 +66,10 @@ for how in "" -o; do
 	anl 2 2 $how
 	anl 4 3 $how
 done
+web 1 1
+web 3 1
+web 4 2
+web 3 3
 all 1 1
 all 3 1
 all 2 2
@@ -63,6 +79,7 @@ for DVM_PARMACS_CONSISTENCY in release read-mostly; do
 	export DVM_PARMACS_CONSISTENCY
 	all 3 3
 	anl 4 3
+	web 3 3
 done
 echo "1..$n"
 exit $failed

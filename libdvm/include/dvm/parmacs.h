@@ -11,7 +11,9 @@
  * has the private variables as they were then, and memory of G_MALLOC is common. So every rank runs
  * main() up to CREATE, the others than rank 0 in a private copy of the common memory and without
  * output. That must do the same at all of them: it may read arguments and files, not the clock for
- * anything that matters. Standard input is handed to all ranks if $DVM_PARMACS_INPUT is set.
+ * anything that matters. Functions and private variables have the same addresses at all of them, so
+ * pointers to functions may lie in common memory (where the system lets a program have that: it is
+ * started anew, once, before main()). Standard input is handed to all ranks if $DVM_PARMACS_INPUT is set.
  *
  *	MAIN_ENV EXTERN_ENV		in one file, in the others: outside of functions
  *	MAIN_INITENV(, bytes)		first of main(); bytes for G_MALLOC, $DVM_PARMACS_BYTES wins
@@ -40,6 +42,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/personality.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
@@ -79,6 +82,17 @@ static inline double dvm_parmacs_now(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+/* After fork() they would be the same; here the system must not choose others for each process. */
+static inline void dvm_parmacs_same_addresses(int argc, char **argv)
+{
+	int now = personality(0xffffffff);
+
+	if (argc < 1 || now < 0 || now & ADDR_NO_RANDOMIZE || !getenv("DVM_SHEPHERD"))
+		return;
+	if (personality((unsigned long)now | ADDR_NO_RANDOMIZE) >= 0)
+		execv("/proc/self/exe", argv);
 }
 
 static inline void dvm_parmacs_must(int rc, const char *what)
@@ -407,7 +421,12 @@ static inline uint64_t dvm_parmacs_clock(void)
 #define DVM_PARMACS_CREATE_1(f, ...)	dvm_parmacs_create(DVM_PARMACS_F(f))
 #define DVM_PARMACS_CREATE_2(f, n, ...) dvm_parmacs_create_all(DVM_PARMACS_F(f), (int)(n))
 
-#define MAIN_ENV	  struct dvm_parmacs dvm_parmacs;
+#define MAIN_ENV                                                                                   \
+	struct dvm_parmacs dvm_parmacs;                                                            \
+	__attribute__((constructor)) static void dvm_parmacs_at_start(int argc, char **argv)       \
+	{                                                                                          \
+		dvm_parmacs_same_addresses(argc, argv);                                            \
+	}
 #define EXTERN_ENV	  extern struct dvm_parmacs dvm_parmacs;
 #define ENV		  EXTERN_ENV
 #define MAIN_INITENV(...) dvm_parmacs_begin((uint64_t)(DVM_PARMACS_2ND(__VA_ARGS__, 0, 0)));
