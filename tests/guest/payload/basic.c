@@ -129,7 +129,7 @@ void test_triple(void)
 void test_wait(void)
 {
 	apic_on();
-	ioapic_pin(9, 0x8050, (uint8_t)rdmsr(X2_ID));
+	ioapic_pin(9, 0x50, (uint8_t)rdmsr(X2_ID)); /* once, where level would repeat it until seen */
 	outw(0x602, 0x100);
 	say("waiting\n");
 	for (cli(); !(inw(0x600) & 0x100);)
