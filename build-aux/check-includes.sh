@@ -26,7 +26,7 @@ rules()
 	daemon/: dvm/error.h libdvm/base/ libdvm/proto/ sched/dsched.h sched/dsched_queue.h sched/dsched_replay.h daemon/ <uv.h> <zmq.h> <sodium.h> <hwloc.h> <cyaml/ <jansson.h> <sqlite3.h> <uthash.h> <utlist.h> <systemd/
 	daemon/pmix/: dvm/error.h libdvm/base/ libdvm/proto/ daemon/pmix/ <uv.h> <pmix.h> <pmix_server.h>
 	daemon/pvm/: pvm3.h pvmproto.h dvm/ libdvm/base/ libdvm/proto/ libdvm/src/handle.h daemon/paths.h daemon/pvm/ <uthash.h> <utlist.h>
-	kvm-node/: dvm/ libdvm/base/ libdvm/src/domain.h shm/dsm.h kvm-node/ <uv.h> <libnbd.h>
+	kvm-node/: dvm/ libdvm/base/ libdvm/src/domain.h shm/dsm.h kvm-node/ <utlist.h> <uv.h> <libnbd.h>
 	examples/: <dvm/ <pvm3.h> examples/ <png.h>
 	tests/api/: dvm/ tests/api/ <cmocka.h>
 	tests/api/job_way.c: dvm/ libdvm/src/ tests/api/

@@ -8,7 +8,10 @@
 #include "libdvm/base/err.h"
 
 #define CPUID_MAX	256u
-#define RATE_TOLERANCE 1000u /* hosts' TSCs may differ by one part in so many */
+/* Parts in which hosts' TSCs may differ: what is followed well, and what is refused. A kernel that
+ * was busy when it measured its own is easily wrong by more than a thousandth. */
+#define RATE_GOOD 1000u
+#define RATE_WORST 50u
 
 /* ---- what comes from other hosts ---- */
 
@@ -251,8 +254,14 @@ static int judge(struct vmm *v, const struct host_facts *all, unsigned host, dvm
 
 	if (a->intel != b->intel)
 		return differ(v, host, "their processors are of different makers", err);
-	if (off > a->tsc_khz / RATE_TOLERANCE)
+	if (off > a->tsc_khz / RATE_WORST)
 		return differ(v, host, "their time stamp counters have different rates", err);
+	if (off > a->tsc_khz / RATE_GOOD && vmm_is_first(v))
+		dvmi_log(v->log, "spread", LOG_NOTICE,
+			 "hosts %s and %s say that their time stamp counters have different rates, %u "
+			 "and %u kHz",
+			 vmm_spread_name(v->config->spread, 0),
+			 vmm_spread_name(v->config->spread, host), a->tsc_khz, b->tsc_khz);
 	return 0;
 }
 

@@ -4,6 +4,7 @@
 # host and use them on the other, and have more memory than a host; stat, pause, reset, a lost host.
 # GUEST_LONG=1: stock kernels, too, to init and switched off.
 
+# shellcheck disable=SC2317 # called by until_ok
 # shellcheck source=tests/rig/lib.sh
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=tests/rig/machine.sh
@@ -22,7 +23,7 @@ if [ -n "${GUEST_LONG:-}" ]; then
 	[ -z "$kernels" ] || cp $kernels "$overlay/guest/"
 fi
 
-rig_start 2 --mem 800M --overlay "$overlay"
+rig_start 2 --mem 700M --overlay "$overlay"
 ok "a machine is founded" found_machine
 ok "host2 joins" join_machine host2
 
@@ -51,7 +52,7 @@ bare() # SECONDS VERB TEXT OPTION...
 
 bare 60 smp "4 CPUs" --cpus 4 --mem 64M
 bare 90 remap rounds --cpus 2 --mem 64M
-bare 90 memory "" --cpus 2 --mem 1100M
+bare 150 memory "" --cpus 2 --mem 720M
 bare 60 reset "" --cpus 2 --mem 64M
 
 # A guest that waits: looked at, stopped for a while, and left by a host.
