@@ -102,6 +102,14 @@ void dvmd_cstate_env_move(Pb__JobSpec *to, struct environment **to_env, Pb__JobS
 	*from_env = NULL;
 }
 
+void dvmd_cstate_env_borrow(Pb__JobSpec *spec, struct environment **env, struct environment *e)
+{
+	if (!e || spec->n_env)
+		return;
+	attach(spec, e);
+	*env = e;
+}
+
 void dvmd_cstate_env_drop(struct dvmd_cstate *s, Pb__JobSpec *spec, struct environment **env)
 {
 	struct environment *e = *env;

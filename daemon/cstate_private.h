@@ -143,6 +143,8 @@ int dvmd_cstate_env_share(struct dvmd_cstate *s, Pb__JobSpec *spec, struct envir
 /* TO, which has none, takes over what FROM has borrowed. */
 void dvmd_cstate_env_move(Pb__JobSpec *to, struct environment **to_env, Pb__JobSpec *from,
 			  struct environment **from_env);
+/* SPEC, which has none, borrows E, too. */
+void dvmd_cstate_env_borrow(Pb__JobSpec *spec, struct environment **env, struct environment *e);
 /* Gives it back: before SPEC is freed. */
 void dvmd_cstate_env_drop(struct dvmd_cstate *s, Pb__JobSpec *spec, struct environment **env);
 

@@ -98,6 +98,9 @@ int dvmd_cstate_check_queue_add(const struct dvmd_cstate *s, const Pb__Waiting *
 	if (!dvmd_cstate_find_member(s, w->origin))
 		return refuse(err, -ENOENT, "job %llu: no node with id %u, its origin",
 			      (unsigned long long)w->id, w->origin);
+	if (w->env_of && !find(s, w->env_of))
+		return refuse(err, -ENOENT, "job %llu does not wait: it has no environment to share",
+			      (unsigned long long)w->env_of);
 	if (HASH_COUNT(s->queue) >= QUEUE_MAX)
 		return refuse(err, -ENOSPC, "%u jobs wait already", QUEUE_MAX);
 	return check_waiting(w, err);
@@ -174,9 +177,15 @@ int dvmd_cstate_queue_add(struct dvmd_cstate *s, const Pb__Waiting *w, uint64_t 
 {
 	int rc = insert(s, w, wall);
 
-	if (rc == 0)
-		s->next_job++;
-	return rc;
+	if (rc < 0)
+		return rc;
+	s->next_job++;
+	if (w->env_of) {
+		struct waiting *fresh = find(s, w->id);
+		dvmd_cstate_env_borrow(fresh->msg->spec, &fresh->env, find(s, w->env_of)->env);
+		fresh->msg->env_of = 0;
+	}
+	return 0;
 }
 
 int dvmd_cstate_queue_change(struct dvmd_cstate *s, const Pb__WaitingChange *c)

@@ -41,6 +41,24 @@ int dvmd_queue_end(struct dvmd *d, uint64_t id, int code, const char *reason, dv
 	return dvmd_queue_propose(d, &cmd, err);
 }
 
+static int set_number(Pb__JobSpec *spec, const char *name, uint64_t value)
+{
+	char text[64];
+
+	snprintf(text, sizeof text, "%s=%llu", name, (unsigned long long)value);
+	return dvmd_spec_set_env(spec, text);
+}
+
+/* A task of an array knows which one it is. */
+static int tell_task(Pb__JobSpec *spec)
+{
+	int rc = spec->array ? set_number(spec, "DVM_ARRAY", spec->array) : 0;
+
+	if (rc == 0 && spec->array)
+		rc = set_number(spec, "DVM_ARRAY_TASK", spec->task);
+	return rc == 0 && spec->array ? set_number(spec, "DVM_ARRAY_COUNT", spec->array_count) : rc;
+}
+
 static int start(struct dvmd_queue *q, struct dvmd_queue_view *v, size_t i)
 {
 	const Pb__Waiting *w = v->waiting[i];
@@ -53,6 +71,8 @@ static int start(struct dvmd_queue *q, struct dvmd_queue_view *v, size_t i)
 					   &v->decision.answers[i].placement, &placement)
 		      : -ENOMEM;
 
+	if (rc == 0)
+		rc = tell_task(spec);
 	if (rc == 0)
 		rc = dvmd_lead_start(q->d->lead, id, origin, spec, placement, &err);
 	if (rc < 0)

@@ -76,24 +76,12 @@ int dvmd_queue_check(const struct dvmd_call *call, const Pb__JobSpec *spec, dvm_
 	return rc < 0 ? rc : check_feasible(call->d, spec, err);
 }
 
-static int set_number(Pb__JobSpec *spec, const char *name, uint64_t value)
-{
-	char text[64];
-
-	snprintf(text, sizeof text, "%s=%llu", name, (unsigned long long)value);
-	return dvmd_spec_set_env(spec, text);
-}
-
 /* A task of an array knows which one it is, and one of its output is not like the other. */
-static int mark_task(Pb__Waiting *w, uint32_t task, size_t count)
+static void mark_task(Pb__Waiting *w, uint32_t task, size_t count)
 {
-	int rc = set_number(w->spec, "DVM_ARRAY", w->array);
-
 	w->task = w->spec->task = task;
 	w->spec->array = w->array;
-	if (rc == 0)
-		rc = set_number(w->spec, "DVM_ARRAY_TASK", task);
-	return rc < 0 ? rc : set_number(w->spec, "DVM_ARRAY_COUNT", count);
+	w->spec->array_count = (uint32_t)count;
 }
 
 int dvmd_queue_enter(struct dvmd *d, Pb__Waiting *w, dvm_error_t *err)
@@ -110,15 +98,18 @@ int dvmd_queue_enter(struct dvmd *d, Pb__Waiting *w, dvm_error_t *err)
 static int enqueue_array(struct dvmd *d, const Pb__SubmitRequest *req, dvm_error_t *err)
 {
 	uint64_t first = dvmd_cstate_next_job(dvmd_state(d));
-	size_t n = 0;
+	size_t n = 0, n_env = req->job->spec->n_env;
 	int rc = 0;
 
 	req->job->array = first;
 	for (; rc == 0 && n < req->n_tasks; n++) {
-		rc = mark_task(req->job, req->tasks[n], req->n_tasks);
-		if (rc == 0)
-			rc = dvmd_queue_enter(d, req->job, err);
+		mark_task(req->job, req->tasks[n], req->n_tasks);
+		/* The log has the environment once. */
+		req->job->env_of = n ? first : 0;
+		req->job->spec->n_env = n ? 0 : n_env;
+		rc = dvmd_queue_enter(d, req->job, err);
 	}
+	req->job->spec->n_env = n_env;
 	for (size_t i = 0; rc < 0 && i + 1 < n; i++)
 		dvmd_queue_end(d, first + i, DVMD_QUEUE_NEVER_CODE, "the rest of its array could not be queued",
 			    NULL);
@@ -143,7 +134,7 @@ static int admit(const struct dvmd_call *call, Pb__SubmitRequest *req, dvm_error
 	w->origin = call->origin;
 	w->spec->detached = true;
 	w->spec->stdin_to = PB__STDIN_TO__STDIN_NONE;
-	w->array = 0;
+	w->array = w->env_of = 0;
 	if (req->delay_ns)
 		w->begin = dvmd_queue_wall_after(req->delay_ns);
 	int rc = dvmd_lead_admit(call, w->spec, err);
