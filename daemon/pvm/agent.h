@@ -206,6 +206,8 @@ int pvm_task_main(int argc, char **argv);
  * their home where that is ""; and from there to where the spawning task wants this one.
  */
 void pvm_program_place(const char *wd);
+/* What is started for PvmTaskDebug: $PVM_DEBUGGER, or $PVM_ROOT/lib/debugger. False: neither. */
+bool pvm_program_debugger(char out[PATH_MAX]);
 /* The file of program NAME; EP has directories of this host, or is "". False: there is none. */
 bool pvm_program_find(char out[PATH_MAX], const char *name, const char *ep);
 

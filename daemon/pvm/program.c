@@ -103,3 +103,14 @@ bool pvm_program_find(char out[PATH_MAX], const char *name, const char *ep)
 	       in_dirs(out, getenv(PVMI_ENV_NEAR), name) || in_dirs(out, ".", name) ||
 	       in_dirs(out, getenv("PATH"), name);
 }
+
+bool pvm_program_debugger(char out[PATH_MAX])
+{
+	const char *own = getenv("PVM_DEBUGGER");
+
+	if (own && *own)
+		snprintf(out, PATH_MAX, "%s", own);
+	else
+		snprintf(out, PATH_MAX, "%s/lib/debugger", variable("PVM_ROOT", PVM_ROOT_DIR));
+	return is_program(out);
+}

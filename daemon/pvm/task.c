@@ -152,8 +152,29 @@ static void leave_token(const char *socket, int slot, const char *nonce)
 	setenv("PVMEPID", token, 1);
 }
 
+/* With a debugger, if one is wanted and there is one, with the program as its first argument. */
+static void become_debugger(const char *path, char **argv)
+{
+	char debugger[PATH_MAX];
+	int n = 0;
+
+	while (argv[n])
+		n++;
+	char **all = pvm_program_debugger(debugger) ? calloc((size_t)n + 2, sizeof *all) : NULL;
+	unsetenv(PVMI_ENV_DEBUG);
+	if (!all)
+		return;
+	memcpy(all + 1, argv, (size_t)n * sizeof *all);
+	all[0] = debugger;
+	all[1] = (char *)(uintptr_t)path;
+	execv(debugger, all);
+	free(all);
+}
+
 static void become(const char *path, char **argv)
 {
+	if (getenv(PVMI_ENV_DEBUG))
+		become_debugger(path, argv);
 	execv(path, argv);
 	if (errno == ENOEXEC) { /* a script without a first line */
 		execl("/bin/sh", "sh", path, NULL);

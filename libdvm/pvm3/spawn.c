@@ -78,7 +78,8 @@ static uint32_t put_exports(struct dvmi_buf *b)
 /* Where programs are looked for beside PVM's own places: what our user has set, and next to us. */
 static uint32_t put_places(struct dvmi_buf *b)
 {
-	static const char *const names[] = { "PVM_PATH", "PVM_ROOT", "PVM_ARCH", "HOME", "PATH" };
+	static const char *const names[] = { "PVM_PATH", "PVM_ROOT", "PVM_ARCH", "PVM_DEBUGGER",
+					     "HOME",	 "PATH" };
 	char path[PATH_MAX], here[PATH_MAX], near[2 * PATH_MAX];
 	ssize_t len = readlink("/proc/self/exe", path, sizeof path - 1);
 	uint32_t n = 0;
@@ -96,10 +97,15 @@ static uint32_t put_places(struct dvmi_buf *b)
 	return n + 1;
 }
 
-static void put_environment(struct dvmi_buf *b)
+static void put_environment(struct dvmi_buf *b, int flags)
 {
 	struct dvmi_buf vars = { 0 };
 	uint32_t n = put_places(&vars) + put_exports(&vars);
+
+	if (flags & PvmTaskDebug) {
+		put_variable(&vars, PVMI_ENV_DEBUG, "1");
+		n++;
+	}
 
 	dvmi_buf_put_u32(b, n);
 	dvmi_buf_put(b, vars.data, vars.len);
@@ -125,7 +131,7 @@ static void put_request(struct dvmi_buf *b, const char *task, char **argv, int f
 	dvmi_buf_put_str(b, task);
 	put_directory(b, where);
 	put_args(b, argv);
-	put_environment(b);
+	put_environment(b, flags);
 	put_where(b, &pvmi.out);
 	put_where(b, &pvmi.trace);
 	dvmi_buf_put_u32(b, (uint32_t)pvmi.ctx);
@@ -163,12 +169,12 @@ static void pack_where(struct pvmi_msg *m, const struct pvmi_where *w)
 }
 
 /* What was put as the service reads it, as PVM packs it. */
-static void pack_environment(struct pvmi_msg *m)
+static void pack_environment(struct pvmi_msg *m, int flags)
 {
 	struct dvmi_buf b = { 0 };
 	struct dvmi_reader r;
 
-	put_environment(&b);
+	put_environment(&b, flags);
 	dvmi_reader_init(&r, b.data, b.len);
 	uint32_t n = dvmi_get_u32(&r);
 	pvmi_put_int(m, (int)n);
@@ -199,7 +205,7 @@ static struct pvmi_msg *pack_request(const char *task, char **argv, int flags, c
 		pvmi_pack_str(m, argv[i]);
 	pack_where(m, &pvmi.out);
 	pack_where(m, &pvmi.trace);
-	pack_environment(m);
+	pack_environment(m, flags);
 	return m;
 }
 

@@ -59,6 +59,14 @@ wait "${several[@]}"
 is "six consoles, four tasks each" "$(cat "$work"/several? | grep -c '\] hello$')" 24
 is "... and their ends" "$(cat "$work"/several? | grep -c '\] EOF$')" 24
 
+cat > "$work/debugger" <<- 'SCRIPT'
+	#!/bin/sh
+	echo "debugging $*"
+SCRIPT
+chmod +x "$work/debugger"
+PVM_DEBUGGER=$work/debugger console "spawn -? ->$work/debug /bin/echo program" > /dev/null
+has "a debugger is started" "$(cat "$work/debug")" '\] debugging /bin/echo program$'
+
 # What a host file says of hosts.
 mkdir "$work/ep"
 ln -s /bin/pwd "$work/ep/whereami"
