@@ -15,8 +15,8 @@ enum kind { TEXT, NUMBER, SIZE, FLAG, LIST };
 
 /* In the order of `keys`. */
 enum {
-	APPEND, BALLOON, CPU, CPU_LIMIT, CPU_SHARES, CPUS, DISTANCE, HOST, INITRD, KERNEL, KSM, MEM,
-	MEM_LIMIT, NO_REBOOT, NUMA, RNG, VSOCK,
+	APPEND, BALLOON, CPU, CPU_LIMIT, CPU_SHARES, CPUS, DISTANCE, HOST, HOSTS, INITRD, KERNEL,
+	KSM, MEM, MEM_LIMIT, NO_REBOOT, NUMA, RNG, VSOCK,
 	DISK, NET, NODE, SHARE,
 	KEYS,
 	LISTS_FROM = DISK,
@@ -35,6 +35,7 @@ static const struct key {
 	[CPUS] = { "cpus", NUMBER, 255 },
 	[DISTANCE] = { "distance", NUMBER, 254 },
 	[HOST] = { "host", TEXT, 0 },
+	[HOSTS] = { "hosts", NUMBER, 64 },
 	[INITRD] = { "initrd", TEXT, 0 },
 	[KERNEL] = { "kernel", TEXT, 0 },
 	[KSM] = { "ksm", FLAG, 0 },
@@ -81,6 +82,7 @@ static const cyaml_schema_field_t fields[] = {
 	TEXT_FIELD("cpus", CPUS),
 	TEXT_FIELD("distance", DISTANCE),
 	TEXT_FIELD("host", HOST),
+	TEXT_FIELD("hosts", HOSTS),
 	TEXT_FIELD("initrd", INITRD),
 	TEXT_FIELD("kernel", KERNEL),
 	TEXT_FIELD("ksm", KSM),
