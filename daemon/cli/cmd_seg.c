@@ -344,7 +344,7 @@ static int show(struct cli *c, const struct order *o, bool json, dvm_error_t *er
 static int run(struct cli *c, const struct cli_command *cmd, int argc, char **argv)
 {
 	struct dvmi_opt_parser p;
-	struct order o = { LIST };
+	struct order o = { .verb = LIST };
 	bool json = false;
 	dvm_error_t err;
 	int rc = cli_options(c, cmd, argc, argv, &p, set, &json);
