@@ -85,8 +85,8 @@ enum {
 	DVM_SEG_NO_BATCH = 4,
 	DVM_SEG_NO_HOLD = 8,
 	DVM_SEG_NO_DIFF = 16,
-	DVM_SEG_BASELINE_IVY = 32, /* all of these; invalidations one after the other, and ownership
-				    * that moves with a read */
+	DVM_SEG_BASELINE_IVY = 32, /* all of these at once, to compare with; invalidations still go
+				    * in parallel, and reads leave the owner what it is */
 	DVM_SEG_PROTOCOL = 64,	   /* also where plain shared memory would do */
 };
 
