@@ -30,7 +30,8 @@ static void expand(char *out, size_t size, const char *from)
 			out[n++] = *from++;
 			continue;
 		}
-		for (from++; (isalnum((unsigned char)*from) || *from == '_') && len < sizeof name - 1;)
+		from++;
+		while (len < sizeof name - 1 && (isalnum((unsigned char)*from) || *from == '_'))
 			name[len++] = *from++;
 		name[len] = 0;
 		n += (size_t)snprintf(out + n, size - n, "%s", variable(name, ""));

@@ -20,9 +20,11 @@
 /* All tasks ask the manager, or us where there is none. */
 static void tell_manager(struct pvm_world *w)
 {
+	const int rm = w->roles[PVMI_ROLE_RM];
+
 	for (const struct task *t = w->tasks; t; t = t->hh.next)
 		if (t->connected)
-			w->ops.to_task(w->arg, t->tid, PVMI_MANAGER, 0, w->roles[PVMI_ROLE_RM], NULL);
+			w->ops.to_task(w->arg, t->tid, PVMI_MANAGER, 0, rm, NULL);
 }
 
 static void set_tasker(struct pvm_world *w, struct host *h, int tid)
@@ -282,7 +284,7 @@ static void hand_off(struct pvm_world *w, const struct task *to)
 		set_role(w, pvm_host(w, to->host), PVMI_ROLE_RM, to->tid);
 }
 
-/* The manager's messages go to the daemon of the host that is meant; one to any is for the first. */
+/* The manager's messages go to the daemon of the host that is meant. */
 static void take(struct pvm_world *w, struct task *t, int to, int tag, int wid,
 		 struct dvmi_reader *r)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Bodies of messages as PVM packs them by default: what tasks that take over work are told and say. */
+/* Bodies of messages as PVM packs them: what tasks that take over work are told, and say. */
 #ifndef PVM_XDR_H
 #define PVM_XDR_H
 

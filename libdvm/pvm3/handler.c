@@ -93,7 +93,8 @@ static int free_id(void)
 /* PVM has handlers of its own for what tasks say to one another, whoever says it. */
 static bool meets_the_system(const struct pvmi_handler *h)
 {
-	return meet(h->ctx, SYSCTX_TC) && (h->tag == -1 || (h->tag >= TC_FIRST && h->tag <= TC_LAST));
+	return meet(h->ctx, SYSCTX_TC) &&
+	       (h->tag == -1 || (h->tag >= TC_FIRST && h->tag <= TC_LAST));
 }
 
 static int add(const struct pvmi_handler *h)

@@ -241,7 +241,8 @@ int pvm_mcast(int *tids, int count, int tag)
 	int rc = pvmi_enrol();
 
 	if (rc == 0)
-		rc = count < 0 || (count && !tids) || bad_tag(tag) ? PvmBadParam : mcast(tids, count, tag);
+		rc = count < 0 || (count && !tids) || bad_tag(tag) ? PvmBadParam :
+								     mcast(tids, count, tag);
 	return pvmi_result("pvm_mcast", rc);
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Larger programs in the style that PVM programs have: a farm of many tasks, collective operations of
-// all types, a master whose workers die, everybody's mailboxes. `big [TASKS]`.
+// Larger programs in the style that PVM programs have: a farm of many tasks, a master whose workers
+// die, collective operations of all types, tasks that come and go in rounds. `big [TASKS]`.
 #include "tests/pvm/show.h"
 
 enum { WORK = 1, RESULT, STOP, GONE, HELLO };
@@ -59,7 +59,8 @@ static int take(int *good)
 static void farm(int workers, int jobs)
 {
 	char *argv[] = { "worker", NULL };
-	int good = 0, given = 0, rc = pvm_spawn(self_path(), argv, PvmTaskDefault, NULL, workers, tids);
+	int good = 0, given = 0;
+	int rc = pvm_spawn(self_path(), argv, PvmTaskDefault, NULL, workers, tids);
 
 	printf("farm: %d of %d started\n", rc, workers);
 	while (given < workers && given < jobs) {
