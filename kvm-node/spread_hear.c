@@ -14,11 +14,6 @@
 
 #define TIME_EVERY (20 * DVMI_MSEC)
 
-static void count(_Atomic uint64_t *n)
-{
-	atomic_fetch_add_explicit(n, 1, memory_order_relaxed);
-}
-
 /* ---- the worker ---- */
 
 static void enqueue(struct vmm_spread *s, unsigned from, const struct vmm_msg *n)
@@ -80,7 +75,7 @@ static void do_access(struct vmm_spread *s, const struct spread_work *w)
 	struct vmm_access a;
 
 	vmm_msg_to_access(&w->note, &a);
-	count(&s->n.accesses_in);
+	spread_count(&s->n.accesses_in);
 	s->ops.access(s->ops.arg, &a);
 	answer(s, w, a.data, NULL);
 }
@@ -117,7 +112,7 @@ static void hear_intr(struct vmm_spread *s, const struct vmm_msg *n)
 	struct vmm_intr msg;
 
 	vmm_msg_to_intr(n, &msg);
-	count(&s->n.intr_in);
+	spread_count(&s->n.intr_in);
 	s->ops.interrupt(s->ops.arg, n->cpu, &msg);
 }
 
@@ -189,7 +184,7 @@ static void on_message(void *arg, uint32_t from, const void *message, size_t len
 
 	if (vmm_msg_parse(message, len, &b, &n, &text, &text_len) < 0 || !s->attached ||
 	    !fits(s, from, n.kind))
-		count(&s->n.bad);
+		spread_count(&s->n.bad);
 	else
 		act(s, from, &n, text, text_len);
 }

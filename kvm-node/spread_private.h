@@ -70,6 +70,11 @@ struct vmm_spread {
 	struct vmm_spread_counts n;
 };
 
+static inline void spread_count(_Atomic uint64_t *n)
+{
+	atomic_fetch_add_explicit(n, 1, memory_order_relaxed);
+}
+
 /* spread_say.c; locked. */
 int spread_post(struct vmm_spread *s, unsigned host, const struct vmm_msg *n, const void *text,
 		size_t len);

@@ -13,11 +13,6 @@
 #define STAT_WAIT  (1 * DVMI_SEC)
 #define FIRST_ASKS 64u
 
-static void count(_Atomic uint64_t *n)
-{
-	atomic_fetch_add_explicit(n, 1, memory_order_relaxed);
-}
-
 static uint64_t others(const struct vmm_spread *s)
 {
 	uint64_t all = s->hosts == 64 ? UINT64_MAX : (UINT64_C(1) << s->hosts) - 1;
@@ -52,13 +47,13 @@ void vmm_spread_interrupt(struct vmm_spread *s, unsigned host, unsigned cpu,
 {
 	const struct vmm_msg n = vmm_msg_intr(cpu, msg);
 
-	count(&s->n.intr_out);
+	spread_count(&s->n.intr_out);
 	say(s, host, &n, NULL);
 }
 
 void vmm_spread_eoi(struct vmm_spread *s, uint8_t vector)
 {
-	count(&s->n.eois_out);
+	spread_count(&s->n.eois_out);
 	say(s, 0, &(struct vmm_msg){ .kind = VMM_MSG_EOI, .vector = vector }, NULL);
 }
 
@@ -141,7 +136,7 @@ void spread_answered(struct vmm_spread *s, unsigned from, const struct vmm_msg *
 
 	DL_SEARCH_SCALAR(s->waits, w, id, n->id);
 	if (!w || !(w->from >> from & 1)) {
-		count(&s->n.bad);
+		spread_count(&s->n.bad);
 		return;
 	}
 	w->value = n->value;
@@ -173,7 +168,7 @@ int vmm_spread_row(struct vmm_spread *s, unsigned cpu, const struct vmm_apic_row
 	struct spread_wait w = { .from = others(s) };
 	struct vmm_msg n = vmm_msg_row(cpu, row);
 
-	count(&s->n.rows);
+	spread_count(&s->n.rows);
 	return question(s, &w, &n);
 }
 
@@ -183,7 +178,7 @@ void vmm_spread_access(struct vmm_spread *s, struct vmm_access *a)
 	struct vmm_msg n = vmm_msg_access(a);
 	uint64_t began = dvmi_clock_mono();
 
-	count(&s->n.accesses_out);
+	spread_count(&s->n.accesses_out);
 	if (question(s, &w, &n) == 0)
 		a->data = w.value;
 	uint64_t ns = dvmi_clock_mono() - began;
