@@ -12,10 +12,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/io.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -122,6 +124,84 @@ static void nap(void)
 	printf("guest: nap %s\n", ns >= 200000000 && ns < INT64_C(60000000000) ? "good" : "bad");
 }
 
+static double ns_between(const struct timespec *a, const struct timespec *b, unsigned n)
+{
+	int64_t ns = (b->tv_sec - a->tv_sec) * INT64_C(1000000000) + b->tv_nsec - a->tv_nsec;
+
+	return (double)ns / n;
+}
+
+/* What a port that nobody has costs: an exit to the monitor and back. By a child: where ports of user
+ * space do not survive nesting, only that one dies. */
+static void count_exits(void)
+{
+	enum { N = 3000 };
+	struct timespec a, b;
+	pid_t pid = fork();
+
+	if (pid > 0)
+		waitpid(pid, NULL, 0);
+	if (pid != 0)
+		return;
+	if (ioperm(0x80, 1, 1) < 0)
+		_exit(1);
+	clock_gettime(CLOCK_MONOTONIC, &a);
+	for (int i = 0; i < N; i++)
+		outb(0, 0x80);
+	clock_gettime(CLOCK_MONOTONIC, &b);
+	printf("guest: exit %.0f ns\n", ns_between(&a, &b, N));
+	_exit(0);
+}
+
+/* How late a sleep of a millisecond ends. */
+static void count_late(void)
+{
+	enum { N = 100 };
+	struct timespec a, b, ms = { 0, 1000000 };
+
+	clock_gettime(CLOCK_MONOTONIC, &a);
+	for (int i = 0; i < N; i++)
+		nanosleep(&ms, NULL);
+	clock_gettime(CLOCK_MONOTONIC, &b);
+	printf("guest: late %.0f ns\n", ns_between(&a, &b, N) - 1e6);
+}
+
+static void stay_on(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	sched_setaffinity(0, sizeof set, &set);
+}
+
+/* A byte to a process that sleeps on another CPU, and back: two interrupts between processors. */
+static void count_wakes(void)
+{
+	enum { N = 300 };
+	struct timespec a, b;
+	int there[2], back[2];
+	char c = 0;
+
+	if (pipe(there) < 0 || pipe(back) < 0)
+		return;
+	pid_t pid = fork();
+	if (pid == 0) {
+		stay_on(1);
+		for (int i = 0; i < N; i++)
+			if (read(there[0], &c, 1) != 1 || write(back[1], &c, 1) != 1)
+				_exit(1);
+		_exit(0);
+	}
+	stay_on(0);
+	clock_gettime(CLOCK_MONOTONIC, &a);
+	for (int i = 0; i < N; i++)
+		if (write(there[1], &c, 1) != 1 || read(back[0], &c, 1) != 1)
+			return;
+	clock_gettime(CLOCK_MONOTONIC, &b);
+	printf("guest: wake %.0f ns\n", ns_between(&a, &b, N));
+}
+
 static void touch_memory(void)
 {
 	long pages = sysconf(_SC_AVPHYS_PAGES) * 3 / 4, bad = 0;
@@ -189,6 +269,7 @@ static const struct {
 	{ "clock", show_clock },   { "visit", visit_cpus },    { "nap", nap },
 	{ "memory", touch_memory }, { "wait", wait_here },     { "restart", restart },
 	{ "chatter", chatter },	   { "echo", echo },	 { "online", start_cpus },
+	{ "exits", count_exits },  { "late", count_late },	 { "wakes", count_wakes },
 };
 
 static void do_verb(const char *name)
