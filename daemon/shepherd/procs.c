@@ -11,11 +11,18 @@
 #include "daemon/shepherd/procs.h"
 #include "libdvm/base/cleanup.h"
 
+/* To all that the rank has in its group; to it alone where it has not come to make one yet. */
+static void send_signal(pid_t pid, int sig)
+{
+	if (kill(-pid, sig) < 0 && errno == ESRCH)
+		kill(pid, sig);
+}
+
 void shep_procs_signal(const struct shep_ranks *ranks, int sig)
 {
 	for (size_t i = 0; i < ranks->n; i++)
 		if (ranks->r[i].pid && !ranks->r[i].exited)
-			kill(-ranks->r[i].pid, sig);
+			send_signal(ranks->r[i].pid, sig);
 }
 
 bool shep_procs_children(void)

@@ -120,7 +120,8 @@ static _Noreturn void become_rank(const struct shep_spawn_plan *plan,
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != plan->shepherd)
 		fail(plan, rank, SHEP_STAGE_PARENT, ECHILD);
-	setpgid(0, 0);
+	/* Its own session: the kernel deals time out by sessions, and ranks shall not share one share. */
+	setsid();
 	if (join_cgroup) {
 		int fd = openat(rank->cgroup_fd, "cgroup.procs", O_WRONLY | O_CLOEXEC);
 		if (fd < 0 || write(fd, "0", 1) < 0)
@@ -165,17 +166,12 @@ pid_t shep_spawn(const struct shep_spawn_plan *plan, const struct shep_spawn_ran
 	if (pid == 0)
 		become_rank(plan, rank, false);
 	if (pid > 0)
-		goto started;
+		return pid;
 	if (pid == -EAGAIN || pid == -ENOMEM)
 		return pid;
 	/* An old kernel, a seccomp filter without clone3, a group that refuses us. */
 	pid = fork();
 	if (pid == 0)
 		become_rank(plan, rank, grouped);
-	if (pid < 0)
-		return -errno;
-started:
-	/* Also by the child itself: whoever is first, no signal to the group can miss it. */
-	setpgid(pid, pid);
-	return pid;
+	return pid < 0 ? -errno : pid;
 }
