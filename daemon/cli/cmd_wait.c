@@ -20,19 +20,26 @@ static void pause_for(uint64_t ns)
 	nanosleep(&ts, NULL);
 }
 
-/* The exit code once the job is over, -1 while it is not, CLI_FAILED with a message. */
-static int look(struct cli *c, uint64_t job)
+/*
+ * The exit code once the job is over, -1 while it is not, CLI_FAILED with a message. A job that
+ * was put back into the queue goes on as *JOB, under the new id.
+ */
+static int look(struct cli *c, uint64_t *job)
 {
 	Pb__JobsRequest req = PB__JOBS_REQUEST__INIT;
 	cleanup_pb Pb__JobsReply *r = NULL;
 	dvm_error_t err;
 
 	req.all = true;
-	req.job = job;
+	req.job = *job;
 	if (cli_ask(c, DVMI_MSG_JOBS, &req, &pb__jobs_reply__descriptor, &r, &err) < 0)
 		return cli_fail(c, &err);
 	if (!r->n_jobs)
-		return cli_failf(c, "there is no job %" PRIu64, job);
+		return cli_failf(c, "there is no job %" PRIu64, *job);
+	if (r->jobs[0]->ended && r->jobs[0]->next) {
+		*job = r->jobs[0]->next;
+		return -1;
+	}
 	return r->jobs[0]->ended ? r->jobs[0]->exit_code & 0xff : -1;
 }
 
@@ -47,7 +54,7 @@ static int run(struct cli *c, const struct cli_command *cmd, int argc, char **ar
 		return rc;
 	if (cli_job_parse(p.operands[0], &job, &err) < 0)
 		return cli_usage(c, cmd, &err);
-	for (uint64_t wait = POLL_FIRST; (rc = look(c, job)) < 0;
+	for (uint64_t wait = POLL_FIRST; (rc = look(c, &job)) < 0;
 	     wait = wait * 2 < POLL_MAX ? wait * 2 : POLL_MAX)
 		pause_for(wait);
 	return rc;

@@ -111,6 +111,7 @@ after=$(dvm submit --after "$a:ok" true)
 like "... for which its dependants wait" "$(dvm why "$after")" "*waits for job $a"
 go q
 done_is "$next" 0
+done_is "$a" 0
 done_is "$after" 0
 is "... and all is in the books" "$(dvm history --json | python3 -c 'import json, sys
 print([r["state"] for r in json.load(sys.stdin)["runs"] if r["job"] in ('"$a, $next"')])')" "['requeued', 'done']"
