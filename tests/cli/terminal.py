@@ -5,6 +5,7 @@ import os
 import pty
 import re
 import select
+import signal
 import sys
 import time
 
@@ -26,6 +27,8 @@ class Shell:
         if self.pid == 0:
             os.environ["PS1"] = "ready> "
             os.environ["TERM"] = "dumb"
+            # Of a background job, which ignores it; what is ignored stays so, and bash cannot help it.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
             os.execvp("bash", ["bash", "--norc", "--noprofile", "-i"])
         self.seen = ""
         self.expect("ready> ")
