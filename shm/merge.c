@@ -2,29 +2,9 @@
 #include <string.h>
 
 #include "shm/merge.h"
+#include "shm/words.h"
 
-#define WORD 8u
-#define HEAD 4u /* of a run */
-#define ALL  0xffu
-
-static uint64_t word(const void *p, size_t i)
-{
-	uint64_t w;
-
-	memcpy(&w, (const uint8_t *)p + i * WORD, sizeof w);
-	return w;
-}
-
-static void put16(uint8_t *p, size_t v)
-{
-	p[0] = (uint8_t)v;
-	p[1] = (uint8_t)(v >> 8);
-}
-
-static size_t get16(const uint8_t *p)
-{
-	return (size_t)p[0] | (size_t)p[1] << 8;
-}
+#define ALL 0xffu
 
 /* The bytes of NOW that are not those of BASE. */
 static size_t put_word(uint8_t *out, const uint8_t *base, const uint8_t *now)
@@ -32,7 +12,7 @@ static size_t put_word(uint8_t *out, const uint8_t *base, const uint8_t *now)
 	size_t n = 1;
 	unsigned mask = 0;
 
-	for (unsigned b = 0; b < WORD; b++)
+	for (unsigned b = 0; b < DSM_WORD; b++)
 		if (base[b] != now[b]) {
 			mask |= 1u << b;
 			out[n++] = now[b];
@@ -43,22 +23,21 @@ static size_t put_word(uint8_t *out, const uint8_t *base, const uint8_t *now)
 
 size_t dsm_merge_make(const void *base, const void *now, size_t bytes, void *out)
 {
-	size_t n = bytes / WORD, len = 0, last = 0;
+	size_t n = bytes / DSM_WORD, len = 0, last = 0;
 	const uint8_t *a = base, *b = now;
 	uint8_t *p = out;
 
 	for (size_t i = 0; i < n;) {
-		if (word(a, i) == word(b, i)) {
+		if (dsm_word(a, i) == dsm_word(b, i)) {
 			i++;
 			continue;
 		}
 		uint8_t *head = p + len;
 		size_t first = i;
-		len += HEAD;
-		for (; i < n && word(a, i) != word(b, i); i++)
-			len += put_word(p + len, a + i * WORD, b + i * WORD);
-		put16(head, first - last);
-		put16(head + 2, i - first);
+		len += DSM_RUN_HEAD;
+		for (; i < n && dsm_word(a, i) != dsm_word(b, i); i++)
+			len += put_word(p + len, a + i * DSM_WORD, b + i * DSM_WORD);
+		dsm_run_put(head, first - last, i - first);
 		last = i;
 	}
 	return len;
@@ -80,14 +59,14 @@ static size_t words_len(const uint8_t *p, size_t left, size_t count)
 int dsm_merge_good(const void *changes, size_t len, size_t bytes)
 {
 	const uint8_t *p = changes;
-	size_t n = bytes / WORD, at = 0, i = 0;
+	size_t n = bytes / DSM_WORD, at = 0, i = 0;
 
 	while (i < len) {
-		if (len - i < HEAD)
+		if (len - i < DSM_RUN_HEAD)
 			return 0;
-		size_t words = get16(p + i + 2);
-		at += get16(p + i) + words;
-		i += HEAD;
+		size_t words = dsm_run_follow(p + i);
+		at += dsm_run_left(p + i) + words;
+		i += DSM_RUN_HEAD;
 		size_t took = words_len(p + i, len - i, words);
 		if (!words || at > n || !took)
 			return 0;
@@ -101,10 +80,10 @@ static size_t take_word(const uint8_t *p, uint8_t *to)
 	size_t n = 1;
 
 	if (p[0] == ALL) {
-		memcpy(to, p + 1, WORD);
-		return 1 + WORD;
+		memcpy(to, p + 1, DSM_WORD);
+		return 1 + DSM_WORD;
 	}
-	for (unsigned b = 0; b < WORD; b++)
+	for (unsigned b = 0; b < DSM_WORD; b++)
 		if (p[0] >> b & 1)
 			to[b] = p[n++];
 	return n;
@@ -116,10 +95,10 @@ void dsm_merge_apply(const void *changes, size_t len, void *page)
 	uint8_t *to = page;
 
 	for (size_t i = 0; i < len;) {
-		size_t words = get16(p + i + 2);
-		to += get16(p + i) * WORD;
-		i += HEAD;
-		for (size_t w = 0; w < words; w++, to += WORD)
+		size_t words = dsm_run_follow(p + i);
+		to += dsm_run_left(p + i) * DSM_WORD;
+		i += DSM_RUN_HEAD;
+		for (size_t w = 0; w < words; w++, to += DSM_WORD)
 			i += take_word(p + i, to);
 	}
 }

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "daemon/bcast.h"
+#include "tests/sim/seeds.h"
 #include "tests/sim/simnet.h"
 
 #define NODES_MAX 600
@@ -490,7 +491,7 @@ static const struct {
 int main(void)
 {
 	size_t n = sizeof(scenarios) / sizeof(*scenarios);
-	uint64_t seed = simnet_env("SIM_SEED", 1), times = simnet_env("SIM_RUNS", 0);
+	uint64_t seed = sim_env("SIM_SEED", 1), times = sim_env("SIM_RUNS", 0);
 	const char *only = getenv("SIM_ONLY");
 	static struct sim s;
 	bool bad = false;

@@ -9,13 +9,13 @@
  * had a copy of it.
  */
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "libdvm/base/rng.h"
 #include "shm/protocol.h"
+#include "tests/sim/seeds.h"
 
 enum { NODES_MAX = 80, PAGES = 6, QUEUE = 512, THREADS = 3 };
 
@@ -60,21 +60,10 @@ struct sim {
 	uint64_t reads, writes, hold;
 	unsigned stall_pct;
 	bool moves; /* of homes */
-	char failure[256];
+	char failure[SIM_FAILURE];
 };
 
-static void fail(struct sim *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-static void fail(struct sim *s, const char *fmt, ...)
-{
-	va_list ap;
-
-	if (s->failure[0])
-		return;
-	va_start(ap, fmt);
-	vsnprintf(s->failure, sizeof s->failure, fmt, ap);
-	va_end(ap);
-}
+#define fail(s, ...) sim_fail((s)->failure, __VA_ARGS__)
 
 static uint32_t below(struct sim *s, uint32_t n)
 {
@@ -385,8 +374,9 @@ struct plan {
 	bool moves;
 };
 
-static bool run(const struct plan *plan, uint64_t seed)
+static bool run(const void *arg, uint64_t seed)
 {
+	const struct plan *plan = arg;
 	static struct sim s;
 	struct dvmi_rng rng;
 
@@ -431,18 +421,10 @@ int main(void)
 		{ "homes move", 2, 6, 0, 3000, 0, 80, true },
 		{ "homes move, and nodes die", 3, 7, 10, 3000, 2, 120, true },
 	};
-	const char *seed_env = getenv("SIM_SEED"), *runs_env = getenv("SIM_RUNS");
-	uint64_t first = seed_env ? strtoull(seed_env, NULL, 10) : 1;
 	bool good = true;
 
-	for (size_t i = 0; i < sizeof plans / sizeof plans[0]; i++) {
-		unsigned runs = runs_env ? (unsigned)strtoul(runs_env, NULL, 10) : plans[i].runs;
-		bool ok = true;
-		for (uint64_t seed = first; seed < first + runs; seed++)
-			ok &= run(&plans[i], seed);
-		printf("%s %zu - %s: %u seeds\n", ok ? "ok" : "not ok", i + 1, plans[i].name, runs);
-		good &= ok;
-	}
+	for (size_t i = 0; i < sizeof plans / sizeof plans[0]; i++)
+		good &= sim_seeds((int)i + 1, plans[i].name, plans[i].runs, run, &plans[i]);
 	printf("1..%zu\n", sizeof plans / sizeof plans[0]);
 	return !good;
 }

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "daemon/member.h"
+#include "tests/sim/seeds.h"
 #include "tests/sim/simnet.h"
 
 #define NODES_MAX 160
@@ -556,7 +557,7 @@ static const struct {
 int main(void)
 {
 	size_t n = sizeof(scenarios) / sizeof(*scenarios);
-	uint64_t seed = simnet_env("SIM_SEED", 1), times = simnet_env("SIM_RUNS", 0);
+	uint64_t seed = sim_env("SIM_SEED", 1), times = sim_env("SIM_RUNS", 0);
 	bool verbose = getenv("SIM_VERBOSE"), bad = false;
 	const char *only = getenv("SIM_ONLY");
 	static struct sim s;

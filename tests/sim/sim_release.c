@@ -10,13 +10,13 @@
  */
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "libdvm/base/rng.h"
 #include "shm/release.h"
+#include "tests/sim/seeds.h"
 
 enum { NODES_MAX = 80, PAGES = 5, SLOTS = 6, PARTS = 2, QUEUE = 512, THREADS = 3, KEPT = 512 };
 
@@ -72,21 +72,10 @@ struct sim {
 	bool locked[SLOTS];
 	uint64_t truth[PAGES][SLOTS];
 	bool unsure[PAGES][SLOTS], home_died[PAGES];
-	char failure[256];
+	char failure[SIM_FAILURE];
 };
 
-static void fail(struct sim *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-static void fail(struct sim *s, const char *fmt, ...)
-{
-	va_list ap;
-
-	if (s->failure[0])
-		return;
-	va_start(ap, fmt);
-	vsnprintf(s->failure, sizeof s->failure, fmt, ap);
-	va_end(ap);
-}
+#define fail(s, ...) sim_fail((s)->failure, __VA_ARGS__)
 
 static uint32_t below(struct sim *s, uint32_t n)
 {
@@ -575,8 +564,9 @@ static void stop(struct sim *s)
 	free(s->channels);
 }
 
-static bool run(const struct plan *plan, uint64_t seed)
+static bool run(const void *arg, uint64_t seed)
 {
+	const struct plan *plan = arg;
 	static struct sim s;
 	struct dvmi_rng rng;
 
@@ -619,18 +609,10 @@ int main(void)
 		{ "a node dies, changes are pushed", 3, 6, true, 4, 4000, 1, 80 },
 		{ "three nodes die", 4, 8, false, 0, 4000, 3, 120 },
 	};
-	const char *seed_env = getenv("SIM_SEED"), *runs_env = getenv("SIM_RUNS");
-	uint64_t first = seed_env ? strtoull(seed_env, NULL, 10) : 1;
 	bool good = true;
 
-	for (size_t i = 0; i < sizeof plans / sizeof plans[0]; i++) {
-		unsigned runs = runs_env ? (unsigned)strtoul(runs_env, NULL, 10) : plans[i].runs;
-		bool ok = true;
-		for (uint64_t seed = first; seed < first + runs; seed++)
-			ok &= run(&plans[i], seed);
-		printf("%s %zu - %s: %u seeds\n", ok ? "ok" : "not ok", i + 1, plans[i].name, runs);
-		good &= ok;
-	}
+	for (size_t i = 0; i < sizeof plans / sizeof plans[0]; i++)
+		good &= sim_seeds((int)i + 1, plans[i].name, plans[i].runs, run, &plans[i]);
 	printf("1..%zu\n", sizeof plans / sizeof plans[0]);
 	return !good;
 }

@@ -15,7 +15,6 @@
  * same. Each rule that this rests on is also broken on purpose, which has to be seen.
  */
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +24,7 @@
 #include "shm/diff.h"
 #include "shm/protocol.h"
 #include "shm/walked.h"
+#include "tests/sim/seeds.h"
 
 enum { NODES_MAX = 6, TABLES = 2, ENTRIES = 6, WORDS = DSM_WALKED_WORDS };
 enum { LOCK, TRUTH, ACTIVE, TABLE, PAGES = TABLE + TABLES };
@@ -99,21 +99,10 @@ struct sim {
 	uint64_t counted[TABLES];
 	enum broken broken;
 	uint64_t walks, changes, counts, told, ends;
-	char failure[256];
+	char failure[SIM_FAILURE];
 };
 
-static void fail(struct sim *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-static void fail(struct sim *s, const char *fmt, ...)
-{
-	va_list ap;
-
-	if (s->failure[0])
-		return;
-	va_start(ap, fmt);
-	vsnprintf(s->failure, sizeof s->failure, fmt, ap);
-	va_end(ap);
-}
+#define fail(s, ...) sim_fail((s)->failure, __VA_ARGS__)
 
 static uint32_t below(struct sim *s, uint32_t n)
 {
@@ -956,13 +945,12 @@ static bool found(enum broken b)
 
 int main(void)
 {
-	const char *seed_env = getenv("SIM_SEED"), *runs_env = getenv("SIM_RUNS");
-	uint64_t first = seed_env ? strtoull(seed_env, NULL, 10) : 1;
+	uint64_t first = sim_env("SIM_SEED", 1);
 	bool good = true;
 	int number = 0;
 
 	for (int i = 0; i < PLANS; i++) {
-		unsigned runs = runs_env ? (unsigned)strtoul(runs_env, NULL, 10) : plans[i].runs;
+		unsigned runs = (unsigned)sim_env("SIM_RUNS", plans[i].runs);
 		bool ok = good_plan(i, first, runs);
 		printf("%s %d - %s: %u seeds\n", ok ? "ok" : "not ok", ++number, plans[i].name, runs);
 		good &= ok;

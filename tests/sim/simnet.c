@@ -390,10 +390,3 @@ uint64_t simnet_events(const simnet_t *s)
 {
 	return s->events;
 }
-
-uint64_t simnet_env(const char *name, uint64_t otherwise)
-{
-	const char *text = getenv(name);
-
-	return text && *text ? strtoull(text, NULL, 0) : otherwise;
-}

@@ -75,7 +75,4 @@ struct simnet_count simnet_sent(const simnet_t *s, uint32_t node);
 struct simnet_count simnet_sent_all(const simnet_t *s);
 uint64_t simnet_events(const simnet_t *s);
 
-/* A number from the environment, or OTHERWISE. */
-uint64_t simnet_env(const char *name, uint64_t otherwise);
-
 #endif

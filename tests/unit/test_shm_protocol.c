@@ -8,101 +8,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "shm/protocol.h"
-#include "tests/unit/cm.h"
+#include "tests/unit/dsm_scene.h"
 
-enum { NODES = 4, PAGE = 5 };
-
-struct scene {
-	struct dsm *d;
-	char said[512];
-	uint32_t home;
-	uint64_t now;
-};
-
-static void say(struct scene *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-static void say(struct scene *s, const char *fmt, ...)
-{
-	size_t n = strlen(s->said);
-	va_list ap;
-
-	if (n)
-		s->said[n++] = ' ';
-	va_start(ap, fmt);
-	vsnprintf(s->said + n, sizeof s->said - n, fmt, ap);
-	va_end(ap);
-}
-
-static void on_send(void *arg, uint32_t to, const struct dsm_msg *m)
-{
-	say(arg, "%s%s%s%s>%u", dsm_kind_name((enum dsm_kind)m->kind),
-	    m->flags & DSM_EXCLUSIVE ? "!" : "", m->flags & DSM_BYTES ? "+" : "",
-	    m->flags & DSM_FINAL ? "." : "", to);
-}
-
-static void on_fill(void *arg, uint64_t page)
-{
-	say(arg, "fill");
-}
-
-static void on_install(void *arg, uint64_t page, bool write)
-{
-	say(arg, write ? "map-w" : "map-r");
-}
-
-static void on_protect(void *arg, uint64_t page)
-{
-	say(arg, "protect");
-}
-
-static void on_drop(void *arg, uint64_t page)
-{
-	say(arg, "drop");
-}
-
-static void on_poison(void *arg, uint64_t page)
-{
-	say(arg, "poison");
-}
-
-static const struct dsm_ops ops = {
-	.send = on_send,
-	.fill = on_fill,
-	.install = on_install,
-	.protect = on_protect,
-	.drop = on_drop,
-	.poison = on_poison,
-};
-
-static uint32_t home_of(void *arg, uint64_t page)
-{
-	return ((struct scene *)arg)->home;
-}
-
-/* Node 1 of four. */
 static void start(struct scene *s, uint32_t home, uint64_t hold)
 {
-	*s = (struct scene){ .home = home };
-	const struct dsm_config c = { .self = 1,
-				      .nodes = NODES,
-				      .pages = 8,
-				      .home = home_of,
-				      .hold = hold,
-				      .ops = &ops,
-				      .arg = s };
-	assert_int_equal(dsm_create(&s->d, &c), 0);
+	scene_start(s, home, hold, NULL);
 }
 
 static void hear(struct scene *s, uint32_t from, struct dsm_msg m)
 {
 	m.page = PAGE;
 	assert_int_equal(dsm_receive(s->d, from, &m, s->now), 0);
-}
-
-static void fault(struct scene *s, bool write)
-{
-	assert_int_equal(dsm_fault(s->d, PAGE, write, s->now), 0);
 }
 
 /* ---- a copy; its home is node 0 ---- */

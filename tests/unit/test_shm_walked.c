@@ -8,9 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "shm/protocol.h"
 #include "shm/walked.h"
-#include "tests/unit/cm.h"
+#include "tests/unit/dsm_scene.h"
 
 #define FRAMES UINT64_C(0x40000) /* 1 GiB */
 #define NX     (UINT64_C(1) << 63)
@@ -135,53 +134,9 @@ static void both_ways(void **state)
 
 /* ---- a copy ---- */
 
-enum { NODES = 4, PAGE = 5 };
-
-struct scene {
-	struct dsm *d;
-	char said[512];
-	uint32_t home;
-	bool may, conflict, last;
-};
-
-static void say(struct scene *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-static void say(struct scene *s, const char *fmt, ...)
-{
-	size_t n = strlen(s->said);
-	va_list ap;
-
-	if (n)
-		s->said[n++] = ' ';
-	va_start(ap, fmt);
-	vsnprintf(s->said + n, sizeof s->said - n, fmt, ap);
-	va_end(ap);
-}
-
-static void on_send(void *arg, uint32_t to, const struct dsm_msg *m)
-{
-	say(arg, "%s%s%s%s%s>%u", dsm_kind_name((enum dsm_kind)m->kind),
-	    m->flags & DSM_EXCLUSIVE ? "!" : "", m->flags & DSM_WALK ? "~" : "",
-	    m->flags & DSM_BYTES ? "+" : "", m->flags & DSM_FINAL ? "." : "", to);
-}
-
-#define SAYS(name, word)                                                                           \
-	static void name(void *arg, uint64_t page)                                                 \
-	{                                                                                          \
-		say(arg, word);                                                                    \
-	}
-SAYS(on_fill, "fill")
-SAYS(on_protect, "protect")
-SAYS(on_drop, "drop")
-SAYS(on_poison, "poison")
 SAYS(on_enter, "enter")
 SAYS(on_settled, "settled")
 SAYS(on_leave, "leave")
-
-static void on_install(void *arg, uint64_t page, bool write)
-{
-	say(arg, write ? "map-w" : "map-r");
-}
 
 static bool on_may(void *arg, uint64_t page)
 {
@@ -200,15 +155,6 @@ static void on_last(void *arg, uint64_t page, struct dsm_msg *m)
 	m->ndiff = ((struct scene *)arg)->last;
 }
 
-static const struct dsm_ops ops = {
-	.send = on_send,
-	.fill = on_fill,
-	.install = on_install,
-	.protect = on_protect,
-	.drop = on_drop,
-	.poison = on_poison,
-};
-
 static const struct dsm_walk_ops walk_ops = {
 	.may = on_may,
 	.enter = on_enter,
@@ -218,22 +164,9 @@ static const struct dsm_walk_ops walk_ops = {
 	.leave = on_leave,
 };
 
-static uint32_t home_of(void *arg, uint64_t page)
-{
-	return ((struct scene *)arg)->home;
-}
-
 static void start(struct scene *s, uint32_t home)
 {
-	*s = (struct scene){ .home = home, .may = true, .last = true };
-	const struct dsm_config c = { .self = 1,
-				      .nodes = NODES,
-				      .pages = 8,
-				      .home = home_of,
-				      .ops = &ops,
-				      .walk = &walk_ops,
-				      .arg = s };
-	assert_int_equal(dsm_create(&s->d, &c), 0);
+	scene_start(s, home, 0, &walk_ops);
 }
 
 static void hear(struct scene *s, uint32_t from, struct dsm_msg m)
@@ -242,11 +175,6 @@ static void hear(struct scene *s, uint32_t from, struct dsm_msg m)
 	m.diff = (const uint8_t *)"x";
 	m.ndiff = m.flags & DSM_BYTES ? 1 : 0;
 	assert_int_equal(dsm_receive(s->d, from, &m, 0), 0);
-}
-
-static void fault(struct scene *s, bool write)
-{
-	assert_int_equal(dsm_fault(s->d, PAGE, write, 0), 0);
 }
 
 enum start_state { INVALID, SHARED, MODIFIED, WANTS, WALKS, TELLS, ENDS, STARTS };
