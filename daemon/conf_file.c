@@ -73,11 +73,7 @@ static int check_key(void *arg, const char *key, size_t len, unsigned line, dvm_
 		dvmi_error_prefix(err, "%s:%u", s->path, line);
 		return rc;
 	}
-	if (s->lines[k])
-		return dvmi_error_set(err, -EINVAL, "%s:%u: %s is set in line %u already", s->path,
-				      line, name, s->lines[k]);
-	s->lines[k] = line;
-	return 0;
+	return dvmd_yaml_once(&s->lines[k], s->path, name, line, err);
 }
 
 static int set_all(struct dvmd_conf *c, const char *path, const struct raw *raw,

@@ -138,11 +138,7 @@ static int check_key(void *arg, const char *key, size_t len, unsigned line, dvm_
 	snprintf(name, sizeof name, "%.*s", (int)len, key);
 	if (k < 0)
 		return unknown_key(s->path, line, name, err);
-	if (s->lines[k])
-		return dvmi_error_set(err, -EINVAL, "%s:%u: %s is set in line %u already", s->path,
-				      line, name, s->lines[k]);
-	s->lines[k] = line;
-	return 0;
+	return dvmd_yaml_once(&s->lines[k], s->path, name, line, err);
 }
 
 /* ---- values ---- */

@@ -113,6 +113,16 @@ int dvmd_yaml_each_key(const char *text, size_t n, dvmd_yaml_key_fn *fn, void *a
 	return 0;
 }
 
+int dvmd_yaml_once(unsigned *first, const char *path, const char *name, unsigned line,
+		   dvm_error_t *err)
+{
+	if (*first)
+		return dvmi_error_set(err, -EINVAL, "%s:%u: %s is set in line %u already", path,
+				      line, name, *first);
+	*first = line;
+	return 0;
+}
+
 int dvmd_yaml_read(const char *path, char *text, dvm_error_t *err)
 {
 	cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);

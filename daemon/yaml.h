@@ -27,5 +27,8 @@ typedef int dvmd_yaml_key_fn(void *arg, const char *key, size_t len, unsigned li
 			     dvm_error_t *err);
 int dvmd_yaml_each_key(const char *text, size_t n, dvmd_yaml_key_fn *fn, void *arg,
 		       dvm_error_t *err);
+/* A known key begins LINE of PATH: *FIRST (0: not yet) becomes that; -EINVAL the second time. */
+int dvmd_yaml_once(unsigned *first, const char *path, const char *name, unsigned line,
+		   dvm_error_t *err);
 
 #endif
