@@ -99,11 +99,22 @@ int dsm_node_post(struct dsm_node *n, uint32_t to, unsigned number, const void *
 		  size_t len);
 
 /*
- * Waits until *DONE is not 0, working for the node meanwhile: this thread looks for itself at
- * first, then sleeps. 0, or -ETIMEDOUT at DEADLINE (of dvmi_clock_mono(); UINT64_MAX: never).
+ * By a thread that waits for something else: does what there is to do unless somebody else does.
+ * STAYS: it will do so again soon, as long as it waits. Never blocks. The number of events.
+ */
+int dsm_node_help(struct dsm_node *n, bool stays);
+/* A thread that has helped goes to sleep, or comes back from that. */
+void dsm_node_doze(struct dsm_node *n, bool on);
+/* The service thread looks for NS at least before it sleeps. */
+void dsm_node_spin(struct dsm_node *n, uint64_t ns);
+
+/*
+ * Waits until *DONE, 0 at first, is set by dsm_node_done(), working for the node meanwhile: this thread
+ * looks for itself at first, then sleeps. One thread a word. 0, or -ETIMEDOUT at DEADLINE (of
+ * dvmi_clock_mono(); UINT64_MAX: never).
  */
 int dsm_node_wait(struct dsm_node *n, _Atomic uint32_t *done, uint64_t deadline);
-/* Locked or not: *DONE becomes VALUE (not 0), who waits for it goes on. */
+/* Locked or not: *DONE becomes VALUE (not 0 nor UINT32_MAX), who waits for it goes on. */
 void dsm_node_done(_Atomic uint32_t *done, uint32_t value);
 
 /* ---- segments ---- */

@@ -442,10 +442,10 @@ uint64_t dsm_node_deadline(struct dsm_node *n)
 	return t;
 }
 
-int dsm_node_round(struct dsm_node *n)
+int dsm_node_round(struct dsm_node *n, bool faults)
 {
 	n->now = dvmi_clock_mono();
-	int events = take_faults(n);
+	int events = faults ? take_faults(n) : 0;
 	events += n->c.link.progress(n->c.link.arg);
 	tick(n);
 	dsm_node_look(n);

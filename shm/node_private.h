@@ -73,6 +73,10 @@ struct dsm_node {
 	bool asleep;	      /* the service thread */
 	bool fresh;	      /* there is a descriptor that it does not wait for yet */
 	uint64_t asleep_till; /* while it is */
+	bool armed;	      /* likewise: packets wake it */
+	uint64_t attended;    /* when a thread that waits has last looked for packets */
+	_Atomic uint32_t dozing; /* threads of the program that wait and sleep */
+	_Atomic uint64_t crowded_till; /* others want our cores */
 	uint64_t now, looked; /* now; when we have last looked for the dead */
 
 	struct dsm_peer *peers; /* [nodes] */
@@ -133,8 +137,8 @@ void dsm_node_look(struct dsm_node *n);
 int dsm_node_take_own(struct dsm_node *n);
 /* Records that came before S go to it now. */
 void dsm_node_replay(struct dsm_node *n, uint32_t id);
-/* Does whatever can be done now. Returns the number of events. */
-int dsm_node_round(struct dsm_node *n);
+/* Does whatever can be done now; FAULTS: reads them, too. Returns the number of events. */
+int dsm_node_round(struct dsm_node *n, bool faults);
 /* When something is due by itself. */
 uint64_t dsm_node_deadline(struct dsm_node *n);
 

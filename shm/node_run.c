@@ -9,6 +9,8 @@
 #include <linux/futex.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -16,9 +18,17 @@
 #include "libdvm/base/clock.h"
 #include "shm/node_private.h"
 
-#define BUSY_SPIN (50 * DVMI_USEC) /* while a fault of ours is under way */
-#define NAP	  DVMI_MSEC	    /* where wake-ups may get lost */
-#define FDS_MAX	  8
+#define BUSY_SPIN   (50 * DVMI_USEC)  /* while a fault of ours is under way */
+#define NAP	    DVMI_MSEC	      /* where wake-ups may get lost */
+#define ATTENDED    (60 * DVMI_USEC)  /* others have looked so lately: they will again */
+#define SPIN_ALONE  (20 * DVMI_USEC)  /* who waits looks without a pause */
+#define YIELD_ALONE (5 * DVMI_MSEC)   /* then gives way in between */
+#define YIELD_CROWD (100 * DVMI_USEC) /* likewise, where others need the core */
+#define LOST_CORE   (50 * DVMI_USEC)  /* a yield that takes longer has let others run */
+#define CROWD_FOR   (100 * DVMI_MSEC) /* how long that counts */
+#define SLICE	    (100 * DVMI_USEC) /* of the service thread: who has a short one comes first */
+#define YIELD_EVERY 16		      /* looks of the service thread */
+#define FDS_MAX	    8
 
 static void relax(void)
 {
@@ -49,9 +59,41 @@ static void kick(struct dsm_node *n)
 /* What is left to be done is for the service thread, also if it sleeps. */
 static void hand_over(struct dsm_node *n)
 {
-	if (n->asleep && (n->behind || n->fresh || dsm_node_deadline(n) < n->asleep_till))
+	if (n->asleep && ((n->behind && n->armed) || n->fresh ||
+			  dsm_node_deadline(n) < n->asleep_till))
 		kick(n);
 	pthread_mutex_unlock(&n->lock);
+}
+
+static void disarm(struct dsm_node *n)
+{
+	if (n->armed)
+		n->c.link.disarm(n->c.link.arg);
+	n->armed = false;
+}
+
+/*
+ * Whoever calls looks for packets as long as it waits: nobody needs to ring for the service thread,
+ * which looks now and then whether that is still so.
+ */
+static void attend(struct dsm_node *n)
+{
+	n->attended = n->now;
+	if (n->asleep && n->armed) {
+		disarm(n);
+		kick(n);
+	}
+}
+
+int dsm_node_help(struct dsm_node *n, bool stays)
+{
+	if (pthread_mutex_trylock(&n->lock) != 0)
+		return 0;
+	int events = dsm_node_round(n, false);
+	if (stays)
+		attend(n);
+	hand_over(n);
+	return events;
 }
 
 void dsm_node_leave(struct dsm_node *n)
@@ -62,26 +104,38 @@ void dsm_node_leave(struct dsm_node *n)
 	hand_over(n);
 }
 
-/* Between two looks of one who works. */
-static void pause_between(struct dsm_node *n)
+static bool crowded(const struct dsm_node *n, uint64_t now)
 {
-	pthread_mutex_unlock(&n->lock);
-	if (atomic_load_explicit(&n->wanting, memory_order_relaxed))
-		sched_yield();
-	else
-		relax();
-	pthread_mutex_lock(&n->lock);
+	return now < atomic_load_explicit(&n->crowded_till, memory_order_relaxed);
+}
+
+/* Learns from it whether others need the core. */
+static void give_way(struct dsm_node *n)
+{
+	uint64_t before = dvmi_clock_mono();
+
+	sched_yield();
+	uint64_t after = dvmi_clock_mono();
+	if (after - before > LOST_CORE)
+		atomic_store(&n->crowded_till, after + CROWD_FOR);
 }
 
 /* ---- the service thread ---- */
 
-static int arm(struct dsm_node *n, struct pollfd *fds, int *timeout_ms)
+static bool attended(const struct dsm_node *n)
 {
-	int k = n->c.link.arm(n->c.link.arg, fds, FDS_MAX - 2);
+	return n->attended && n->now - n->attended < ATTENDED;
+}
+
+/* Descriptors to wait for, and how long at most. */
+static int arm(struct dsm_node *n, struct pollfd *fds, uint64_t *most)
+{
+	int k = attended(n) ? 0 : n->c.link.arm(n->c.link.arg, fds, FDS_MAX - 2);
 
 	if (k == -EAGAIN)
 		return -EAGAIN;
-	*timeout_ms = k < 0 ? 1 : -1;
+	n->armed = !attended(n);
+	*most = !n->armed ? ATTENDED : k < 0 ? NAP : UINT64_MAX;
 	k = k < 0 ? 0 : k;
 	fds[k++] = (struct pollfd){ .fd = n->kick, .events = POLLIN };
 	if (n->uffd[0].fd >= 0)
@@ -89,13 +143,12 @@ static int arm(struct dsm_node *n, struct pollfd *fds, int *timeout_ms)
 	return k;
 }
 
-static struct timespec until(const struct dsm_node *n, int timeout_ms)
+static struct timespec until(const struct dsm_node *n, uint64_t most)
 {
 	uint64_t now = dvmi_clock_mono();
 	uint64_t d = n->asleep_till > now ? n->asleep_till - now : 0;
 
-	if (timeout_ms >= 0 && d > NAP)
-		d = NAP;
+	d = d < most ? d : most;
 	return (struct timespec){ .tv_sec = (time_t)(d / DVMI_SEC),
 				  .tv_nsec = (long)(d % DVMI_SEC) };
 }
@@ -111,35 +164,80 @@ static void take_kicks(struct dsm_node *n)
 static void sleep_for_news(struct dsm_node *n)
 {
 	struct pollfd fds[FDS_MAX];
-	int timeout_ms, k = arm(n, fds, &timeout_ms);
+	uint64_t most;
+	int k = arm(n, fds, &most);
 
 	if (k < 0)
 		return;
 	n->asleep_till = dsm_node_deadline(n);
 	n->fresh = false;
-	struct timespec ts = until(n, timeout_ms);
-	bool ever = n->asleep_till == UINT64_MAX && timeout_ms < 0;
+	struct timespec ts = until(n, most);
+	bool ever = n->asleep_till == UINT64_MAX && most == UINT64_MAX;
 	n->asleep = true;
 	pthread_mutex_unlock(&n->lock);
 	ppoll(fds, (nfds_t)k, ever ? NULL : &ts, NULL);
 	pthread_mutex_lock(&n->lock);
 	n->asleep = false;
-	n->c.link.disarm(n->c.link.arg);
+	disarm(n);
 	take_kicks(n);
+}
+
+/*
+ * Who was woken with a short slice runs before those that compute (Linux 6.12 on), and naps are
+ * short. Where the kernel cannot do that, nothing is lost.
+ */
+static void be_quick(void)
+{
+	struct {
+		uint32_t size, policy;
+		uint64_t flags;
+		int32_t nice;
+		uint32_t priority;
+		uint64_t runtime, deadline, period;
+	} a = { .size = sizeof a, .policy = SCHED_OTHER, .runtime = SLICE };
+
+	a.nice = getpriority(PRIO_PROCESS, 0);
+	prctl(PR_SET_TIMERSLACK, 1000);
+	if (syscall(SYS_sched_setattr, 0, &a, 0) < 0)
+		return;
+}
+
+/* How long to look before sleep: what is waited for comes soon, or the program's threads sleep. */
+static uint64_t spin_for(const struct dsm_node *n)
+{
+	bool busy = n->waiting || (atomic_load(&n->dozing) && !crowded(n, n->now));
+
+	if (attended(n))
+		return 0;
+	return busy && n->c.spin < BUSY_SPIN ? BUSY_SPIN : n->c.spin;
+}
+
+/* Between two looks. */
+static void pause_between(struct dsm_node *n, uint32_t looks)
+{
+	pthread_mutex_unlock(&n->lock);
+	if (atomic_load_explicit(&n->wanting, memory_order_relaxed))
+		sched_yield();
+	else if (looks % YIELD_EVERY)
+		relax();
+	else
+		give_way(n);
+	pthread_mutex_lock(&n->lock);
 }
 
 static void *serve(void *arg)
 {
 	struct dsm_node *n = arg;
 	uint64_t idle = 0;
+	uint32_t looks = 0;
 
+	be_quick();
 	pthread_mutex_lock(&n->lock);
 	while (!atomic_load(&n->stop)) {
-		uint64_t spin = n->waiting && n->c.spin < BUSY_SPIN ? BUSY_SPIN : n->c.spin;
-		if (dsm_node_round(n) > 0)
+		if (dsm_node_round(n, true) > 0)
 			idle = n->now;
-		if (n->now - idle < spin) {
-			pause_between(n);
+		if (n->now - idle < spin_for(n)) {
+			pause_between(n, ++looks);
 			continue;
 		}
 		sleep_for_news(n);
@@ -172,7 +270,16 @@ void dsm_run_stop(struct dsm_node *n)
 	n->running = false;
 }
 
+void dsm_node_spin(struct dsm_node *n, uint64_t ns)
+{
+	dsm_node_enter(n);
+	n->c.spin = ns > n->c.spin ? ns : n->c.spin;
+	dsm_node_leave(n);
+}
+
 /* ---- waiting ---- */
+
+#define SLEEPS UINT32_MAX /* in the place of 0: who waits has to be woken */
 
 static long futex(_Atomic uint32_t *word, int op, uint32_t value, const struct timespec *ts)
 {
@@ -181,40 +288,66 @@ static long futex(_Atomic uint32_t *word, int op, uint32_t value, const struct t
 
 void dsm_node_done(_Atomic uint32_t *done, uint32_t value)
 {
-	atomic_store(done, value);
-	futex(done, FUTEX_WAKE, INT_MAX, NULL);
+	if (atomic_exchange(done, value) == SLEEPS)
+		futex(done, FUTEX_WAKE, INT_MAX, NULL);
+}
+
+static bool is_done(_Atomic uint32_t *done)
+{
+	uint32_t value = atomic_load(done);
+
+	return value && value != SLEEPS;
+}
+
+void dsm_node_doze(struct dsm_node *n, bool on)
+{
+	if (on)
+		atomic_fetch_add(&n->dozing, 1);
+	else
+		atomic_fetch_sub(&n->dozing, 1);
 }
 
 /* Works for a while. True when *DONE. */
 static bool work(struct dsm_node *n, _Atomic uint32_t *done, uint64_t deadline)
 {
-	uint64_t end = dvmi_clock_mono() + (n->c.spin > BUSY_SPIN ? n->c.spin : BUSY_SPIN);
+	uint64_t since = dvmi_clock_mono(), now = since;
 
-	end = deadline < end ? deadline : end;
-	while (!atomic_load(done) && dvmi_clock_mono() < end) {
-		if (pthread_mutex_trylock(&n->lock) == 0) {
-			dsm_node_round(n);
-			hand_over(n);
-		}
-		if (atomic_load_explicit(&n->wanting, memory_order_relaxed))
-			sched_yield();
+	while (!is_done(done) && now < deadline) {
+		bool crowd = crowded(n, now);
+		uint64_t waited = now - since;
+		if (waited >= (crowd ? YIELD_CROWD : YIELD_ALONE))
+			break;
+		dsm_node_help(n, true);
+		if (crowd || waited >= SPIN_ALONE)
+			give_way(n);
 		else
 			relax();
+		now = dvmi_clock_mono();
 	}
-	return atomic_load(done);
+	return is_done(done);
 }
 
 int dsm_node_wait(struct dsm_node *n, _Atomic uint32_t *done, uint64_t deadline)
 {
+	uint32_t awake = 0;
+	int rc = 0;
+
 	if (work(n, done, deadline))
 		return 0;
-	while (!atomic_load(done)) {
+	atomic_compare_exchange_strong(done, &awake, SLEEPS);
+	dsm_node_doze(n, true);
+	while (!is_done(done)) {
 		uint64_t now = dvmi_clock_mono(), left = deadline - now;
-		if (deadline <= now)
-			return -ETIMEDOUT;
+		if (deadline <= now) {
+			uint32_t asleep = SLEEPS;
+			if (atomic_compare_exchange_strong(done, &asleep, 0))
+				rc = -ETIMEDOUT;
+			break;
+		}
 		struct timespec ts = { .tv_sec = (time_t)(left / DVMI_SEC),
 				       .tv_nsec = (long)(left % DVMI_SEC) };
-		futex(done, FUTEX_WAIT, 0, deadline == UINT64_MAX ? NULL : &ts);
+		futex(done, FUTEX_WAIT, SLEEPS, deadline == UINT64_MAX ? NULL : &ts);
 	}
-	return 0;
+	dsm_node_doze(n, false);
+	return rc;
 }

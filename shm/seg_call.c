@@ -129,7 +129,7 @@ int dsm_seg_pin(struct dsm_seg *s, uint64_t first, uint64_t n)
 		dsm_node_enter(s->n);
 		bool more = pin_some(s, &at, first + n);
 		bool lost = more && dsm_seg_is_lost(s, at);
-		dsm_node_round(s->n);
+		dsm_node_round(s->n, true);
 		dsm_node_leave(s->n);
 		if (!more)
 			return 0;

@@ -15,7 +15,8 @@
 #include "shm/seg_private.h"
 #include "shm/sigbus.h"
 
-#define SPIN (200 * DVMI_USEC)
+#define SPIN	   (200 * DVMI_USEC)
+#define SPIN_ALONE (10 * DVMI_USEC) /* without giving way */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static _Atomic(struct dsm_seg *) table[DSM_SIGBUS_MAX];
@@ -52,10 +53,11 @@ static struct dsm_uffd_fault fault_at(const struct dsm_seg *s, uintptr_t at, con
 static void wait_a_bit(uint64_t since)
 {
 	static const struct timespec nap = { .tv_nsec = 100 * DVMI_USEC };
+	uint64_t waited = dvmi_clock_mono() - since;
 
-	if (dvmi_clock_mono() - since > SPIN)
+	if (waited > SPIN)
 		nanosleep(&nap, NULL);
-	else
+	else if (waited > SPIN_ALONE)
 		sched_yield();
 }
 
@@ -72,10 +74,11 @@ static bool bring(struct dsm_seg *s, const struct dsm_uffd_fault *f)
 	dsm_seg_fault(s, f);
 	dsm_seg_settle(s);
 	while (dsm_seg_waits(s, page) && !s->cut) {
-		if (dsm_node_round(s->n) > 0)
+		if (dsm_node_round(s->n, false) > 0)
 			continue;
 		dsm_node_leave(s->n);
 		wait_a_bit(since);
+		dsm_node_help(s->n, true);
 		dsm_node_enter(s->n);
 	}
 	bool good = s->b.map[page] != DSM_MAP_POISON && !s->cut;

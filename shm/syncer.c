@@ -28,8 +28,9 @@ void dsm_syncer_changed(void *arg, struct dsm_sync_call *call)
 
 	if (!w->waits)
 		return;
-	if (!atomic_load(&w->queued))
+	if (!w->told)
 		s->way->wake(s, &w->queued);
+	w->told = true;
 	if (call->done)
 		s->way->wake(s, &w->done);
 }

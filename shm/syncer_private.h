@@ -15,6 +15,7 @@ struct dsm_waiter {
 	struct dsm_sync_call call; /* first */
 	_Atomic uint32_t done, queued;
 	bool waits; /* it is not in the middle of asking */
+	bool told;  /* queued was set */
 };
 
 /* A way to the homes. All but enter are called between enter and leave. */

@@ -58,6 +58,13 @@ struct dvmi_seg_domain *dvmi_seg_domain(dvm_group_t *g);
 int dvmi_seg_connect(struct dvmi_seg_domain *m);
 /* One segment less. */
 void dvmi_seg_domain_put(struct dvmi_seg_domain *m);
+/*
+ * Who waits for messages works for segments, too, of which D has some: nobody needs to be woken for
+ * that then. STAYS: and will go on. The number of events.
+ */
+int dvmi_seg_help(dvm_t *d, bool stays);
+/* It sleeps now, or does not any more. */
+void dvmi_seg_doze(dvm_t *d, bool on);
 /* Everything of D, without its other ranks. */
 void dvmi_seg_fini(dvm_t *d);
 /* Asks the shepherd for what the kernel keeps for root. 0 or -E…. */

@@ -199,6 +199,8 @@ static int map_pages(dvm_seg_t *s)
 	int rc = dsm_seg_create(s->dom->node, &s->seg, &c);
 	if (rc == -EPERM && dvmi_seg_ask_uffd(s->d) == 0)
 		rc = dsm_seg_create(s->dom->node, &s->seg, &c);
+	if (rc == 0 && s->c.spin_us)
+		dsm_node_spin(s->dom->node, s->c.spin_us * DVMI_USEC);
 	return rc;
 }
 

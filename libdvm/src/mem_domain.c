@@ -161,6 +161,22 @@ void dvmi_seg_domain_put(struct dvmi_seg_domain *m)
 		destroy(m);
 }
 
+int dvmi_seg_help(dvm_t *d, bool stays)
+{
+	int n = 0;
+
+	for (struct dvmi_seg_domain *m = d->mem->domains; m; m = m->next)
+		n += m->node ? dsm_node_help(m->node, stays) : 0;
+	return n;
+}
+
+void dvmi_seg_doze(dvm_t *d, bool on)
+{
+	for (struct dvmi_seg_domain *m = d->mem->domains; m; m = m->next)
+		if (m->node)
+			dsm_node_doze(m->node, on);
+}
+
 void dvmi_seg_fini(dvm_t *d)
 {
 	if (!d->mem)

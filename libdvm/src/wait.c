@@ -7,9 +7,11 @@
 
 #include "libdvm/base/clock.h"
 #include "libdvm/src/link.h"
+#include "libdvm/src/mem.h"
 #include "libdvm/src/wait.h"
 
 #define SPIN_ROUNDS   64u		/* before the clock is looked at */
+#define SEGS_EVERY    4u		/* rounds in which pages are looked for, too */
 #define SPIN_HOT      32u		/* rounds before the core is let breathe in between */
 #define SPIN_CROWDED  4u		/* the same when cores are short */
 #define DIRECT_SPINS  50u		/* looks into one ring, about 2 us */
@@ -172,10 +174,17 @@ static void sleep_on_news(dvm_t *d, const struct dvmi_wait *w)
 
 static int doze(dvm_t *d, struct dvmi_wait *w)
 {
-	if (!d->threads.sleeper)
-		return sleep_on_fds(d, w);
-	sleep_on_news(d, w);
-	return 0;
+	int n = 0;
+
+	if (d->mem)
+		dvmi_seg_doze(d, true);
+	if (d->threads.sleeper)
+		sleep_on_news(d, w);
+	else
+		n = sleep_on_fds(d, w);
+	if (d->mem)
+		dvmi_seg_doze(d, false);
+	return n;
 }
 
 /* A shepherd that dies rings no bell. */
@@ -192,6 +201,11 @@ static int back_off(dvm_t *d, struct dvmi_wait *w)
 {
 	uint32_t spin = d->mates > d->cores ? SPIN_CROWDED : SPIN_ROUNDS;
 
+	if (d->mem && w->idle % SEGS_EVERY == SEGS_EVERY - 1) {
+		int n = dvmi_seg_help(d, w->idle >= SPIN_ROUNDS);
+		if (n > 0)
+			return n;
+	}
 	/* The clock costs as much as a look into the rings: not every time. */
 	if (++w->idle % spin && !d->threads.on && !w->yielding) {
 		/* Without rings the look was a system call, and pause enough. */

@@ -25,6 +25,7 @@ static dvm_seg_t *seg;
 static int self;
 static uint32_t flags;
 static bool sigbus;
+static uint32_t spin_us;
 static const char *now_running;
 
 static void must(int rc, const char *what)
@@ -60,6 +61,7 @@ static void open_segment(uint64_t bytes)
 	dvm_seg_config_t c = { .size = sizeof c, .bytes = bytes, .flags = flags };
 	dvm_error_t err = { 0 };
 
+	c.spin_us = spin_us;
 	c.faults = sigbus ? DVM_FAULT_SIGBUS : DVM_FAULT_THREAD;
 	int rc = dvm_seg_create(w, &c, &seg, &err);
 	must(rc, err.text);
@@ -464,25 +466,22 @@ static int run_case(const char *name)
 	return 2;
 }
 
-/*
- * Each rank has a core of its own. A segment that is there before keeps the threads of the library,
- * which may run anywhere.
- */
+/* Each rank has a core of its own with the threads of the library, as `dvm run --bind-to core` has it. */
 static void pin(void)
 {
-	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 	cpu_set_t set;
 
-	open_segment(PAGE);
-	meet();
-	if (cores < 2)
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
 		return;
 	CPU_ZERO(&set);
 	CPU_SET((size_t)self, &set);
 	sched_setaffinity(0, sizeof set, &set);
 }
 
-/* dsm-run CASES FLAGS [MiB of a stream [seconds of a fight]]; FLAGS with an "s" behind: SIGBUS. */
+/*
+ * dsm-run CASES FLAGS [MiB of a stream [seconds of a fight]]; FLAGS with an "s" behind: SIGBUS; "p": the
+ * service threads spin.
+ */
 int main(int argc, char **argv)
 {
 	int rc = 0;
@@ -491,7 +490,8 @@ int main(int argc, char **argv)
 		return 2;
 	char *end;
 	flags = (uint32_t)strtoul(argv[2], &end, 0);
-	sigbus = *end == 's';
+	sigbus = strchr(end, 's') != NULL;
+	spin_us = strchr(end, 'p') ? 200 : 0;
 	if (argc > 3)
 		stream_bytes = strtoull(argv[3], NULL, 0) << 20;
 	if (argc > 4)
