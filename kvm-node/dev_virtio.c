@@ -49,7 +49,7 @@ static void each_bell(struct vmm_vdevice *d,
 	for (unsigned q = 0; q < d->v->type->nqueues && d->bells_at; q++) {
 		struct vmm_doorbell bell = { .space = VMM_MMIO,
 					     .addr = d->bells_at + 4 * q,
-					     .fd = d->bell };
+					     .fd = d->bells ? d->bells[q] : d->bell };
 		fn(d->bus->m->bus, &bell); /* without, the region around it hears */
 	}
 }
@@ -207,11 +207,10 @@ static int create(const struct vmm_machine *m, struct vmm_device **list, dvm_err
 		vmm_balloon_create,
 		vmm_vsock_create,
 		vmm_console_create,
+		vmm_fs_create,
 	};
 	struct vmm_vbus *b;
 
-	if (m->config->n_shares)
-		return dvmi_error_set(err, -ENOTSUP, "directories of the host are not shared yet");
 	b = calloc(1, sizeof *b);
 	if (!b)
 		return dvmi_error_code(err, -ENOMEM, "PCI");

@@ -26,6 +26,7 @@ struct vmm_vdevice {
 	struct vmm_vdev *v;
 	struct vmm_vpci t;
 	int bell;
+	const int *bells;  /* one for each queue, if they are not for us; or NULL */
 	uint32_t bells_at; /* where the doorbells are; 0: nowhere */
 	struct vmm_watch *watch;
 	char name[16];
@@ -58,6 +59,6 @@ void vmm_vdevice_close(struct vmm_vdevice *d);
 /* Rows of the table in dev_virtio.c: each makes its devices, as the configuration says. */
 typedef int vmm_vdevice_create_fn(struct vmm_vbus *bus, struct vmm_device **list, dvm_error_t *err);
 vmm_vdevice_create_fn vmm_blk_create, vmm_net_create, vmm_rng_create, vmm_balloon_create,
-	vmm_vsock_create, vmm_console_create;
+	vmm_vsock_create, vmm_console_create, vmm_fs_create;
 
 #endif

@@ -4,17 +4,10 @@
  * own without privileges, and we speak NBD to it. It ends with the thread that started it.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "config.h"
 #include "kvm-node/disk.h"
@@ -193,45 +186,17 @@ static int start_server(struct nbd *d, int listener, int messages, const char *p
 	option[n] = 0;
 	snprintf(export, sizeof export, "type=nbd,id=e,node-name=disk,name=disk%s",
 		 ro ? "" : ",writable=on");
-	return vmm_helper_start(&d->server, argv, listener, messages);
+	return vmm_helper_start(&d->server, &(struct vmm_helper_program){
+						    .argv = argv, .fd = listener, .messages = messages });
 }
 
-/* A directory of our own: an abstract name would be open to every user of the host. */
-struct place {
-	char dir[64];
-	struct sockaddr_un a;
-};
-
-static int listen_somewhere(struct place *p)
+static int connect_one(struct nbd *d, const struct vmm_helper_place *p)
 {
-	cleanup_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	cleanup_fd int fd = vmm_helper_connect(p);
+	struct nbd_handle *h = fd < 0 ? NULL : d->nbd.create();
 
-	snprintf(p->dir, sizeof p->dir, "/tmp/dvm-disk-XXXXXX");
-	if (fd < 0 || !mkdtemp(p->dir))
-		return -errno;
-	p->a = (struct sockaddr_un){ .sun_family = AF_UNIX };
-	snprintf(p->a.sun_path, sizeof p->a.sun_path, "%s/nbd", p->dir);
-	if (bind(fd, (struct sockaddr *)&p->a, sizeof p->a) < 0 || listen(fd, CONNECTIONS) < 0) {
-		int rc = -errno;
-		rmdir(p->dir);
-		return rc;
-	}
-	return take_fd(fd);
-}
-
-static void leave(const struct place *p)
-{
-	unlink(p->a.sun_path);
-	rmdir(p->dir);
-}
-
-static int connect_one(struct nbd *d, const struct sockaddr_un *a)
-{
-	cleanup_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	if (fd < 0 || connect(fd, (const struct sockaddr *)a, sizeof *a) < 0)
-		return -errno;
-	struct nbd_handle *h = d->nbd.create();
+	if (fd < 0)
+		return fd;
 	if (!h)
 		return -ENOMEM;
 	d->all[d->n++] = h;
@@ -241,9 +206,9 @@ static int connect_one(struct nbd *d, const struct sockaddr_un *a)
 	return 0;
 }
 
-static int connect_all(struct nbd *d, const struct sockaddr_un *a)
+static int connect_all(struct nbd *d, const struct vmm_helper_place *p)
 {
-	int rc = connect_one(d, a);
+	int rc = connect_one(d, p);
 
 	if (rc < 0)
 		return rc;
@@ -253,14 +218,14 @@ static int connect_all(struct nbd *d, const struct sockaddr_un *a)
 	d->base.size = (uint64_t)size & -(uint64_t)512;
 	/* Several at once only if a flush of one is a flush of all. */
 	for (int i = 1; i < CONNECTIONS && !rc && d->nbd.can_multi_conn(d->all[0]) > 0; i++)
-		rc = connect_one(d, a);
+		rc = connect_one(d, p);
 	return rc;
 }
 
 static int open_server(struct nbd *d, const char *path, bool ro, int messages)
 {
-	struct place p;
-	int listener = listen_somewhere(&p);
+	struct vmm_helper_place p;
+	int listener = vmm_helper_listen(&p, CONNECTIONS);
 
 	if (listener < 0)
 		return listener;
@@ -268,22 +233,9 @@ static int open_server(struct nbd *d, const char *path, bool ro, int messages)
 	/* Only the daemon has it now: if that gives up, connections are refused or reset. */
 	close(listener);
 	if (rc >= 0)
-		rc = connect_all(d, &p.a);
-	leave(&p);
+		rc = connect_all(d, &p);
+	vmm_helper_leave(&p);
 	return rc;
-}
-
-/* What the daemon said before it gave up: its first line, without its name. */
-static void read_message(int fd, char *text, size_t size)
-{
-	ssize_t n = pread(fd, text, size - 1, 0);
-	char *colon;
-
-	text[n > 0 ? n : 0] = 0;
-	text[strcspn(text, "\n")] = 0;
-	colon = strstr(text, ": ");
-	if (colon && !strncmp(text, "qemu-storage-daemon", 19))
-		memmove(text, colon + 2, strlen(colon + 2) + 1);
 }
 
 int vmm_disk_open_qcow2(struct vmm_disk **out, const char *path, bool ro, dvm_error_t *err)
@@ -309,7 +261,7 @@ int vmm_disk_open_qcow2(struct vmm_disk **out, const char *path, bool ro, dvm_er
 	int rc = open_server(d, real, ro, messages);
 	if (rc < 0) {
 		nbd_disk_close(&d->base);
-		read_message(messages, text, sizeof text);
+		vmm_helper_said(messages, "qemu-storage-daemon", text, sizeof text);
 		if (*text)
 			return dvmi_error_set(err, rc, "disk %s: %s", path, text);
 		return dvmi_error_code(

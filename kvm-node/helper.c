@@ -10,9 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "libdvm/base/cleanup.h"
 
 #define PATIENCE 5 /* seconds for SIGTERM */
 
@@ -30,17 +33,22 @@ static void keep_only(const int *from, int n)
 	closefrom(n);
 }
 
-static void become(const char *const *argv, int fd, int messages)
+static void become(const struct vmm_helper_program *p)
 {
 	int nothing = open("/dev/null", O_RDWR);
-	const int fds[] = { nothing, nothing, messages, fd };
+	const int fds[] = { nothing, nothing, p->messages, p->fd };
 	sigset_t none;
+	int rc;
 
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	keep_only(fds, 4);
-	execvp(argv[0], (char **)(uintptr_t)argv);
+	if (p->prepare && (rc = p->prepare(p->arg)) < 0) {
+		dprintf(STDERR_FILENO, "%s\n", strerror(-rc));
+		_exit(127);
+	}
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* after whatever changes rights */
+	execvp(p->argv[0], (char **)(uintptr_t)p->argv);
 	_exit(127);
 }
 
@@ -55,7 +63,7 @@ static void end_program(pid_t pid, const sigset_t *child)
 }
 
 /* Never returns. Who ends the monitor by a signal to its group does not mean us. */
-static void keep(const char *const *argv, int fd, int messages, int line)
+static void keep(const struct vmm_helper_program *p, int line)
 {
 	sigset_t all, child;
 	char c;
@@ -66,7 +74,7 @@ static void keep(const char *const *argv, int fd, int messages, int line)
 	sigaddset(&child, SIGCHLD);
 	pid_t pid = fork();
 	if (pid == 0)
-		become(argv, fd, messages);
+		become(p);
 	keep_only(&line, 1);
 	while (read(0, &c, 1) < 0 && errno == EINTR)
 		;
@@ -75,7 +83,7 @@ static void keep(const char *const *argv, int fd, int messages, int line)
 	_exit(0);
 }
 
-int vmm_helper_start(struct vmm_helper *h, const char *const *argv, int fd, int messages)
+int vmm_helper_start(struct vmm_helper *h, const struct vmm_helper_program *p)
 {
 	int line[2];
 
@@ -84,7 +92,7 @@ int vmm_helper_start(struct vmm_helper *h, const char *const *argv, int fd, int 
 	pid_t keeper = fork();
 	if (keeper == 0) {
 		close(line[1]);
-		keep(argv, fd, messages, line[0]);
+		keep(p, line[0]);
 	}
 	int rc = keeper < 0 ? -errno : 0;
 	close(line[0]);
@@ -110,6 +118,50 @@ bool vmm_helper_found(const char *name)
 		path += n + (path[n] == ':');
 	}
 	return false;
+}
+
+int vmm_helper_listen(struct vmm_helper_place *p, int backlog)
+{
+	cleanup_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_un *a = &p->address;
+
+	snprintf(p->dir, sizeof p->dir, "/tmp/dvm-helper-XXXXXX");
+	if (fd < 0 || !mkdtemp(p->dir))
+		return -errno;
+	*a = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	snprintf(a->sun_path, sizeof a->sun_path, "%s/socket", p->dir);
+	if (bind(fd, (struct sockaddr *)a, sizeof *a) < 0 || listen(fd, backlog) < 0) {
+		int rc = -errno;
+		vmm_helper_leave(p);
+		return rc;
+	}
+	return take_fd(fd);
+}
+
+int vmm_helper_connect(const struct vmm_helper_place *p)
+{
+	cleanup_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || connect(fd, (const struct sockaddr *)&p->address, sizeof p->address) < 0)
+		return -errno;
+	return take_fd(fd);
+}
+
+void vmm_helper_leave(const struct vmm_helper_place *p)
+{
+	unlink(p->address.sun_path);
+	rmdir(p->dir);
+}
+
+void vmm_helper_said(int messages, const char *name, char *text, size_t size)
+{
+	ssize_t n = pread(messages, text, size - 1, 0);
+	size_t head = strlen(name);
+
+	text[n > 0 ? n : 0] = 0;
+	text[strcspn(text, "\n")] = 0;
+	if (!strncmp(text, name, head) && !strncmp(text + head, ": ", 2))
+		memmove(text, text + head + 2, strlen(text + head + 2) + 1);
 }
 
 void vmm_helper_end(struct vmm_helper *h)

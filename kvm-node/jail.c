@@ -36,21 +36,30 @@ static int write_text(const char *path, const char *text)
 	return fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text) ? 0 : -errno;
 }
 
+/* Alone in a namespace of users, there called UID and GID. */
+static int unshare_user(uid_t uid, gid_t gid)
+{
+	char users[64], groups[64];
+
+	snprintf(users, sizeof users, "%u %u 1", uid, geteuid());
+	snprintf(groups, sizeof groups, "%u %u 1", gid, getegid());
+	if (unshare(CLONE_NEWUSER) < 0)
+		return -errno;
+	int rc = write_text("/proc/self/uid_map", users);
+	(void)write_text("/proc/self/setgroups", "deny");
+	int rc2 = write_text("/proc/self/gid_map", groups);
+	return rc < 0 ? rc : rc2;
+}
+
 void vmm_jail_prepare(struct vmm_jail *j)
 {
-	uid_t uid = geteuid();
-	gid_t gid = getegid();
-	char text[64];
-
 	*j = (struct vmm_jail){ 0 };
-	if (uid == 0 || unshare(CLONE_NEWUSER) < 0)
-		return;
-	snprintf(text, sizeof text, "%u %u 1", uid, uid);
-	(void)write_text("/proc/self/uid_map", text);
-	(void)write_text("/proc/self/setgroups", "deny");
-	snprintf(text, sizeof text, "%u %u 1", gid, gid);
-	(void)write_text("/proc/self/gid_map", text);
-	j->user_ns = true;
+	j->user_ns = geteuid() && unshare_user(geteuid(), getegid()) == 0;
+}
+
+int vmm_jail_become_root(void)
+{
+	return unshare_user(0, 0);
 }
 
 /* No PID namespace: it would be for children only, and threads could not be made any more. */

@@ -34,6 +34,9 @@ struct vmm_jail {
  */
 void vmm_jail_prepare(struct vmm_jail *j);
 
+/* For a helper of a user who is not root: root of a namespace with nobody else in it. -E…. */
+int vmm_jail_become_root(void);
+
 int vmm_jail_enter(struct vmm_jail *j, const struct vmm_jail_config *c, dvm_error_t *err);
 
 /* Appends the members of a JSON object, without braces. */

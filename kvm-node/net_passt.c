@@ -44,7 +44,10 @@ static int open_passt(struct vmm_netdev *d, dvm_error_t *err)
 	d->fd = pair[0];
 	fcntl(d->fd, F_SETFL, O_NONBLOCK);
 	d->messages = memfd_create("passt", MFD_CLOEXEC);
-	int rc = vmm_helper_start(&d->helper, argv, pair[1], d->messages);
+	int rc = vmm_helper_start(&d->helper,
+				  &(struct vmm_helper_program){ .argv = argv,
+								.fd = pair[1],
+								.messages = d->messages });
 	close(pair[1]);
 	return rc < 0 ? dvmi_error_code(err, rc, "passt") : 0;
 }

@@ -236,7 +236,25 @@ int vmm_seccomp_enter(enum vmm_seccomp kind)
 	return rc;
 }
 
+int vmm_seccomp_keep_groups(void)
+{
+	scmp_filter_ctx f = seccomp_init(SCMP_ACT_ALLOW);
+
+	if (!f)
+		return -ENOMEM;
+	int rc = seccomp_rule_add(f, SCMP_ACT_ERRNO(0), SCMP_SYS(setgroups), 0);
+	if (rc == 0)
+		rc = seccomp_load(f);
+	seccomp_release(f);
+	return rc;
+}
+
 #else
+
+int vmm_seccomp_keep_groups(void)
+{
+	return -ENOSYS;
+}
 
 int vmm_seccomp_enter(enum vmm_seccomp kind)
 {

@@ -20,4 +20,10 @@ enum vmm_seccomp {
 /* For the calling thread; needs no_new_privs. -ENOSYS: not built in, or the kernel has none. */
 int vmm_seccomp_enter(enum vmm_seccomp kind);
 
+/*
+ * Before a program that insists on giving up its groups, where the kernel lets nobody do so: from
+ * now on setgroups() of this process does nothing and says well done.
+ */
+int vmm_seccomp_keep_groups(void);
+
 #endif

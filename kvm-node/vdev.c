@@ -41,6 +41,12 @@ static void finish_reset(struct vmm_vdev *v)
 	v->agreed = 0;
 }
 
+static void ask_turn(struct vmm_vdev *v)
+{
+	if (v->type->turn && v->wake)
+		v->wake(v->waker);
+}
+
 static void reset(struct vmm_vdev *v)
 {
 	if (v->resetting)
@@ -50,6 +56,7 @@ static void reset(struct vmm_vdev *v)
 		v->q[i].ready = false;
 	if (v->type->stop)
 		v->type->stop(v);
+	ask_turn(v);
 	if (!v->in_flight)
 		finish_reset(v);
 }
@@ -121,6 +128,8 @@ void vmm_vdev_run(struct vmm_vdev *v)
 {
 	pthread_mutex_lock(&v->lock);
 	uint32_t kicked = __atomic_exchange_n(&v->kicked, 0, __ATOMIC_SEQ_CST);
+	if (v->type->turn)
+		v->type->turn(v);
 	for (unsigned i = 0; i < v->type->nqueues && v->type->kick; i++) {
 		v->budget = VMM_VDEV_BUDGET;
 		if ((kicked & 1u << i) && vmm_vdev_running(v) && v->q[i].ready)
@@ -221,6 +230,7 @@ void vmm_vdev_pause(struct vmm_vdev *v)
 {
 	pthread_mutex_lock(&v->lock);
 	v->paused = true;
+	ask_turn(v);
 	while (v->in_flight)
 		pthread_cond_wait(&v->idle, &v->lock);
 	pthread_mutex_unlock(&v->lock);

@@ -41,6 +41,11 @@ struct vmm_vdev_type {
 	void (*kick)(struct vmm_vdev *v, unsigned q);
 	/* No more queues from here on. Requests in flight (vdev.in_flight) end by themselves. */
 	void (*stop)(struct vmm_vdev *v);
+	/*
+	 * First in each vmm_vdev_run(), which also comes after a reset has begun and after a pause:
+	 * for a device whose queues are somebody else's while it runs.
+	 */
+	void (*turn)(struct vmm_vdev *v);
 	/* The driver has written to the configuration, which holds the new bytes. */
 	void (*configured)(struct vmm_vdev *v, unsigned at, unsigned len);
 };

@@ -36,7 +36,7 @@ END
 chmod +x "$files/inroot"
 
 adds=()
-for add in passt qemu-storage-daemon qemu-img /usr/lib/x86_64-linux-gnu/libnbd.so.0; do
+for add in passt qemu-storage-daemon qemu-img /usr/lib/qemu/virtiofsd /usr/lib/x86_64-linux-gnu/libnbd.so.0; do
 	! command -v "$add" > /dev/null && [ ! -e "$add" ] || adds+=(--add "$add")
 done
 rig_start 1 --mem 2G --build none --overlay "$lib_temp/overlay" --add "$vmm" "${adds[@]}"
@@ -81,6 +81,29 @@ for kernel in $kernels; do
 		--disk /tmp/disk --rng --balloon --net tap=tap0
 done
 release=${newest#/boot/vmlinuz-}
+
+# --- directories of the host -----------------------------------------------------------------
+
+shares() # RELEASE
+{
+	rig run host1 sh -c '
+		rm -rf /tmp/shared /tmp/fixed; mkdir -p /tmp/shared /tmp/fixed
+		echo from-the-host > /tmp/shared/word; echo fixed > /tmp/fixed/word'
+	passes "$1" "$1" share,share_ro,share_rebind --share /tmp/shared --share /tmp/fixed,ro
+	like "$1: the host sees what the guest has made" "$(rig run host1 sh -c '
+		cd /tmp/shared; md5sum < dir/moved | cmp - sum && cat log; ls' | tr '\n' ' ')" \
+		"one two dir link log sum *"
+	is "$1: ... and what it could not change" "$(rig run host1 ls /tmp/fixed)" word
+}
+
+if rig run host1 test -x /usr/lib/qemu/virtiofsd; then
+	for kernel in $kernels; do
+		shares "${kernel#/boot/vmlinuz-}"
+	done
+	ok "nobody serves any more" rig run host1 sh -c '! pidof virtiofsd'
+else
+	skip "directories of the host" "virtiofsd is not installed"
+fi
 
 if rig run host1 which passt qemu-storage-daemon qemu-img > /dev/null; then
 	rig run host1 qemu-img create -q -f qcow2 /tmp/disk.qcow2 64M
