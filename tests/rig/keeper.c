@@ -29,10 +29,17 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define ARGV_BYTES 16384
 #define ARGV_WORDS 256
+
+/*
+ * An emulated processor that was about to run a guest may sleep in HLT with an interrupt pending, for
+ * ever, until the next one comes from outside. So one comes.
+ */
+#define NUDGE_MS 20
 
 struct keeper {
 	struct rig_switch *sw;
@@ -40,6 +47,7 @@ struct keeper {
 	pid_t pid[RIG_SWITCH_PORTS]; /* 0: off */
 	int signals;
 	int owner; /* pidfd, or -1 */
+	int64_t nudge_at; /* ms of the monotonic clock */
 };
 
 static ssize_t read_file(size_t host, const char *name, char *buf, size_t size)
@@ -220,6 +228,26 @@ static void serve_port(struct keeper *k, size_t port, short events)
 		rig_switch_unplug(k->sw, port);
 }
 
+static int64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* How long until the next nudge, in ms. */
+static int nudge(struct keeper *k)
+{
+	int64_t now = now_ms();
+
+	if (now >= k->nudge_at) {
+		rig_switch_nudge(k->sw);
+		k->nudge_at = now + NUDGE_MS;
+	}
+	return (int)(k->nudge_at - now);
+}
+
 /* Runs until told to end (0) or the owner has gone (1). */
 static int serve(struct keeper *k)
 {
@@ -234,7 +262,7 @@ static int serve(struct keeper *k)
 			};
 		p[k->n_hosts] = (struct pollfd){ .fd = k->signals, .events = POLLIN };
 		p[k->n_hosts + 1] = (struct pollfd){ .fd = k->owner, .events = POLLIN };
-		if (poll(p, k->n_hosts + 2, -1) < 0)
+		if (poll(p, k->n_hosts + 2, nudge(k)) < 0)
 			continue;
 		for (size_t i = 0; i < k->n_hosts; i++)
 			if (p[i].fd >= 0 && p[i].revents)

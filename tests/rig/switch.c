@@ -214,3 +214,14 @@ int rig_switch_flush(struct rig_switch *sw, size_t port)
 	p->out_len -= (size_t)n;
 	return 0;
 }
+
+void rig_switch_nudge(struct rig_switch *sw)
+{
+	static const unsigned char frame[4 + 60] = {
+		0, 0, 0, 60, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02, 0, 0, 0, 0, 0, 0x88, 0xb5,
+	};
+
+	for (size_t i = 0; i < RIG_SWITCH_PORTS; i++)
+		if (sw->port[i].fd >= 0 && !sw->port[i].out_len)
+			transmit(&sw->port[i], (const char *)frame, sizeof(frame));
+}

@@ -33,4 +33,7 @@ bool rig_switch_backlog(const struct rig_switch *sw, size_t port);
 int rig_switch_receive(struct rig_switch *sw, size_t port);
 int rig_switch_flush(struct rig_switch *sw, size_t port);
 
+/* Sends every port that is not behind a frame that is for nobody (EtherType 0x88b5, IEEE 802). */
+void rig_switch_nudge(struct rig_switch *sw);
+
 #endif

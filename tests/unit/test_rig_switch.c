@@ -79,6 +79,25 @@ static size_t heard(struct net *n, size_t port)
 	return (size_t)all;
 }
 
+static void a_nudge_reaches_all_but_those_who_are_behind(void **state)
+{
+	struct net *n = *state;
+
+	say(n, 1, 0); /* from now on it is known where 1 is */
+	for (int i = 0; i < 100000 && !rig_switch_backlog(n->sw, 1); i++)
+		say(n, 0, 1);
+	assert_true(rig_switch_backlog(n->sw, 1));
+	for (size_t i = 0; i < PORTS; i++)
+		if (i != 1)
+			heard(n, i);
+	size_t behind = heard(n, 1);
+	assert_true(behind > 0);
+	rig_switch_nudge(n->sw);
+	assert_int_equal(heard(n, 0), 64);
+	assert_int_equal(heard(n, 1), 0);
+	assert_int_equal(heard(n, 2), 64);
+}
+
 static void broadcast_reaches_all_others(void **state)
 {
 	struct net *n = *state;
@@ -211,6 +230,7 @@ int main(void)
 		T(several_frames_may_come_at_once), T(a_frame_too_long_ends_the_port),
 		T(a_frame_too_short_is_dropped),    T(a_lost_emulator_is_noticed),
 		T(a_slow_host_loses_whole_frames),  T(a_port_takes_one_plug),
+		T(a_nudge_reaches_all_but_those_who_are_behind),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
