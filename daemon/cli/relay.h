@@ -9,6 +9,8 @@
 #ifndef DVMD_CLI_RELAY_H
 #define DVMD_CLI_RELAY_H
 
+#include <stdbool.h>
+
 #include <uv.h>
 
 struct cli_relay_ops {

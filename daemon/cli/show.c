@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "daemon/cli/relay.h"
 #include "daemon/cli/show.h"
 #include "libdvm/base/text.h"
 
@@ -37,14 +39,21 @@ const char *cli_time_ago(uint64_t wall, uint64_t now, char out[CLI_TIME_MAX])
 	return cli_time_span(ns / 1000000000 * 1000000000, out);
 }
 
+/* A reader that leaves early has what it wanted: that ends us as it would end cat. */
 int cli_json_print(json_t *j)
 {
 	if (!j)
 		return -ENOMEM;
+	errno = 0;
 	int rc = json_dumpf(j, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY | JSON_PRESERVE_ORDER);
+	int why = errno;
 	putchar('\n');
 	json_decref(j);
-	return rc < 0 ? -EIO : 0;
+	if (rc == 0)
+		return 0;
+	if (why == EPIPE)
+		cli_relay_die(SIGPIPE);
+	return why ? -why : -EIO;
 }
 
 /* Bytes of the well-formed UTF-8 character at P, or 0. */

@@ -125,6 +125,14 @@ wait $tmp/closed
 reply NODES machine=m
 eof
 END
+# More than stdio keeps: what fails is the writing of a list, not the end of the command.
+gone jobs -a --json <<END
+accept
+expect JOBS
+wait $tmp/closed
+reply JOBS $(for i in $(seq 0 49); do echo "jobs.$i.id=$((i + 1))"; done | tr '\n' ' ')
+eof
+END
 gone logs 5 <<END
 accept
 expect JOBS
