@@ -174,7 +174,7 @@ const char *const dvmd_conf_keys[DVMD_CONF_KEYS] = {
 	"slots",       "memory",    "failure_timeout", "kill_grace", "launch_timeout",
 	"job_log_max", "log_level", "run_dir",	       "state_dir",
 	"gres",	       "queue_policy", "queue_depth", "queue_weights", "queue_half_life",
-	"queue_shares", "queue_preempt", "queue_tiers",
+	"queue_shares", "queue_preempt", "queue_tiers", "queue_grace",
 };
 
 static dvmd_conf_set_fn *const setters[DVMD_CONF_KEYS] = {
@@ -183,6 +183,7 @@ static dvmd_conf_set_fn *const setters[DVMD_CONF_KEYS] = {
 	set_job_log_max, set_log_level, set_run_dir,	     set_state_dir,
 	dvmd_conf_set_gres, dvmd_conf_set_policy, dvmd_conf_set_depth, dvmd_conf_set_weights,
 	dvmd_conf_set_half_life, dvmd_conf_set_shares, dvmd_conf_set_preempt, dvmd_conf_set_tiers,
+	dvmd_conf_set_grace,
 };
 
 int dvmd_conf_find_key(const char *name, size_t n)
@@ -220,7 +221,8 @@ int dvmd_conf_init(struct dvmd_conf *c)
 			   .w_age = 1000,
 			   .w_fair = 2000,
 			   .w_asked = 10000,
-			   .half_life = 7 * 24 * HOUR },
+			   .half_life = 7 * 24 * HOUR,
+			   .grace = 30 * DVMI_SEC },
 	};
 	if (is_whole(c))
 		return 0;

@@ -49,6 +49,7 @@ static const cyaml_schema_field_t fields[] = {
 	TEXT_FIELD("queue_shares", KEY_QUEUE_SHARES),
 	TEXT_FIELD("queue_preempt", KEY_QUEUE_PREEMPT),
 	TEXT_FIELD("queue_tiers", KEY_QUEUE_TIERS),
+	TEXT_FIELD("queue_grace", KEY_QUEUE_GRACE),
 	CYAML_FIELD_END,
 };
 

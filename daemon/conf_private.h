@@ -32,6 +32,7 @@ enum {
 	KEY_QUEUE_SHARES,
 	KEY_QUEUE_PREEMPT,
 	KEY_QUEUE_TIERS,
+	KEY_QUEUE_GRACE,
 	DVMD_CONF_KEYS,
 };
 
@@ -43,7 +44,8 @@ int dvmd_conf_find_key(const char *name, size_t n);
 /* conf_queue.c: each takes a value as text. */
 typedef int dvmd_conf_set_fn(struct dvmd_conf *c, const char *value, dvm_error_t *err);
 dvmd_conf_set_fn dvmd_conf_set_gres, dvmd_conf_set_policy, dvmd_conf_set_depth, dvmd_conf_set_weights,
-	dvmd_conf_set_half_life, dvmd_conf_set_shares, dvmd_conf_set_preempt, dvmd_conf_set_tiers;
+	dvmd_conf_set_half_life, dvmd_conf_set_shares, dvmd_conf_set_preempt, dvmd_conf_set_tiers,
+	dvmd_conf_set_grace;
 
 /* A deep copy over an uninitialised *to. -ENOMEM. */
 int dvmd_conf_copy(struct dvmd_conf *to, const struct dvmd_conf *from);

@@ -83,6 +83,16 @@ int dvmd_conf_set_preempt(struct dvmd_conf *c, const char *value, dvm_error_t *e
 	return 0;
 }
 
+int dvmd_conf_set_grace(struct dvmd_conf *c, const char *value, dvm_error_t *err)
+{
+	uint64_t v;
+
+	if (dvmi_text_duration_parse(value, &v) < 0 || v > DAY)
+		return dvmi_error_set(err, -EINVAL, "expected a duration up to 24h");
+	c->queue.grace = v;
+	return 0;
+}
+
 static int set_pairs(char **field, const char *value, uint64_t max, dvm_error_t *err)
 {
 	const char *at = value;

@@ -477,6 +477,19 @@ static int job_suspend(struct dvmd_cstate *s, const Pb__JobSuspend *c)
 	return 0;
 }
 
+static int job_room(struct dvmd_cstate *s, const Pb__JobRoom *c)
+{
+	Pb__JobRecord *r = dvmd_cstate_find_job(s, c->id)->msg;
+
+	if (r->spec->ranks_max)
+		r->room = c->room;
+	if (c->wanted_by) {
+		r->wanted_by = c->wanted_by;
+		r->grace_ns = c->grace_ns;
+	}
+	return 0;
+}
+
 static int found_machine(struct dvmd_cstate *s, const Pb__Founding *f)
 {
 	s->founding = dvmi_pb_dup(f);
@@ -509,6 +522,8 @@ static int perform(struct dvmd_cstate *s, const Pb__Command *cmd)
 		return job_change(s, cmd->job_change, cmd->wall);
 	case PB__COMMAND__WHAT_JOB_SUSPEND:
 		return job_suspend(s, cmd->job_suspend);
+	case PB__COMMAND__WHAT_JOB_ROOM:
+		return job_room(s, cmd->job_room);
 	case PB__COMMAND__WHAT_RESERVE_ADD:
 		return dvmd_cstate_reserve_add(s, cmd->reserve_add);
 	case PB__COMMAND__WHAT_RESERVE_REMOVE:

@@ -376,6 +376,25 @@ static int job_suspend(const struct dvmd_cstate *s, const Pb__JobSuspend *c, dvm
 	return 0;
 }
 
+static int job_room(const struct dvmd_cstate *s, const Pb__JobRoom *c, dvm_error_t *err)
+{
+	const struct job *j = dvmd_cstate_find_job(s, c->id);
+	unsigned long long id = c->id;
+
+	if (!j)
+		return refuse(err, -ENOENT, "no job %llu", id);
+	if (j->msg->state == PB__JOB_STATE__JOB_DONE)
+		return refuse(err, -ESRCH, "job %llu is over", id);
+	if (c->wanted_by ? !j->msg->spec->lent : !j->msg->spec->ranks_max)
+		return refuse(err, -EINVAL, "job %llu is not elastic", id);
+	if (c->wanted_by && j->msg->wanted_by)
+		return refuse(err, -EALREADY, "job %llu has been asked to leave", id);
+	if (c->room > j->msg->spec->ranks_max)
+		return refuse(err, -EINVAL, "job %llu: %u ranks are more than it may have", id,
+			      c->room);
+	return 0;
+}
+
 static int job_remove(const struct dvmd_cstate *s, uint64_t id, dvm_error_t *err)
 {
 	const struct job *j = dvmd_cstate_find_job(s, id);
@@ -412,6 +431,8 @@ int dvmd_cstate_check(const struct dvmd_cstate *s, const Pb__Command *cmd, dvm_e
 		return job_change(s, cmd->job_change, err);
 	case PB__COMMAND__WHAT_JOB_SUSPEND:
 		return job_suspend(s, cmd->job_suspend, err);
+	case PB__COMMAND__WHAT_JOB_ROOM:
+		return job_room(s, cmd->job_room, err);
 	case PB__COMMAND__WHAT_RESERVE_ADD:
 		return dvmd_cstate_check_reserve_add(s, cmd->reserve_add, err);
 	case PB__COMMAND__WHAT_RESERVE_REMOVE:

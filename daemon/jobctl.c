@@ -58,6 +58,7 @@ struct job {
 	bool again;	/* somebody wants that */
 	int warn_signal; /* 0: none, or said */
 	uint64_t warn_at;
+	uint64_t leave_by, wanted_by; /* it is lent, and to leave for that job */
 };
 
 struct queued {
@@ -346,6 +347,8 @@ int dvmd_jobctl_add(struct dvmd_jobctl *c, const Pb__JobRecord *record, bool rec
 	j->ends_by = record->spec->timeout_ns ? later(now, record->spec->timeout_ns) : UINT64_MAX;
 	plan_warning(j, record->spec);
 	j->settle_by = j->kill_by = j->give_up_by = j->orphan_by = j->hold_by = UINT64_MAX;
+	j->wanted_by = record->wanted_by;
+	j->leave_by = record->wanted_by ? later(now, record->grace_ns) : UINT64_MAX;
 	j->parent = record->spec->outlives_parent ? 0 : record->spec->parent_job;
 	j->one_fate = record->spec->one_fate;
 	j->recovered = recovered;
@@ -792,6 +795,17 @@ int dvmd_jobctl_again(struct dvmd_jobctl *c, uint64_t job, Pb__JobHow how, const
 	return 0;
 }
 
+void dvmd_jobctl_leave(struct dvmd_jobctl *c, uint64_t job, uint64_t other, uint64_t grace,
+		       uint64_t now)
+{
+	struct job *j = find(c, job);
+
+	if (!j || j->wanted_by)
+		return;
+	j->wanted_by = other;
+	j->leave_by = later(now, grace);
+}
+
 /* ---- time ---- */
 
 /* What a share that is not running yet says it waits for, with ": " in front; or "". */
@@ -875,8 +889,21 @@ static void tick_warning(struct dvmd_jobctl *c, struct job *j)
 	j->warn_signal = 0;
 }
 
+static void tick_leaving(struct dvmd_jobctl *c, struct job *j, uint64_t now)
+{
+	j->leave_by = UINT64_MAX;
+	if (j->state == S(ENDING))
+		return;
+	j->signal = SIGTERM;
+	blame(j, HOW(PREEMPTED), 128 + SIGTERM, "did not leave in time for job %llu",
+	      (unsigned long long)j->wanted_by);
+	begin_end(c, j, now, c->config.kill_grace);
+}
+
 static void tick_job(struct dvmd_jobctl *c, struct job *j, uint64_t now)
 {
+	if (now >= j->leave_by)
+		tick_leaving(c, j, now);
 	if (j->warn_signal && j->state == S(RUNNING) && now >= j->warn_at)
 		tick_warning(c, j);
 	if (now >= j->orphan_by)
@@ -921,7 +948,8 @@ uint64_t dvmd_jobctl_next_deadline(const struct dvmd_jobctl *c)
 		if (j->state == S(ENDING))
 			next = min_u64(next, min_u64(j->kill_by, j->give_up_by));
 		else
-			next = min_u64(next, min_u64(min_u64(j->ends_by, j->hold_by), j->orphan_by));
+			next = min_u64(next, min_u64(min_u64(j->ends_by, j->hold_by),
+						     min_u64(j->orphan_by, j->leave_by)));
 		if (j->warn_signal && j->state == S(RUNNING))
 			next = min_u64(next, j->warn_at);
 	}

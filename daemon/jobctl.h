@@ -83,6 +83,10 @@ int dvmd_jobctl_end(struct dvmd_jobctl *c, uint64_t job, int signal, const char 
 int dvmd_jobctl_again(struct dvmd_jobctl *c, uint64_t job, Pb__JobHow how, const char *reason,
 		      uint64_t now);
 
+/* The job is lent and wanted for OTHER: unless it has left in GRACE ns, it is ended. */
+void dvmd_jobctl_leave(struct dvmd_jobctl *c, uint64_t job, uint64_t other, uint64_t grace,
+		       uint64_t now);
+
 /* Deadlines: call at next_deadline(), or any time. UINT64_MAX: none. */
 void dvmd_jobctl_tick(struct dvmd_jobctl *c, uint64_t now);
 uint64_t dvmd_jobctl_next_deadline(const struct dvmd_jobctl *c);

@@ -16,6 +16,7 @@
 #include "daemon/assign.h"
 #include "daemon/queue.h"
 #include "daemon/replica.h"
+#include "daemon/spec.h"
 #include "libdvm/base/cleanup.h"
 #include "libdvm/base/clock.h"
 #include "libdvm/base/err.h"
@@ -268,15 +269,18 @@ static int take_parent(struct dvmd_lead *l, const struct dvmd_call *call, Pb__Jo
 	spec->parent_job = call->job;
 	if (!call->job) {
 		spec->parent_rank = 0;
-		spec->outlives_parent = false;
+		spec->outlives_parent = spec->lent = false;
 		return 0;
 	}
+	spec->ranks_max = 0;
 	if (!parent || parent->state >= PB__JOB_STATE__JOB_ENDING)
 		return dvmi_error_set(err, -ECANCELED, "job %llu is ending",
 				      (unsigned long long)call->job);
 	if (parent->spec->uid != call->uid || spec->parent_rank >= parent->placement->ranks)
 		return dvmi_error_set(err, -EPERM, "job %llu has no such rank",
 				      (unsigned long long)call->job);
+	if (spec->lent && dvmd_spec_set_string(&spec->account, parent->spec->account) < 0)
+		return dvmi_error_code(err, -ENOMEM, "the job");
 	*origin = parent->origin;
 	spec->detached = parent->spec->detached || spec->outlives_parent;
 	return 0;
@@ -476,6 +480,24 @@ int dvmd_lead_suspend(struct dvmd_lead *l, uint64_t job, Pb__Suspended how, dvm_
 	int rc = dvmd_replica_propose(l->d->replica, &cmd, err);
 	if (rc == 0)
 		cast_to_job(l, job, DVMI_MSG_JOB_KILL, &sig);
+	return rc;
+}
+
+int dvmd_lead_leave(struct dvmd_lead *l, uint64_t job, uint64_t other, dvm_error_t *err)
+{
+	Pb__Command cmd = PB__COMMAND__INIT;
+	Pb__JobRoom c = PB__JOB_ROOM__INIT;
+
+	c.id = job;
+	c.wanted_by = other;
+	c.grace_ns = l->d->setup.queue.grace;
+	cmd.what_case = PB__COMMAND__WHAT_JOB_ROOM;
+	cmd.job_room = &c;
+	int rc = dvmd_replica_propose(l->d->replica, &cmd, err);
+	if (rc == 0) {
+		dvmd_jobctl_leave(l->jobs, job, other, c.grace_ns, dvmi_clock_mono());
+		drain(l);
+	}
 	return rc;
 }
 

@@ -37,6 +37,8 @@ int dvmd_lead_start(struct dvmd_lead *l, uint64_t id, uint32_t origin, Pb__JobSp
  */
 int dvmd_lead_end(struct dvmd_lead *l, uint64_t job, Pb__JobHow how, bool again, const char *reason);
 int dvmd_lead_suspend(struct dvmd_lead *l, uint64_t job, Pb__Suspended how, dvm_error_t *err);
+/* Growth JOB is asked to leave for OTHER; if it has not in time, it is ended. */
+int dvmd_lead_leave(struct dvmd_lead *l, uint64_t job, uint64_t other, dvm_error_t *err);
 
 /* A share's report, from this or another node. */
 void dvmd_lead_status(struct dvmd_lead *l, const Pb__JobStatus *status);

@@ -181,6 +181,10 @@ static int fill_job(const struct dvmd *d, const Pb__JobRecord *r, bool one, Pb__
 	info->account = r->spec->account;
 	info->restarts = r->restarts;
 	info->next = r->next;
+	info->ranks_max = r->spec->ranks_max;
+	info->ranks_all = r->spec->ranks_max ? dvmd_queue_ranks(dvmd_state(d), r) : 0;
+	info->lent = r->spec->lent;
+	info->wanted_by = r->wanted_by;
 	/* Owned by the reply, unlike all above. */
 	info->origin = strdup(dvmd_node_name(d, r->origin, buf));
 	return info->origin ? node_names(r, info) : -ENOMEM;

@@ -21,8 +21,6 @@
 
 /* ---- deciding ---- */
 
-static void sleep_for(struct dvmd_queue *q, uint64_t ns);
-
 int dvmd_queue_propose(struct dvmd *d, Pb__Command *cmd, dvm_error_t *err)
 {
 	return dvmd_replica_propose(d->replica, cmd, err);
@@ -133,10 +131,10 @@ static void decide(struct dvmd_queue *q)
 	dvmd_reserve_expire(q->d, wall);
 	uint64_t next = dvmd_reserve_next(q->d, wall);
 	if (next != UINT64_MAX)
-		sleep_for(q, next - wall);
+		dvmd_queue_sleep(q, next - wall);
 	dvmd_queue_tickets_check(q);
 	dvmd_queue_resume(q);
-	if (!dvmd_cstate_queued(dvmd_state(q->d)))
+	if (!dvmd_cstate_queued(dvmd_state(q->d)) && !dvmd_queue_lends(q))
 		return;
 	int rc = dvmd_queue_view_make(&v, q->d);
 	uint64_t wake = rc < 0 ? v.now + RETRY : wake_at(&v);
@@ -144,12 +142,14 @@ static void decide(struct dvmd_queue *q)
 		dvmd_queue_tickets_told(q, &v);
 	if (rc == 0 && carry_out(q, &v) < 0)
 		wake = v.now + RETRY;
-	if (rc == 0)
+	if (rc == 0) {
 		dvmd_queue_push_out(q, &v);
+		dvmd_queue_offer(q, &v);
+	}
 	if (dvmd_queue_tickets_any(q))
 		wake = sooner(wake, v.now + LOOK_AGAIN);
 	if (wake != DSCHED_NEVER)
-		sleep_for(q, wake > v.now ? wake - v.now : 0);
+		dvmd_queue_sleep(q, wake > v.now ? wake - v.now : 0);
 	dvmd_queue_view_free(&v);
 }
 
@@ -158,7 +158,7 @@ static void on_timer(uv_timer_t *t)
 	decide(t->data);
 }
 
-static void sleep_for(struct dvmd_queue *q, uint64_t ns)
+void dvmd_queue_sleep(struct dvmd_queue *q, uint64_t ns)
 {
 	ns = ns < SLEEP_MAX ? ns : SLEEP_MAX;
 	if (uv_is_active((uv_handle_t *)&q->timer) &&
@@ -170,7 +170,7 @@ static void sleep_for(struct dvmd_queue *q, uint64_t ns)
 void dvmd_queue_kick(struct dvmd *d)
 {
 	if (d->queue && dvmd_leads(d))
-		sleep_for(d->queue, 0);
+		dvmd_queue_sleep(d->queue, 0);
 }
 
 /* ---- fair share ---- */

@@ -27,6 +27,8 @@ void dvmd_queue_change(struct dvmd_call *call, const uint8_t *body, size_t len);
 struct dvmd_shares;
 struct dvmd_shares *dvmd_queue_users(const struct dvmd *d);
 struct dvmd_shares *dvmd_queue_accounts(const struct dvmd *d);
+/* Ranks of R and of what has been lent to it. */
+uint32_t dvmd_queue_ranks(const struct dvmd_cstate *s, const Pb__JobRecord *r);
 /* A run that has ended at AT (mono). */
 void dvmd_queue_charge(struct dvmd *d, const char *user, const char *account, uint64_t slot_seconds,
 		       uint64_t at);

@@ -22,6 +22,8 @@ static int push_out(struct dvmd_queue *q, const struct dsched_run *r, uint64_t o
 		return dvmd_lead_end(q->d->lead, r->id, PB__JOB_HOW__HOW_PREEMPTED, true, reason);
 	case DSCHED_PREEMPT_SUSPEND:
 		return dvmd_lead_suspend(q->d->lead, r->id, PB__SUSPENDED__FOR_ANOTHER, err);
+	case DSCHED_PREEMPT_LEAVE:
+		return dvmd_lead_leave(q->d->lead, r->id, other, err);
 	case DSCHED_PREEMPT_NO:
 		break;
 	}

@@ -11,6 +11,7 @@ struct dvmd_queue_conf {
 	uint32_t w_age, w_size, w_fair, w_asked;
 	uint64_t half_life; /* ns */
 	enum dsched_preempt preempt;
+	uint64_t grace; /* ns that growth of an elastic job has to leave */
 };
 
 #endif

@@ -16,6 +16,7 @@ struct dvmd_queue {
 	uv_timer_t timer;
 	struct dvmd_shares users, accounts;
 	struct dvmd_ticket *tickets;
+	uint64_t offered; /* mono, when jobs were last told that they may grow */
 };
 
 int dvmd_queue_propose(struct dvmd *d, Pb__Command *cmd, dvm_error_t *err);
@@ -36,6 +37,23 @@ void dvmd_queue_tickets_told(struct dvmd_queue *q, struct dvmd_queue_view *v);
 void dvmd_queue_tickets_check(struct dvmd_queue *q);
 bool dvmd_queue_tickets_any(const struct dvmd_queue *q);
 void dvmd_queue_tickets_free(struct dvmd_queue *q);
+
+/* queue_lend.c: jobs that grow while nobody waits. */
+bool dvmd_queue_lends(const struct dvmd_queue *q);
+void dvmd_queue_offer(struct dvmd_queue *q, const struct dvmd_queue_view *v);
+/* SPEC is growth of the caller's job: where it goes. As dvmd_queue_place(); -EBUSY: not now. */
+int dvmd_queue_place_lent(const struct dvmd_call *call, Pb__JobSpec *spec, Pb__Placement **out,
+			  char **bindings, dvm_error_t *err);
+/* queue_run.c: SPEC as if it waited, as ID; it does not wait yet where WAITS is false. */
+struct dvmd_queue_want {
+	Pb__JobSpec *spec;
+	uint64_t id;
+	bool waits;
+	bool lent; /* only if nobody waits for room */
+};
+int dvmd_queue_place_in(struct dvmd *d, const struct dvmd_queue_want *want, Pb__Placement **out,
+			char **bindings, dvm_error_t *err);
+void dvmd_queue_sleep(struct dvmd_queue *q, uint64_t ns);
 
 /* queue_act.c: what a decision does to jobs that run. Whether something has changed. */
 void dvmd_queue_push_out(struct dvmd_queue *q, struct dvmd_queue_view *v);

@@ -209,18 +209,33 @@ static size_t find_job(const struct dvmd_queue_view *v, uint64_t id)
 	return i;
 }
 
-static int place_in_queue(struct dvmd *d, Pb__JobSpec *spec, uint64_t id, bool waits,
-			  Pb__Placement **out, char **bindings, dvm_error_t *err)
+/* Growth is for when nobody else could use the room. */
+static int check_idle(const struct dvmd_queue_view *v, size_t but, dvm_error_t *err)
+{
+	for (size_t i = 0; i < v->njobs; i++)
+		if (i != but && dsched_waits_for_room(&v->decision.answers[i]))
+			return dvmi_error_set(err, -EAGAIN, "job %llu waits for room",
+					      (unsigned long long)v->jobs[i].id);
+	return 0;
+}
+
+int dvmd_queue_place_in(struct dvmd *d, const struct dvmd_queue_want *want, Pb__Placement **out,
+			char **bindings, dvm_error_t *err)
 {
 	Pb__Waiting w = PB__WAITING__INIT;
 	struct dvmd_queue_view v;
 
-	w.id = id;
-	w.spec = spec;
+	w.id = want->id;
+	w.spec = want->spec;
 	w.submitted = dvmi_clock_wall();
-	int rc = dvmd_queue_view_with(&v, d, waits ? NULL : &w);
-	rc = rc < 0 ? dvmi_error_code(err, rc, "placement") :
-		      place(d, &v, find_job(&v, id), out, bindings, err);
+	int rc = dvmd_queue_view_with(&v, d, want->waits ? NULL : &w);
+	size_t i = find_job(&v, want->id);
+	if (rc < 0)
+		dvmi_error_code(err, rc, "placement");
+	else if (want->lent)
+		rc = check_idle(&v, i, err);
+	if (rc == 0)
+		rc = place(d, &v, i, out, bindings, err);
 	dvmd_queue_view_free(&v);
 	return rc;
 }
@@ -232,7 +247,9 @@ int dvmd_queue_place(const struct dvmd_call *call, Pb__JobSpec *spec, uint64_t t
 	const struct dvmd_cstate *s = dvmd_state(d);
 	const Pb__Waiting *w = ticket_id ? dvmd_cstate_waiting(s, ticket_id) : NULL;
 
-	/* What a job spawns is part of it; helpers take nothing. */
+	if (spec->lent)
+		return dvmd_queue_place_lent(call, spec, out, bindings, err);
+	/* What else a job spawns is part of it; helpers take nothing. */
 	if (call->job || spec->no_slots)
 		return dvmd_assign(d, spec, out, bindings, err);
 	int rc = dvmd_queue_check(call, spec, err);
@@ -245,5 +262,8 @@ int dvmd_queue_place(const struct dvmd_call *call, Pb__JobSpec *spec, uint64_t t
 		return rc;
 	if (!w && !dvmd_cstate_queued(s) && !dvmd_cstate_reservations(s))
 		return dvmd_assign(d, spec, out, bindings, err);
-	return place_in_queue(d, spec, w ? w->id : dvmd_cstate_next_job(s), w, out, bindings, err);
+	struct dvmd_queue_want want = { .spec = spec,
+					.id = w ? w->id : dvmd_cstate_next_job(s),
+					.waits = w };
+	return dvmd_queue_place_in(d, &want, out, bindings, err);
 }

@@ -82,6 +82,8 @@ static enum dsched_preempt preemptible(const struct dvmd_queue_view *v, const Pb
 {
 	enum dsched_preempt how = v->nodes.d->setup.queue.preempt;
 
+	if (r->spec->lent)
+		return DSCHED_PREEMPT_LEAVE;
 	if (how == DSCHED_PREEMPT_REQUEUE && (!r->spec->detached || r->spec->parent_job))
 		return DSCHED_PREEMPT_NO;
 	if (how == DSCHED_PREEMPT_SUSPEND && r->state != PB__JOB_STATE__JOB_RUNNING)
@@ -111,7 +113,7 @@ static int add_run(const Pb__JobRecord *r, void *arg)
 		.uses = uses,
 		.nuses = n,
 		.array = r->spec->array,
-		.leaving = r->state == PB__JOB_STATE__JOB_ENDING,
+		.leaving = r->state == PB__JOB_STATE__JOB_ENDING || r->wanted_by,
 		.tier = r->spec->tier,
 		.preempt = preemptible(v, r),
 	};
@@ -229,6 +231,62 @@ static int add_bookings(struct dvmd_queue_view *v, const struct dvmd_cstate *s)
 	return v->bookings && v->booked ? dvmd_cstate_each_reservation(s, add_booking, v) : -ENOMEM;
 }
 
+/* ---- what may grow ---- */
+
+static bool may_grow(const Pb__JobRecord *r)
+{
+	return r->state == PB__JOB_STATE__JOB_RUNNING && r->spec->ranks_max && !r->suspended;
+}
+
+static int count_elastic(const Pb__JobRecord *r, void *arg)
+{
+	*(size_t *)arg += may_grow(r);
+	return 0;
+}
+
+static int add_elastic(const Pb__JobRecord *r, void *arg)
+{
+	struct dvmd_queue_view *v = arg;
+
+	if (!may_grow(r))
+		return 0;
+	uint32_t ranks = dvmd_queue_ranks(dvmd_state(v->nodes.d), r);
+	if (ranks >= r->spec->ranks_max)
+		return 0;
+	struct dvmd_elastic *e = &v->elastic[v->nelastics];
+	uint64_t limit = r->spec->timeout_ns;
+	*e = (struct dvmd_elastic){ .job = r->id, .ranks = ranks, .said = r->room };
+	e->req = (struct dsched_request){ .size = sizeof e->req,
+					  .ranks = r->spec->ranks_max - ranks,
+					  .mem_per_rank = r->spec->mem_per_rank };
+	v->elastics[v->nelastics++] = (struct dsched_elastic){
+		.req = &e->req,
+		.extra = ranks - r->placement->ranks,
+		.until = limit && limit < DSCHED_LONG ? mono(v, r->started) + limit : DSCHED_NEVER,
+	};
+	return 0;
+}
+
+static int count_pushed(const Pb__JobRecord *r, void *arg)
+{
+	*(size_t *)arg += r->suspended == PB__SUSPENDED__FOR_ANOTHER;
+	return 0;
+}
+
+/* Nobody grows while a job that has been stopped for another waits to go on. */
+static int add_elastics(struct dvmd_queue_view *v, const struct dvmd_cstate *s)
+{
+	size_t n = 0, pushed = 0;
+
+	dvmd_cstate_each_job(s, count_elastic, &n);
+	dvmd_cstate_each_job(s, count_pushed, &pushed);
+	v->elastic = calloc(n + 1, sizeof *v->elastic);
+	v->elastics = calloc(n + 1, sizeof *v->elastics);
+	if (!v->elastic || !v->elastics)
+		return -ENOMEM;
+	return n && !pushed ? dvmd_cstate_each_job(s, add_elastic, v) : 0;
+}
+
 /* ---- both ---- */
 
 static int add_shares(struct dvmd_queue_view *v, struct dvmd *d)
@@ -266,7 +324,9 @@ static int decide(struct dvmd_queue_view *v, struct dvmd *d)
 					  .nusers = (uint32_t)dvmd_queue_users(d)->n,
 					  .accounts = v->accounts,
 					  .naccounts = (uint32_t)dvmd_queue_accounts(d)->n,
-					  .policy = &v->policy };
+					  .policy = &v->policy,
+					  .elastics = v->elastics,
+					  .nelastics = v->nelastics };
 	return dsched_decide(&v->queue, &v->decision);
 }
 
@@ -284,6 +344,8 @@ int dvmd_queue_view_with(struct dvmd_queue_view *v, struct dvmd *d, const Pb__Wa
 		rc = dvmd_cstate_each_waiting(s, add_waiting, v);
 	if (rc == 0 && extra)
 		rc = add_waiting(extra, v);
+	if (rc == 0)
+		rc = add_elastics(v, s);
 	if (rc == 0)
 		rc = add_bookings(v, s);
 	if (rc == 0)
@@ -316,6 +378,8 @@ void dvmd_queue_view_free(struct dvmd_queue_view *v)
 		free(v->booked[i]);
 	free(v->booked);
 	free(v->bookings);
+	free(v->elastic);
+	free(v->elastics);
 	free(v->users);
 	free(v->accounts);
 	dvmd_snapshot_free(&v->nodes);
@@ -347,6 +411,7 @@ static void describe(const struct dvmd_queue_view *v, size_t i, char *text, Pb__
 	info->array = w->array;
 	info->task = w->task;
 	info->limit = w->spec->timeout_ns;
+	info->ranks_max = w->spec->ranks_max;
 	info->account = w->spec->account;
 	info->restarts = w->restarts;
 }

@@ -6,6 +6,13 @@
 #include "daemon/assign.h"
 #include "sched/dsched_queue.h"
 
+struct dvmd_elastic {
+	uint64_t job;
+	uint32_t ranks; /* it has, what it has grown by counted */
+	uint32_t said;	/* it has been told that it may have */
+	struct dsched_request req;
+};
+
 struct dvmd_queue_view {
 	struct dvmd_snapshot nodes;
 	struct dsched_snapshot snap;
@@ -22,6 +29,9 @@ struct dvmd_queue_view {
 	struct dsched_booking *bookings;
 	uint32_t **booked; /* their nodes */
 	uint32_t nbookings;
+	struct dvmd_elastic *elastic; /* jobs that may grow now */
+	struct dsched_elastic *elastics; /* the same for the decision */
+	size_t nelastics;
 	struct dsched_share *users, *accounts;
 	struct dsched_queue queue;
 	struct dsched_decision decision;

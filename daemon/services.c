@@ -233,6 +233,31 @@ static void job_news(struct dvmd *d, uint64_t job)
 	dvmd_agent_each(d->agent, tell_about_job, &t);
 }
 
+static void tell_about_room(struct dvmd_share *s, void *arg)
+{
+	const struct telling *t = arg;
+
+	if (t->news->job == dvmd_share_job(s) || t->news->parent == dvmd_share_job(s))
+		dvmd_share_tell(s, DVMI_MSG_NEWS, t->news);
+}
+
+static void room_news(struct dvmd *d, uint64_t job)
+{
+	const Pb__JobRecord *r = dvmd_cstate_job(dvmd_state(d), job);
+	Pb__News n = PB__NEWS__INIT;
+	struct telling t = { .news = &n };
+
+	if (!r)
+		return;
+	n.kind = PB__NEWS__KIND__ROOM;
+	n.job = job;
+	n.parent = r->spec->parent_job;
+	n.room = r->room;
+	n.wanted_by = r->wanted_by;
+	n.grace_ns = r->grace_ns;
+	dvmd_agent_each(d->agent, tell_about_room, &t);
+}
+
 static void host_news(struct dvmd *d, uint32_t id)
 {
 	const Pb__Member *m = dvmd_cstate_member(dvmd_state(d), id);
@@ -262,6 +287,9 @@ void dvmd_services_applied(struct dvmd *d, const Pb__Command *cmd)
 	switch (cmd->what_case) {
 	case PB__COMMAND__WHAT_JOB_CHANGE:
 		job_news(d, cmd->job_change->id);
+		break;
+	case PB__COMMAND__WHAT_JOB_ROOM:
+		room_news(d, cmd->job_room->id);
 		break;
 	case PB__COMMAND__WHAT_MEMBER_ADD:
 		host_news(d, cmd->member_add->id);

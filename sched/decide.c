@@ -49,6 +49,7 @@ struct decider {
 	struct tally *tallies; /* by array */
 	size_t ntallies;
 	bool *leaving; /* runs */
+	size_t nlent;  /* of them may be asked back */
 	size_t planned;
 	uint64_t blocked; /* the first job that waits for room; 0: none does */
 	uint64_t total;	  /* slots of all nodes that are up */
@@ -329,6 +330,26 @@ static int push_out(struct decider *x, size_t i, const size_t *runs, size_t n)
 	return 0;
 }
 
+static bool is_lent(const struct dsched_run *r)
+{
+	return r->preempt == DSCHED_PREEMPT_LEAVE;
+}
+
+/* Somebody who is not lent has to go, or goes. */
+static bool pushes(const struct decider *x)
+{
+	for (size_t i = 0; i < x->q->nruns; i++)
+		if (x->leaving[i] && !is_lent(&x->q->runs[i]))
+			return true;
+	return false;
+}
+
+/* Of what is lent the first ones in the queue may ask, of others those of a higher tier. */
+static bool may_ask(const struct decider *x, const struct dsched_job *j)
+{
+	return (x->q->policy->preempt && j->tier) || (x->nlent && more_dates(x));
+}
+
 /* 1: others make room for it; 0: they cannot. */
 static int preempt(struct decider *x, size_t i)
 {
@@ -337,7 +358,7 @@ static int preempt(struct decider *x, size_t i)
 	struct dsched_use *uses = NULL;
 	size_t *runs = NULL, n, nuses;
 
-	if (!x->q->policy->preempt || !j->tier)
+	if (!may_ask(x, j))
 		return 0;
 	dsched_timeline_look(&x->line, &x->scratch, x->q->now, dsched_until(x->q->now, j->limit),
 			     j->booking);
@@ -353,7 +374,7 @@ static int preempt(struct decider *x, size_t i)
 		free(uses);
 		return rc;
 	}
-	x->d->answers[i].why = DSCHED_W_PREEMPTS;
+	x->d->answers[i].why = pushes(x) ? DSCHED_W_PREEMPTS : DSCHED_W_SHRINKS;
 	x->d->answers[i].start = x->q->now + SOON;
 	for (size_t k = 0; k < nuses; k++)
 		dsched_outlook_charge(&x->near, &uses[k]);
@@ -432,6 +453,76 @@ static int run(struct decider *x)
 	return rc;
 }
 
+/* ---- growth ---- */
+
+bool dsched_waits_for_room(const struct dsched_answer *a)
+{
+	return a->why == DSCHED_W_RESOURCES || a->why == DSCHED_W_PRIORITY ||
+	       a->why == DSCHED_W_PREEMPTS || a->why == DSCHED_W_SHRINKS;
+}
+
+static bool anybody_waits(const struct decider *x)
+{
+	for (size_t i = 0; i < x->d->n; i++)
+		if (dsched_waits_for_room(&x->d->answers[i]))
+			return true;
+	return false;
+}
+
+/* As many of MOST ranks as fit O, which they are charged to. */
+static int room(struct decider *x, struct dsched_outlook *o, const struct dsched_elastic *e,
+		uint32_t most, uint32_t *out)
+{
+	struct dsched_request req = *e->req;
+	struct dsched_reason reason;
+	struct dsched_use *uses;
+	size_t n;
+	int rc = -EAGAIN;
+
+	req.ranks = most < req.ranks ? most : req.ranks;
+	while (req.ranks && (rc = dsched_fit_uses(&x->snap, o, &req, &uses, &n, &reason)) == -EAGAIN)
+		req.ranks = !reason.of_nodes && reason.have < req.ranks ? (uint32_t)reason.have
+									: req.ranks - 1;
+	if (rc != 0)
+		return rc == -ENOMEM ? rc : 0; /* what can never fit is no room either */
+	for (size_t i = 0; i < n; i++)
+		charge_all(x, &uses[i]);
+	free(uses);
+	*out = req.ranks;
+	return 0;
+}
+
+/* Who has grown least and has not had its turn. */
+static size_t next_elastic(const struct dsched_queue *q, const bool *had)
+{
+	size_t best = SIZE_MAX;
+
+	for (size_t i = 0; i < q->nelastics; i++)
+		if (!had[i] && (best == SIZE_MAX || q->elastics[i].extra < q->elastics[best].extra))
+			best = i;
+	return best;
+}
+
+/* What is free when nobody waits is lent, to each an equal part. */
+static int lend(struct decider *x)
+{
+	const struct dsched_queue *q = x->q;
+	bool *had = calloc(q->nelastics + 1, sizeof *had);
+	int rc = had ? 0 : -ENOMEM;
+
+	for (size_t left = anybody_waits(x) ? 0 : q->nelastics; rc == 0 && left; left--) {
+		size_t i = next_elastic(q, had), dates;
+		const struct dsched_elastic *e = &q->elastics[i];
+		uint64_t limit = e->until == DSCHED_NEVER ? 0 : e->until > q->now ? e->until - q->now : 1;
+		struct dsched_outlook *o = outlook(x, &(struct dsched_job){ .limit = limit }, &dates);
+		rc = o ? room(x, o, e, (uint32_t)((o->free + left - 1) / left), &x->d->rooms[i]) :
+			 -ENOMEM;
+		had[i] = true;
+	}
+	free(had);
+	return rc;
+}
+
 /* ---- begin and end ---- */
 
 static int check(const struct dsched_queue *q)
@@ -462,7 +553,8 @@ static int allocate(struct decider *x, struct dsched_decision *d)
 	x->tallies = calloc(x->q->nruns + x->q->njobs + 1, sizeof *x->tallies);
 	d->answers = calloc(x->q->njobs + 1, sizeof *d->answers);
 	d->n = d->answers ? x->q->njobs : 0;
-	return x->nodes && x->near.nodes && x->scratch.nodes && x->busy && x->own_busy &&
+	d->rooms = calloc(x->q->nelastics + 1, sizeof *d->rooms);
+	return d->rooms && x->nodes && x->near.nodes && x->scratch.nodes && x->busy && x->own_busy &&
 			       x->leaving && x->tallies && d->answers
 		       ? 0
 		       : -ENOMEM;
@@ -481,6 +573,7 @@ static int prepare(struct decider *x, struct dsched_decision *d)
 	own.snap = &x->snap;
 	for (size_t i = 0; i < x->q->nruns; i++) {
 		x->leaving[i] = x->q->runs[i].leaving;
+		x->nlent += is_lent(&x->q->runs[i]);
 		if (x->q->runs[i].array)
 			tally(x, x->q->runs[i].array)->running++;
 	}
@@ -523,6 +616,8 @@ int dsched_decide(const struct dsched_queue *q, struct dsched_decision *out)
 		rc = prepare(&x, &d);
 	if (rc == 0)
 		rc = run(&x);
+	if (rc == 0)
+		rc = lend(&x);
 	decider_free(&x);
 	if (rc < 0)
 		dsched_decision_free(&d);
@@ -539,5 +634,6 @@ void dsched_decision_free(struct dsched_decision *d)
 	}
 	free(d->answers);
 	free(d->victims);
+	free(d->rooms);
 	*d = (struct dsched_decision){ 0 };
 }

@@ -33,6 +33,7 @@ enum dsched_preempt {
 	DSCHED_PREEMPT_CANCEL,
 	DSCHED_PREEMPT_REQUEUE,
 	DSCHED_PREEMPT_SUSPEND,
+	DSCHED_PREEMPT_LEAVE, /* it is lent: whoever waits, of whatever tier, may have its room */
 };
 
 struct dsched_run {
@@ -44,6 +45,13 @@ struct dsched_run {
 	uint32_t tier;		     /* jobs of a higher tier may push it out */
 	enum dsched_preempt preempt; /* what is done to it then */
 	bool leaving; /* it has been told to go: count on its end, choose it no more */
+};
+
+/* A running job that may grow while nobody waits for room. */
+struct dsched_elastic {
+	const struct dsched_request *req; /* of more ranks, at most req->ranks (1 or more); borrowed */
+	uint32_t extra; /* by which it has grown already: who has less comes first */
+	uint64_t until; /* what it grows by ends then at the latest; DSCHED_NEVER: no limit */
 };
 
 /* Nodes that are set apart from START to END for the jobs that name them. */
@@ -126,6 +134,8 @@ struct dsched_queue {
 	const struct dsched_share *users, *accounts;
 	uint32_t nusers, naccounts;
 	const struct dsched_policy *policy;
+	const struct dsched_elastic *elastics;
+	size_t nelastics;
 };
 
 /* ---- decisions ---- */
@@ -141,6 +151,7 @@ enum dsched_why {
 	DSCHED_W_ARRAY,	     /* as many tasks of its array run as may */
 	DSCHED_W_BOOKING,    /* of its name, there is none (any more), or it has not begun */
 	DSCHED_W_PREEMPTS,   /* running jobs have been told to make room */
+	DSCHED_W_SHRINKS,    /* the same of what is lent only */
 	DSCHED_W_IMPOSSIBLE, /* `reason`: not even on the idle machine */
 	DSCHED_WHYS
 };
@@ -165,6 +176,7 @@ struct dsched_decision {
 	size_t n;
 	struct dsched_victim *victims;
 	size_t nvictims;
+	uint32_t *rooms; /* ranks that each elastic job may grow by now */
 	uint64_t wake; /* decide again then, though nothing else happens; DSCHED_NEVER: no need */
 };
 
@@ -179,6 +191,8 @@ void dsched_decision_free(struct dsched_decision *d);
 /* Appends why job I waits, or that it starts, as one line for a person, without newline or NUL. */
 void dsched_why_text(const struct dsched_queue *q, const struct dsched_decision *d, size_t i,
 		     struct dvmi_buf *out);
+/* It would start if there were room for it, or nobody in front of it. */
+bool dsched_waits_for_room(const struct dsched_answer *a);
 /* A word for machines: "resources", "priority", … */
 const char *dsched_why_name(enum dsched_why why);
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Which running jobs make room for one of a higher tier: the lowest tier first, there the youngest.
+/*
+ * Which running jobs make room: what is lent first, for whoever waits; then, for a job of a higher
+ * tier, those of the lowest tier, and there the youngest.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -8,6 +10,7 @@
 #include "sched/queue_private.h"
 
 struct candidate {
+	bool lent;
 	uint32_t tier;
 	uint64_t start, id;
 	size_t run;
@@ -17,6 +20,8 @@ static int by_worth(const void *a, const void *b)
 {
 	const struct candidate *x = a, *y = b;
 
+	if (x->lent != y->lent)
+		return x->lent ? -1 : 1;
 	if (x->tier != y->tier)
 		return x->tier < y->tier ? -1 : 1;
 	if (x->start != y->start)
@@ -49,6 +54,13 @@ static bool fits(const struct dsched_snapshot *snap, const struct dsched_outlook
 	return ok;
 }
 
+static bool may_go(const struct dsched_queue *q, const struct dsched_run *r,
+		   const struct dsched_job *job)
+{
+	return r->preempt == DSCHED_PREEMPT_LEAVE ||
+	       (q->policy->preempt && r->preempt != DSCHED_PREEMPT_NO && r->tier < job->tier);
+}
+
 static struct candidate *candidates(const struct dsched_queue *q, const struct dsched_job *job,
 				    const bool *leaving, size_t *n)
 {
@@ -57,8 +69,9 @@ static struct candidate *candidates(const struct dsched_queue *q, const struct d
 	*n = 0;
 	for (size_t i = 0; c && i < q->nruns; i++) {
 		const struct dsched_run *r = &q->runs[i];
-		if (!leaving[i] && r->preempt != DSCHED_PREEMPT_NO && r->tier < job->tier)
-			c[(*n)++] = (struct candidate){ r->tier, r->start, r->id, i };
+		if (!leaving[i] && may_go(q, r, job))
+			c[(*n)++] = (struct candidate){ r->preempt == DSCHED_PREEMPT_LEAVE, r->tier,
+							r->start, r->id, i };
 	}
 	if (c)
 		qsort(c, *n, sizeof *c, by_worth);

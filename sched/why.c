@@ -17,6 +17,7 @@ static const char *const names[DSCHED_WHYS] = {
 	[DSCHED_W_ARRAY] = "array-limit",
 	[DSCHED_W_BOOKING] = "reservation",
 	[DSCHED_W_PREEMPTS] = "preempting",
+	[DSCHED_W_SHRINKS] = "shrinking",
 	[DSCHED_W_IMPOSSIBLE] = "impossible",
 };
 
@@ -111,6 +112,9 @@ void dsched_why_text(const struct dsched_queue *q, const struct dsched_decision 
 		break;
 	case DSCHED_W_PREEMPTS:
 		dvmi_buf_printf(out, "running jobs make room for it");
+		break;
+	case DSCHED_W_SHRINKS:
+		dvmi_buf_printf(out, "elastic jobs give back room for it");
 		break;
 	case DSCHED_WHYS:
 		break;

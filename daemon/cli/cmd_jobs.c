@@ -107,6 +107,13 @@ static void print_one(const Pb__JobInfo *j)
 		printf("array      %" PRIu64 ", task %u\n", j->array, j->task);
 	if (*j->account)
 		printf("account    %s\n", j->account);
+	if (j->ranks_max)
+		printf("elastic    %u of %u ranks\n", j->ranks_all ? j->ranks_all : j->ranks,
+		       j->ranks_max);
+	if (j->lent)
+		printf("lent       to job %" PRIu64 "\n", j->parent);
+	if (j->wanted_by)
+		printf("leaves     for job %" PRIu64 "\n", j->wanted_by);
 	if (j->restarts)
 		printf("restarts   %u\n", j->restarts);
 	if (j->next)
@@ -157,6 +164,11 @@ static json_t *job_json(const Pb__JobInfo *j)
 	json_object_set_new(o, "limit_s",
 			    j->limit ? json_real((double)j->limit / (double)DVMI_SEC) : json_null());
 	json_object_set_new(o, "account", *j->account ? cli_json_string(j->account) : json_null());
+	json_object_set_new(o, "ranks_max", json_integer(j->ranks_max));
+	json_object_set_new(o, "ranks_all", json_integer(j->ranks_all));
+	json_object_set_new(o, "lent", json_boolean(j->lent));
+	json_object_set_new(o, "wanted_by",
+			    j->wanted_by ? json_integer((json_int_t)j->wanted_by) : json_null());
 	json_object_set_new(o, "restarts", json_integer(j->restarts));
 	json_object_set_new(o, "next", j->next ? json_integer((json_int_t)j->next) : json_null());
 	if (j->placement)

@@ -126,6 +126,19 @@ static int set_why(struct dvmi_opt_parser *p, int id, void *arg, dvm_error_t *er
 	return 0;
 }
 
+/* A job that runs may still have something to do with those who wait. */
+static void print_lent(const Pb__JobInfo *j)
+{
+	if (j->ranks_max && j->ranks_all)
+		printf("job %" PRIu64 " has %u ranks of the %u it may have while nobody waits\n", j->id,
+		       j->ranks_all, j->ranks_max);
+	if (j->lent)
+		printf("job %" PRIu64 " is growth of job %" PRIu64 ": it is lent\n", j->id, j->parent);
+	if (j->wanted_by)
+		printf("job %" PRIu64 " has been asked to leave for job %" PRIu64 "\n", j->id,
+		       j->wanted_by);
+}
+
 static void print_why(const Pb__JobInfo *j)
 {
 	char text[CLI_TIME_MAX];
@@ -134,6 +147,7 @@ static void print_why(const Pb__JobInfo *j)
 	if (!*j->why) {
 		printf("job %" PRIu64 " is %s%s%s\n", j->id, j->state, *j->reason ? ": " : "",
 		       j->reason);
+		print_lent(j);
 		return;
 	}
 	printf("job %" PRIu64 " waits (%s): %s\n", j->id, j->why, j->reason);

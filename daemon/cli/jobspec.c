@@ -25,6 +25,7 @@
 
 enum id {
 	RANKS = 1,
+	MOST_RANKS,
 	NODES,
 	PER_NODE,
 	MAP_BY,
@@ -85,6 +86,9 @@ enum id {
 	  "a rank that fails does not end the others", NULL }
 #define OPT_QUIET \
 	{ QUIET, 'q', "quiet", NULL, NULL, NULL, "no notes and warnings, only errors", NULL }
+#define OPT_MAX \
+	{ MOST_RANKS, 0, "max", NULL, "N", NULL, \
+	  "the program may grow to N ranks while nobody waits for room; -n N-M says both", NULL }
 /* The spelling of `dvm run` and `dvm submit`. */
 #define PLACEMENT_OF_OURS \
 	{ NODES, 'N', "nodes", NULL, "N", NULL, "spread them over N nodes", NULL }, \
@@ -171,8 +175,9 @@ enum id {
 	UNLISTED(IGNORED, "-allow-run-as-root -genvall -quiet", NULL, NULL)
 
 const struct dvmi_opt cli_run_options[] = {
-	{ RANKS, 'n', "ranks", "-np", "N", "Placement", "start N ranks (default: one a slot)",
+	{ RANKS, 'n', "ranks", "-np --min", "N", "Placement", "start N ranks (default: one a slot)",
 	  NULL },
+	OPT_MAX,
 	PLACEMENT_OF_OURS,
 	COMMON_PLACEMENT,
 	COMMON_RUN,
@@ -217,7 +222,8 @@ const struct dvmi_opt cli_dvmrun_options[] = {
 };
 
 const struct dvmi_opt cli_submit_options[] = {
-	{ RANKS, 'n', "ranks", "-np --np --n", "N", "Placement", "start N ranks (default: 1)", NULL },
+	{ RANKS, 'n', "ranks", "-np --np --n --min", "N", "Placement", "start N ranks (default: 1)", NULL },
+	OPT_MAX,
 	PLACEMENT_OF_OURS,
 	COMMON_PLACEMENT,
 	{ TIMEOUT, 't', "time", "--timeout", "TIME", "When",
@@ -584,12 +590,33 @@ static int named(const struct dvmi_opt_parser *p, int rc, dvm_error_t *err)
 	return rc < 0 ? dvmi_error_prefix(err, "%s", p->spelled) : 0;
 }
 
+/* "8", or "2-8" of one that may grow. */
+static int set_ranks(Pb__JobSpec *spec, struct dvmi_opt_parser *p, dvm_error_t *err)
+{
+	const char *minus = strchr(p->arg, '-');
+	uint64_t least, most;
+
+	if (!minus)
+		return dvmi_opt_u32(p, 1, RANKS_MAX, &spec->ranks, err);
+	cleanup_free char *first = strndup(p->arg, (size_t)(minus - p->arg));
+	if (!first)
+		return dvmi_error_code(err, -ENOMEM, "%s", p->spelled);
+	if (dvmi_text_u64(first, 1, RANKS_MAX, &least) < 0 ||
+	    dvmi_text_u64(minus + 1, 1, RANKS_MAX, &most) < 0)
+		return dvmi_opt_bad(p, err, "expected a number of ranks, or the least and the most: 2-8");
+	spec->ranks = (uint32_t)least;
+	spec->ranks_max = (uint32_t)most;
+	return 0;
+}
+
 /* Options of placement; 1 where ID is none of them. */
 static int set_placement(Pb__JobSpec *spec, struct dvmi_opt_parser *p, int id, dvm_error_t *err)
 {
 	switch (id) {
 	case RANKS:
-		return dvmi_opt_u32(p, 1, RANKS_MAX, &spec->ranks, err);
+		return set_ranks(spec, p, err);
+	case MOST_RANKS:
+		return dvmi_opt_u32(p, 1, RANKS_MAX, &spec->ranks_max, err);
 	case NODES:
 		return dvmi_opt_u32(p, 1, RANKS_MAX, &spec->nodes, err);
 	case PER_NODE:
@@ -779,6 +806,9 @@ int cli_jobspec_finish(struct cli_jobspec *js, char **argv, size_t argc, dvm_err
 	if (s->ranks && s->nodes > s->ranks)
 		return dvmi_error_set(err, -EINVAL, "%u ranks cannot be spread over %u nodes",
 				      s->ranks, s->nodes);
+	if (s->ranks_max && s->ranks_max < s->ranks)
+		return dvmi_error_set(err, -EINVAL, "%u ranks at first, but %u at most", s->ranks,
+				      s->ranks_max);
 	if (s->warn_signal && !s->timeout_ns)
 		return dvmi_error_set(err, -EINVAL, "--signal needs a --time");
 	if (s->detached)

@@ -127,6 +127,7 @@ static void take_numbers(struct shep *s, Pb__JobSpec *spec, const struct dvmi_ra
 	spec->oversubscribe = p->flags & DVMI_SPAWN_OVERSUBSCRIBE;
 	spec->keep_going = p->flags & DVMI_SPAWN_KEEP_GOING;
 	spec->no_slots = p->flags & DVMI_SPAWN_NO_SLOTS;
+	spec->lent = p->flags & DVMI_SPAWN_LENT;
 	spec->outlives_parent = p->flags & DVMI_SPAWN_DETACHED;
 	spec->stdin_to = PB__STDIN_TO__STDIN_NONE;
 }
@@ -137,7 +138,7 @@ static int make_spec(struct shep *s, const struct dvmi_rank_spawn *p, const char
 	struct strings t = { text, text + p->bytes };
 	const uint32_t known =
 		DVMI_SPAWN_DETACHED | DVMI_SPAWN_OVERSUBSCRIBE | DVMI_SPAWN_KEEP_GOING |
-		DVMI_SPAWN_NO_SLOTS;
+		DVMI_SPAWN_NO_SLOTS | DVMI_SPAWN_LENT;
 
 	if (p->flags & ~known)
 		return dvmi_error_set(err, -EINVAL, "unknown flags of a spawn: %#x", p->flags);

@@ -28,6 +28,7 @@ static const struct {
 	[DVMI_RANK_HOSTS] = { shep_ask_hosts, false },
 	[DVMI_RANK_HOST_ADD] = { shep_ask_host_add, true },
 	[DVMI_RANK_HOST_DROP] = { shep_ask_host_drop, true },
+	[DVMI_RANK_ROOM] = { shep_ask_room, false },
 	[DVMI_RANK_UFFD] = { shep_ask_uffd, false },
 };
 

@@ -129,6 +129,7 @@ typedef void shep_ask_handler(struct shep *s, struct shep_ask *a, const uint8_t 
 			      int fd);
 shep_ask_handler shep_ask_link, shep_ask_unlink, shep_ask_spawn, shep_ask_cancel;
 shep_ask_handler shep_ask_name_put, shep_ask_name_get, shep_ask_name_drop;
+shep_ask_handler shep_ask_room; /* room.c */
 shep_ask_handler shep_ask_watch, shep_ask_hosts, shep_ask_host_add, shep_ask_host_drop,
 	shep_ask_uffd;
 

@@ -173,6 +173,17 @@ static void take_nodes(struct shep *s, const Pb__NodesReply *r)
 	v->hosts_known = true;
 }
 
+static void begin_watch(struct shep *s, struct shep_ask *a)
+{
+	uint32_t local = a->local;
+
+	if (local != DVMI_RANK_NOBODY)
+		s->events.masks[local] = a->mask;
+	shep_ask_answer(s, a, &(struct shep_reply){ 0 });
+	if (local != DVMI_RANK_NOBODY)
+		shep_room_watched(s, local);
+}
+
 static void on_nodes(struct shep *s, struct shep_ask *a, const struct shep_said *said)
 {
 	cleanup_pb Pb__NodesReply *r = NULL;
@@ -180,9 +191,7 @@ static void on_nodes(struct shep *s, struct shep_ask *a, const struct shep_said 
 	if (!shep_ask_unpacked(s, a, said, &pb__nodes_reply__descriptor, &r))
 		return;
 	take_nodes(s, r);
-	if (a->local != DVMI_RANK_NOBODY)
-		s->events.masks[a->local] = a->mask;
-	shep_ask_answer(s, a, &(struct shep_reply){ 0 });
+	begin_watch(s, a);
 }
 
 void shep_events_hosts_again(struct shep *s)
@@ -215,8 +224,7 @@ void shep_ask_watch(struct shep *s, struct shep_ask *a, const uint8_t *body, siz
 		return;
 	}
 	if (!(a->mask & HOST_EVENTS)) {
-		s->events.masks[a->local] = a->mask;
-		shep_ask_answer(s, a, &(struct shep_reply){ 0 });
+		begin_watch(s, a);
 		return;
 	}
 	/* What is now must be known before it can be told what changes. */

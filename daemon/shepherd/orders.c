@@ -45,6 +45,7 @@ static void ask_all_again(struct shep *s)
 	shep_links_up(s);
 	shep_events_hosts_again(s);
 	shep_ask_names_news(s);
+	shep_room_up(s);
 }
 
 static void on_up(void *arg)
@@ -190,6 +191,9 @@ static void take_news(struct shep *s, const Pb__News *n)
 		break;
 	case PB__NEWS__KIND__HOST:
 		shep_events_host(s, n);
+		break;
+	case PB__NEWS__KIND__ROOM:
+		shep_room_news(s, n);
 		break;
 	case PB__NEWS__KIND__NAME:
 		shep_ask_names_news(s);

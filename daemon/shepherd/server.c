@@ -339,6 +339,7 @@ static int on_greeted(struct conn *c, uint16_t type, const uint8_t *body, size_t
 		return on_abort(c, body, len);
 	case DVMI_RANK_LINK ... DVMI_RANK_HOST_DROP:
 	case DVMI_RANK_UFFD:
+	case DVMI_RANK_ROOM:
 		return on_question(c, type, body, len, fd);
 	default:
 		return -DVM_EPROTO;

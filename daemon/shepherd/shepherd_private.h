@@ -22,6 +22,7 @@
 #include "daemon/shepherd/output.h"
 #include "daemon/shepherd/peers.h"
 #include "daemon/shepherd/ranks.h"
+#include "daemon/shepherd/room.h"
 #include "daemon/shepherd/server.h"
 #include "daemon/shepherd/shepherd.h"
 #include "daemon/shepherd/status.h"
@@ -77,6 +78,7 @@ struct shep {
 	struct shep_asks asks;
 	struct shep_links links;
 	struct shep_events events;
+	struct shep_room room;
 	uint8_t *exit_told; /* [size]: events of ranks that have ended */
 	struct shep_server *server;
 	struct shep_peers *peers;

@@ -115,6 +115,7 @@ enum dvmi_rank_type {
 
 	DVMI_RANK_UFFD = 24,   /* a question: struct dvmi_rank_ask → [descriptor: /dev/userfaultfd].
 				* -EPERM: the shepherd could not open it either */
+	DVMI_RANK_ROOM = 25,   /* a question: struct dvmi_rank_ask → [bytes: struct dvmi_rank_room] */
 };
 
 struct dvmi_rank_hdr {
@@ -186,6 +187,7 @@ enum dvmi_rank_spawn_flag {
 	DVMI_SPAWN_OVERSUBSCRIBE = 1 << 1, /* more ranks than slots */
 	DVMI_SPAWN_KEEP_GOING = 1 << 2,	   /* a rank that fails does not end the child */
 	DVMI_SPAWN_NO_SLOTS = 1 << 3,	   /* ranks that take no slots */
+	DVMI_SPAWN_LENT = 1 << 4,	   /* growth of an elastic job. -EBUSY: there is no room */
 };
 
 /*
@@ -213,7 +215,18 @@ enum dvmi_rank_event_kind {
 	DVMI_EVENT_HOST_LOST = 3,   /* it has died or cannot be reached */
 	DVMI_EVENT_HOST_LEFT = 4,   /* it is no member of the machine any more */
 	DVMI_EVENT_MISSED = 5,	    /* this rank did not read: events were dropped here. Always sent */
+	DVMI_EVENT_ROOM = 6,	    /* this job may have `status` ranks in all. Told of what is so at
+				     * once when it is watched, if it is more than the job's own */
+	DVMI_EVENT_LEAVE = 7,	    /* job, this one or a child, is lent and to leave in `status` ms */
 	DVMI_EVENT_KINDS
+};
+
+struct dvmi_rank_room {
+	uint32_t max;	   /* ranks it may ever have; 0: it is not elastic */
+	uint32_t room;	   /* ranks it may have in all just now, as far as is known */
+	uint64_t wanted_by; /* this job is lent, and to leave for that one; 0: it is not */
+	uint32_t leave_ms; /* and has so long to do it */
+	uint32_t unused;
 };
 
 struct dvmi_rank_watch {
@@ -325,5 +338,6 @@ static_assert(sizeof(struct dvmi_rank_name) == 16, "name");
 static_assert(sizeof(struct dvmi_rank_spawn) == 32, "spawn");
 static_assert(sizeof(struct dvmi_rank_event) == 32, "event");
 static_assert(sizeof(struct dvmi_rank_host) == 168, "host");
+static_assert(sizeof(struct dvmi_rank_room) == 24, "room");
 
 #endif

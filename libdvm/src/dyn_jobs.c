@@ -15,7 +15,8 @@
 _Static_assert((int)DVM_SPAWN_DETACHED == (int)DVMI_SPAWN_DETACHED &&
 		       (int)DVM_SPAWN_OVERSUBSCRIBE == (int)DVMI_SPAWN_OVERSUBSCRIBE &&
 		       (int)DVM_SPAWN_KEEP_GOING == (int)DVMI_SPAWN_KEEP_GOING &&
-		       (int)DVM_SPAWN_NO_SLOTS == (int)DVMI_SPAWN_NO_SLOTS,
+		       (int)DVM_SPAWN_NO_SLOTS == (int)DVMI_SPAWN_NO_SLOTS &&
+		       (int)DVM_SPAWN_LENT == (int)DVMI_SPAWN_LENT,
 	       "one numbering of flags");
 
 uint64_t dvm_job_id(const dvm_t *d)
@@ -39,7 +40,7 @@ static int check_spawn(const dvm_t *d, const dvm_spawn_config_t *c, const uint64
 {
 	const uint32_t known =
 		DVM_SPAWN_DETACHED | DVM_SPAWN_OVERSUBSCRIBE | DVM_SPAWN_KEEP_GOING |
-		DVM_SPAWN_NO_SLOTS;
+		DVM_SPAWN_NO_SLOTS | DVM_SPAWN_LENT;
 
 	if (!d || !c || !job)
 		return dvmi_error_set(err, -EINVAL, "no handle, nothing to start, or no place for "
@@ -154,4 +155,32 @@ int dvm_job_cancel(dvm_t *d, uint64_t job, dvm_error_t *err)
 	if (!d || !job)
 		return dvmi_error_set(err, -EINVAL, "no handle, or no job");
 	return dvmi_ask(d, &a, &q, err);
+}
+
+/* ---- growing ---- */
+
+int dvm_room(dvm_t *d, dvm_room_t *room, dvm_error_t *err)
+{
+	struct dvmi_rank_ask p = { 0 };
+	const struct dvmi_question q = { .type = DVMI_RANK_ROOM, .head = &p, .head_len = sizeof p };
+	struct dvmi_rank_room r;
+	struct dvmi_ask a;
+
+	if (!d || !room)
+		return dvmi_error_set(err, -EINVAL, "no handle, or no place for the answer");
+	if (room->size < sizeof *room)
+		return dvmi_error_set(err, -EINVAL, "room.size is %zu, not %zu", room->size,
+				      sizeof *room);
+	int rc = dvmi_ask(d, &a, &q, err);
+	if (rc < 0)
+		return rc;
+	if (a.len != sizeof r)
+		return dvmi_error_set(err, -DVM_EPROTO, "the shepherd's answer is malformed");
+	memcpy(&r, a.bytes, sizeof r);
+	*room = (dvm_room_t){ .size = room->size,
+			      .max = r.max,
+			      .room = r.room,
+			      .wanted_by = r.wanted_by,
+			      .leave_ms = r.leave_ms };
+	return 0;
 }

@@ -14,6 +14,8 @@ _Static_assert((int)DVM_EVENT_MISSED == (int)DVMI_EVENT_MISSED && (int)DVM_EVENT
 		       (int)DVM_EVENT_RANK_EXIT == (int)DVMI_EVENT_RANK_EXIT &&
 		       (int)DVM_EVENT_ANY == (1 << (int)DVMI_EVENT_KINDS) - 1,
 	       "one numbering of events");
+_Static_assert((int)DVM_EVENT_ROOM == (int)DVMI_EVENT_ROOM && (int)DVM_EVENT_LEAVE == (int)DVMI_EVENT_LEAVE,
+	       "one numbering of events");
 
 struct dvmi_event_node {
 	struct dvmi_event_node *next;

@@ -90,6 +90,19 @@ static void a_spawn_that_is_too_long(void **state)
 	free(text);
 }
 
+static void growing(void **state)
+{
+	dvm_room_t room = { .size = sizeof room, .max = 7 };
+
+	FAILS(dvm_room(NULL, &room, &err), -EINVAL, "handle");
+	FAILS(dvm_room(d, NULL, &err), -EINVAL, "place");
+	room.size--;
+	FAILS(dvm_room(d, &room, &err), -EINVAL, "size");
+	room.size++;
+	FAILS(dvm_room(d, &room, &err), -ENOTCONN, "machine");
+	assert_int_equal(room.max, 7);
+}
+
 static void names(void **state)
 {
 	char value[257] = "v", long_name[129];
@@ -159,7 +172,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(job_ids), cmocka_unit_test(spawning),
 		cmocka_unit_test(a_spawn_that_is_too_long),
-		cmocka_unit_test(names),   cmocka_unit_test(hosts),
+		cmocka_unit_test(names),   cmocka_unit_test(hosts), cmocka_unit_test(growing),
 		cmocka_unit_test(events),
 	};
 	return cmocka_run_group_tests(tests, setup, teardown);

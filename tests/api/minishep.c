@@ -336,6 +336,7 @@ static void on_packet(struct mini *m, uint32_t r, const uint8_t *p, size_t n)
 		break;
 	case DVMI_RANK_LINK ... DVMI_RANK_HOST_DROP:
 	case DVMI_RANK_UFFD:
+	case DVMI_RANK_ROOM:
 		on_question(m, r, p, n);
 		break;
 	default:

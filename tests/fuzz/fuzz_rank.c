@@ -77,7 +77,7 @@ static void on_ask(uint32_t local, uint16_t type, const uint8_t *body, size_t le
 	FUZZ_CHECK(local < LOCAL && j->here[local] && (uintptr_t)body % 8 == 0);
 	FUZZ_CHECK(len >= sizeof(struct dvmi_rank_ask) && fd == -1);
 	FUZZ_CHECK((type >= DVMI_RANK_LINK && type <= DVMI_RANK_HOST_DROP) ||
-		   type == DVMI_RANK_UFFD);
+		   type == DVMI_RANK_UFFD || type == DVMI_RANK_ROOM);
 	answer.id = body[0];
 	FUZZ_CHECK(shep_server_send(j->server, local, DVMI_RANK_ANSWER, &answer, sizeof answer) == 0);
 }

@@ -71,6 +71,16 @@ const Pb__Command *state_gen_drain(struct state_gen *g, uint32_t id, bool draini
 	return command(g, PB__COMMAND__WHAT_MEMBER_DRAIN, &g->member_drain);
 }
 
+const Pb__Command *state_gen_room(struct state_gen *g, uint64_t id, uint32_t room,
+				  uint64_t wanted_by)
+{
+	pb__job_room__init(&g->job_room);
+	g->job_room.id = id;
+	g->job_room.room = room;
+	g->job_room.wanted_by = wanted_by;
+	return command(g, PB__COMMAND__WHAT_JOB_ROOM, &g->job_room);
+}
+
 const Pb__Command *state_gen_suspend(struct state_gen *g, uint64_t id, Pb__Suspended how)
 {
 	pb__job_suspend__init(&g->job_suspend);
@@ -300,6 +310,8 @@ static const Pb__Command *next_job_change(struct state_gen *g, const struct dvmd
 
 	if (below(g, 8) == 0)
 		return state_gen_suspend(g, id, (Pb__Suspended)below(g, 3));
+	if (below(g, 8) == 0)
+		return state_gen_room(g, id, below(g, 4), below(g, 3));
 	state_gen_job_change(g, id, (Pb__JobState)below(g, 4), (int32_t)below(g, 260),
 				    below(g, 2) ? "because" : "");
 	g->job_change.again = below(g, 6) == 0;

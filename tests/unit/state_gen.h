@@ -20,6 +20,7 @@ struct state_gen {
 	Pb__MemberChange member_change;
 	Pb__MemberDrain member_drain;
 	Pb__JobSuspend job_suspend;
+	Pb__JobRoom job_room;
 	Pb__Reservation reservation;
 	uint32_t reserved[2];
 	Pb__Token token;
@@ -49,6 +50,8 @@ const Pb__Command *state_gen_next(struct state_gen *g, const struct dvmd_cstate 
 const Pb__Command *state_gen_founding(struct state_gen *g);
 const Pb__Command *state_gen_member(struct state_gen *g, uint32_t id, unsigned key);
 const Pb__Command *state_gen_drain(struct state_gen *g, uint32_t id, bool draining);
+const Pb__Command *state_gen_room(struct state_gen *g, uint64_t id, uint32_t room,
+				  uint64_t wanted_by);
 const Pb__Command *state_gen_suspend(struct state_gen *g, uint64_t id, Pb__Suspended how);
 /* Reservation NUMBER of node NODE and the next one, from START to END. */
 const Pb__Command *state_gen_reserve(struct state_gen *g, unsigned number, uint32_t node,

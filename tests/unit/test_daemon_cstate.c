@@ -583,6 +583,32 @@ static void a_job_is_suspended(void **state)
 	assert_int_equal(dvmd_cstate_job(f->s, 1)->suspended, PB__SUSPENDED__NOT_SUSPENDED);
 }
 
+static void elastic_jobs_get_room_and_give_it_back(void **state)
+{
+	struct fixture *f = *state;
+	struct state_gen *g = &f->g;
+
+	refuse(f, state_gen_room(g, 1, 4, 0), -ENOENT);
+	accept(f, state_gen_job(g, 1, 1, 1, 1));
+	refuse(f, state_gen_room(g, 1, 4, 0), -EINVAL);
+	refuse(f, state_gen_room(g, 1, 0, 9), -EINVAL);
+	state_gen_job(g, 2, 1, 1, 1);
+	g->spec.ranks_max = 4;
+	accept(f, &g->cmd);
+	refuse(f, state_gen_room(g, 2, 5, 0), -EINVAL);
+	refuse(f, state_gen_room(g, 2, 0, 9), -EINVAL);
+	accept(f, state_gen_room(g, 2, 4, 0));
+	assert_int_equal(dvmd_cstate_job(f->s, 2)->room, 4);
+	state_gen_job(g, 3, 1, 1, 1);
+	g->spec.lent = true;
+	accept(f, &g->cmd);
+	accept(f, state_gen_room(g, 3, 0, 9));
+	assert_int_equal(dvmd_cstate_job(f->s, 3)->wanted_by, 9);
+	refuse(f, state_gen_room(g, 3, 0, 10), -EALREADY);
+	accept(f, state_gen_job_change(g, 3, PB__JOB_STATE__JOB_DONE, 0, ""));
+	refuse(f, state_gen_room(g, 3, 0, 9), -ESRCH);
+}
+
 static void nodes_are_set_apart_once(void **state)
 {
 	struct fixture *f = *state;
@@ -882,6 +908,7 @@ int main(void)
 		on_machine(a_drained_node_stays_so),
 		on_machine(a_job_waits_again),
 		on_machine(a_job_is_suspended),
+		on_machine(elastic_jobs_get_room_and_give_it_back),
 		on_machine(nodes_are_set_apart_once),
 		on_machine(tokens_are_used_up),
 		on_machine(a_job_that_is_not_right_is_refused),

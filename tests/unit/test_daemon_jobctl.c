@@ -646,6 +646,25 @@ static void orphans_are_found_after_a_restart(void **state)
 	dvmd_jobctl_destroy(c);
 }
 
+/* What is lent may leave by itself, for so long. */
+static void what_is_wanted_back_is_ended_at_last(void **state)
+{
+	struct dvmd_jobctl *c;
+
+	assert_int_equal(dvmd_jobctl_create(&c, &config), 0);
+	add_spawned(c, 1, 0, false, false);
+	add_spawned(c, 2, 1, false, false);
+	dvmd_jobctl_leave(c, 2, 7, 10 * DVMI_SEC, 0);
+	dvmd_jobctl_leave(c, 2, 8, 1 * DVMI_SEC, 0); /* it has been asked */
+	dvmd_jobctl_leave(c, 3, 7, 0, 0);	     /* nobody is called so */
+	assert_true(dvmd_jobctl_next_deadline(c) <= 10 * DVMI_SEC);
+	dvmd_jobctl_tick(c, 9 * DVMI_SEC);
+	assert_int_equal(killed(c), 0);
+	dvmd_jobctl_tick(c, 10 * DVMI_SEC);
+	assert_int_equal(killed(c), 1u << 2);
+	dvmd_jobctl_destroy(c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -656,6 +675,7 @@ int main(void)
 		cmocka_unit_test(one_fate_outlasts_a_good_end),
 		cmocka_unit_test(orphans_may_end_by_themselves_for_a_moment),
 		cmocka_unit_test(orphans_are_found_after_a_restart),
+		cmocka_unit_test(what_is_wanted_back_is_ended_at_last),
 		cmocka_unit_test(a_good_job_runs_and_ends_with_0),
 		cmocka_unit_test(the_first_failure_ends_the_job_and_is_its_code),
 		cmocka_unit_test(a_crash_is_the_reason_though_it_is_heard_of_later),

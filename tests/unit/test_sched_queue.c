@@ -399,6 +399,98 @@ static void higher_tiers_push_out_the_youngest(void **state)
 	assert_int_equal(why(1), DSCHED_W_RESOURCES);
 }
 
+/* ---- elastic jobs ---- */
+
+static struct dsched_elastic elastics[4];
+static struct dsched_request wishes[4];
+
+/* A job that has grown by EXTRA and may still get MOST ranks. */
+static void elastic(uint32_t extra, uint32_t most)
+{
+	size_t i = f.q.nelastics++;
+
+	wishes[i] = (struct dsched_request){ .size = sizeof wishes[i], .ranks = most };
+	elastics[i] = (struct dsched_elastic){ &wishes[i], extra, DSCHED_NEVER };
+	f.q.elastics = elastics;
+}
+
+static void what_nobody_waits_for_is_lent(void **state)
+{
+	machine(2, 4);
+	running(0, 2, DSCHED_NEVER);
+	elastic(0, 8);
+	decide();
+	assert_int_equal(f.d.rooms[0], 6);
+	job(3, 0); /* starts: it takes its slots first */
+	decide();
+	assert_int_equal(why(1), DSCHED_STARTS);
+	assert_int_equal(f.d.rooms[0], 3);
+	job(4, 0); /* waits: nothing is lent */
+	decide();
+	assert_int_equal(why(2), DSCHED_W_RESOURCES);
+	assert_int_equal(f.d.rooms[0], 0);
+	f.jobs[1].held = true;
+	decide();
+	assert_int_equal(f.d.rooms[0], 3);
+}
+
+static void what_is_lent_is_lent_evenly(void **state)
+{
+	machine(1, 7);
+	f.q.nelastics = 0;
+	elastic(3, 8);
+	elastic(0, 2);
+	elastic(1, 8);
+	decide();
+	assert_int_equal(f.d.rooms[1], 2); /* who has least comes first, and wants no more */
+	assert_int_equal(f.d.rooms[2], 3);
+	assert_int_equal(f.d.rooms[0], 2);
+	f.nodes[0].mem = f.nodes[0].mem_free = 100;
+	wishes[0].mem_per_rank = wishes[1].mem_per_rank = wishes[2].mem_per_rank = 30;
+	decide();
+	assert_int_equal(f.d.rooms[0] + f.d.rooms[1] + f.d.rooms[2], 3);
+}
+
+static void what_is_booked_is_not_lent(void **state)
+{
+	static const uint32_t lab[] = { 1 };
+	struct dsched_booking b = { "lab", 1100 * S, 1200 * S, lab, 1 };
+
+	machine(2, 4);
+	f.q.bookings = &b;
+	f.q.nbookings = 1;
+	elastic(0, 8);
+	decide();
+	assert_int_equal(f.d.rooms[0], 4);
+	elastics[0].until = 1050 * S;
+	decide();
+	assert_int_equal(f.d.rooms[0], 8);
+}
+
+static void what_is_lent_is_asked_back(void **state)
+{
+	machine(2, 2);
+	running(0, 1, DSCHED_NEVER); /* nobody may push it out */
+	running(0, 1, DSCHED_NEVER)->preempt = DSCHED_PREEMPT_LEAVE;
+	running(1, 1, DSCHED_NEVER)->preempt = DSCHED_PREEMPT_LEAVE;
+	running(1, 1, DSCHED_NEVER)->preempt = DSCHED_PREEMPT_LEAVE;
+	f.runs[2].start += S; /* the youngest */
+	job(1, 0);
+	decide();
+	assert_int_equal(why(1), DSCHED_W_SHRINKS);
+	says(1, "elastic jobs give back room for it");
+	assert_int_equal(f.d.nvictims, 1);
+	assert_int_equal(f.d.victims[0].run, 2);
+	f.runs[2].leaving = true;
+	decide();
+	assert_int_equal(why(1), DSCHED_W_SHRINKS);
+	assert_int_equal(f.d.nvictims, 0);
+	f.reqs[0].ranks = 4; /* the first job stays: it would not help */
+	decide();
+	assert_int_equal(why(1), DSCHED_W_RESOURCES);
+	assert_int_equal(f.d.nvictims, 0);
+}
+
 /* ---- generic resources ---- */
 
 static void generic_resources_are_counted(void **state)
@@ -465,6 +557,10 @@ int main(void)
 		T(use_is_forgotten_by_halves),
 		T(bookings_are_kept_free),
 		T(higher_tiers_push_out_the_youngest),
+		T(what_nobody_waits_for_is_lent),
+		T(what_is_lent_is_lent_evenly),
+		T(what_is_booked_is_not_lent),
+		T(what_is_lent_is_asked_back),
 		T(generic_resources_are_counted),
 		T(a_stretch_is_as_good_as_the_whole),
 	};

@@ -47,6 +47,7 @@ enum {
 	DVM_SPAWN_OVERSUBSCRIBE = 2, /* more ranks than free slots */
 	DVM_SPAWN_KEEP_GOING = 4,    /* a rank of the child that fails does not end the others */
 	DVM_SPAWN_NO_SLOTS = 8,	     /* its ranks mostly wait: they take no slots */
+	DVM_SPAWN_LENT = 16,	     /* growth of an elastic job: see dvm_room() */
 };
 
 /* What to start. Zero it, set `size` and `argv`; later versions add fields at the end. */
@@ -85,6 +86,38 @@ DVM_PUBLIC int dvm_job_spawn(dvm_t *d, const dvm_spawn_config_t *config, uint64_
  * DVM_EVENT_JOB_ENDED); -ENOENT (no such job), -ESRCH (it is over), -EPERM (another user's).
  */
 DVM_PUBLIC int dvm_job_cancel(dvm_t *d, uint64_t job, dvm_error_t *err);
+
+/* ---- growing and shrinking ---- */
+
+/*
+ * A job that was submitted with `--max N` is elastic: while nobody waits for room, the machine lends
+ * it what is free. It takes as much of that as it likes by spawning children with DVM_SPAWN_LENT,
+ * whose ranks (config.ranks, 1 or more) count towards N. When another job waits that would fit in
+ * their room, the machine asks for as many of these children as it takes, the youngest first: all
+ * ranks of such a child, and of the job that has spawned it, are told by DVM_EVENT_LEAVE. The child
+ * ends by itself, when its work is in good hands; when its time is over, it is ended, as by
+ * dvm_job_cancel(). The job's own ranks are never asked for.
+ *
+ * Spawning so fails with -EBUSY while there is no room for it, and -EINVAL where the job is not
+ * elastic, or with the flags DETACHED, OVERSUBSCRIBE or NO_SLOTS.
+ */
+
+/* How much a job may grow. */
+typedef struct dvm_room {
+	size_t size;	    /* sizeof(dvm_room_t), set by the caller */
+	uint32_t max;	    /* ranks this job may ever have; 0: it is not elastic */
+	uint32_t room;	    /* ranks it may have in all just now, what it has grown by counted, as far
+			     * as this node has heard: a spawn may still find it taken. 0: not known */
+	uint64_t wanted_by; /* this job is itself growth, and is to leave for that job; 0: it may stay */
+	uint32_t leave_ms;  /* and has so long to do it */
+} dvm_room_t;
+
+/*
+ * Fills *ROOM with how things are for this rank's job. Asks the shepherd of this node only, so it is
+ * quick enough to be called between two steps of work; DVM_EVENT_ROOM and DVM_EVENT_LEAVE tell of the
+ * same without asking. Returns 0; errors as above.
+ */
+DVM_PUBLIC int dvm_room(dvm_t *d, dvm_room_t *room, dvm_error_t *err);
 
 /* ---- names ---- */
 
@@ -168,7 +201,11 @@ enum {
 	DVM_EVENT_HOST_LEFT = 4,   /* host: it is no node of the machine any more */
 	DVM_EVENT_MISSED = 5,	   /* more happened than was read: some events are lost, look around.
 				    * Comes whether or not it is in the mask */
-	DVM_EVENT_ANY = 63,	   /* a mask of all of them */
+	DVM_EVENT_ROOM = 6,	   /* status: this elastic job may have so many ranks in all, more or
+				    * fewer than before; told at once when watched, if that is known */
+	DVM_EVENT_LEAVE = 7,	   /* job: this one or a child is lent, and wanted back; status: ms in
+				    * which it is to end by itself */
+	DVM_EVENT_ANY = 255,	   /* a mask of all of them */
 };
 
 /* Something that has happened. Fields that a kind does not name are 0. */
