@@ -103,10 +103,10 @@ static struct pvmi_blob *new_to_pack(size_t cap)
 
 struct pvmi_msg *pvmi_msg_new(int enc)
 {
-	struct pvmi_msg *m = calloc(1, sizeof *m);
+	struct pvmi_msg *m = malloc(sizeof *m);
 
 	if (m)
-		m->enc = enc;
+		*m = (struct pvmi_msg){ .enc = enc };
 	return m;
 }
 

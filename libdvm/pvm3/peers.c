@@ -48,6 +48,13 @@ void pvmi_peer_set(int tid, int rank)
 	*p = (struct pvmi_peer){ tid, rank };
 }
 
+int pvmi_rank_if_known(int tid)
+{
+	const struct pvmi_peer *p = pvmi.npeers ? place_of(tid) : NULL;
+
+	return p && p->tid ? p->rank : -1;
+}
+
 int pvmi_rank_of(int tid)
 {
 	const struct pvmi_peer *p = pvmi.npeers ? place_of(tid) : NULL;

@@ -78,14 +78,24 @@ static struct pvmi_msg *find(const struct want *w)
 	return w->by_function && pvmi.match ? best_fit(w) : first_fit(w);
 }
 
+/* The task whose messages alone are waited for, if it has a rank; or -1. */
+static int only_rank(const struct want *w)
+{
+	if (w->tid == -1 || (w->by_function && pvmi.match) || pvmi.nhandlers)
+		return -1;
+	return pvmi_rank_if_known(w->tid);
+}
+
 /* Waits for it until END (ns; 0: for ever). NULL: it has not come; *RC: or why it cannot. */
 static struct pvmi_msg *wait_for(const struct want *want, uint64_t end, int *rc)
 {
 	struct dvmi_wait w = { .until = end };
-	struct pvmi_msg *m;
+	const int rank = only_rank(want);
+	struct pvmi_msg *m = NULL;
 
-	pvmi_pump();
-	while (!(m = find(want))) {
+	if (rank < 0 || !((m = find(want)) || pvmi_take_from(rank)))
+		pvmi_pump();
+	while (!m && !(m = find(want))) {
 		if (pvmi.d->broken || pvmi.fd < 0) {
 			*rc = PvmSysErr;
 			return NULL;

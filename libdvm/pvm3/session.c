@@ -120,7 +120,7 @@ static void end_lending(bool ours)
 /* The child of a fork is no task: it has what its parent had, and must not touch it. */
 static void forget_parents(void)
 {
-	if (!pvmi.tid || pvmi.pid == getpid())
+	if (!pvmi.tid || pvmi_same_process())
 		return;
 	close(pvmi.fd);
 	pvmi.fd = -1;
@@ -151,7 +151,7 @@ static int enrol(void)
 		pvmi_frames_lost();
 		return rc;
 	}
-	pvmi.pid = getpid();
+	pvmi_remember_process();
 	inherit();
 	return 0;
 }
@@ -159,7 +159,7 @@ static int enrol(void)
 /* A program that just ends has sent what it has sent. */
 static void at_end(void)
 {
-	if (pvmi.tid && pvmi.pid == getpid())
+	if (pvmi.tid && pvmi_same_process())
 		pvmi_leave();
 }
 

@@ -76,6 +76,7 @@ struct pvmi_state {
 	struct pvmi_entry *spare;
 	struct pvmi_flight *flights;
 	uint32_t ncoming;
+	uint32_t direct; /* messages that came the short way */
 	struct pvmi_peer *peers; /* [npeers], a power of two; open addressing */
 	uint32_t npeers, known;
 	int (*match)(int buffer, int tid, int tag); /* pvm_recvf() */
@@ -107,6 +108,12 @@ void pvmi_drop(struct pvmi_msg *m);
 /* Ends being a task. What was sent is on its way then. */
 void pvmi_leave(void);
 
+/* ---- fork.c ---- */
+
+/* This process is the task, until it says so again; whether it still is, not a child of it. */
+void pvmi_remember_process(void);
+bool pvmi_same_process(void);
+
 /* ---- find.c ---- */
 
 /* A socket connected to the agent of this node, which is started where there is none; or a code. */
@@ -129,6 +136,8 @@ void pvmi_frames_lost(void);
 
 /* The rank of TID, which the service is asked for where it is not known; PvmNoTask: it has ended. */
 int pvmi_rank_of(int tid);
+/* The same without asking: -1 where it is not known. */
+int pvmi_rank_if_known(int tid);
 /* TID is RANK (negative: has ended). */
 void pvmi_peer_set(int tid, int rank);
 
@@ -140,6 +149,11 @@ void pvmi_pump(void);
 void pvmi_watch(void);
 /* Messages move, and, where there are none, time passes. */
 void pvmi_wait(struct dvmi_wait *w);
+/*
+ * Looks for a moment at what the task of RANK sends, and at nothing else, which is the short way of
+ * an exchange of questions and answers. True: something has come.
+ */
+bool pvmi_take_from(int rank);
 /* M has come: takes it. */
 void pvmi_enqueue(struct pvmi_msg *m);
 /* Takes M out of what has come, if it is there. */

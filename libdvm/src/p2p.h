@@ -206,6 +206,8 @@ bool dvmi_p2p_direct(const struct dvmi_p2p *p, const struct dvmi_match_key *key)
  */
 int dvmi_p2p_recv_now(struct dvmi_p2p *p, struct dvmi_op *op, const struct dvmi_match_key *key,
 		      void *buf, size_t len);
+/* The length of what dvmi_p2p_recv_now() would receive: 1 and *LEN, else as there. */
+int dvmi_p2p_peek_now(struct dvmi_p2p *p, const struct dvmi_match_key *key, size_t *len);
 /* A posted receive ends with CODE. False when a message has met it already. */
 bool dvmi_p2p_cancel(struct dvmi_p2p *p, struct dvmi_op *op, int code);
 

@@ -25,6 +25,20 @@ static inline bool takes(const struct dvmi_match_key *key, const struct dvmi_pkt
 	       (key->tag == pkt->tag || key->tag == DVMI_MATCH_ANY);
 }
 
+int dvmi_p2p_peek_now(struct dvmi_p2p *p, const struct dvmi_match_key *key, size_t *len)
+{
+	struct dvmi_tport *t = p->peers[key->source].tport;
+	const void *payload;
+	struct dvmi_pkt pkt;
+
+	if (!t->ops->peek(t, (uint32_t)key->source, &pkt, &payload))
+		return 0;
+	if (!takes(key, &pkt))
+		return -1;
+	*len = pkt.len;
+	return 1;
+}
+
 int dvmi_p2p_recv_now(struct dvmi_p2p *p, struct dvmi_op *op, const struct dvmi_match_key *key,
 		      void *buf, size_t len)
 {
