@@ -8,6 +8,7 @@
 
 #include "kvm-node/control_private.h"
 #include "kvm-node/loop.h"
+#include "libdvm/base/clock.h"
 #include "libdvm/base/err.h"
 #include "libdvm/base/text.h"
 
@@ -15,13 +16,17 @@
 #define KEPT	 65536u /* bytes of the console for who joins later */
 #define PIECE	 4096u
 
+#define PERIOD_MIN (DVMI_SEC / 10)
+
 struct client {
 	struct vmm_control *owner;
 	int fd; /* -1: free */
 	struct vmm_watch *watch;
+	struct vmm_timer *timer; /* the next line of counters */
+	uint64_t period;	 /* of these, ns */
 	char line[VMM_CONTROL_LINE_MAX];
 	size_t len;
-	bool console;
+	bool console, telling;
 };
 
 /* A console of the guest's: a pipe each way. */
@@ -52,8 +57,10 @@ struct vmm_control {
 static void leave(struct client *c)
 {
 	vmm_watch_close(c->watch);
+	vmm_timer_close(c->timer);
 	close(c->fd);
 	c->watch = NULL;
+	c->timer = NULL;
 	c->fd = -1;
 }
 
@@ -79,9 +86,32 @@ static void tell_stat(struct client *c)
 	dvmi_buf_put_u8(&b, '\n');
 	if (!b.err)
 		tell(c, b.data, b.len);
-	if (c->fd >= 0)
-		leave(c);
 	dvmi_buf_free(&b);
+}
+
+static void tell_stat_again(void *arg)
+{
+	struct client *c = arg;
+	uint64_t now = dvmi_clock_mono();
+
+	tell_stat(c);
+	if (c->fd >= 0)
+		vmm_timer_set(c->timer, now + c->period);
+}
+
+/* "stat" is one line, "stat 2" one every two seconds until the client leaves. */
+static void begin_stat(struct client *c, const char *period)
+{
+	if (dvmi_text_duration_parse(period, &c->period) < 0 || c->period < PERIOD_MIN) {
+		answer(c, "error: that is no period (as 2 or 500ms)\n");
+		return;
+	}
+	if (vmm_timer_open(&c->timer, c->owner->loop, tell_stat_again, c) < 0) {
+		answer(c, "error: out of memory\n");
+		return;
+	}
+	c->telling = true;
+	tell_stat_again(c);
 }
 
 static void tell_isolation(struct client *c)
@@ -134,6 +164,12 @@ static void obey(struct client *c)
 	}
 	if (!strcmp(c->line, "stat")) {
 		tell_stat(c);
+		if (c->fd >= 0)
+			leave(c);
+		return;
+	}
+	if (!strncmp(c->line, "stat ", 5)) {
+		begin_stat(c, c->line + 5);
 		return;
 	}
 	if (!strcmp(c->line, "isolation")) {
@@ -184,6 +220,8 @@ static void on_client(void *arg, int events)
 		return;
 	if (n <= 0)
 		leave(c);
+	else if (c->telling)
+		; /* listens only */
 	else if (!c->console)
 		take_line(c, p, (size_t)n);
 	else if (write(c->owner->typed_at->to_guest, p, (size_t)n) < 0 && errno == EPIPE)

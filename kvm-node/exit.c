@@ -7,6 +7,7 @@
 
 #include "kvm-node/layout.h"
 #include "kvm-node/vcpu.h"
+#include "libdvm/base/clock.h"
 
 #define X2APIC_FIRST 0x800u
 #define X2APIC_LAST  0x8ffu
@@ -224,6 +225,12 @@ static void put(struct dvmi_buf *out, const char *name, uint64_t n)
 	dvmi_buf_printf(out, ",\"%s\":%llu", name, (unsigned long long)n);
 }
 
+/* With the sleep it is in; locked. */
+static uint64_t halted(const struct vmm_vcpu *v)
+{
+	return v->n.halt_ns + (v->where == VMM_ASLEEP ? dvmi_clock_mono() - v->asleep_since : 0);
+}
+
 void vmm_vcpu_stat(struct vmm_vcpu *v, struct dvmi_buf *out)
 {
 	dvmi_buf_printf(out, "{\"cpu\":%u,\"apic_id\":%u,\"exits\":{\"signal\":%llu", v->index,
@@ -237,11 +244,11 @@ void vmm_vcpu_stat(struct vmm_vcpu *v, struct dvmi_buf *out)
 	put(out, "windows", v->n.windows);
 	put(out, "nmis", v->n.nmis);
 	put(out, "kicks", v->n.kicks);
-	put(out, "halt_ns", v->n.halt_ns);
 	put(out, "lapic_reads", v->n.lapic_reads);
 	put(out, "lapic_writes", v->n.lapic_writes);
 	put(out, "deadline_writes", v->n.deadlines);
 	pthread_mutex_lock(&v->lock);
+	put(out, "halt_ns", halted(v));
 	put(out, "timer_fired", v->lapic.fired);
 	put(out, "accepted", v->lapic.accepted);
 	put(out, "merged", v->lapic.merged);

@@ -5,7 +5,7 @@
 #include "kvm-node/layout.h"
 #include "kvm-node/spread_private.h"
 
-#define HOT_MAX 8
+#define HOT_MAX 24
 
 static void put(struct dvmi_buf *out, const char *name, uint64_t n)
 {
@@ -47,6 +47,25 @@ static void put_pages(const struct dsm_seg_stats *p, struct dvmi_buf *out)
 	put(out, "held", p->held);
 	put(out, "pages_here", p->resident);
 	put(out, "pages_writable", p->writable);
+}
+
+/* Classes that are not empty: how long at most, how many. */
+static void put_times(struct vmm_spread *s, struct dvmi_buf *out)
+{
+	struct dvmi_hist h;
+	const char *comma = "";
+
+	dsm_seg_fault_times(s->seg, &h);
+	put(out, "fault_p50_ns", dvmi_hist_quantile(&h, 500));
+	put(out, "fault_p99_ns", dvmi_hist_quantile(&h, 990));
+	dvmi_buf_printf(out, ",\"fault_times\":[");
+	for (unsigned i = 0; i < DVMI_HIST_CLASSES; i++)
+		if (h.n[i]) {
+			dvmi_buf_printf(out, "%s[%" PRIu64 ",%" PRIu64 "]", comma,
+					dvmi_hist_top(i), h.n[i]);
+			comma = ",";
+		}
+	dvmi_buf_printf(out, "]");
 }
 
 /* Pages of page tables that several hosts write. */
@@ -95,6 +114,7 @@ void vmm_spread_counts(struct vmm_spread *s, struct dvmi_buf *out)
 	if (s->seg) {
 		dsm_seg_stats(s->seg, &pages);
 		put_pages(&pages, out);
+		put_times(s, out);
 		put_walked(s, out);
 		put_hot(s, out);
 	}

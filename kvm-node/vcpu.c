@@ -111,6 +111,7 @@ static void nap(struct vmm_vcpu *v, uint64_t deadline)
 	uint64_t began = dvmi_clock_mono();
 
 	v->where = VMM_ASLEEP;
+	v->asleep_since = began;
 	if (deadline) {
 		struct timespec when = { (time_t)(deadline / DVMI_SEC), (long)(deadline % DVMI_SEC) };
 		pthread_cond_timedwait(&v->wake, &v->lock, &when);

@@ -73,6 +73,7 @@ struct vmm_vcpu {
 	enum vmm_where where;
 	enum vmm_want want;
 	bool parked, kicked;
+	uint64_t asleep_since; /* where it is VMM_ASLEEP */
 
 	struct vmm_vcpu_counts n;
 };

@@ -20,6 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "libdvm/base/hist.h"
 #include "libdvm/base/log.h"
 
 struct dsm_node; /* incomplete */
@@ -198,6 +199,8 @@ int dsm_seg_unmap(struct dsm_seg *s);
 int dsm_seg_map(struct dsm_seg *s);
 
 void dsm_seg_stats(struct dsm_seg *s, struct dsm_seg_stats *out);
+/* How long faults have taken that another node had to see to, in ns. */
+void dsm_seg_fault_times(struct dsm_seg *s, struct dvmi_hist *out);
 /* Pages [FIRST, FIRST + N): checked by the caller. As in dvm/mem.h. */
 int dsm_seg_prefetch(struct dsm_seg *s, uint64_t first, uint64_t n, bool write);
 int dsm_seg_drop(struct dsm_seg *s, uint64_t first, uint64_t n);

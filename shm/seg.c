@@ -48,6 +48,7 @@ static void end_wait(struct dsm_seg *s, uint64_t page)
 		return;
 	uint64_t took = dvmi_clock_mono() - w->since;
 	s->stats.fault_ns += took;
+	dvmi_hist_add(&s->fault_times, took);
 	if (took > s->stats.fault_ns_max)
 		s->stats.fault_ns_max = took;
 	HASH_DEL(s->waits, w);

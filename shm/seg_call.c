@@ -42,6 +42,13 @@ void dsm_seg_stats(struct dsm_seg *s, struct dsm_seg_stats *out)
 	dsm_node_leave(s->n);
 }
 
+void dsm_seg_fault_times(struct dsm_seg *s, struct dvmi_hist *out)
+{
+	dsm_node_enter(s->n);
+	*out = s->fault_times;
+	dsm_node_leave(s->n);
+}
+
 /* Somebody wants it to end: all are told. */
 static void spread_end(struct dsm_seg *s)
 {

@@ -82,6 +82,7 @@ struct dsm_seg {
 	uint32_t from;
 	unsigned part;
 	struct dsm_seg_stats stats;
+	struct dvmi_hist fault_times;
 };
 
 /* ---- seg_wire.c ---- */
