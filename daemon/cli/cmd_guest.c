@@ -249,7 +249,7 @@ static const struct cli_command verb_balloon = {
 static const struct cli_command *const verbs[] = {
 	&cli_guest_start_verb, &cli_guest_list_verb, &verb_show,  &verb_console, &verb_stop,
 	&verb_kill,	       &verb_pause,	     &verb_resume, &verb_reset,	 &verb_wait,
-	&verb_log,	       &verb_stat,	     &verb_balloon,
+	&verb_log,	       &verb_stat,	     &cli_guest_top_verb, &verb_balloon,
 	NULL,
 };
 
@@ -260,7 +260,7 @@ const struct cli_command cli_cmd_guest = {
 		 .text = "A guest is a job with one rank, the monitor, on a node that has KVM: it is "
 			 "listed, waited for, logged and cleaned up like one.",
 		 .options = no_options,
-		 .words = "start list show console stop kill pause resume reset wait log stat balloon",
+		 .words = "start list show console stop kill pause resume reset wait log stat top balloon",
 		 .stop_at_operand = true,
 		 .min_operands = 1 },
 	.family = "Guests",

@@ -7,5 +7,6 @@
 
 extern const struct cli_command cli_guest_start_verb;
 extern const struct cli_command cli_guest_list_verb;
+extern const struct cli_command cli_guest_top_verb;
 
 #endif

@@ -11,7 +11,7 @@ golden=$DVM_SRC/tests/cli/help.expect
 		printf '\n==== dvm %s ====\n' $c
 		"$dvm" $c --help
 	done
-	for v in start list show console stop kill pause resume reset wait log stat balloon; do
+	for v in start list show console stop kill pause resume reset wait log stat top balloon; do
 		printf '\n==== dvm guest %s ====\n' $v
 		"$dvm" guest $v --help
 	done

@@ -43,6 +43,10 @@ is "its name is there for a shell to complete" "$(dvm complete guest)" one
 like "its name is taken" "$(dvm guest start one --kernel "$payload" 2>&1)" "dvm: guest one is there already*"
 like "... and what shuts its monitor in" "$(dvm guest show one)" "*isolation *no new privileges*no capabilities*"
 ok "counters are JSON" sh -c 'dvm guest stat one | python3 -m json.tool'
+like "... and, again and again, tables" "$(timeout 20 dvm guest top one -d 100ms -n 3)" \
+	"guest one: running*guest one: running*guest one: running*CPU*  0 *"
+is "... or lines of JSON" "$(timeout 20 dvm guest top one -d 100ms -n 2 --json | grep -c '^{"state":"running"')" 2
+like "... not too often" "$(dvm guest top one -d 1ms 2>&1)" '*"1ms" is not an interval*'
 ok "pause" dvm guest pause one
 ok "... and it stands still" until_ok 10 in_state one paused
 ok "resume" dvm guest resume one
