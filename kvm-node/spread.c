@@ -16,6 +16,7 @@
 #define SALT UINT64_C(0x6775657374) /* no other domain of the job has it */
 #define SPIN (20 * DVMI_USEC)
 #define HOLD (100 * DVMI_USEC)
+#define HOLD_MAX (5 * DVMI_MSEC) /* where a page takes long to come */
 
 /* ---- ranks ---- */
 
@@ -197,6 +198,7 @@ static int create_segment(struct vmm_spread *s)
 		.unit = VMM_PAGE,
 		.flags = DSM_WALKED | DSM_EAGER,
 		.hold = HOLD,
+		.hold_max = HOLD_MAX,
 		.home = home_of,
 		.home_arg = s,
 	};

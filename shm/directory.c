@@ -87,6 +87,20 @@ static uint64_t bit(const struct dsm *d, uint32_t node)
 	return UINT64_C(1) << (n <= 64 ? node : (uint64_t)node * 64 / n);
 }
 
+/*
+ * Our own copy goes at once where the answer goes out from here, too: it says that we have given up
+ * ours, and waits like an acknowledgement for what it tells.
+ */
+static void drop_own(struct dsm *d, struct dsm_entry *e, struct dsm_cell *c, uint32_t writer)
+{
+	if (d->c.nodes > 64 || e->owner != writer || c->state != DSM_SHARED ||
+	    !(e->sharers & bit(d, d->c.self)) || dsm_is_held(d, e->page))
+		return;
+	c->state = DSM_INVALID;
+	d->c.ops->drop(d->c.arg, e->page);
+	e->sharers &= ~bit(d, d->c.self);
+}
+
 /* Tells everybody who may have a copy, but for the writer and the owner. How many that were. */
 static uint16_t invalidate(struct dsm *d, const struct dsm_entry *e, uint32_t writer)
 {
@@ -151,6 +165,7 @@ static void walk(struct dsm *d, struct dsm_entry *e, uint32_t from)
 static void write_page(struct dsm *d, struct dsm_entry *e, struct dsm_cell *c, uint32_t from,
 		       uint64_t have)
 {
+	drop_own(d, e, c, from);
 	uint16_t acks = invalidate(d, e, from);
 	uint8_t final = acks ? 0 : DSM_FINAL;
 
@@ -350,6 +365,18 @@ int dsm_home_request(struct dsm *d, uint32_t from, const struct dsm_msg *m)
 		return queue(&e->queue, from, m);
 	handle(d, e, c, from, m);
 	return 0;
+}
+
+void dsm_home_given(struct dsm *d, uint64_t page, bool walked)
+{
+	struct dsm_entry *e = find(d, page);
+
+	if (!e || !e->busy)
+		return;
+	if (walked)
+		walk(d, e, e->requester);
+	e->busy = false;
+	serve(d, e, dsm_cell_touch(d, page));
 }
 
 void dsm_home_done(struct dsm *d, uint32_t from, const struct dsm_msg *m)

@@ -158,7 +158,8 @@ struct dsm_seg_config {
 	uint32_t unit;	/* bytes of a page of the engine: a power of two, a page at least */
 	void *address;	/* where to map it: nothing may be there; NULL: anywhere */
 	uint32_t flags; /* enum dsm_seg_flag */
-	uint64_t hold;	/* ns */
+	uint64_t hold;	/* ns for which a page that came stays */
+	uint64_t hold_max; /* as long as it takes to come, up to this; 0: no longer than `hold` */
 	uint64_t memory; /* bytes for pages whose home is elsewhere; 0: no limit */
 	/* The home of a page at first, the same everywhere. */
 	uint32_t (*home)(void *arg, uint64_t page);

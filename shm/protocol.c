@@ -111,17 +111,67 @@ static void hold(struct dsm *d, uint64_t page)
 	if (!h)
 		return;
 	h->page = page;
-	h->until = d->now + d->c.hold;
 	HASH_ADD(hh, d->held, page, sizeof h->page, h);
-	DL_APPEND(d->held_list, h);
+	DL_APPEND(d->asleep, h);
+}
+
+static void unlist(struct dsm *d, struct dsm_held *h)
+{
+	if (h->pinned)
+		return;
+	if (h->woken)
+		DL_DELETE(d->held_list, h);
+	else
+		DL_DELETE(d->asleep, h);
 }
 
 static void unhold(struct dsm *d, struct dsm_held *h)
 {
 	HASH_DEL(d->held, h);
-	if (!h->pinned)
-		DL_DELETE(d->held_list, h);
+	unlist(d, h);
 	free(h);
+}
+
+/*
+ * One took so long. Those that waited for others' holds say nothing of the way, and would make ours
+ * longer and longer; so what counts is what the quicker ones take.
+ */
+static void learn_trip(struct dsm *d, uint64_t took)
+{
+	if (!d->trip)
+		d->trip = took;
+	else if (took < d->trip)
+		d->trip -= (d->trip - took) / 4;
+	else
+		d->trip += (took < 2 * d->trip ? took - d->trip : d->trip) / 16;
+}
+
+static uint64_t hold_time(const struct dsm *d)
+{
+	uint64_t t = d->trip < d->c.hold_max ? d->trip : d->c.hold_max;
+
+	return t > d->c.hold ? t : d->c.hold;
+}
+
+void dsm_woken(struct dsm *d, uint64_t now)
+{
+	struct dsm_held *h, *tmp;
+	uint64_t until = now + hold_time(d);
+
+	/* The list stays in order also when pages come quicker than before. */
+	if (d->held_list && d->held_list->prev->until > until)
+		until = d->held_list->prev->until;
+	DL_FOREACH_SAFE(d->asleep, h, tmp) {
+		DL_DELETE(d->asleep, h);
+		h->woken = true;
+		h->until = until;
+		DL_APPEND(d->held_list, h);
+	}
+}
+
+uint64_t dsm_trip(const struct dsm *d)
+{
+	return d->trip;
 }
 
 void dsm_held_clear(struct dsm *d)
@@ -147,6 +197,8 @@ static bool deferred(struct dsm *d, const struct dsm_msg *m)
 
 uint64_t dsm_deadline(const struct dsm *d)
 {
+	if (d->asleep)
+		return 0;
 	return d->held_list ? d->held_list->until : UINT64_MAX;
 }
 
@@ -164,6 +216,8 @@ static void let_go(struct dsm *d, struct dsm_held *held)
 void dsm_tick(struct dsm *d, uint64_t now)
 {
 	d->now = now;
+	if (d->asleep)
+		dsm_woken(d, now);
 	while (d->held_list && d->held_list->until <= now)
 		let_go(d, d->held_list);
 }
@@ -179,7 +233,7 @@ int dsm_pin(struct dsm *d, uint64_t page)
 	if (h && h->pinned)
 		return 0;
 	if (h) {
-		DL_DELETE(d->held_list, h);
+		unlist(d, h);
 		h->pinned = true;
 		return 0;
 	}
@@ -253,6 +307,7 @@ int dsm_want(struct dsm *d, uint64_t page, bool write)
 		return -ENOMEM;
 	}
 	w->page = page;
+	w->since = d->now;
 	w->write = write;
 	HASH_ADD(hh, d->wants, page, sizeof w->page, w);
 	dsm_ask(d, w);
@@ -340,6 +395,8 @@ static void complete(struct dsm *d, struct dsm_want *w, struct dsm_cell *c)
 		c->state = DSM_SHARED;
 	}
 	dsm_want_end(d, w);
+	if (d->now > done.since)
+		learn_trip(d, d->now - done.since);
 	hold(d, done.page);
 	if (!done.final)
 		dsm_send(d, dsm_home(d, done.page),
@@ -466,17 +523,30 @@ void dsm_give_away(struct dsm *d, struct dsm_cell *c, uint64_t page, uint32_t no
 		  (struct dsm_msg){ .flags = flags | DSM_EXCLUSIVE, .acks = acks });
 }
 
-static bool on_forward(struct dsm *d, const struct dsm_msg *m, struct dsm_cell *c)
+/* The page goes to whom it is for. True: we keep it, several nodes write it now. */
+static bool hand_on(struct dsm *d, const struct dsm_msg *m, struct dsm_cell *c, uint8_t flags)
+{
+	if (m->kind == DSM_FWD_GETS)
+		dsm_give_shared(d, c, m->page, m->node, m->version, flags);
+	else if (!m->acks && dsm_walk_enter(d, c, m->page, m->node, flags))
+		return true;
+	else
+		dsm_give_away(d, c, m->page, m->node, m->version, m->acks, flags);
+	return false;
+}
+
+static bool on_forward(struct dsm *d, uint32_t from, const struct dsm_msg *m, struct dsm_cell *c)
 {
 	if ((c->state != DSM_OWNED && c->state != DSM_MODIFIED) || m->node >= d->c.nodes ||
 	    m->node == d->c.self)
 		return false;
 	if (deferred(d, m))
 		return true;
-	if (m->kind == DSM_FWD_GETS)
-		dsm_give_shared(d, c, m->page, m->node, m->version, 0);
-	else if (m->acks || !dsm_walk_enter(d, c, m->page, m->node, 0))
-		dsm_give_away(d, c, m->page, m->node, m->version, m->acks, 0);
+	/* At its home nothing else is to be waited for. */
+	bool last = from == d->c.self && !m->acks;
+	bool walked = hand_on(d, m, c, last ? DSM_FINAL : 0);
+	if (last)
+		dsm_home_given(d, m->page, walked);
 	return true;
 }
 
@@ -512,7 +582,7 @@ static bool take_copy(struct dsm *d, uint32_t from, const struct dsm_msg *m, str
 		return on_lost(d, m, c);
 	case DSM_FWD_GETS:
 	case DSM_FWD_GETM:
-		return on_forward(d, m, c);
+		return on_forward(d, from, m, c);
 	case DSM_INV:
 		return on_inv(d, m, c);
 	default:

@@ -129,6 +129,9 @@ struct dsm_config {
 	/* The node a page belongs to as long as that lives. The same function everywhere. */
 	uint32_t (*home)(void *arg, uint64_t page);
 	uint64_t hold; /* ns for which a page that came is not given away; 0: none */
+	/* A page is held for as long as it takes to come, up to this: else who fights for it does
+	 * nothing but wait. Below `hold`: no longer than that. */
+	uint64_t hold_max;
 	bool late;     /* this node was not there at first: it owns nothing */
 	const struct dsm_ops *ops;
 	const struct dsm_walk_ops *walk; /* NULL: a page has one writer, always */
@@ -186,8 +189,13 @@ int dsm_receive(struct dsm *d, uint32_t from, const struct dsm_msg *m, uint64_t 
 
 /* When dsm_tick() is due, UINT64_MAX never. */
 uint64_t dsm_deadline(const struct dsm *d);
-/* Gives away what has been held for long enough. */
+/* Gives away what has been held for long enough. What came and was not woken for is held from now. */
 void dsm_tick(struct dsm *d, uint64_t now);
+
+/* Who waited for what was installed since the last time can go on: its time begins only now. */
+void dsm_woken(struct dsm *d, uint64_t now);
+/* How long a page takes to come when nobody fights for it, as far as known. */
+uint64_t dsm_trip(const struct dsm *d);
 
 /*
  * A page that may be written here is not given away until it is unpinned, or there is a new view.

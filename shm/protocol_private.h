@@ -55,7 +55,7 @@ struct dsm_request {
 
 /* What this node has asked for. One a page. */
 struct dsm_want {
-	uint64_t page;
+	uint64_t page, since;
 	bool write;
 	bool then_write; /* a thread wants to write what is being read */
 	bool data;	 /* the bytes are there, or ours are good */
@@ -73,7 +73,8 @@ struct dsm_held {
 	struct dsm_held *prev, *next;
 	uint64_t page, until;
 	bool asked;  /* m waits */
-	bool pinned; /* until it is unpinned: not in the list */
+	bool pinned; /* until it is unpinned: not in a list */
+	bool woken;  /* in the list of those, else in that of those that are not */
 	struct dsm_msg m;
 	UT_hash_handle hh;
 };
@@ -87,6 +88,8 @@ struct dsm {
 	struct dsm_entry *entries;
 	struct dsm_want *wants;
 	struct dsm_held *held, *held_list; /* the list in the order of their times */
+	struct dsm_held *asleep;	   /* who waited for them has not been woken */
+	uint64_t trip;			   /* ns, of a page that nobody fights for */
 	/* Messages to ourselves: what one message can bring about, and more. */
 	struct dsm_msg local[DSM_LOCAL_MAX];
 	uint32_t nlocal;
@@ -153,6 +156,8 @@ void dsm_walk_view(struct dsm *d);
 
 /* ---- directory.c ---- */
 int dsm_home_request(struct dsm *d, uint32_t from, const struct dsm_msg *m);
+/* Our own copy, which was held, has gone to whom it was for; that needs no DONE. WALKED: we keep it. */
+void dsm_home_given(struct dsm *d, uint64_t page, bool walked);
 void dsm_home_done(struct dsm *d, uint32_t from, const struct dsm_msg *m);
 void dsm_home_applied(struct dsm *d, uint32_t from, uint64_t page);
 void dsm_home_clear(struct dsm *d);

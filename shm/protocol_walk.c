@@ -228,7 +228,7 @@ enum dsm_lane dsm_walk_lane(const struct dsm_msg *m)
 	case DSM_GRANT:
 		if (m->flags & DSM_WALK)
 			return DSM_LANE_FREE;
-		return m->kind == DSM_DATA ? DSM_LANE_TELLS : DSM_LANE_ORDERED;
+		return DSM_LANE_TELLS;
 	case DSM_ACK:
 		return DSM_LANE_TELLS;
 	case DSM_FWD_GETS:

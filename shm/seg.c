@@ -247,6 +247,8 @@ void dsm_seg_settle(struct dsm_seg *s)
 {
 	if (dsm_backing_flush(&s->b) < 0)
 		dvmi_log(s->n->c.log, "shm", LOG_ERR, "segment %u: no memory for a page", s->c.id);
+	if (s->d && dsm_deadline(s->d) == 0)
+		dsm_woken(s->d, dvmi_clock_mono());
 	dsm_seg_make_room(s);
 }
 

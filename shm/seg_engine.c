@@ -40,6 +40,7 @@ int dsm_seg_make_engine(struct dsm_seg *s)
 					 .pages = c->bytes / c->unit,
 					 .home = home_of,
 					 .hold = c->flags & DSM_NO_HOLD ? 0 : c->hold,
+					 .hold_max = c->hold_max,
 					 .ops = &ops,
 					 .walk = c->flags & DSM_WALKED ? &dsm_seg_walk_ops : NULL,
 					 .arg = s,

@@ -239,6 +239,42 @@ static void home_itself(void **state)
 	dsm_destroy(s.d);
 }
 
+/* What the home has of a page that another one owns goes with its answer. */
+static void home_shares(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	start(&s, 1, 0);
+	ask(&s, 0, DSM_GETM, "drop DATA!+.>0");
+	fault(&s, false);
+	hear(&s, 0, (struct dsm_msg){ .kind = DSM_DATA, .version = 5, .flags = DSM_BYTES });
+	assert_int_equal(dsm_state(s.d, PAGE), DSM_SHARED);
+	ask(&s, 0, DSM_GETM, "drop GRANT.>0");
+	assert_int_equal(dsm_state(s.d, PAGE), DSM_INVALID);
+	dsm_destroy(s.d);
+}
+
+/* What it has held goes without waiting for a word afterwards. */
+static void home_holds(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	start(&s, 1, 100);
+	ask(&s, 0, DSM_GETM, "drop DATA!+.>0");
+	fault(&s, true);
+	hear(&s, 0,
+	     (struct dsm_msg){ .kind = DSM_DATA, .version = 5, .flags = DSM_BYTES | DSM_EXCLUSIVE });
+	dsm_woken(s.d, 10);
+	ask(&s, 2, DSM_GETS, "");
+	ask(&s, 3, DSM_GETM, "");
+	s.said[0] = 0;
+	dsm_tick(s.d, 110);
+	assert_string_equal(s.said, "protect DATA+.>2 INV>2 drop DATA!+>3");
+	dsm_destroy(s.d);
+}
+
 /* ---- time ---- */
 
 static void hold(void **state)
@@ -251,14 +287,61 @@ static void hold(void **state)
 	fault(&s, true);
 	hear(&s, 2,
 	     (struct dsm_msg){ .kind = DSM_DATA, .version = 7, .flags = DSM_BYTES | DSM_EXCLUSIVE });
-	assert_int_equal(dsm_deadline(s.d), 1100);
+	/* It is due to be woken for; its time begins then. */
+	assert_int_equal(dsm_deadline(s.d), 0);
+	dsm_woken(s.d, 1010);
+	assert_int_equal(dsm_deadline(s.d), 1110);
 	s.said[0] = 0;
 	hear(&s, 0, (struct dsm_msg){ .kind = DSM_FWD_GETM, .node = 3 });
-	dsm_tick(s.d, 1099);
+	dsm_tick(s.d, 1109);
 	assert_string_equal(s.said, "");
-	dsm_tick(s.d, 1100);
+	dsm_tick(s.d, 1110);
 	assert_string_equal(s.said, "drop DATA!+>3");
 	assert_int_equal(dsm_deadline(s.d), UINT64_MAX);
+	dsm_destroy(s.d);
+}
+
+/* PAGE is asked for at AT and comes after TOOK: how long it is held. */
+static uint64_t held_after(struct scene *s, uint64_t at, uint64_t took, uint64_t version)
+{
+	s->said[0] = 0;
+	s->now = at;
+	fault(s, true);
+	s->now = at + took;
+	hear(s, 2,
+	     (struct dsm_msg){
+		     .kind = DSM_DATA, .version = version, .flags = DSM_BYTES | DSM_EXCLUSIVE });
+	dsm_woken(s->d, s->now);
+	uint64_t until = dsm_deadline(s->d);
+	dsm_tick(s->d, until);
+	hear(s, 0, (struct dsm_msg){ .kind = DSM_FWD_GETM, .node = 3 });
+	return until - s->now;
+}
+
+/* As long as the way, not as long as others hold theirs; at least and at most so long. */
+static void hold_as_long_as_the_way(void **state)
+{
+	const struct dsm_config c = { .self = 1,
+				      .nodes = NODES,
+				      .pages = 8,
+				      .home = home_of,
+				      .hold = 100,
+				      .hold_max = 5000,
+				      .ops = &ops };
+	struct scene s = { .home = 0 };
+	struct dsm_config mine = c;
+
+	(void)state;
+	mine.arg = &s;
+	assert_int_equal(dsm_create(&s.d, &mine), 0);
+	assert_int_equal(held_after(&s, 1000, 50, 7), 100);
+	for (int i = 0; i < 200; i++)
+		held_after(&s, 10000 + 20000 * (uint64_t)i, 2000, 9 + 2 * (uint64_t)i);
+	assert_in_range(dsm_trip(s.d), 1900, 2000);
+	assert_in_range(held_after(&s, 5000000, 9000, 1001), 1900, 2200);
+	for (int i = 0; i < 400; i++)
+		held_after(&s, 6000000 + 20000 * (uint64_t)i, 8000, 2001 + 2 * (uint64_t)i);
+	assert_int_equal(held_after(&s, 20000000, 8000, 9001), 5000);
 	dsm_destroy(s.d);
 }
 
@@ -294,7 +377,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(bad_arguments), cmocka_unit_test(copies), cmocka_unit_test(faults),
 		cmocka_unit_test(home),		 cmocka_unit_test(home_itself),
-		cmocka_unit_test(hold),
+		cmocka_unit_test(home_shares),	 cmocka_unit_test(home_holds),
+		cmocka_unit_test(hold),		 cmocka_unit_test(hold_as_long_as_the_way),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -458,7 +458,7 @@ static void lanes(void **state)
 	assert_int_equal(dsm_walk_lane(&KIND(DSM_DATA)), DSM_LANE_TELLS);
 	assert_int_equal(dsm_walk_lane(&KIND(DSM_ACK)), DSM_LANE_TELLS);
 	assert_int_equal(dsm_walk_lane(&KIND(DSM_INV)), DSM_LANE_ORDERED);
-	assert_int_equal(dsm_walk_lane(&KIND(DSM_GRANT)), DSM_LANE_ORDERED);
+	assert_int_equal(dsm_walk_lane(&KIND(DSM_GRANT)), DSM_LANE_TELLS);
 	assert_int_equal(dsm_walk_lane(&KIND_(DSM_DATA, DSM_WALK)), DSM_LANE_FREE);
 	assert_int_equal(dsm_walk_lane(&KIND_(DSM_GRANT, DSM_WALK)), DSM_LANE_FREE);
 	for (int k = DSM_FWD_WALK; k < DSM_KINDS; k++)
