@@ -104,6 +104,17 @@ static void put_hot(struct vmm_spread *s, struct dvmi_buf *out)
 	dvmi_buf_printf(out, "]");
 }
 
+/* Of the slowest fault: letters, digits and little else, so nothing has to be escaped. */
+static void put_slowest(struct vmm_spread *s, struct dvmi_buf *out)
+{
+	struct dsm_seg_slowest slow;
+
+	dsm_seg_slowest(s->seg, &slow);
+	dvmi_buf_printf(out, ",\"slowest\":{\"address\":%" PRIu64 ",\"ns\":%" PRIu64
+			",\"path\":\"%s\"}",
+			address(slow.page), slow.ns, slow.words);
+}
+
 void vmm_spread_counts(struct vmm_spread *s, struct dvmi_buf *out)
 {
 	struct dsm_seg_stats pages;
@@ -117,6 +128,7 @@ void vmm_spread_counts(struct vmm_spread *s, struct dvmi_buf *out)
 		put_times(s, out);
 		put_walked(s, out);
 		put_hot(s, out);
+		put_slowest(s, out);
 	}
 	pthread_mutex_unlock(&s->seg_lock);
 }

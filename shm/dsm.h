@@ -234,6 +234,13 @@ struct dsm_seg_hot {
 };
 int dsm_seg_hot(struct dsm_seg *s, struct dsm_seg_hot *out, int max);
 
+/* The slowest fault until now: page, nanoseconds (0: none), and in one line of words what happened. */
+struct dsm_seg_slowest {
+	uint64_t page, ns;
+	char words[1200];
+};
+void dsm_seg_slowest(struct dsm_seg *s, struct dsm_seg_slowest *out);
+
 /* Pages that several nodes write (DSM_WALKED). */
 struct dsm_walk_stats {
 	uint64_t now;		/* pages */

@@ -344,6 +344,18 @@ static void on_end(struct dsm_node *n, const struct dsm_wire_record *r)
 		dsm_seg_end(n->segs[le32toh(id)]);
 }
 
+static void on_why(struct dsm_node *n, uint32_t from, const struct dsm_wire_record *r)
+{
+	struct dsm_wire_why w;
+
+	if (r->len == sizeof w)
+		memcpy(&w, r->body, sizeof w);
+	if (r->len != sizeof w || le32toh(w.segment) >= DSM_SEGS || !n->segs[le32toh(w.segment)])
+		n->dropped++;
+	else
+		dsm_seg_on_why(n->segs[le32toh(w.segment)], from, le64toh(w.page));
+}
+
 static void on_record(struct dsm_node *n, uint32_t from, const struct dsm_wire_record *r)
 {
 	if (r->service == DSM_WIRE_PAGES || r->service == DSM_WIRE_RELEASE) {
@@ -356,6 +368,8 @@ static void on_record(struct dsm_node *n, uint32_t from, const struct dsm_wire_r
 		dsm_homes_on_ask(n, r);
 	} else if (r->service == DSM_WIRE_END) {
 		on_end(n, r);
+	} else if (r->service == DSM_WIRE_WHY) {
+		on_why(n, from, r);
 	} else if (r->service < DSM_SERVICES && n->services[r->service].message) {
 		const struct dsm_service *s = &n->services[r->service];
 		s->message(s->arg, from, r->body, r->len, n->now);

@@ -32,12 +32,20 @@ static void look(struct dsm_node *n)
 			n->gate.walking |= dsm_seg_walk_look(n->segs[i]);
 }
 
+static void shut(struct dsm_node *n, bool is)
+{
+	for (uint32_t i = 0; is != n->gate.shut && i < n->nsegs; i++)
+		if (n->segs[i])
+			dsm_seg_trace_gate(n->segs[i], is);
+	n->gate.shut = is;
+}
+
 void dsm_gate_step(struct dsm_node *n)
 {
 	struct dsm_gate *g = &n->gate;
 
 	if (g->shut && pending(n) == 0) {
-		g->shut = false;
+		shut(n, false);
 		dsm_out_release(n);
 	}
 	if (g->shut || !g->any)
@@ -47,7 +55,7 @@ void dsm_gate_step(struct dsm_node *n)
 	if (g->tells)
 		look(n);
 	g->tells = false;
-	g->shut = pending(n) > 0;
+	shut(n, pending(n) > 0);
 	if (!g->shut)
 		dsm_out_release(n);
 	g->flushes++;
@@ -59,5 +67,6 @@ void dsm_gate_open(struct dsm_node *n)
 	dsm_out_release(n);
 	dsm_out_close(n);
 	dsm_out_release(n);
-	n->gate.shut = n->gate.any = n->gate.tells = false;
+	shut(n, false);
+	n->gate.any = n->gate.tells = false;
 }

@@ -176,6 +176,10 @@ void dsm_seg_settle(struct dsm_seg *s);
 /* Compares pages that several nodes write; true if there are any. */
 bool dsm_seg_walk_look(struct dsm_seg *s);
 uint64_t dsm_seg_walk_pending(const struct dsm_seg *s);
+/* What this node tells waits from now on, or goes. */
+void dsm_seg_trace_gate(struct dsm_seg *s, bool shut);
+/* FROM has waited too long for a page of S: what is known of it is put on record. */
+void dsm_seg_on_why(struct dsm_seg *s, uint32_t from, uint64_t page);
 /* A fault at FAULT->at, if that is in S. */
 bool dsm_seg_fault(struct dsm_seg *s, const struct dsm_uffd_fault *fault);
 /* Its figures are brought up to date. */

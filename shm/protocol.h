@@ -236,6 +236,8 @@ enum dsm_state dsm_state(const struct dsm *d, uint64_t page);
 uint64_t dsm_version(const struct dsm *d, uint64_t page);
 uint32_t dsm_home(const struct dsm *d, uint64_t page);
 const struct dsm_stats *dsm_stats(const struct dsm *d);
+/* What is known of PAGE and what is under way for it, in words. The length. */
+size_t dsm_explain(const struct dsm *d, uint64_t page, char *out, size_t room);
 /* Names for people. */
 const char *dsm_state_name(enum dsm_state s);
 const char *dsm_kind_name(enum dsm_kind k);

@@ -46,7 +46,8 @@ static void end_wait(struct dsm_seg *s, uint64_t page)
 
 	if (!w)
 		return;
-	uint64_t took = dvmi_clock_mono() - w->since;
+	uint64_t now = dvmi_clock_mono(), took = now - w->since;
+	dsm_seg_trace_over(s, w, now);
 	s->stats.fault_ns += took;
 	dvmi_hist_add(&s->fault_times, took);
 	if (took > s->stats.fault_ns_max)
@@ -124,6 +125,7 @@ void dsm_seg_op_install(void *arg, uint64_t page, bool write)
 		return;
 	dsm_seg_keep(s, page);
 	dsm_backing_give(&s->b, page, write);
+	dsm_seg_trace(s, DSM_TRACE_MAPPED, page, write, NULL);
 	end_wait(s, page);
 }
 
@@ -134,6 +136,7 @@ void dsm_seg_op_protect(void *arg, uint64_t page)
 	if (s->c.hooks.protect)
 		s->c.hooks.protect(s->c.hooks.arg, page);
 	dsm_backing_protect(&s->b, page);
+	dsm_seg_trace(s, DSM_TRACE_PROTECTED, page, 0, NULL);
 }
 
 void dsm_seg_op_drop(void *arg, uint64_t page)
@@ -143,6 +146,7 @@ void dsm_seg_op_drop(void *arg, uint64_t page)
 	if (s->c.hooks.drop)
 		s->c.hooks.drop(s->c.hooks.arg, page);
 	dsm_backing_drop(&s->b, page);
+	dsm_seg_trace(s, DSM_TRACE_DROPPED, page, 0, NULL);
 	s->marks[page] &= (uint8_t) ~(SEG_AHEAD | SEG_MARK);
 	taken_away(s, page);
 }
@@ -219,6 +223,7 @@ void dsm_seg_want(struct dsm_seg *s, uint64_t page, bool write)
 	s->stats.read_faults += !local && !write;
 	s->stats.write_faults += !local && write;
 	begin_wait(s, page);
+	dsm_seg_trace(s, DSM_TRACE_FAULT, page, write, NULL);
 	if (dsm_seg_ask(s, page, write, false) < 0) {
 		/* It will be back. */
 		end_wait(s, page);
@@ -312,6 +317,9 @@ static int make(struct dsm_seg *s)
 	if (p == MAP_FAILED)
 		return -ENOMEM;
 	s->marks = p;
+	s->trace = calloc(1, sizeof *s->trace);
+	if (!s->trace)
+		return -ENOMEM;
 	s->most = s->c.memory ? s->c.memory / s->c.unit : UINT64_MAX;
 	return s->c.flags & DSM_SIGBUS ? dsm_sigbus_add(s) : 0;
 }
@@ -328,6 +336,7 @@ static void unmake(struct dsm_seg *s)
 	dsm_seg_twins_free(s);
 	dsm_seg_walk_free(s);
 	dsm_seg_free_engine(s);
+	free(s->trace);
 	HASH_ITER(hh, s->waits, w, tw) {
 		HASH_DEL(s->waits, w);
 		free(w);

@@ -76,6 +76,7 @@ void dsm_seg_end(struct dsm_seg *s)
 
 void dsm_seg_show(struct dsm_seg *s)
 {
+	dsm_seg_trace_look(s);
 	if (s->c.figures)
 		count_up(s, s->c.figures);
 	if (s->c.end && !s->cut && atomic_load(&s->c.end->wanted))

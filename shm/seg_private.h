@@ -10,6 +10,7 @@
 #include "shm/merge.h"
 #include "shm/node_private.h"
 #include "shm/stream.h"
+#include "shm/trace.h"
 #include "shm/walked.h"
 
 /* What is known of a page beside its state; memory exists from the first one set. */
@@ -24,6 +25,7 @@ enum {
 /* A fault that waits. */
 struct seg_wait {
 	uint64_t page, since;
+	bool told; /* that it takes too long */
 	UT_hash_handle hh;
 };
 
@@ -65,6 +67,7 @@ struct dsm_seg {
 	struct dsm_backing b;
 	uint8_t *marks; /* [pages] */
 	struct seg_wait *waits;
+	struct dsm_trace *trace;
 	struct seg_fight *fights;
 	uint32_t nfights;
 	struct dsm_streams streams;
@@ -163,6 +166,16 @@ void dsm_seg_walk_came(struct dsm_seg *s, uint64_t page);
 const uint8_t *dsm_seg_walk_base(const struct dsm_seg *s, uint64_t page);
 void dsm_seg_walk_view(struct dsm_seg *s);
 void dsm_seg_walk_free(struct dsm_seg *s);
+
+/* ---- seg_slow.c: faults that take long ---- */
+
+/* Something has happened to PAGE; of a message: M. */
+void dsm_seg_trace(struct dsm_seg *s, enum dsm_trace_what what, uint64_t page, uint32_t node,
+		   const struct dsm_msg *m);
+/* The fault W is over. */
+void dsm_seg_trace_over(struct dsm_seg *s, const struct seg_wait *w, uint64_t now);
+/* Now and then: faults that go on. */
+void dsm_seg_trace_look(struct dsm_seg *s);
 
 /* ---- seg.c ---- */
 

@@ -78,6 +78,7 @@ void dsm_seg_send(void *seg, uint32_t node, const struct dsm_msg *m)
 	dsm_wire_put_page(to, s->c.id, m, c.form);
 	if (c.n)
 		memcpy(to + sizeof(struct dsm_wire_page), c.bytes, c.n);
+	dsm_seg_trace(s, DSM_TRACE_SENT, m->page, node, m);
 	dsm_seg_sent(s, sizeof(struct dsm_wire_page) + c.n);
 }
 
@@ -126,6 +127,7 @@ void dsm_seg_message(struct dsm_seg *s, uint32_t from, const struct dsm_wire_rec
 		s->n->dropped++;
 		return;
 	}
+	dsm_seg_trace(s, DSM_TRACE_CAME, m.page, from, &m);
 	dsm_receive(s->d, from, &m, s->n->now);
 	s->bytes = NULL;
 }

@@ -19,6 +19,7 @@ enum dsm_wire_service {
 	DSM_WIRE_RELEASE = 67, /* struct dsm_wire_rc and bytes */
 	DSM_WIRE_HOMES = 69, /* all moves of homes, before the view that has them: node_homes.c */
 	DSM_WIRE_MOVE = 70,  /* one that is asked for */
+	DSM_WIRE_WHY = 71,   /* struct dsm_wire_why: somebody waits too long for a page */
 	DSM_WIRE_END = 68, /* the number of a segment, 4 bytes: it is ended */
 };
 
@@ -57,6 +58,12 @@ struct dsm_wire_view {
 	uint32_t epoch, nodes;
 };
 
+struct dsm_wire_why {
+	uint32_t segment, reserved;
+	uint64_t page;
+};
+
+_Static_assert(sizeof(struct dsm_wire_why) == 16, "wire format");
 _Static_assert(sizeof(struct dsm_wire_head) == 8, "wire format");
 _Static_assert(sizeof(struct dsm_wire_page) == 32, "wire format");
 _Static_assert(sizeof(struct dsm_wire_rc) == 48, "wire format");
