@@ -140,6 +140,7 @@ enum dsm_seg_flag {
 	DSM_EAGER = 512, /* who writes memory that is new, at its home, is given what is around it:
 			  * with its node it is lost, as if it had been written */
 	DSM_RELEASE = 1024, /* release consistency */
+	DSM_NO_LEND = 2048, /* likewise: pages that one node writes stay at home */
 };
 
 /* What is told of pages, for those who keep translations of their own. All locked. */

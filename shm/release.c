@@ -119,7 +119,8 @@ void dsm_rc_poison(struct dsm_rc *d, uint64_t page, struct dsm_rc_cell *c)
 		d->c.ops->untwin(d->c.arg, page);
 	}
 	c->state = DSM_RC_LOST;
-	c->flags &= (uint8_t) ~(RC_WANT | RC_WRITE | RC_STALE | RC_PULLED);
+	c->lessee = 0;
+	c->flags &= (uint8_t) ~(RC_WANT | RC_WRITE | RC_STALE | RC_PULLED | RC_RECALLED);
 	d->c.ops->poison(d->c.arg, page);
 }
 
@@ -155,10 +156,21 @@ static int begin_writing(struct dsm_rc *d, uint64_t page, struct dsm_rc_cell *c)
 	return 0;
 }
 
-static int fault_at_home(struct dsm_rc *d, uint64_t page, struct dsm_rc_cell *c, bool write)
+bool dsm_rc_writable(const struct dsm_rc_cell *c)
+{
+	return c->state == DSM_RC_OPEN || c->state == DSM_RC_WRITTEN;
+}
+
+int dsm_rc_fault_at_home(struct dsm_rc *d, uint64_t page, struct dsm_rc_cell *c, bool write)
 {
 	int rc = 0;
 
+	if (c->lessee) {
+		c->flags |= write ? RC_WANT | RC_WRITE : RC_WANT;
+		dsm_rc_recall(d, page, c);
+		return 0;
+	}
+	c->streak = 0;
 	if (c->state != DSM_RC_WRITTEN && !c->sharers)
 		c->state = DSM_RC_OPEN;
 	else if (c->state != DSM_RC_WRITTEN && write)
@@ -171,32 +183,36 @@ static int fault_at_home(struct dsm_rc *d, uint64_t page, struct dsm_rc_cell *c,
 }
 
 /* A home in the place of a dead one may have to wait for the page, or hear that nobody has it. */
-static void ask(struct dsm_rc *d, uint64_t page, struct dsm_rc_cell *c, bool write)
+static void ask(struct dsm_rc *d, uint64_t page, struct dsm_rc_cell *c, bool write, bool ahead)
 {
 	uint32_t home = dsm_rc_home(d, page);
 	bool asked = c->flags & RC_WANT;
 
-	c->flags |= write ? RC_WANT | RC_WRITE : RC_WANT;
+	c->flags |= write && !ahead ? RC_WANT | RC_WRITE : RC_WANT;
 	if (home == d->c.self && !d->making && !(c->flags & RC_PULLED))
 		dsm_rc_poison(d, page, c);
 	else if (home != d->c.self && !asked)
-		dsm_rc_send(d, home, (struct dsm_rc_msg){ .kind = DSM_RC_GET, .page = page });
+		dsm_rc_send(d, home, (struct dsm_rc_msg){ .kind = DSM_RC_GET,
+							  .flags = write ? DSM_RC_ALONE : 0,
+							  .page = page });
 }
 
 int dsm_rc_want(struct dsm_rc *d, uint64_t page, struct dsm_rc_cell *c, bool write, bool ahead)
 {
 	int rc = 0;
 
+	if (c->lessee && ahead)
+		return 0; /* it is not called back for that */
 	if (dsm_rc_is_home(d, page, c))
-		return fault_at_home(d, page, c, write && !ahead);
+		return dsm_rc_fault_at_home(d, page, c, write && !ahead);
 	if (c->state == DSM_RC_INVALID) {
-		ask(d, page, c, write && !ahead);
+		ask(d, page, c, write, ahead);
 		return 0;
 	}
 	if (c->state == DSM_RC_READ && write && !ahead)
 		rc = begin_writing(d, page, c);
 	if (rc == 0)
-		d->c.ops->install(d->c.arg, page, c->state == DSM_RC_WRITTEN);
+		d->c.ops->install(d->c.arg, page, dsm_rc_writable(c));
 	return rc;
 }
 
@@ -309,6 +325,8 @@ int dsm_rc_discard(struct dsm_rc *d, uint64_t page)
 		dsm_rc_write_back(d, f, page, c, true);
 	else if (c->state == DSM_RC_READ)
 		d->c.ops->drop(d->c.arg, page);
+	else if (c->state == DSM_RC_OPEN)
+		dsm_rc_give_back(d, page, c, false);
 	dsm_rc_flush_close(d);
 	c->state = DSM_RC_INVALID;
 	return 0;
@@ -319,12 +337,12 @@ int dsm_rc_discard(struct dsm_rc *d, uint64_t page)
 /* Write faults that waited go on; without memory for a twin they come again. */
 static void have_it(struct dsm_rc *d, uint64_t page, struct dsm_rc_cell *c)
 {
-	bool write = c->flags & RC_WRITE && c->state != DSM_RC_WRITTEN;
+	bool write = c->flags & RC_WRITE && !dsm_rc_writable(c);
 
 	c->flags &= (uint8_t) ~(RC_WANT | RC_WRITE | RC_STALE);
 	if (write)
 		begin_writing(d, page, c);
-	d->c.ops->install(d->c.arg, page, c->state == DSM_RC_WRITTEN);
+	d->c.ops->install(d->c.arg, page, dsm_rc_writable(c));
 }
 
 static bool on_data(struct dsm_rc *d, const struct dsm_rc_msg *m, struct dsm_rc_cell *c)
@@ -339,7 +357,7 @@ static bool on_data(struct dsm_rc *d, const struct dsm_rc_msg *m, struct dsm_rc_
 	if (!(c->flags & RC_WANT) || c->state != DSM_RC_INVALID)
 		return true;
 	d->c.ops->fill(d->c.arg, m->page);
-	c->state = DSM_RC_READ;
+	c->state = m->flags & DSM_RC_ALONE ? DSM_RC_OPEN : DSM_RC_READ;
 	c->version = m->version;
 	c->known = m->version > c->known ? m->version : c->known;
 	have_it(d, m->page, c);
@@ -385,6 +403,12 @@ static int take_copy(struct dsm_rc *d, uint32_t from, const struct dsm_rc_msg *m
 		return dsm_rc_on_ack(d, from, m);
 	case DSM_RC_NOTICE:
 		good = !dsm_rc_is_home(d, m->page, c) && on_notice(d, from, m, c);
+		break;
+	case DSM_RC_RECALL:
+		good = dsm_rc_on_recall(d, from, m, c);
+		break;
+	case DSM_RC_BACK:
+		good = dsm_rc_on_back(d, from, m, c);
 		break;
 	default:
 		dsm_rc_on_gone(d, from, m, c);
@@ -432,6 +456,11 @@ bool dsm_rc_allows(const struct dsm_rc *d, uint64_t page, bool write)
 uint64_t dsm_rc_version(const struct dsm_rc *d, uint64_t page)
 {
 	return dsm_rc_cell(d, page).version;
+}
+
+int64_t dsm_rc_lent(const struct dsm_rc *d, uint64_t page)
+{
+	return (int64_t)dsm_rc_cell(d, page).lessee - 1;
 }
 
 const struct dsm_rc_stats *dsm_rc_stats(const struct dsm_rc *d)

@@ -27,7 +27,8 @@ enum dsm_rc_state {
 	DSM_RC_INVALID = 0, /* nothing; at its home: nobody here has touched it yet */
 	DSM_RC_READ,
 	DSM_RC_WRITTEN, /* read and write; what has changed is not released */
-	DSM_RC_OPEN,	/* its home, and nobody else has a copy: read and write, nobody asks what */
+	DSM_RC_OPEN,	/* its home, or who has it lent, and nobody else has a copy: read and write,
+			 * nobody asks what */
 	DSM_RC_LOST,
 };
 
@@ -46,6 +47,9 @@ enum dsm_rc_kind {
 	DSM_RC_HOLD, /* have a copy of `version`, have heard of `sharers` (a version) */
 	DSM_RC_HELD, /* that was all */
 	DSM_RC_PULL, /* new home →: send yours */
+	/* pages that are lent */
+	DSM_RC_RECALL, /* home → who has it: others want it */
+	DSM_RC_BACK,   /* → home: the page as it is, or (without bytes) it was not taken */
 	DSM_RC_KINDS
 };
 
@@ -55,9 +59,10 @@ enum dsm_rc_flag {
 	DSM_RC_CHANGES = 4, /* what has changed in the page since its twin was made goes with it: of
 			     * part `part` */
 	DSM_RC_FORWARD = 8, /* the changes that are being received go with it */
-	DSM_RC_VALID = 16,  /* HOLD: the copy is good */
+	DSM_RC_VALID = 16,  /* HOLD: the copy is good; BACK: it stays */
 	DSM_RC_AGAIN = 32,  /* the changes in *kept go with it */
 	DSM_RC_PULLED = 64, /* DATA: an answer to PULL */
+	DSM_RC_ALONE = 128, /* GET: to be written; DATA, TAKEN: it is lent to you */
 };
 
 struct dsm_rc_msg {
@@ -101,6 +106,7 @@ struct dsm_rc_config {
 	uint32_t parts;	 /* in which changes of a page are sent, 1 … 255 */
 	uint32_t twins;	 /* pages at most that are written and not released; 0: any number */
 	bool push;
+	bool lend; /* pages that only one node writes; not with push */
 	uint32_t (*home)(void *arg, uint64_t page); /* the same everywhere */
 	const struct dsm_rc_ops *ops;
 	void *arg;
@@ -108,6 +114,7 @@ struct dsm_rc_config {
 
 struct dsm_rc_stats {
 	uint64_t releases, diffs, notices, pushed; /* sent */
+	uint64_t lent, recalled;
 	uint64_t dropped; /* messages that made no sense, or came from the dead */
 	uint64_t lost;	  /* pages */
 };
@@ -155,6 +162,8 @@ enum dsm_rc_state dsm_rc_state(const struct dsm_rc *d, uint64_t page);
 bool dsm_rc_allows(const struct dsm_rc *d, uint64_t page, bool write);
 uint32_t dsm_rc_home(const struct dsm_rc *d, uint64_t page);
 uint64_t dsm_rc_version(const struct dsm_rc *d, uint64_t page);
+/* We are home to PAGE and have lent it: to that node; else -1. */
+int64_t dsm_rc_lent(const struct dsm_rc *d, uint64_t page);
 const struct dsm_rc_stats *dsm_rc_stats(const struct dsm_rc *d);
 
 #endif

@@ -293,6 +293,9 @@ int dsm_rc_on_taken(struct dsm_rc *d, uint32_t from, const struct dsm_rc_msg *m)
 	expect(d, f, from, m->sharers, true);
 	have_version(dsm_rc_touch(d, m->page), m->version);
 	end_sent(d, f, s);
+	/* Of another flush some changes of the page may be under way, which would be newer there. */
+	if (m->flags & DSM_RC_ALONE)
+		dsm_rc_keep(d, m->page, dsm_rc_touch(d, m->page), d->flushes == f && !f->next);
 	end_if_done(d, f);
 	return 0;
 }

@@ -61,18 +61,28 @@ void dsm_rc_tell(struct dsm_rc *d, struct dsm_rc_flush *f, uint64_t page, struct
 /* ---- what others ask ---- */
 
 /* What is written here from now on has to be told. */
-static void on_get(struct dsm_rc *d, uint32_t from, uint64_t page, struct dsm_rc_cell *c)
+static void on_get(struct dsm_rc *d, uint32_t from, const struct dsm_rc_msg *m,
+		   struct dsm_rc_cell *c)
 {
+	uint64_t page = m->page;
 	bool zeros = c->state == DSM_RC_INVALID && !c->version;
+
+	uint8_t flags = zeros ? DSM_RC_ZEROS : DSM_RC_BYTES;
 
 	if (c->state == DSM_RC_OPEN) {
 		d->c.ops->protect(d->c.arg, page);
 		c->state = DSM_RC_READ;
 	}
-	c->sharers |= dsm_rc_bit(d, from);
+	c->streak = 0;
+	if (dsm_rc_lends_first(d, c, m)) {
+		dsm_rc_lend(d, page, c, from);
+		flags |= DSM_RC_ALONE;
+	} else {
+		c->sharers |= dsm_rc_bit(d, from);
+	}
 	dsm_rc_send(d, from,
 		    (struct dsm_rc_msg){ .kind = DSM_RC_DATA,
-					 .flags = zeros ? DSM_RC_ZEROS : DSM_RC_BYTES,
+					 .flags = flags,
 					 .page = page,
 					 .version = c->version });
 }
@@ -92,7 +102,11 @@ static void on_diff(struct dsm_rc *d, uint32_t from, const struct dsm_rc_msg *m,
 	       NULL);
 	if (!d->c.push)
 		c->sharers = writer;
+	bool alone = dsm_rc_lends_writer(d, c, from);
+	if (alone)
+		dsm_rc_lend(d, m->page, c, from);
 	dsm_rc_send(d, from, (struct dsm_rc_msg){ .kind = DSM_RC_TAKEN,
+						  .flags = alone ? DSM_RC_ALONE : 0,
 						  .part = m->part,
 						  .page = m->page,
 						  .flush = m->flush,
@@ -127,8 +141,10 @@ int dsm_rc_at_home(struct dsm_rc *d, uint32_t from, const struct dsm_rc_msg *m)
 		return -EAGAIN;
 	if (!here || c->state == DSM_RC_LOST)
 		say_gone(d, from, m);
+	else if (c->lessee)
+		return dsm_rc_while_lent(d, from, m, c);
 	else if (m->kind == DSM_RC_GET)
-		on_get(d, from, m->page, c);
+		on_get(d, from, m, c);
 	else
 		on_diff(d, from, m, c);
 	return 0;

@@ -20,6 +20,7 @@ enum {
 	RC_ADOPTED = 16, /* its home is dead, and we have its bytes in its place */
 	RC_PULLED = 32,	/* likewise, and they are under way */
 	RC_KEPT = 64,	/* its home is dead; the copy was dropped, but its bytes are still there */
+	RC_RECALLED = 128, /* the home wants it back */
 };
 
 struct dsm_rc_cell {
@@ -28,6 +29,10 @@ struct dsm_rc_cell {
 	uint64_t sharers; /* at the home: a bit a node, or a group of nodes */
 	uint8_t state;	  /* enum dsm_rc_state */
 	uint8_t flags;
+	uint16_t lessee; /* at the home: who has it lent + 1; what lies here is old */
+	uint16_t writer; /* likewise: who has written it last, and was alone with it, + 1 */
+	uint8_t streak;	 /* how often in a row */
+	uint8_t recalls; /* how often it was lent in vain */
 };
 
 #define RC_CHUNK 512 /* pages */
@@ -105,6 +110,10 @@ void dsm_rc_send(struct dsm_rc *d, uint32_t to, struct dsm_rc_msg m);
 /* We are home to PAGE, and have it. */
 bool dsm_rc_is_home(const struct dsm_rc *d, uint64_t page, const struct dsm_rc_cell *c);
 void dsm_rc_poison(struct dsm_rc *d, uint64_t page, struct dsm_rc_cell *c);
+/* It may be written here. */
+bool dsm_rc_writable(const struct dsm_rc_cell *c);
+/* At its home: a thread wants it. */
+int dsm_rc_fault_at_home(struct dsm_rc *d, uint64_t page, struct dsm_rc_cell *c, bool write);
 /* Asks for PAGE, or finds that it is here. */
 int dsm_rc_want(struct dsm_rc *d, uint64_t page, struct dsm_rc_cell *c, bool write, bool ahead);
 /* The copy of PAGE is dropped with the next acquire. */
@@ -144,6 +153,26 @@ void dsm_rc_tell(struct dsm_rc *d, struct dsm_rc_flush *f, uint64_t page, struct
 /* NOTICE to all of SHARERS but WRITER, who waits for them; F: it is us. */
 void dsm_rc_notify(struct dsm_rc *d, uint64_t page, uint64_t sharers, uint32_t writer,
 		   struct dsm_rc_msg m, struct dsm_rc_flush *f);
+
+/* ---- release_lend.c: pages that one node writes and nobody else looks at ---- */
+
+/* FROM asks for PAGE to write it, or has written it: shall it have it to itself from now on? */
+bool dsm_rc_lends_first(const struct dsm_rc *d, const struct dsm_rc_cell *c, const struct dsm_rc_msg *m);
+bool dsm_rc_lends_writer(const struct dsm_rc *d, struct dsm_rc_cell *c, uint32_t from);
+void dsm_rc_lend(struct dsm_rc *d, uint64_t page, struct dsm_rc_cell *c, uint32_t to);
+/* A request for what is lent. 0 or -EAGAIN. */
+int dsm_rc_while_lent(struct dsm_rc *d, uint32_t from, const struct dsm_rc_msg *m,
+		      struct dsm_rc_cell *c);
+/* We want to touch PAGE, which we have lent. */
+void dsm_rc_recall(struct dsm_rc *d, uint64_t page, struct dsm_rc_cell *c);
+/* PAGE, which we have lent to us, goes home; STAYS: we keep a copy. */
+void dsm_rc_give_back(struct dsm_rc *d, uint64_t page, struct dsm_rc_cell *c, bool stays);
+/* TAKEN said that PAGE is lent to us; F: the only flush there is. */
+void dsm_rc_keep(struct dsm_rc *d, uint64_t page, struct dsm_rc_cell *c, bool possible);
+bool dsm_rc_on_recall(struct dsm_rc *d, uint32_t from, const struct dsm_rc_msg *m,
+		      struct dsm_rc_cell *c);
+bool dsm_rc_on_back(struct dsm_rc *d, uint32_t from, const struct dsm_rc_msg *m,
+		    struct dsm_rc_cell *c);
 
 /* ---- release_view.c ---- */
 

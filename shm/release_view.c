@@ -82,9 +82,17 @@ static void hear(struct dsm_rc *d, uint32_t node, const struct dsm_rc_msg *m)
 static void report(struct dsm_rc *d, uint64_t page, struct dsm_rc_cell *c)
 {
 	bool copy = c->state == DSM_RC_READ || c->state == DSM_RC_WRITTEN;
-	bool valid = copy || c->flags & RC_KEPT;
 
 	c->flags &= (uint8_t)~RC_PULLED;
+	if (c->lessee && !d->alive[c->lessee - 1])
+		dsm_rc_poison(d, page, c);
+	/* What was lent by the dead is nobody's but ours: there is no newer one. Its home may also be
+	 * one that has taken the place of one that died before. */
+	if (c->state == DSM_RC_OPEN && orphan(d, page) && !(c->flags & RC_ADOPTED)) {
+		dsm_rc_give_back(d, page, c, true);
+		copy = true;
+	}
+	bool valid = copy || c->flags & RC_KEPT;
 	if (!orphan(d, page) || c->flags & RC_ADOPTED || (!valid && !c->known))
 		return;
 	struct dsm_rc_msg m = { .kind = DSM_RC_HOLD,

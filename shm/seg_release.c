@@ -147,6 +147,7 @@ int dsm_seg_rc_make(struct dsm_seg *s)
 					    .parts = s->c.unit / (uint32_t)dsm_seg_part_len(s),
 					    .twins = twins,
 					    .push = s->c.flags & DSM_MOSTLY_READ,
+					    .lend = !(s->c.flags & (DSM_MOSTLY_READ | DSM_NO_LEND)),
 					    .home = home_of,
 					    .ops = &ops,
 					    .arg = s,

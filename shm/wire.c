@@ -101,6 +101,11 @@ void dsm_wire_put_rc(void *to, uint32_t segment, const struct dsm_rc_msg *m,
 	memcpy(to, &w, sizeof w);
 }
 
+static bool carries_page(const struct dsm_wire_rc *w)
+{
+	return w->kind == DSM_RC_DATA || w->kind == DSM_RC_BACK;
+}
+
 /* Which form the flags of a message promise, as far as they do. */
 static bool rc_form_good(const struct dsm_wire_rc *w, bool follows)
 {
@@ -111,9 +116,9 @@ static bool rc_form_good(const struct dsm_wire_rc *w, bool follows)
 	case DSM_FORM_NONE:
 		return !page && !changes && !follows;
 	case DSM_FORM_RAW:
-		return page && !changes && w->kind == DSM_RC_DATA;
+		return page && !changes && carries_page(w);
 	case DSM_FORM_ZERO:
-		return page && !changes && !follows && w->kind == DSM_RC_DATA;
+		return page && !changes && !follows && carries_page(w);
 	case DSM_FORM_CHANGES:
 		return changes && !page &&
 		       (w->kind == DSM_RC_DIFF || w->kind == DSM_RC_NOTICE);

@@ -21,7 +21,8 @@
 #define HOLD_US	  20
 #define ALL_FLAGS                                                                                  \
 	((uint32_t)(DVM_SEG_NO_PREFETCH | DVM_SEG_NO_ELISION | DVM_SEG_NO_BATCH |                  \
-		    DVM_SEG_NO_HOLD | DVM_SEG_NO_DIFF | DVM_SEG_BASELINE_IVY | DVM_SEG_PROTOCOL))
+		    DVM_SEG_NO_HOLD | DVM_SEG_NO_DIFF | DVM_SEG_BASELINE_IVY | DVM_SEG_PROTOCOL | \
+		    DVM_SEG_NO_LEND))
 
 /* ---- what is asked for ---- */
 
@@ -168,7 +169,10 @@ static uint32_t flags_of(const dvm_seg_config_t *c)
 	uint32_t f = c->flags & 63;
 
 	if (f & DSM_IVY)
-		f |= DSM_NO_PREFETCH | DSM_NO_ELISION | DSM_NO_BATCH | DSM_NO_HOLD | DSM_NO_DIFF;
+		f |= DSM_NO_PREFETCH | DSM_NO_ELISION | DSM_NO_BATCH | DSM_NO_HOLD | DSM_NO_DIFF |
+		     DSM_NO_LEND;
+	if (c->flags & DVM_SEG_NO_LEND)
+		f |= DSM_NO_LEND;
 	if (c->faults == DVM_FAULT_SIGBUS)
 		f |= DSM_SIGBUS;
 	if (c->consistency == DVM_SEG_READ_MOSTLY)

@@ -18,7 +18,7 @@
 #include "shm/release.h"
 #include "tests/sim/seeds.h"
 
-enum { NODES_MAX = 80, PAGES = 5, SLOTS = 6, PARTS = 2, QUEUE = 512, THREADS = 3, KEPT = 512 };
+enum { NODES_MAX = 80, PAGES = 5, SLOTS = 6, QUEUE = 512, THREADS = 3, KEPT = 512 };
 
 struct changes {
 	uint32_t mask;
@@ -66,6 +66,7 @@ struct sim {
 	uint64_t stamps, reads, writes, checked;
 	uint32_t n, epoch;
 	bool push, alive[NODES_MAX];
+	unsigned parts;
 	uint32_t twins;
 	struct node nodes[NODES_MAX];
 	struct channel *channels;
@@ -111,7 +112,9 @@ static void make(uint64_t *slots, const struct changes *c)
 
 static struct changes part_of(const struct node *node, uint64_t page, unsigned part)
 {
-	return changes_of(node, page, part * SLOTS / PARTS, (part + 1) * SLOTS / PARTS);
+	unsigned parts = node->s->parts;
+
+	return changes_of(node, page, part * SLOTS / parts, (part + 1) * SLOTS / parts);
 }
 
 static struct changes all_of(const struct node *node, uint64_t page, bool zero)
@@ -419,12 +422,21 @@ static bool deliver_one(struct sim *s)
 
 /* ---- deaths ---- */
 
+/* It has the only copy, or will have, as far as its home knows. */
+static bool is_lent(const struct sim *s, uint64_t page, uint32_t to)
+{
+	for (uint32_t i = 0; i < s->n; i++)
+		if (!s->nodes[i].dead && dsm_rc_lent(s->nodes[i].d, page) == to)
+			return true;
+	return false;
+}
+
 static void kill_node(struct sim *s, uint32_t victim)
 {
 	struct node *node = &s->nodes[victim];
 
 	for (uint64_t p = 0; p < PAGES; p++)
-		s->home_died[p] |= dsm_rc_home(node->d, p) == victim;
+		s->home_died[p] |= dsm_rc_home(node->d, p) == victim || is_lent(s, p, victim);
 	node->dead = true;
 	s->alive[victim] = false;
 	s->epoch++;
@@ -529,6 +541,7 @@ struct plan {
 	uint32_t twins;
 	int steps, kills;
 	unsigned runs;
+	unsigned lends; /* pages are lent; in so many parts */
 };
 
 static void start(struct sim *s, const struct plan *plan, uint64_t seed, uint32_t n)
@@ -536,6 +549,7 @@ static void start(struct sim *s, const struct plan *plan, uint64_t seed, uint32_
 	memset(s, 0, sizeof *s);
 	s->n = n;
 	s->push = plan->push;
+	s->parts = plan->lends ? plan->lends : 2;
 	dvmi_rng_seed(&s->rng, seed);
 	s->channels = calloc((size_t)n * n, sizeof *s->channels);
 	for (uint32_t i = 0; i < n; i++) {
@@ -546,9 +560,10 @@ static void start(struct sim *s, const struct plan *plan, uint64_t seed, uint32_
 		const struct dsm_rc_config c = { .self = i,
 						 .nodes = n,
 						 .pages = PAGES,
-						 .parts = PARTS,
+						 .parts = s->parts,
 						 .twins = plan->twins,
 						 .push = plan->push,
+						 .lend = plan->lends > 0,
 						 .home = home_of,
 						 .ops = &ops,
 						 .arg = node };
@@ -599,15 +614,21 @@ static bool run(const void *arg, uint64_t seed)
 int main(void)
 {
 	static const struct plan plans[] = {
-		{ "two nodes", 2, 2, false, 0, 4000, 0, 60 },
-		{ "a few nodes", 3, 8, false, 0, 6000, 0, 60 },
-		{ "few twins", 2, 6, false, 4, 4000, 0, 60 },
-		{ "changes are pushed", 2, 6, true, 0, 5000, 0, 60 },
-		{ "likewise, few twins", 2, 6, true, 4, 4000, 0, 40 },
-		{ "more nodes than bits", 70, 80, false, 0, 5000, 0, 3 },
-		{ "a node dies", 2, 6, false, 0, 4000, 1, 120 },
-		{ "a node dies, changes are pushed", 3, 6, true, 4, 4000, 1, 80 },
-		{ "three nodes die", 4, 8, false, 0, 4000, 3, 120 },
+		{ "two nodes", 2, 2, false, 0, 4000, 0, 60, 0 },
+		{ "a few nodes", 3, 8, false, 0, 6000, 0, 60, 0 },
+		{ "few twins", 2, 6, false, 4, 4000, 0, 60, 0 },
+		{ "changes are pushed", 2, 6, true, 0, 5000, 0, 60, 0 },
+		{ "likewise, few twins", 2, 6, true, 4, 4000, 0, 40, 0 },
+		{ "more nodes than bits", 70, 80, false, 0, 5000, 0, 3, 0 },
+		{ "a node dies", 2, 6, false, 0, 4000, 1, 120, 0 },
+		{ "a node dies, changes are pushed", 3, 6, true, 4, 4000, 1, 80, 0 },
+		{ "three nodes die", 4, 8, false, 0, 4000, 3, 120, 0 },
+		{ "two nodes, lent pages", 2, 2, false, 0, 4000, 0, 60, 1 },
+		{ "lent pages", 2, 6, false, 0, 6000, 0, 60, 1 },
+		{ "lent pages in parts, few twins", 2, 6, false, 4, 4000, 0, 60, 2 },
+		{ "lent pages, a node dies", 2, 6, false, 0, 4000, 1, 120, 1 },
+		{ "lent pages, three nodes die", 4, 8, false, 4, 4000, 3, 120, 1 },
+		{ "lent pages, more nodes than bits", 70, 80, false, 0, 5000, 0, 3, 1 },
 	};
 	bool good = true;
 

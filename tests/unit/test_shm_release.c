@@ -125,6 +125,15 @@ static void start(bool push)
 	assert_int_equal(dsm_rc_create(&node.d, &c), 0);
 }
 
+static void start_lending(void)
+{
+	struct dsm_rc_config c = config(false);
+
+	c.lend = true;
+	memset(&node, 0, sizeof node);
+	assert_int_equal(dsm_rc_create(&node.d, &c), 0);
+}
+
 static int stop(void **state)
 {
 	(void)state;
@@ -288,6 +297,107 @@ static void home_dies(void **state)
 			 -EAGAIN);
 }
 
+/* The first to write a page has it to itself, until somebody else asks. */
+static void lent_by_us(void **state)
+{
+	const struct dsm_rc_msg other = { .kind = DSM_RC_GET, .page = 1 };
+	const bool alive[NODES] = { true, true, false };
+
+	(void)state;
+	start_lending();
+	comes(2, (struct dsm_rc_msg){ .kind = DSM_RC_GET, .flags = DSM_RC_ALONE, .page = 1 });
+	assert_int_equal(sent(DSM_RC_DATA, 2).flags, DSM_RC_ZEROS | DSM_RC_ALONE);
+	assert_int_equal(dsm_rc_lent(node.d, 1), 2);
+	/* It is called back once, whoever wants it. */
+	assert_int_equal(dsm_rc_receive(node.d, 0, &other), -EAGAIN);
+	sent(DSM_RC_RECALL, 2);
+	assert_int_equal(dsm_rc_fault(node.d, 1, true, true), 0);
+	assert_int_equal(dsm_rc_fault(node.d, 1, true, false), 0);
+	assert_int_equal(node.nsent, 0);
+	assert_int_equal(node.may[1], 0);
+	/* Not by who has not got it, nor older than it was. */
+	comes(0, (struct dsm_rc_msg){ .kind = DSM_RC_BACK, .flags = DSM_RC_BYTES, .page = 1, .version = 1 });
+	comes(2, (struct dsm_rc_msg){ .kind = DSM_RC_BACK, .flags = DSM_RC_BYTES, .page = 1 });
+	assert_int_equal(node.fills, 0);
+	comes(2, (struct dsm_rc_msg){ .kind = DSM_RC_BACK, .flags = DSM_RC_BYTES | DSM_RC_VALID,
+				      .page = 1, .version = 1 });
+	assert_int_equal(node.fills, 1);
+	assert_int_equal(node.may[1], 2);
+	comes(0, other);
+	assert_int_equal(sent(DSM_RC_DATA, 0).flags, DSM_RC_BYTES);
+	/* With who has it, it is lost. */
+	comes(2, (struct dsm_rc_msg){ .kind = DSM_RC_GET, .flags = DSM_RC_ALONE, .page = 4 });
+	assert_int_equal(sent(DSM_RC_DATA, 2).flags, DSM_RC_ZEROS | DSM_RC_ALONE);
+	assert_int_equal(dsm_rc_view(node.d, 1, alive), 0);
+	assert_int_equal(node.may[4], -1);
+}
+
+static void lent_to_us(void **state)
+{
+	uint32_t number;
+
+	(void)state;
+	start_lending();
+	assert_int_equal(dsm_rc_fault(node.d, 0, true, false), 0);
+	assert_int_equal(sent(DSM_RC_GET, 0).flags, DSM_RC_ALONE);
+	comes(0, (struct dsm_rc_msg){ .kind = DSM_RC_DATA, .flags = DSM_RC_ZEROS | DSM_RC_ALONE });
+	assert_int_equal(node.may[0], 2);
+	assert_int_equal(dsm_rc_release(node.d, 9, &number), 0);
+	assert_true(dsm_rc_over(node.d, number));
+	assert_int_equal(node.nsent, 0);
+	comes(0, (struct dsm_rc_msg){ .kind = DSM_RC_RECALL });
+	assert_int_equal(sent(DSM_RC_BACK, 0).version, 1);
+	assert_int_equal(node.may[0], 1);
+	comes(0, (struct dsm_rc_msg){ .kind = DSM_RC_RECALL });
+	assert_int_equal(node.nsent, 0);
+	/* Given up, it goes back, too. */
+	assert_int_equal(dsm_rc_fault(node.d, 3, true, true), 0);
+	sent(DSM_RC_GET, 0);
+	comes(0, (struct dsm_rc_msg){ .kind = DSM_RC_DATA, .flags = DSM_RC_ZEROS | DSM_RC_ALONE,
+				      .page = 3 });
+	assert_int_equal(dsm_rc_discard(node.d, 3), 0);
+	assert_int_equal(sent(DSM_RC_BACK, 0).flags, DSM_RC_BYTES);
+	assert_int_equal(node.may[3], 0);
+}
+
+static void writes(uint64_t page)
+{
+	uint32_t number;
+
+	assert_int_equal(dsm_rc_fault(node.d, page, true, false), 0);
+	assert_int_equal(dsm_rc_release(node.d, 9, &number), 0);
+}
+
+/* Who has written twice alone has it from then on; not if it has lost its copy meanwhile. */
+static void lent_to_writer(void **state)
+{
+	(void)state;
+	start_lending();
+	assert_int_equal(dsm_rc_fault(node.d, 1, true, false), 0);
+	comes(2, (struct dsm_rc_msg){ .kind = DSM_RC_GET, .page = 1 });
+	sent(DSM_RC_DATA, 2);
+	for (uint8_t i = 0; i < 2; i++) {
+		comes(2, (struct dsm_rc_msg){ .kind = DSM_RC_DIFF, .flags = DSM_RC_CHANGES, .page = 1 });
+		assert_int_equal(sent(DSM_RC_TAKEN, 2).flags, i ? DSM_RC_ALONE : 0);
+	}
+	assert_int_equal(node.may[1], 0);
+	gets(0, 5);
+	writes(0);
+	uint32_t flush = sent(DSM_RC_DIFF, 0).flush;
+	comes(0, (struct dsm_rc_msg){ .kind = DSM_RC_TAKEN, .flags = DSM_RC_ALONE, .flush = flush,
+				      .version = 6 });
+	assert_int_equal(node.may[0], 2);
+	gets(3, 5);
+	writes(3);
+	flush = sent(DSM_RC_DIFF, 0).flush;
+	comes(0, (struct dsm_rc_msg){ .kind = DSM_RC_NOTICE, .page = 3, .node = 2, .version = 7 });
+	sent(DSM_RC_ACK, 2);
+	comes(0, (struct dsm_rc_msg){ .kind = DSM_RC_TAKEN, .flags = DSM_RC_ALONE, .flush = flush,
+				      .page = 3, .version = 8 });
+	assert_int_equal(sent(DSM_RC_BACK, 0).flags, DSM_RC_VALID);
+	assert_int_equal(node.may[3], 1);
+}
+
 static void nonsense(void **state)
 {
 	const bool alive[NODES] = { false, true, true };
@@ -296,9 +406,12 @@ static void nonsense(void **state)
 	(void)state;
 	dvmi_rng_seed(&rng, 9);
 	for (int round = 0; round < 300; round++) {
-		start(round & 1);
+		if (round % 3)
+			start(round % 3 == 1);
+		else
+			start_lending();
 		for (int i = 0; i < 400; i++) {
-			struct dsm_rc_msg m = { .kind = (uint8_t)dvmi_rng_below(&rng, 13),
+			struct dsm_rc_msg m = { .kind = (uint8_t)dvmi_rng_below(&rng, DSM_RC_KINDS + 1),
 						.flags = (uint8_t)dvmi_rng_next(&rng),
 						.node = (uint16_t)dvmi_rng_below(&rng, 5),
 						.epoch = (uint32_t)dvmi_rng_below(&rng, 3),
@@ -331,6 +444,9 @@ int main(void)
 		cmocka_unit_test_teardown(writer, stop),
 		cmocka_unit_test_teardown(sharer, stop),
 		cmocka_unit_test_teardown(home_dies, stop),
+		cmocka_unit_test_teardown(lent_by_us, stop),
+		cmocka_unit_test_teardown(lent_to_us, stop),
+		cmocka_unit_test_teardown(lent_to_writer, stop),
 		cmocka_unit_test_teardown(nonsense, stop),
 	};
 

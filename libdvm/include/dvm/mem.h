@@ -88,6 +88,7 @@ enum {
 	DVM_SEG_BASELINE_IVY = 32, /* all of these at once, to compare with; invalidations still go
 				    * in parallel, and reads leave the owner what it is */
 	DVM_SEG_PROTOCOL = 64,	   /* also where plain shared memory would do */
+	DVM_SEG_NO_LEND = 128,	   /* release: a page that one rank writes goes home at each release */
 };
 
 /* What dvm_seg_advise() says. */
