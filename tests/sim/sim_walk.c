@@ -13,6 +13,10 @@
  * everything is as it should be; a dirty bit that was set is there when the entry is taken away;
  * counters are exact; other pages have one writer; at the end nobody waits and all copies are the
  * same. Each rule that this rests on is also broken on purpose, which has to be seen.
+ *
+ * Most plans have no time: which message comes next is up to the seed. In those that have, a message
+ * takes up to so many steps and all work at each step, and nobody waits longer for a page than follows
+ * from that, however long the others go on.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -50,6 +54,7 @@ struct post {
 
 struct packet {
 	struct packet *prev, *next;
+	uint64_t at; /* it arrives */
 	uint32_t to;
 	bool is_post;
 	struct post post;
@@ -69,6 +74,7 @@ struct node {
 	uint64_t live[PAGES][WORDS];
 	enum access access[PAGES];
 	bool waits[PAGES], writes[PAGES];
+	uint64_t since[PAGES];
 	struct packet *incoming;
 	/* the mode */
 	bool walks[PAGES];
@@ -98,6 +104,7 @@ struct sim {
 	uint64_t skipped[NODES_MAX][TABLES][ENTRIES]; /* what a node was not told, being away */
 	uint64_t counted[TABLES];
 	enum broken broken;
+	uint64_t latency, hold, longest; /* 0: messages come when they come; how long one has waited */
 	uint64_t walks, changes, counts, told, ends;
 	char failure[SIM_FAILURE];
 };
@@ -114,7 +121,29 @@ static uint64_t gen_of(uint64_t e)
 	return (e & UINT64_C(0x000ffffffffff000)) >> 12;
 }
 
+/*
+ * What nobody waits longer for than. A page goes through the hands of all nodes before, twice (who read
+ * may want to write then); each hands it on after its hold, four messages and twice what it has to
+ * settle; and it settles what was under way and what is new, behind a transaction of each other node.
+ */
+static uint64_t patience(const struct sim *s)
+{
+	uint64_t l = s->latency + 1, settled = 4 * l + 3 * l * s->n;
+
+	return 2 * s->n * (s->hold + 4 * l + 2 * 2 * settled);
+}
+
 /* ---- what leaves a node ---- */
+
+static void travel(struct sim *s, uint32_t from, struct packet *p)
+{
+	struct packet *last = s->channels[from][p->to] ? s->channels[from][p->to]->prev : NULL;
+
+	p->at = s->now + (s->latency ? 1 + below(s, (uint32_t)s->latency) : 0);
+	if (last && last->at > p->at)
+		p->at = last->at;
+	DL_APPEND(s->channels[from][p->to], p);
+}
 
 static bool gate_needed(const struct node *node)
 {
@@ -132,7 +161,7 @@ static void leave_node(struct node *node, struct packet *p, enum dsm_lane lane)
 	if (s->broken == EARLY_ACK && !p->is_post && p->m.kind == DSM_ACK)
 		lane = DSM_LANE_ORDERED;
 	if (lane == DSM_LANE_FREE || !gate_needed(node)) {
-		DL_APPEND(s->channels[node->self][p->to], p);
+		travel(s, node->self, p);
 		return;
 	}
 	DL_APPEND(node->open, p);
@@ -157,7 +186,7 @@ static void release(struct node *node)
 
 	DL_FOREACH_SAFE(node->closed, p, tmp) {
 		DL_DELETE(node->closed, p);
-		DL_APPEND(node->s->channels[node->self][p->to], p);
+		travel(node->s, node->self, p);
 	}
 }
 
@@ -250,9 +279,15 @@ static void on_install(void *arg, uint64_t page, bool write)
 {
 	struct node *node = arg;
 
+	struct sim *s = node->s;
+
 	node->access[page] = write ? WRITE : READ;
-	if (write || !node->writes[page])
-		node->waits[page] = false;
+	if (!node->waits[page] || (!write && node->writes[page]))
+		return;
+	node->waits[page] = false;
+	uint64_t took = s->now - node->since[page];
+	if (s->latency && took > s->longest)
+		s->longest = took;
 }
 
 static void on_protect(void *arg, uint64_t page)
@@ -366,6 +401,8 @@ static bool have(struct node *node, uint64_t page, bool write)
 		return true;
 	if (node->waits[page] && (node->writes[page] || !write))
 		return false;
+	if (!node->waits[page])
+		node->since[page] = node->s->now;
 	node->waits[page] = true;
 	node->writes[page] = write;
 	if (dsm_fault(node->d, page, write, node->s->now) != 0)
@@ -698,6 +735,16 @@ static void deliver(struct sim *s, uint32_t from, uint32_t to)
 	free(p);
 }
 
+/* Everything that has arrived by now. */
+static void deliver_due(struct sim *s)
+{
+	for (uint32_t at = 0; at < s->n * s->n; at++) {
+		struct packet **c = &s->channels[at / s->n][at % s->n];
+		while (*c && (*c)->at <= s->now)
+			deliver(s, at / s->n, at % s->n);
+	}
+}
+
 static bool deliver_one(struct sim *s)
 {
 	uint32_t all = s->n * s->n, at = below(s, all);
@@ -784,8 +831,41 @@ static void step(struct sim *s)
 	check_pages(s);
 }
 
+static void check_waits(struct sim *s)
+{
+	for (uint32_t i = 0; i < s->n; i++)
+		for (int p = 0; p < PAGES; p++) {
+			const struct node *node = &s->nodes[i];
+			if (node->waits[p] && s->now - node->since[p] > patience(s))
+				fail(s, "node %u has waited for page %d for %" PRIu64 " steps (state %d)",
+				     i, p, s->now - node->since[p], dsm_state(node->d, (uint64_t)p));
+		}
+}
+
+/* With time: all nodes work at once. */
+static void timed_step(struct sim *s)
+{
+	s->now++;
+	for (uint32_t i = 0; i < s->n; i++) {
+		struct node *node = &s->nodes[i];
+		walk(node);
+		if (below(s, 2))
+			kernel(node);
+		if (below(s, 4000) == 0)
+			dsm_walk_end(node->d, TABLE + below(s, TABLES), s->now);
+	}
+	deliver_due(s);
+	for (uint32_t i = 0; i < s->n; i++) {
+		dsm_tick(s->nodes[i].d, s->now);
+		gate_step(&s->nodes[i]);
+	}
+	check_pages(s);
+	check_waits(s);
+}
+
 static void calm(struct sim *s)
 {
+	s->latency = 0; /* no time any more */
 	for (int idle = 0; idle < 3 && !s->failure[0];) {
 		s->now += 100;
 		idle = deliver_one(s) ? 0 : idle + 1;
@@ -872,6 +952,7 @@ struct plan {
 	uint64_t hold;
 	int steps, kills;
 	unsigned runs;
+	uint64_t latency;
 };
 
 static struct sim sim;
@@ -885,11 +966,16 @@ static const char *run(const struct plan *plan, uint64_t seed, enum broken broke
 	dvmi_rng_seed(&rng, seed);
 	uint32_t n = plan->n_min + (uint32_t)dvmi_rng_below(&rng, plan->n_max - plan->n_min + 1);
 	start(s, seed, n, plan->hold, broken);
+	s->latency = plan->latency;
+	s->hold = plan->hold;
 	int kill_at = plan->kills ? (int)dvmi_rng_below(&rng, (uint64_t)plan->steps) : -1;
 	for (int i = 0; i < plan->steps && !s->failure[0]; i++) {
 		if (i == kill_at)
 			kill_node(s, 1 + below(s, n - 1));
-		step(s);
+		if (s->latency)
+			timed_step(s);
+		else
+			step(s);
 	}
 	if (!s->failure[0])
 		calm(s);
@@ -900,18 +986,21 @@ static const char *run(const struct plan *plan, uint64_t seed, enum broken broke
 }
 
 static const struct plan plans[] = {
-	{ "two nodes", 2, 2, 0, 8000, 0, 100 },
-	{ "a few nodes", 3, NODES_MAX, 0, 10000, 0, 100 },
-	{ "pages that are held", 2, 5, 40, 8000, 0, 60 },
-	{ "a node dies", 2, NODES_MAX, 0, 8000, 1, 150 },
-	{ "a node dies, pages are held", 3, 5, 25, 8000, 1, 80 },
+	{ "two nodes", 2, 2, 0, 8000, 0, 100, 0 },
+	{ "a few nodes", 3, NODES_MAX, 0, 10000, 0, 100, 0 },
+	{ "pages that are held", 2, 5, 40, 8000, 0, 60, 0 },
+	{ "a node dies", 2, NODES_MAX, 0, 8000, 1, 150, 0 },
+	{ "a node dies, pages are held", 3, 5, 25, 8000, 1, 80, 0 },
+	{ "two nodes, with time", 2, 2, 20, 20000, 0, 10, 10 },
+	{ "a few nodes, with time", 3, NODES_MAX, 15, 20000, 0, 10, 8 },
+	{ "no holds, with time", 2, 5, 0, 20000, 0, 10, 5 },
 };
 
 enum { PLANS = sizeof plans / sizeof plans[0] };
 
 static bool good_plan(int i, uint64_t first, unsigned runs)
 {
-	uint64_t walks = 0, changes = 0, counts = 0, told = 0, ends = 0;
+	uint64_t walks = 0, changes = 0, counts = 0, told = 0, ends = 0, longest = 0;
 	bool ok = true;
 
 	for (uint64_t seed = first; seed < first + runs; seed++) {
@@ -925,7 +1014,12 @@ static bool good_plan(int i, uint64_t first, unsigned runs)
 		counts += sim.counts;
 		told += sim.told;
 		ends += sim.ends;
+		longest = sim.longest > longest ? sim.longest : longest;
 	}
+	if (plans[i].latency)
+		printf("# the longest that one waited: %" PRIu64 " steps; a message takes up to %" PRIu64
+		       ", a page is held for %" PRIu64 "\n",
+		       longest, plans[i].latency, plans[i].hold);
 	printf("# %" PRIu64 " walks, %" PRIu64 " entries changed, %" PRIu64 " counted, %" PRIu64
 	       " differences told, the mode ended %" PRIu64 " times\n",
 	       walks, changes, counts, told, ends);
