@@ -139,7 +139,7 @@ static void forward(struct dsm *d, struct dsm_entry *e, uint8_t kind, uint32_t n
 }
 
 /* Our own copy can be given at once, without a word from the other side. */
-static bool at_hand(const struct dsm *d, const struct dsm_entry *e)
+static bool at_hand(struct dsm *d, const struct dsm_entry *e)
 {
 	return e->owner == d->c.self && !dsm_is_held(d, e->page);
 }

@@ -36,7 +36,7 @@ static void say_held(struct text *t, const struct dsm_held *h, uint64_t now)
 	if (h->pinned)
 		say(t, "; pinned");
 	else
-		say(t, "; held for %" PRId64 " us", (int64_t)(h->until - now) / 1000);
+		say(t, "; held for %" PRId64 " us more", (int64_t)(h->until - now) / 1000);
 	if (h->asked)
 		say(t, ", %s for node %u waits", dsm_kind_name((enum dsm_kind)h->m.kind), h->m.node);
 }

@@ -98,23 +98,6 @@ static struct dsm_held *find_held(const struct dsm *d, uint64_t page)
 	return h;
 }
 
-bool dsm_is_held(const struct dsm *d, uint64_t page)
-{
-	return d->held && find_held(d, page);
-}
-
-/* PAGE has just come. Without memory it is simply not held. */
-static void hold(struct dsm *d, uint64_t page)
-{
-	struct dsm_held *h = d->c.hold && !find_held(d, page) ? calloc(1, sizeof *h) : NULL;
-
-	if (!h)
-		return;
-	h->page = page;
-	HASH_ADD(hh, d->held, page, sizeof h->page, h);
-	DL_APPEND(d->asleep, h);
-}
-
 static void unlist(struct dsm *d, struct dsm_held *h)
 {
 	if (h->pinned)
@@ -130,6 +113,40 @@ static void unhold(struct dsm *d, struct dsm_held *h)
 	HASH_DEL(d->held, h);
 	unlist(d, h);
 	free(h);
+}
+
+/* PAGE has just come. Without memory it is simply not held. */
+static void hold(struct dsm *d, uint64_t page)
+{
+	struct dsm_held *h = d->held ? find_held(d, page) : NULL;
+
+	if (!d->c.hold || (h && (h->pinned || h->asked)))
+		return;
+	if (h) /* of the last time that it was here */
+		unhold(d, h);
+	h = calloc(1, sizeof *h);
+	if (!h)
+		return;
+	h->page = page;
+	HASH_ADD(hh, d->held, page, sizeof h->page, h);
+	DL_APPEND(d->asleep, h);
+}
+
+/* That nobody wants it while it is held is not worth a timer: its time is looked at when somebody does. */
+static bool is_over(const struct dsm *d, const struct dsm_held *h)
+{
+	return h->woken && !h->pinned && !h->asked && h->until <= d->now;
+}
+
+bool dsm_is_held(struct dsm *d, uint64_t page)
+{
+	struct dsm_held *h = d->held ? find_held(d, page) : NULL;
+
+	if (h && is_over(d, h)) {
+		unhold(d, h);
+		h = NULL;
+	}
+	return h;
 }
 
 /*
@@ -158,6 +175,8 @@ void dsm_woken(struct dsm *d, uint64_t now)
 	struct dsm_held *h, *tmp;
 	uint64_t until = now + hold_time(d);
 
+	while (d->held_list && is_over(d, d->held_list))
+		unhold(d, d->held_list);
 	/* The list stays in order also when pages come quicker than before. */
 	if (d->held_list && d->held_list->prev->until > until)
 		until = d->held_list->prev->until;
@@ -185,7 +204,7 @@ void dsm_held_clear(struct dsm *d)
 /* Keeps M for later if its page is held. A home asks one thing of a page at a time. */
 static bool deferred(struct dsm *d, const struct dsm_msg *m)
 {
-	struct dsm_held *h = d->held ? find_held(d, m->page) : NULL;
+	struct dsm_held *h = dsm_is_held(d, m->page) ? find_held(d, m->page) : NULL;
 
 	if (!h || h->asked)
 		return false;
@@ -197,9 +216,13 @@ static bool deferred(struct dsm *d, const struct dsm_msg *m)
 
 uint64_t dsm_deadline(const struct dsm *d)
 {
+	const struct dsm_held *h = d->held_list;
+
 	if (d->asleep)
 		return 0;
-	return d->held_list ? d->held_list->until : UINT64_MAX;
+	while (h && !h->asked)
+		h = h->next;
+	return h ? h->until : UINT64_MAX;
 }
 
 /* Who has asked for its page meanwhile gets it. */

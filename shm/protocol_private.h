@@ -123,7 +123,7 @@ void dsm_send(struct dsm *d, uint32_t to, struct dsm_msg m);
 /* What was sent to ourselves is done now. */
 void dsm_run_local(struct dsm *d);
 /* The page may be given away, or changed, now: it is not held. */
-bool dsm_is_held(const struct dsm *d, uint64_t page);
+bool dsm_is_held(struct dsm *d, uint64_t page);
 /* Our copy goes to NODE, which keeps bytes of version HAVE: to be read, or to be written. */
 void dsm_give_shared(struct dsm *d, struct dsm_cell *c, uint64_t page, uint32_t node, uint64_t have,
 		     uint8_t flags);

@@ -272,6 +272,16 @@ static void home_holds(void **state)
 	s.said[0] = 0;
 	dsm_tick(s.d, 110);
 	assert_string_equal(s.said, "protect DATA+.>2 INV>2 drop DATA!+>3");
+	/* Asked for when its time is over, it goes at once. */
+	ask(&s, 2, DSM_DONE, "");
+	ask(&s, 3, DSM_DONE, "");
+	s.now = 200;
+	fault(&s, true);
+	hear(&s, 3,
+	     (struct dsm_msg){ .kind = DSM_DATA, .version = 9, .flags = DSM_BYTES | DSM_EXCLUSIVE });
+	dsm_woken(s.d, 200);
+	s.now = 300;
+	ask(&s, 0, DSM_GETM, "drop DATA!+.>0");
 	dsm_destroy(s.d);
 }
 
@@ -290,9 +300,11 @@ static void hold(void **state)
 	/* It is due to be woken for; its time begins then. */
 	assert_int_equal(dsm_deadline(s.d), 0);
 	dsm_woken(s.d, 1010);
-	assert_int_equal(dsm_deadline(s.d), 1110);
+	/* Nothing has to be done then if nobody wants it. */
+	assert_int_equal(dsm_deadline(s.d), UINT64_MAX);
 	s.said[0] = 0;
 	hear(&s, 0, (struct dsm_msg){ .kind = DSM_FWD_GETM, .node = 3 });
+	assert_int_equal(dsm_deadline(s.d), 1110);
 	dsm_tick(s.d, 1109);
 	assert_string_equal(s.said, "");
 	dsm_tick(s.d, 1110);
@@ -312,9 +324,9 @@ static uint64_t held_after(struct scene *s, uint64_t at, uint64_t took, uint64_t
 	     (struct dsm_msg){
 		     .kind = DSM_DATA, .version = version, .flags = DSM_BYTES | DSM_EXCLUSIVE });
 	dsm_woken(s->d, s->now);
+	hear(s, 0, (struct dsm_msg){ .kind = DSM_FWD_GETM, .node = 3 });
 	uint64_t until = dsm_deadline(s->d);
 	dsm_tick(s->d, until);
-	hear(s, 0, (struct dsm_msg){ .kind = DSM_FWD_GETM, .node = 3 });
 	return until - s->now;
 }
 
