@@ -109,7 +109,7 @@ static void forget_entries(struct dvmd_clog *l)
 {
 	for (size_t i = 0; i < l->n; i++)
 		free(l->ent[i]);
-	l->n = 0;
+	l->n = l->held = l->held_bytes = 0;
 }
 
 int dvmd_clog_remember(struct dvmd_clog *l, uint64_t index, const void *data, uint32_t len)
@@ -132,10 +132,9 @@ static void take_back(struct dvmd_clog *l)
 	reserve_space(l, l->size);
 }
 
-static int write_entry(struct dvmd_clog *l, const struct clog_entry *e)
+int dvmd_clog_write(struct dvmd_clog *l, const void *p, size_t n)
 {
-	size_t n = DVMD_CLOG_HEAD_BYTES + (size_t)e->len;
-	int rc = write_at(l->fd, e->bytes, n, l->size);
+	int rc = write_at(l->fd, p, n, l->size);
 
 	if (rc == 0 && fdatasync(l->fd) < 0)
 		rc = -errno;
@@ -177,17 +176,27 @@ static int check_readable(const struct dvmd_clog *l, const void *command, size_t
 static int append(struct dvmd_clog *l, uint64_t index, const void *command, uint32_t len,
 		  bool begins)
 {
-	int rc = reserve_space(l, l->size + DVMD_CLOG_HEAD_BYTES + (off_t)len);
+	int rc = l->holding ? dvmd_clog_batch_room(l, len) : 0;
 
+	if (rc < 0)
+		return rc;
+	rc = reserve_space(l, l->size + (off_t)l->held_bytes + DVMD_CLOG_HEAD_BYTES + 4 + (off_t)len);
 	if (rc < 0 && begins)
 		return rc;
 	if (reserve_entry(l) < 0)
 		return -ENOMEM;
 	cleanup_free struct clog_entry *e = make_entry(index, command, len);
-	rc = e ? write_entry(l, e) : -ENOMEM;
-	if (rc == 0)
-		l->ent[l->n++] = take_ptr(e);
-	return rc;
+	if (!e)
+		return -ENOMEM;
+	rc = l->holding ? 0 : dvmd_clog_write(l, e->bytes, DVMD_CLOG_HEAD_BYTES + (size_t)len);
+	if (rc < 0)
+		return rc;
+	l->ent[l->n++] = take_ptr(e);
+	if (l->holding) {
+		l->held++;
+		l->held_bytes += 4 + (size_t)len;
+	}
+	return 0;
 }
 
 int dvmd_clog_append(struct dvmd_clog *l, uint64_t index, const void *command, size_t len,
@@ -289,6 +298,15 @@ int dvmd_clog_compact(struct dvmd_clog *l, const struct dvmd_cstate *state, dvm_
 				      ": a snapshot of entry %llu would lose entries",
 				      l->dir, (unsigned long long)dvmd_cstate_index(state));
 	return dvmd_clog_write_snapshot(l, state, err);
+}
+
+int dvmd_clog_reload(struct dvmd_clog *l, struct dvmd_cstate **state, dvm_error_t *err)
+{
+	forget_entries(l);
+	int rc = dvmd_clog_load(l, state, err);
+	if (rc < 0)
+		l->broken = rc;
+	return rc;
 }
 
 static int lock(struct dvmd_clog *l, dvm_error_t *err)

@@ -5,7 +5,8 @@
  * The file begins with 8 bytes "DVMLOG1\n"; then come records {length u32, CRC32C u32, index u64,
  * bytes}, little-endian: a StateSnapshot without its commands, each of its commands, an empty
  * record, all with the snapshot's index; then the entries, each appended with one write and
- * fdatasync. A torn last record (crash, full disk) is cut off when the log is opened; a record
+ * fdatasync, or several as one record (length with the highest bit set), which is there as a whole
+ * or not at all. A torn last record (crash, full disk) is cut off when the log is opened; a record
  * damaged in the middle is an error that names file and offset, never skipped.
  *
  * DIR/log.lock is held (flock) while the log is open. One owner, one thread; calls block.
@@ -42,6 +43,16 @@ size_t dvmd_clog_cut(const struct dvmd_clog *l);
  */
 int dvmd_clog_append(struct dvmd_clog *l, uint64_t index, const void *command, size_t len,
 		     dvm_error_t *err);
+
+/*
+ * From hold() on what is appended is only kept, in memory and by a place on the disk; release() makes
+ * all of it durable at once, and fails for all of it: then these entries are as if they had never been
+ * appended. What follows from an entry may not leave the process before that.
+ */
+void dvmd_clog_hold(struct dvmd_clog *l);
+int dvmd_clog_release(struct dvmd_clog *l, dvm_error_t *err);
+/* The state as the file has it, into a fresh *STATE: after a release() that failed. */
+int dvmd_clog_reload(struct dvmd_clog *l, struct dvmd_cstate **state, dvm_error_t *err);
 
 /*
  * Replaces the log by a snapshot of STATE (new file, fsync, rename). STATE holds at least all

@@ -127,24 +127,48 @@ static int read_snapshot(struct image *im, struct dvmd_cstate **state, dvm_error
 	return rc;
 }
 
+static int replay_one(struct dvmd_clog *l, struct image *im, const uint8_t *data, uint32_t len,
+		      struct dvmd_cstate *state, dvm_error_t *err)
+{
+	cleanup_pb Pb__Command *cmd = NULL;
+	uint64_t index = dvmd_cstate_index(state) + 1;
+	int rc;
+
+	if (dvmi_pb_unpack(&pb__command__descriptor, data, len, &cmd) < 0)
+		return damaged(im, err, "the entry cannot be decoded");
+	rc = dvmd_clog_remember(l, index, data, len);
+	if (rc == 0)
+		rc = dvmd_cstate_apply(state, index, cmd);
+	if (rc < 0)
+		return dvmi_error_code(err, rc, "%s/" CLOG_NAME ": entry %llu", l->dir,
+				       (unsigned long long)index);
+	return 0;
+}
+
+static int replay_batch(struct dvmd_clog *l, struct image *im, const struct dvmd_clog_record *rec,
+			struct dvmd_cstate *state, dvm_error_t *err)
+{
+	const uint8_t *data;
+	uint32_t len;
+	size_t at = 0;
+	int rc;
+
+	while ((rc = dvmd_clog_batch_next(rec, &at, &data, &len)) > 0)
+		if ((rc = replay_one(l, im, data, len, state, err)) < 0)
+			return rc;
+	return rc < 0 ? damaged(im, err, "a batch of entries is malformed") : 0;
+}
+
 static int replay(struct dvmd_clog *l, struct image *im, const struct dvmd_clog_record *rec,
 		  struct dvmd_cstate *state, dvm_error_t *err)
 {
-	cleanup_pb Pb__Command *cmd = NULL;
-	int rc;
-
 	if (rec->index != dvmd_cstate_index(state) + 1)
 		return damaged(im, err, "an entry is missing before it");
-	if (dvmi_pb_unpack(&pb__command__descriptor, rec->data, rec->len, &cmd) < 0)
-		return damaged(im, err, "the entry cannot be decoded");
-	rc = dvmd_clog_remember(l, rec->index, rec->data, rec->len);
+	int rc = rec->batch ? replay_batch(l, im, rec, state, err) :
+			      replay_one(l, im, rec->data, rec->len, state, err);
 	if (rc == 0)
-		rc = dvmd_cstate_apply(state, rec->index, cmd);
-	if (rc < 0)
-		return dvmi_error_code(err, rc, "%s/" CLOG_NAME ": entry %llu", l->dir,
-				       (unsigned long long)rec->index);
-	advance(im, rec);
-	return 0;
+		advance(im, rec);
+	return rc;
 }
 
 /* What follows the last whole entry is cut off, unless whole entries follow it. */

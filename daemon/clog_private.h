@@ -28,12 +28,20 @@ struct dvmd_clog {
 	uint64_t first;		 /* index behind the snapshot */
 	struct clog_entry **ent; /* entries first … first + n - 1 */
 	size_t n, cap;
+	bool holding;
+	size_t held;	   /* of them, the last ones, are not in the file */
+	size_t held_bytes; /* they will take there, the head of the record not counted */
 	size_t cut;
 	int broken; /* the error after which the file is in an unknown state */
 };
 
 /* Keeps a copy of an entry that is in the file. -ENOMEM. */
 int dvmd_clog_remember(struct dvmd_clog *l, uint64_t index, const void *data, uint32_t len);
+
+/* N bytes behind the end of the file, durable; or nothing of them. */
+int dvmd_clog_write(struct dvmd_clog *l, const void *p, size_t n);
+/* Entry of LEN bytes is to be held: makes room in what is held if it must. */
+int dvmd_clog_batch_room(struct dvmd_clog *l, uint32_t len);
 
 /* Makes file contents and name durable; replaces l->fd. */
 int dvmd_clog_write_snapshot(struct dvmd_clog *l, const struct dvmd_cstate *state,

@@ -25,7 +25,7 @@ static uint32_t checksum(const uint8_t *head, const void *data, uint32_t len)
 	uint32_t crc = dvmi_crc32c(0, head, 4);
 
 	crc = dvmi_crc32c(crc, head + 8, 8);
-	return dvmi_crc32c(crc, data, len);
+	return dvmi_crc32c(crc, data, len & ~DVMD_CLOG_BATCH);
 }
 
 void dvmd_clog_record_head(uint8_t head[DVMD_CLOG_HEAD_BYTES], uint64_t index, const void *data,
@@ -55,17 +55,44 @@ int dvmd_clog_record_get(const uint8_t *image, size_t n, size_t at, struct dvmd_
 		return 0;
 	if (n - at < DVMD_CLOG_HEAD_BYTES)
 		return -DVM_EPROTO;
-	uint32_t len = (uint32_t)get_le(head, 4);
+	uint32_t word = (uint32_t)get_le(head, 4), len = word & ~DVMD_CLOG_BATCH;
 	if (len > DVMD_CLOG_ENTRY_MAX || len > n - at - DVMD_CLOG_HEAD_BYTES)
 		return -DVM_EPROTO;
-	if (checksum(head, head + DVMD_CLOG_HEAD_BYTES, len) != get_le(head + 4, 4))
+	if (checksum(head, head + DVMD_CLOG_HEAD_BYTES, word) != get_le(head + 4, 4))
 		return -DVM_EPROTO;
 	*out = (struct dvmd_clog_record){
 		.index = get_le(head + 8, 8),
 		.data = head + DVMD_CLOG_HEAD_BYTES,
 		.len = len,
+		.batch = word & DVMD_CLOG_BATCH,
 	};
 	return 1;
+}
+
+int dvmd_clog_batch_next(const struct dvmd_clog_record *batch, size_t *at, const uint8_t **entry,
+			 uint32_t *len)
+{
+	size_t left = batch->len - *at;
+
+	if (left == 0)
+		return 0;
+	if (left < 4 || get_le(batch->data + *at, 4) > left - 4)
+		return -DVM_EPROTO;
+	*len = (uint32_t)get_le(batch->data + *at, 4);
+	*entry = batch->data + *at + 4;
+	*at += 4 + (size_t)*len;
+	return 1;
+}
+
+void dvmd_clog_batch_put(struct dvmi_buf *b, const void *entry, uint32_t len)
+{
+	uint8_t *p = dvmi_buf_extend(b, 4 + (size_t)len);
+
+	if (!p)
+		return;
+	put_le(p, len, 4);
+	if (len)
+		memcpy(p + 4, entry, len);
 }
 
 bool dvmd_clog_record_behind(const uint8_t *image, size_t n, size_t at, uint64_t min)

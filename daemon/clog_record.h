@@ -14,14 +14,16 @@
 
 #define DVMD_CLOG_HEAD_BYTES 16
 #define DVMD_CLOG_ENTRY_MAX  (16u << 20) /* bytes of one record behind its head */
+#define DVMD_CLOG_BATCH	     (1u << 31)	 /* in a record's length: it holds several entries */
 
 struct dvmd_clog_record {
 	uint64_t index;
 	const uint8_t *data; /* inside the image */
 	uint32_t len;
+	bool batch; /* data is entries from `index` on, each {length u32, bytes} */
 };
 
-/* Fills HEAD for the LEN bytes at DATA. */
+/* Fills HEAD for the LEN bytes at DATA; LEN may have DVMD_CLOG_BATCH set. */
 void dvmd_clog_record_head(uint8_t head[DVMD_CLOG_HEAD_BYTES], uint64_t index, const void *data,
 			   uint32_t len);
 
@@ -33,6 +35,12 @@ void dvmd_clog_record_put(struct dvmi_buf *b, uint64_t index, const void *data, 
  * is none, whole and undamaged.
  */
 int dvmd_clog_record_get(const uint8_t *image, size_t n, size_t at, struct dvmd_clog_record *out);
+
+/* The next entry of a batch, *AT from its start on: 1; 0: there is none; -DVM_EPROTO. */
+int dvmd_clog_batch_next(const struct dvmd_clog_record *batch, size_t *at, const uint8_t **entry,
+			 uint32_t *len);
+/* Appends one (errors latch in B). */
+void dvmd_clog_batch_put(struct dvmi_buf *b, const void *entry, uint32_t len);
 
 /*
  * Is there a whole record of index MIN or above anywhere behind AT? Then what is at AT is damage;

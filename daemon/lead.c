@@ -25,6 +25,7 @@
 #define END_TIMEOUT  (30 * DVMI_SEC)
 #define CAST_TIMEOUT (10 * DVMI_SEC)
 #define RETRY_MS     1000
+#define ACTIONS_MAX  256 /* taken together */
 #define PS_WAIT_MS   80	 /* for fresh reports of what ranks have used */
 #define PS_ASKS_MAX  64u /* jobs; with more than that the last reports have to do */
 
@@ -37,7 +38,7 @@ struct unlogged {
 struct dvmd_lead {
 	struct dvmd *d;
 	struct dvmd_jobctl *jobs;
-	uv_timer_t timer, retry;
+	uv_timer_t timer, retry, turn;
 	int handles;
 	struct unlogged *unlogged;
 	struct ps_wait *ps;
@@ -154,6 +155,23 @@ static void log_change(struct dvmd_lead *l, Pb__JobChange *change)
 			 *change->reason ? ": " : "", change->reason);
 }
 
+/* All changes of a turn of the loop are one write; those that the disk does not take wait. */
+static void log_changes(struct dvmd_lead *l, const struct dvmd_jobctl_action *a, size_t n)
+{
+	dvm_error_t err = { 0 };
+
+	dvmd_replica_hold(l->d->replica);
+	for (size_t i = 0; i < n; i++)
+		if (a[i].change)
+			log_change(l, a[i].change);
+	if (dvmd_replica_release(l->d->replica, &err) == 0)
+		return;
+	dvmi_log(&l->d->log, "job", LOG_ERR, "changes of jobs: %s", err.text);
+	for (size_t i = 0; i < n; i++)
+		if (a[i].change) /* one that waits already is refused as the second */
+			keep_unlogged(l, a[i].change);
+}
+
 static void act(struct dvmd_lead *l, struct dvmd_jobctl_action *a)
 {
 	Pb__JobRef ref = PB__JOB_REF__INIT;
@@ -161,9 +179,7 @@ static void act(struct dvmd_lead *l, struct dvmd_jobctl_action *a)
 	ref.job = a->job;
 	switch (a->what) {
 	case DVMD_DO_CHANGE:
-		if (a->change)
-			log_change(l, a->change);
-		break;
+		break; /* has been logged */
 	case DVMD_DO_KILL:
 		if (a->kill)
 			cast_to_job(l, a->job, DVMI_MSG_JOB_KILL, a->kill);
@@ -184,20 +200,42 @@ static void act(struct dvmd_lead *l, struct dvmd_jobctl_action *a)
 
 static void on_timer(uv_timer_t *t);
 
-static void drain(struct dvmd_lead *l)
+/* What has been decided is logged, and then done. */
+static bool act_on_some(struct dvmd_lead *l)
 {
-	struct dvmd_jobctl_action a;
+	struct dvmd_jobctl_action a[ACTIONS_MAX];
+	size_t n = 0;
 
-	while (dvmd_jobctl_next(l->jobs, &a)) {
-		act(l, &a);
-		dvmd_jobctl_action_free(&a);
+	while (n < ACTIONS_MAX && dvmd_jobctl_next(l->jobs, &a[n]))
+		n++;
+	if (n)
+		log_changes(l, a, n);
+	for (size_t i = 0; i < n; i++) {
+		act(l, &a[i]);
+		dvmd_jobctl_action_free(&a[i]);
 	}
+	return n;
+}
+
+/* After each turn of the loop in which something was decided. */
+static void on_turn(uv_timer_t *t)
+{
+	struct dvmd_lead *l = t->data;
+
+	while (act_on_some(l))
+		;
 	uint64_t now = dvmi_clock_mono(), at = dvmd_jobctl_next_deadline(l->jobs);
 	if (at == UINT64_MAX)
 		uv_timer_stop(&l->timer);
 	else
 		uv_timer_start(&l->timer, on_timer,
 			       at > now ? (at - now + DVMI_MSEC - 1) / DVMI_MSEC : 0, 0);
+}
+
+static void drain(struct dvmd_lead *l)
+{
+	if (!uv_is_active((uv_handle_t *)&l->turn))
+		uv_timer_start(&l->turn, on_turn, 0, 0);
 }
 
 static void on_timer(uv_timer_t *t)
@@ -287,24 +325,24 @@ static int take_parent(struct dvmd_lead *l, const struct dvmd_call *call, Pb__Jo
 }
 
 /* The record keeps what people ask about; the environment only the launch needs. */
-static int log_job(struct dvmd_lead *l, uint64_t id, uint32_t origin, Pb__JobSpec *spec,
-		   Pb__Placement *placement, uint64_t *key, dvm_error_t *err)
+int dvmd_lead_log(struct dvmd_lead *l, struct dvmd_start *s, dvm_error_t *err)
 {
 	Pb__Command cmd = PB__COMMAND__INIT;
 	Pb__JobRecord r = PB__JOB_RECORD__INIT;
-	Pb__JobSpec lean = *spec;
+	Pb__JobSpec lean = *s->spec;
 
 	lean.n_env = 0;
-	randombytes_buf(key, sizeof *key);
-	r.id = id;
+	randombytes_buf(&s->key, sizeof s->key);
+	r.id = s->id;
 	r.spec = &lean;
-	r.placement = placement;
-	r.origin = origin;
+	r.placement = s->placement;
+	r.origin = s->origin;
 	r.submitted = dvmi_clock_wall();
-	r.key = *key;
+	r.key = s->key;
 	cmd.what_case = PB__COMMAND__WHAT_JOB_ADD;
 	cmd.job_add = &r;
-	return dvmd_replica_propose(l->d->replica, &cmd, err);
+	int rc = dvmd_replica_propose(l->d->replica, &cmd, err);
+	return rc < 0 ? dvmi_error_prefix(err, "the job could not be recorded") : 0;
 }
 
 struct launch {
@@ -331,36 +369,36 @@ static int add_slots(const Pb__Member *m, void *arg)
 	return 0;
 }
 
-static void launch(struct dvmd_lead *l, uint64_t job, Pb__JobSpec *spec, Pb__Placement *placement,
-		   uint64_t key, uint32_t origin)
+void dvmd_lead_launch(struct dvmd_lead *l, const struct dvmd_start *s)
 {
 	Pb__Launch msg = PB__LAUNCH__INIT;
 	struct dvmi_buf b = { 0 };
 	size_t n;
-	__attribute__((cleanup(job_nodes_free))) uint32_t *ids = job_nodes(l, job, false, &n);
+	__attribute__((cleanup(job_nodes_free))) uint32_t *ids = job_nodes(l, s->id, false, &n);
 	struct launch *la = calloc(1, sizeof *la);
 
-	msg.job = job;
-	msg.spec = spec;
-	msg.placement = placement;
-	msg.key = key;
-	msg.origin = origin;
+	dvmd_jobctl_add(l->jobs, dvmd_cstate_job(dvmd_state(l->d), s->id), false, dvmi_clock_mono());
+	msg.job = s->id;
+	msg.spec = s->spec;
+	msg.placement = s->placement;
+	msg.key = s->key;
+	msg.origin = s->origin;
 	msg.machine = (char *)l->d->setup.machine;
 	msg.launch_deadline_ns = l->d->setup.launch_timeout;
 	dvmd_cstate_each_member(dvmd_state(l->d), add_slots, &msg.universe);
 	dvmi_pb_pack(&b, &msg);
 	int rc = !la || !ids || b.err ? -ENOMEM : 0;
 	if (rc == 0) {
-		*la = (struct launch){ l, job };
+		*la = (struct launch){ l, s->id };
 		rc = dvmd_cast_send(l->d->cast, ids, n, DVMI_MSG_LAUNCH, b.data, b.len,
 				    CAST_TIMEOUT, on_launch_result, free, la);
 	}
 	dvmi_buf_free(&b);
 	if (rc < 0) {
 		free(la);
-		dvmd_jobctl_end(l->jobs, job, 0, dvm_strerror(rc), 0, dvmi_clock_mono());
-		drain(l);
+		dvmd_jobctl_end(l->jobs, s->id, 0, dvm_strerror(rc), 0, dvmi_clock_mono());
 	}
+	drain(l);
 }
 
 /* BINDINGS: a line for each rank, or NULL; it is cut up. */
@@ -391,38 +429,14 @@ int dvmd_lead_admit(const struct dvmd_call *call, Pb__JobSpec *spec, dvm_error_t
 	return rc < 0 ? dvmi_error_code(err, rc, "the job") : 0;
 }
 
-static int record(struct dvmd_lead *l, uint64_t id, uint32_t origin, Pb__JobSpec *spec,
-		  Pb__Placement *placement, uint64_t *key, dvm_error_t *err)
-{
-	int rc = log_job(l, id, origin, spec, placement, key, err);
-
-	if (rc < 0)
-		return dvmi_error_prefix(err, "the job could not be recorded");
-	dvmd_jobctl_add(l->jobs, dvmd_cstate_job(dvmd_state(l->d), id), false, dvmi_clock_mono());
-	return 0;
-}
-
-int dvmd_lead_start(struct dvmd_lead *l, uint64_t id, uint32_t origin, Pb__JobSpec *spec,
-		    Pb__Placement *placement, dvm_error_t *err)
-{
-	uint64_t key;
-	int rc = record(l, id, origin, spec, placement, &key, err);
-
-	if (rc == 0) {
-		launch(l, id, spec, placement, key, origin);
-		drain(l);
-	}
-	return rc;
-}
-
 void dvmd_lead_run(struct dvmd_call *call, const uint8_t *body, size_t len)
 {
 	struct dvmd_lead *l = call->d->lead;
 	cleanup_pb Pb__RunRequest *req = NULL;
 	cleanup_pb Pb__Placement *placement = NULL;
 	cleanup_free char *bindings = NULL;
-	uint64_t key, job = dvmd_cstate_next_job(dvmd_state(l->d));
-	uint32_t origin = call->origin;
+	struct dvmd_start s = { .id = dvmd_cstate_next_job(dvmd_state(l->d)),
+				.origin = call->origin };
 	dvm_error_t err = { 0 };
 
 	if (dvmi_pb_unpack(&pb__run_request__descriptor, body, len, &req) < 0) {
@@ -431,9 +445,10 @@ void dvmd_lead_run(struct dvmd_call *call, const uint8_t *body, size_t len)
 	}
 	char **wanted = req->report_bindings ? &bindings : NULL;
 	int rc = dvmd_lead_admit(call, req->spec, &err);
-	job = req->ticket && !call->job ? req->ticket : job;
+	if (req->ticket && !call->job)
+		s.id = req->ticket;
 	if (rc == 0)
-		rc = take_parent(l, call, req->spec, &origin, &err);
+		rc = take_parent(l, call, req->spec, &s.origin, &err);
 	if (rc == 0)
 		rc = req->dry_run ? dvmd_assign(l->d, req->spec, &placement, wanted, &err) :
 				    dvmd_queue_place(call, req->spec, req->ticket, &placement,
@@ -442,15 +457,16 @@ void dvmd_lead_run(struct dvmd_call *call, const uint8_t *body, size_t len)
 		answer_run(&call, 0, placement, bindings);
 		return;
 	}
+	s.spec = req->spec;
+	s.placement = placement;
 	if (rc == 0)
-		rc = record(l, job, origin, req->spec, placement, &key, &err);
+		rc = dvmd_lead_log(l, &s, &err);
 	if (rc < 0) {
 		dvmd_call_error(&call, rc, "%s", err.text);
 		return;
 	}
-	answer_run(&call, job, placement, bindings);
-	launch(l, job, req->spec, placement, key, origin);
-	drain(l);
+	answer_run(&call, s.id, placement, bindings);
+	dvmd_lead_launch(l, &s);
 }
 
 /* ---- for the queue ---- */
@@ -870,8 +886,9 @@ int dvmd_lead_create(struct dvmd_lead **out, struct dvmd *d)
 	l->d = d;
 	uv_timer_init(d->loop, &l->timer);
 	uv_timer_init(d->loop, &l->retry);
-	l->timer.data = l->retry.data = l;
-	l->handles = 2;
+	uv_timer_init(d->loop, &l->turn);
+	l->timer.data = l->retry.data = l->turn.data = l;
+	l->handles = 3;
 	*out = l;
 	return 0;
 }
@@ -897,4 +914,5 @@ void dvmd_lead_destroy(struct dvmd_lead *l)
 	dvmd_jobctl_destroy(l->jobs);
 	uv_close((uv_handle_t *)&l->timer, on_closed);
 	uv_close((uv_handle_t *)&l->retry, on_closed);
+	uv_close((uv_handle_t *)&l->turn, on_closed);
 }

@@ -27,9 +27,19 @@ void dvmd_lead_ps(struct dvmd_call *call, const uint8_t *body, size_t len);
  */
 int dvmd_lead_admit(const struct dvmd_call *call, Pb__JobSpec *spec, dvm_error_t *err);
 
-/* Starts job ID, which is new or waits, as placed. SPEC and PLACEMENT stay the caller's. */
-int dvmd_lead_start(struct dvmd_lead *l, uint64_t id, uint32_t origin, Pb__JobSpec *spec,
-		    Pb__Placement *placement, dvm_error_t *err);
+/*
+ * Job ID, which is new or waits, starts as placed: first it is logged, then, once that is durable,
+ * launched. What S borrows stays the caller's.
+ */
+struct dvmd_start {
+	uint64_t id;
+	uint32_t origin;
+	Pb__JobSpec *spec;
+	Pb__Placement *placement;
+	uint64_t key; /* filled in by log() */
+};
+int dvmd_lead_log(struct dvmd_lead *l, struct dvmd_start *s, dvm_error_t *err);
+void dvmd_lead_launch(struct dvmd_lead *l, const struct dvmd_start *s);
 
 /*
  * What the queue does to running jobs: end one (HOW, REASON), after which it waits again or not; stop

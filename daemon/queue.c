@@ -57,25 +57,31 @@ static int tell_task(Pb__JobSpec *spec)
 	return rc == 0 && spec->array ? set_number(spec, "DVM_ARRAY_COUNT", spec->array_count) : rc;
 }
 
-static int start(struct dvmd_queue *q, struct dvmd_queue_view *v, size_t i)
+static void start_free(struct dvmd_start *s)
+{
+	dvmi_pb_free(s->spec);
+	dvmi_pb_free(s->placement);
+}
+
+static int log_start(struct dvmd_queue *q, struct dvmd_queue_view *v, size_t i, struct dvmd_start *s)
 {
 	const Pb__Waiting *w = v->waiting[i];
-	cleanup_pb Pb__Placement *placement = NULL;
-	cleanup_pb Pb__JobSpec *spec = dvmi_pb_dup(w->spec); /* W goes when the job is logged */
 	dvm_error_t err = { 0 };
-	uint64_t id = w->id;
-	uint32_t origin = w->origin;
-	int rc = spec ? dvmd_assign_export(q->d, &v->snap, v->jobs[i].req,
-					   &v->decision.answers[i].placement, &placement)
-		      : -ENOMEM;
 
+	/* W goes when the job is logged. */
+	*s = (struct dvmd_start){ .id = w->id, .origin = w->origin, .spec = dvmi_pb_dup(w->spec) };
+	int rc = s->spec ? dvmd_assign_export(q->d, &v->snap, v->jobs[i].req,
+					      &v->decision.answers[i].placement, &s->placement)
+			 : -ENOMEM;
 	if (rc == 0)
-		rc = tell_task(spec);
+		rc = tell_task(s->spec);
 	if (rc == 0)
-		rc = dvmd_lead_start(q->d->lead, id, origin, spec, placement, &err);
+		rc = dvmd_lead_log(q->d->lead, s, &err);
 	if (rc < 0)
 		dvmi_log(&q->d->log, "job", LOG_ERR, "job %llu cannot be started: %s",
-			 (unsigned long long)id, *err.text ? err.text : dvm_strerror(rc));
+			 (unsigned long long)s->id, *err.text ? err.text : dvm_strerror(rc));
+	if (rc < 0)
+		start_free(s);
 	return rc;
 }
 
@@ -91,19 +97,57 @@ static int give_up(struct dvmd_queue *q, struct dvmd_queue_view *v, size_t i)
 	return dvmd_queue_end(q->d, v->waiting[i]->id, DVMD_QUEUE_NEVER_CODE, reason, &err);
 }
 
+/* Jobs that start together: logged with one write, then launched. */
+struct starts {
+	struct dvmd_start *s;
+	size_t n;
+};
+
 /* One after the other: each changes the state that V borrows from, but not what is still to do. */
-static int carry_out(struct dvmd_queue *q, struct dvmd_queue_view *v)
+static int log_decision(struct dvmd_queue *q, struct dvmd_queue_view *v, struct starts *st)
 {
 	int rc = 0;
 
 	for (size_t i = 0; rc == 0 && i < v->decision.n; i++)
 		if (v->waiting[i]->spec->interactive) /* its client starts it */
 			continue;
-		else if (v->decision.answers[i].why == DSCHED_STARTS)
-			rc = start(q, v, i);
+		else if (v->decision.answers[i].why == DSCHED_STARTS &&
+			 (rc = log_start(q, v, i, &st->s[st->n])) == 0)
+			st->n++;
 		else if (v->decision.answers[i].why == DSCHED_W_NEVER)
 			rc = give_up(q, v, i);
 	return rc;
+}
+
+static size_t count_starts(const struct dvmd_queue_view *v)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < v->decision.n; i++)
+		n += v->decision.answers[i].why == DSCHED_STARTS;
+	return n;
+}
+
+/* After a failure V's jobs may be gone. */
+static int carry_out(struct dvmd_queue *q, struct dvmd_queue_view *v)
+{
+	struct starts st = { .s = calloc(count_starts(v) + 1, sizeof *st.s) };
+	dvm_error_t err = { 0 };
+
+	if (!st.s)
+		return -ENOMEM;
+	dvmd_replica_hold(q->d->replica);
+	int rc = log_decision(q, v, &st);
+	bool logged = dvmd_replica_release(q->d->replica, &err) == 0;
+	if (!logged)
+		dvmi_log(&q->d->log, "job", LOG_ERR, "jobs cannot be started: %s", err.text);
+	for (size_t i = 0; i < st.n; i++) {
+		if (logged)
+			dvmd_lead_launch(q->d->lead, &st.s[i]);
+		start_free(&st.s[i]);
+	}
+	free(st.s);
+	return logged ? rc : err.code;
 }
 
 static uint64_t wake_at(const struct dvmd_queue_view *v)
@@ -140,7 +184,7 @@ static void decide(struct dvmd_queue *q)
 	uint64_t wake = rc < 0 ? v.now + RETRY : wake_at(&v);
 	if (rc == 0)
 		dvmd_queue_tickets_told(q, &v);
-	if (rc == 0 && carry_out(q, &v) < 0)
+	if (rc == 0 && (rc = carry_out(q, &v)) < 0)
 		wake = v.now + RETRY;
 	if (rc == 0) {
 		dvmd_queue_push_out(q, &v);

@@ -8,6 +8,7 @@
 #include "daemon/assign.h"
 #include "daemon/lead.h"
 #include "daemon/queue_private.h"
+#include "daemon/replica.h"
 #include "daemon/spec.h"
 #include "libdvm/base/clock.h"
 #include "libdvm/base/err.h"
@@ -102,6 +103,7 @@ static int enqueue_array(struct dvmd *d, const Pb__SubmitRequest *req, dvm_error
 	int rc = 0;
 
 	req->job->array = first;
+	dvmd_replica_hold(d->replica);
 	for (; rc == 0 && n < req->n_tasks; n++) {
 		mark_task(req->job, req->tasks[n], req->n_tasks);
 		/* The log has the environment once. */
@@ -113,7 +115,8 @@ static int enqueue_array(struct dvmd *d, const Pb__SubmitRequest *req, dvm_error
 	for (size_t i = 0; rc < 0 && i + 1 < n; i++)
 		dvmd_queue_end(d, first + i, DVMD_QUEUE_NEVER_CODE, "the rest of its array could not be queued",
 			    NULL);
-	return rc;
+	int all = dvmd_replica_release(d->replica, err);
+	return rc < 0 ? rc : all;
 }
 
 uint64_t dvmd_queue_wall_after(uint64_t delay)

@@ -22,7 +22,7 @@ struct dvmd_replica {
 	struct dvmd_cstate *state;
 	uv_prepare_t flush;   /* pushes once a turn what the turn has appended */
 	uint64_t pushed;      /* last index told to the others */
-	bool fetching;
+	bool fetching, holding;
 };
 
 const struct dvmd_cstate *dvmd_replica_state(const struct dvmd_replica *r)
@@ -54,8 +54,44 @@ static int append(struct dvmd_replica *r, uint64_t index, const void *p, size_t 
 		return rc;
 	r->d->log.view = index;
 	dvmd_applied(r->d, cmd);
-	compact_if_due(r);
+	if (!r->holding)
+		compact_if_due(r);
 	return 0;
+}
+
+/* What is on the disk counts. */
+static void go_back(struct dvmd_replica *r)
+{
+	struct dvmd_cstate *fresh = NULL, *old = r->state;
+	dvm_error_t err = { 0 };
+
+	if (dvmd_clog_reload(r->log, &fresh, &err) < 0) {
+		dvmi_log(&r->d->log, "state", LOG_ERR, "%s", err.text);
+		return;
+	}
+	r->state = fresh;
+	r->d->log.view = dvmd_cstate_index(fresh);
+	dvmd_resync(r->d, old);
+	dvmd_cstate_destroy(old);
+}
+
+void dvmd_replica_hold(struct dvmd_replica *r)
+{
+	r->holding = true;
+	dvmd_clog_hold(r->log);
+}
+
+int dvmd_replica_release(struct dvmd_replica *r, dvm_error_t *err)
+{
+	r->holding = false;
+	int rc = dvmd_clog_release(r->log, err);
+	if (rc == 0 && dvmd_clog_last(r->log) != dvmd_cstate_index(r->state))
+		rc = dvmi_error_set(err, -EIO, "some entries could not be written");
+	if (rc < 0)
+		go_back(r);
+	else
+		compact_if_due(r);
+	return rc;
 }
 
 int dvmd_replica_propose(struct dvmd_replica *r, Pb__Command *cmd, dvm_error_t *err)
@@ -193,9 +229,13 @@ static int apply_entries(struct dvmd_replica *r, const uint8_t *body, size_t len
 {
 	cleanup_pb Pb__StateEntries *msg = NULL;
 	int rc = dvmi_pb_unpack(&pb__state_entries__descriptor, body, len, &msg);
+	dvm_error_t err = { 0 };
 
+	dvmd_replica_hold(r);
 	for (size_t i = 0; rc == 0 && i < msg->n_entries; i++)
 		rc = apply_entry(r, msg->entries[i]);
+	if (dvmd_replica_release(r, &err) < 0)
+		dvmi_log(&r->d->log, "state", LOG_ERR, "%s", err.text);
 	dvmd_live_applied(r->d->live, dvmd_cstate_index(r->state));
 	if (rc == -EAGAIN && msg->n_entries)
 		dvmd_replica_catch_up(r, msg->entries[msg->n_entries - 1]->index);

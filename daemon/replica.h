@@ -22,6 +22,14 @@ const struct dvmd_cstate *dvmd_replica_state(const struct dvmd_replica *r);
  */
 int dvmd_replica_propose(struct dvmd_replica *r, Pb__Command *cmd, dvm_error_t *err);
 
+/*
+ * From hold() to release() commands are proposed, checked and applied as ever, but become durable by
+ * release(), all or none: where it fails the state is again what it was before hold(). Until then
+ * nothing that follows from them may leave this process. Not nested.
+ */
+void dvmd_replica_hold(struct dvmd_replica *r);
+int dvmd_replica_release(struct dvmd_replica *r, dvm_error_t *err);
+
 /* Replaces everything by a snapshot: after joining, or when too far behind. */
 int dvmd_replica_install(struct dvmd_replica *r, const Pb__StateSnapshot *snap, dvm_error_t *err);
 

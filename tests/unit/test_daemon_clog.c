@@ -547,6 +547,74 @@ static void a_failed_append_leaves_no_trace(void **state)
 	assert_true(most >= 2);
 }
 
+/* ---- several entries together ---- */
+
+/* What was appended together is there together, whatever a crash has left of it. */
+static void a_crash_leaves_all_of_a_batch_or_nothing(void **state)
+{
+	struct fixture *f = *state;
+	size_t before, n;
+	dvm_error_t err;
+
+	append_some(f, 20);
+	uint64_t without = dvmd_cstate_hash(f->s);
+	before = file_size(f->path);
+	dvmd_clog_hold(f->log);
+	append_some(f, 7);
+	assert_int_equal(file_size(f->path), before);
+	assert_int_equal(dvmd_clog_release(f->log, NULL), 0);
+	uint64_t last = dvmd_cstate_index(f->s), with = dvmd_cstate_hash(f->s);
+	assert_int_equal(dvmd_clog_last(f->log), last);
+	append_some(f, 1);
+	size_t end = file_size(f->path);
+	reopen(f);
+	assert_int_equal(dvmd_clog_last(f->log), last + 1);
+	uint8_t *image = read_all(f->path, &n);
+	close_image(f);
+	for (size_t cut = before; cut < end; cut++) {
+		assert_int_equal(open_image(f, image, cut, &err), 0);
+		uint64_t hash = dvmd_cstate_hash(f->s);
+		assert_true(hash == without || hash == with);
+		assert_true((hash == with) == (dvmd_cstate_index(f->s) == last));
+		append_some(f, 1);
+		close_image(f);
+	}
+	free(image);
+	unlink(f->path);
+	reopen(f);
+}
+
+/* A batch that the disk does not take is as if it had never been; the next one is taken. */
+static void a_batch_that_fails_leaves_no_trace(void **state)
+{
+	struct fixture *f = *state;
+	dvm_error_t err = { 0 };
+
+	append_some(f, 20);
+	for (int partial = 0; partial < 2; partial++) {
+		uint64_t hash = dvmd_cstate_hash(f->s), index = dvmd_cstate_index(f->s);
+		dvmd_clog_hold(f->log);
+		append_some(f, 5);
+		arm(0, EIO, false, partial);
+		assert_int_equal(dvmd_clog_release(f->log, &err), -EIO);
+		disarm();
+		assert_non_null(strstr(err.text, f->path));
+		assert_int_equal(dvmd_clog_last(f->log), index);
+		dvmd_cstate_destroy(f->s);
+		f->s = NULL;
+		assert_int_equal(dvmd_clog_reload(f->log, &f->s, &err), 0);
+		assert_true(dvmd_cstate_hash(f->s) == hash);
+		dvmd_clog_hold(f->log);
+		append_some(f, 5);
+		assert_int_equal(dvmd_clog_release(f->log, &err), 0);
+		hash = dvmd_cstate_hash(f->s);
+		reopen(f);
+		assert_true(dvmd_cstate_hash(f->s) == hash);
+	}
+	dvmd_clog_hold(f->log);
+	assert_int_equal(dvmd_clog_release(f->log, &err), 0); /* of nothing */
+}
+
 /* With a full disk nothing is begun, but what was begun can end. */
 static void a_full_disk_lets_work_end(void **state)
 {
@@ -663,6 +731,8 @@ int main(void)
 		with_log(zeros_and_garbage_behind_the_end_are_cut),
 		with_log(a_file_of_something_else_is_refused),
 		with_log(a_failed_append_leaves_no_trace),
+		with_log(a_crash_leaves_all_of_a_batch_or_nothing),
+		with_log(a_batch_that_fails_leaves_no_trace),
 		with_log(a_full_disk_lets_work_end),
 		with_log(a_broken_disk_stops_the_log),
 		with_log(a_failed_compaction_leaves_the_log),
