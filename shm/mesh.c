@@ -45,6 +45,7 @@ struct dsm_mesh {
 	uint32_t *rank_of, *local_of; /* among those on our kernel */
 	uint32_t local_size;
 	bool *local, *down; /* [nodes] */
+	bool apart;	    /* some are not: only then there is anything to hear over TCP */
 	int file;
 	char dir[108]; /* ours, when we have made it */
 };
@@ -87,7 +88,7 @@ static int mesh_progress(void *arg)
 	struct dsm_mesh *m = arg;
 	int n = m->shm ? m->shm->ops->progress(m->shm) : 0;
 
-	return n + (m->tcp ? m->tcp->ops->progress(m->tcp) : 0);
+	return n + (m->tcp && m->apart ? m->tcp->ops->progress(m->tcp) : 0);
 }
 
 static void mesh_disarm(void *arg)
@@ -96,7 +97,7 @@ static void mesh_disarm(void *arg)
 
 	if (m->shm)
 		m->shm->ops->disarm(m->shm);
-	if (m->tcp)
+	if (m->tcp && m->apart)
 		m->tcp->ops->disarm(m->tcp);
 }
 
@@ -114,7 +115,7 @@ static int mesh_arm(void *arg, struct pollfd *fds, int n)
 {
 	struct dsm_mesh *m = arg;
 	int k = 0, a = arm_one(m->shm, fds, n, &k);
-	int b = a == -EAGAIN ? 0 : arm_one(m->tcp, fds, n, &k);
+	int b = a == -EAGAIN || !m->apart ? 0 : arm_one(m->tcp, fds, n, &k);
 
 	if (a < 0 || b < 0)
 		mesh_disarm(m);
@@ -332,6 +333,8 @@ static int make(struct dsm_mesh *m)
 	if (said < 0)
 		return said;
 	said = agree_on_shm(m);
+	for (uint32_t i = 0; i < m->c.nodes; i++)
+		m->apart |= !m->local[i];
 	return rc < 0 ? rc : said;
 }
 
