@@ -119,7 +119,7 @@ static int join(struct pvm_world *w, struct group *g, const char *name, int tid)
 	if (g && instance(g, tid) >= 0)
 		return PvmDupGroup;
 	if (g && g->frozen)
-		return PvmDenied;
+		return PvmNotInGroup;
 	if (!g)
 		g = new_group(w, name);
 	int i = g ? lowest_free(g) : PvmNoMem;
@@ -172,6 +172,9 @@ static void freeze(struct pvm_world *w, struct group *g, const struct task *t, u
 		   int count)
 {
 	int rc = instance(g, t->tid);
+
+	if (rc >= 0 && count == 0)
+		rc = PvmMismatch;
 	struct waiter *x = rc < 0 ? NULL : pvm_wait_new(w, t->tid, id, PVMI_GROUP, g->name);
 
 	if (!x) {

@@ -4,7 +4,6 @@
  * take it out, unless it is overwritable. It ends with its owner, unless it is persistent; then
  * nobody owns it.
  */
-#include <fnmatch.h>
 #include <stdio.h>
 
 #include "daemon/pvm/world_private.h"
@@ -166,12 +165,18 @@ static int do_delete(struct pvm_world *w, int tid, const char *name, int index)
 	return index;
 }
 
+/* The parts of PATTERN between its stars are in NAME, one behind the other. */
 static bool like(const char *pattern, const char *name)
 {
-	char whole[256];
-
-	snprintf(whole, sizeof whole, "%s*", pattern);
-	return fnmatch(whole, name, FNM_NOESCAPE) == 0;
+	while (*(pattern += strspn(pattern, "*"))) {
+		size_t n = strcspn(pattern, "*");
+		const char *at = memmem(name, strlen(name), pattern, n);
+		if (!at)
+			return false;
+		name = at + n;
+		pattern += n;
+	}
+	return true;
 }
 
 /* The first entry of its name. */

@@ -40,14 +40,19 @@ static int ask(struct pvm_world *w, const struct notify *n)
 	return 0;
 }
 
+/* Who does not want to hear of it any more is told at once; of hosts that may come, nothing. */
 static void cancel(struct pvm_world *w, const struct notify *like)
 {
 	struct notify *n, *next;
 
 	LL_FOREACH_SAFE(w->notifies, n, next)
 		if (n->who == like->who && n->what == like->what && n->tag == like->tag &&
-		    n->ctx == like->ctx && (n->about == like->about || n->what == PvmHostAdd))
-			tell_and_remove(w, n);
+		    n->ctx == like->ctx && (n->about == like->about || n->what == PvmHostAdd)) {
+			LL_DELETE(w->notifies, n);
+			if (n->what != PvmHostAdd)
+				tell(w, n);
+			free(n);
+		}
 }
 
 void pvm_call_notify(struct pvm_world *w, struct task *t, uint32_t id, struct dvmi_reader *r)

@@ -77,19 +77,22 @@ static void free_request(struct request *q)
 
 /* ---- where ---- */
 
+/* The host of whoever asks. */
+static bool is_here(const struct pvm_world *w, const char *where)
+{
+	return strcmp(where, ".") == 0 ||
+	       (strcmp(where, "localhost") == 0 && !pvm_host_named(w, where));
+}
+
 static bool chosen(const struct pvm_world *w, const struct request *q, const struct task *t,
 		   const struct host *h)
 {
 	bool in = true;
 
-	if ((q->flags & PvmTaskHost) && (q->flags & PvmTaskArch))
-		in = false;
-	else if (q->flags & PvmTaskHost)
-		in = strcmp(q->where, ".") == 0 ? h->index == t->host :
-						  strcmp(q->where, h->name) == 0;
+	if (q->flags & PvmTaskHost)
+		in = is_here(w, q->where) ? h->index == t->host : strcmp(q->where, h->name) == 0;
 	else if (q->flags & PvmTaskArch)
 		in = strcmp(q->where, ARCH) == 0;
-	(void)w;
 	return q->flags & PvmHostCompl ? !in : in;
 }
 

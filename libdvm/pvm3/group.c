@@ -135,7 +135,7 @@ int pvm_barrier(char *group, int count)
 	return pvmi_result("pvm_barrier", pvmi_group_ask(PVMI_GROUP_BARRIER, group, count));
 }
 
-/* Waits until the group has SIZE members; then nobody comes any more. */
+/* Waits until the group has SIZE members (-1: those it has); then nobody comes any more. */
 int pvm_freezegroup(char *group, int size)
 {
 	struct pvmi_members m = { 0 };
@@ -150,6 +150,8 @@ int pvm_freezegroup(char *group, int size)
 		rc = PvmMismatch;
 	if (rc == 0)
 		rc = pvmi_ask_group(PVMI_GROUP_FREEZE, group, size, 0, &m.tids, &m.n);
+	if (rc >= 0)
+		size = pvmi_members_size(&m);
 	if (rc >= 0)
 		rc = pvmi_frozen_add(group, &m);
 	pvmi_members_free(&m);

@@ -93,12 +93,12 @@ static int begin(struct coll *c, const void *data, const char *group)
 	rc = pvmi_members_get(&c->members, group);
 	if (rc < 0)
 		return rc;
-	rc = pvmi_members_tid(&c->members, c->root);
-	if (rc < 0)
-		return rc;
 	c->inst = pvmi_members_inst(&c->members, pvmi_tid());
 	if (c->inst < 0)
 		return c->inst;
+	rc = pvmi_members_tid(&c->members, c->root);
+	if (rc < 0)
+		return rc;
 	c->bytes = pvmi_typed_size(c->type) * (size_t)c->count;
 	return c->bytes > 0 ? 0 : PvmBadParam;
 }

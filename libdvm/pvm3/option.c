@@ -60,6 +60,28 @@ static int *place(int what)
 	}
 }
 
+/* Who gets our own output or trace, and our children's: what of PvmSelf… is said of both. */
+static struct pvmi_where *self_where(int what)
+{
+	return what == PvmSelfOutputTid || what == PvmSelfOutputCode ? &pvmi.self_out :
+								       &pvmi.self_trace;
+}
+
+static struct pvmi_where *child_where(int what)
+{
+	const bool out = what == PvmSelfOutputTid || what == PvmSelfOutputCode ||
+			 what == PvmOutputCode || what == PvmOutputContext;
+
+	return out ? &pvmi.out : &pvmi.trace;
+}
+
+/* Code or context of where our children report, which may be another task. */
+static bool is_of_child(int what)
+{
+	return what == PvmOutputCode || what == PvmOutputContext || what == PvmTraceCode ||
+	       what == PvmTraceContext;
+}
+
 static bool is_trace_option(int what)
 {
 	return what == PvmTraceOptions || what == PvmSelfTraceOptions;
@@ -71,7 +93,7 @@ static bool is_tid_option(int what)
 	       what == PvmSelfTraceTid;
 }
 
-/* Children can only report to nobody, or to a task. */
+/* Children can only report to nobody, or to us; how, is said while they do not report to others. */
 static bool good(int what, int value)
 {
 	if (what == PvmRoute)
@@ -81,10 +103,35 @@ static bool good(int what, int value)
 	if (is_trace_option(what))
 		return value >= PvmTraceFull && value <= PvmTraceCount;
 	if (what == PvmOutputTid || what == PvmTraceTid)
-		return value == 0 || ((unsigned)value & PVMI_TIDHOST && value > 0);
+		return value == 0 || value == pvmi.tid;
+	if (is_of_child(what))
+		return !child_where(what)->tid || child_where(what)->tid == pvmi.tid;
 	if (what == PvmNoReset)
 		return value == 0 || value == 1;
 	return true;
+}
+
+static bool is_self(int what)
+{
+	return what == PvmSelfOutputTid || what == PvmSelfOutputCode || what == PvmSelfTraceTid ||
+	       what == PvmSelfTraceCode;
+}
+
+/* Our own reports go elsewhere, and with them those of children to come. The value before. */
+static int set_self(int what, int value)
+{
+	struct pvmi_where *self = self_where(what), *child = child_where(what);
+	int before = 0;
+
+	if (what == PvmSelfOutputTid || what == PvmSelfTraceTid) {
+		before = self->tid;
+		self->tid = value;
+		*child = *self;
+	} else if (self->tid) {
+		before = self->tag;
+		self->tag = child->tag = value;
+	}
+	return before;
 }
 
 /* Whether tasks of an ended parent stay is for the service to know. */
@@ -102,13 +149,16 @@ int pvm_setopt(int what, int value)
 {
 	int *p = place(what);
 
-	if (what == PvmPollType || what == PvmPollTime)
+	if (what == PvmPollType || what == PvmPollTime || what == PvmSelfOutputContext ||
+	    what == PvmSelfTraceContext)
 		return pvmi_result("pvm_setopt", PvmNotImpl);
-	if (!p || !good(what, value))
-		return pvmi_result("pvm_setopt", PvmBadParam);
 	int rc = what == PvmNoReset || is_tid_option(what) ? pvmi_enrol() : 0;
+	if (rc == 0 && (!p || !good(what, value)))
+		rc = PvmBadParam;
 	if (rc < 0)
 		return pvmi_result("pvm_setopt", rc);
+	if (is_self(what))
+		return set_self(what, value);
 	int before = *p;
 	*p = value;
 	if (what == PvmNoReset)

@@ -47,8 +47,11 @@ static struct pvmi_msg *first_fit(const struct want *w)
 	return NULL;
 }
 
-/* The one the program likes best: 1 is taken at once, else the greatest number above 0. */
-static struct pvmi_msg *best_fit(const struct want *w)
+/*
+ * The one the program likes best: 1 is taken at once, else the greatest number above 0. *RC: what it
+ * says below 0, which ends the call.
+ */
+static struct pvmi_msg *best_fit(const struct want *w, int *rc)
 {
 	struct pvmi_msg *best = NULL;
 	int most = 0;
@@ -58,8 +61,10 @@ static struct pvmi_msg *best_fit(const struct want *w)
 		if (e->coming || e->msg->ctx < 0 || overtakes(e) || number(e->msg) < 0)
 			continue;
 		int likes = pvmi.match(e->msg->mid, w->tid, w->tag);
-		if (likes < 0)
+		if (likes < 0) {
+			*rc = likes;
 			return NULL;
+		}
 		if (likes > most) {
 			best = e->msg;
 			most = likes;
@@ -70,12 +75,12 @@ static struct pvmi_msg *best_fit(const struct want *w)
 	return best;
 }
 
-/* The message that is wanted, if it is here. */
-static struct pvmi_msg *find(const struct want *w)
+/* The message that is wanted, if it is here; NULL: not, or *RC says why not. */
+static struct pvmi_msg *find(const struct want *w, int *rc)
 {
 	if (pvmi.nhandlers)
 		pvmi_handle();
-	return w->by_function && pvmi.match ? best_fit(w) : first_fit(w);
+	return w->by_function && pvmi.match ? best_fit(w, rc) : first_fit(w);
 }
 
 /* The task whose messages alone are waited for, if it has a rank; or -1. */
@@ -93,9 +98,11 @@ static struct pvmi_msg *wait_for(const struct want *want, uint64_t end, int *rc)
 	const int rank = only_rank(want);
 	struct pvmi_msg *m = NULL;
 
-	if (rank < 0 || !((m = find(want)) || pvmi_take_from(rank)))
+	if (rank < 0 || !((m = find(want, rc)) || pvmi_take_from(rank)))
 		pvmi_pump();
-	while (!m && !(m = find(want))) {
+	while (!m && !(m = find(want, rc))) {
+		if (*rc < 0)
+			return NULL;
 		if (pvmi.d->broken || pvmi.fd < 0) {
 			*rc = PvmSysErr;
 			return NULL;
@@ -151,12 +158,12 @@ int pvm_recv(int tid, int tag)
 static struct pvmi_msg *look(const struct want *w, int *rc)
 {
 	pvmi_pump();
-	struct pvmi_msg *m = find(w);
-	if (!m && pvmi.watched) {
+	struct pvmi_msg *m = find(w, rc);
+	if (!m && *rc == 0 && pvmi.watched) {
 		pvmi_watch();
-		m = find(w);
+		m = find(w, rc);
 	}
-	if (!m && pvmi.fd < 0)
+	if (!m && *rc == 0 && pvmi.fd < 0)
 		*rc = PvmSysErr;
 	return m;
 }
@@ -167,6 +174,7 @@ int pvm_nrecv(int tid, int tag)
 
 	if (rc < 0)
 		return pvmi_result("pvm_nrecv", rc);
+	pvmi_drop(pvmi.rbuf); /* also where nothing comes */
 	const struct want w = wanted(tid, tag);
 	struct pvmi_msg *m = look(&w, &rc);
 	return pvmi_result("pvm_nrecv", m ? receive(m) : rc);
@@ -192,6 +200,7 @@ int pvm_trecv(int tid, int tag, struct timeval *most)
 
 	if (rc < 0)
 		return pvmi_result("pvm_trecv", rc);
+	pvmi_drop(pvmi.rbuf); /* also where nothing comes */
 	const struct want w = wanted(tid, tag);
 	struct pvmi_msg *m = wait_for(&w, end_of(most), &rc);
 	return pvmi_result("pvm_trecv", m ? receive(m) : rc);
