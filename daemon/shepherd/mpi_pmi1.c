@@ -205,7 +205,9 @@ static int set_env(struct shep_mpi *m)
 		rc = shep_environ_add(m->c.environ, "PMI_SPAWNED=1");
 	if (rc == 0)
 		rc = shep_environ_add(m->c.environ, "MPI_LOCALNRANKS=%u", m->n);
-	return rc < 0 ? rc : shep_mpi_prefer_device(m);
+	if (rc == 0)
+		rc = shep_mpi_prefer_device(m);
+	return rc < 0 ? rc : shep_mpi_prefer_lingering(m);
 }
 
 int shep_mpi_pmi1_create(struct shep_mpi *m)

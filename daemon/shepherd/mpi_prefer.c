@@ -1,14 +1,21 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What ranks are told beside who they are: defaults of MPI libraries that suit where they run. */
 #include <arpa/inet.h>
+#include <errno.h>
 #include <ifaddrs.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "daemon/paths.h"
 #include "daemon/shepherd/mpi_private.h"
+#include "daemon/shepherd/mpikind.h"
+#include "libdvm/base/cleanup.h"
+
+enum { INTERFACE_MAX = 64 };
 
 /* A preference that the user has not stated. */
 static int prefer(struct shep_mpi *m, const char *name, const char *value)
@@ -35,9 +42,12 @@ static int prefer_transports(struct shep_mpi *m)
 	/* Also on one node: shared memory is for ranks of one job, and it may spawn another. */
 	if (rc == 0)
 		rc = prefer(m, "OMPI_MCA_btl", "self,vader,tcp");
-	/* Of those that can have windows over TCP, the one that can have threads as well. */
+	/*
+	 * Debian rules out both that can have windows over TCP. Here only what nobody needs is
+	 * ruled out: to name one that is not installed would end the job.
+	 */
 	if (rc == 0 && m->c.launch->placement->n_nodes > 1)
-		rc = prefer(m, "OMPI_MCA_osc", "sm,rdma,ucx");
+		rc = prefer(m, "OMPI_MCA_osc", "^monitoring");
 	return rc;
 }
 
@@ -83,31 +93,71 @@ static bool is_loopback(const char *address)
 	return strncmp(address, "127.", 4) == 0;
 }
 
-/* Traffic among nodes keeps to the node's own interface. Open MPI takes networks, … */
-static int prefer_network(struct shep_mpi *m)
+/* The interface of the node's address; false where it is not known by name. */
+static bool own_interface(const struct shep_mpi *m, char *name, size_t size)
 {
 	const char *address = shep_mpi_share(m)->address;
-	char net[80];
 
-	if (strchr(address, ':'))
-		return 0;
-	if (is_loopback(address))
-		return prefer(m, "OMPI_MCA_btl_tcp_if_include", "127.0.0.0/8");
-	snprintf(net, sizeof net, "%.64s/32", address);
-	return prefer(m, "OMPI_MCA_btl_tcp_if_include", net);
+	if (!is_loopback(address))
+		return find_interface(address, name, size);
+	snprintf(name, size, "lo");
+	return true;
 }
 
-/* … UCX and libfabric, which MPICH and its relatives are built on, names. */
+/*
+ * Traffic among nodes keeps to the node's own interface. Open MPI is not given an address: it takes
+ * one with all its bits, /32, for every address there is.
+ */
+static int prefer_network(struct shep_mpi *m)
+{
+	char name[INTERFACE_MAX];
+
+	return own_interface(m, name, sizeof name) ?
+		       prefer(m, "OMPI_MCA_btl_tcp_if_include", name) :
+		       0;
+}
+
+/* The same for UCX and libfabric, which MPICH and its relatives are built on. */
 int shep_mpi_prefer_device(struct shep_mpi *m)
 {
-	const char *address = shep_mpi_share(m)->address;
-	char name[64] = "lo";
+	char name[INTERFACE_MAX];
 
 	if (m->c.launch->placement->n_nodes == 1 || has_rdma() ||
-	    (!is_loopback(address) && !find_interface(address, name, sizeof name)))
+	    !own_interface(m, name, sizeof name))
 		return 0;
 	int rc = prefer(m, "UCX_NET_DEVICES", name);
 	return rc < 0 ? rc : prefer(m, "FI_TCP_IFACE", name);
+}
+
+/* ---- MPICH over UCX ---- */
+
+/* Behind what the user has in such a list. */
+static int append(struct shep_mpi *m, const char *name, const char *word)
+{
+	const char *old = shep_environ_get(m->c.environ, name);
+
+	if (!old || !*old)
+		return shep_environ_add(m->c.environ, "%s=%s", name, word);
+	/* The value lies in the environment that is about to change. */
+	cleanup_free char *copy = strdup(old);
+	return copy ? shep_environ_add(m->c.environ, "%s=%s:%s", name, copy, word) : -ENOMEM;
+}
+
+/*
+ * Over TCP, ranks of MPICH wait for ever in MPI_Finalize for those that are there before them:
+ * daemon/mpich/lingering.c has the reason. Only where all is known: scripts, and what runs in
+ * containers, would be told that they cannot load it.
+ */
+int shep_mpi_prefer_lingering(struct shep_mpi *m)
+{
+	char file[PATH_MAX];
+
+	if (m->kind != SHEP_MPI_PMI1 || m->c.launch->placement->n_nodes == 1 || has_rdma() ||
+	    dvmd_paths_program(file, sizeof file, "dvm-mpich.so", NULL) < 0)
+		return 0;
+	int rc = append(m, "LD_PRELOAD", file);
+	/* A rank with that sanitizer otherwise refuses to have anything before it. */
+	return rc < 0 ? rc : append(m, "ASAN_OPTIONS", "verify_asan_link_order=0");
 }
 
 /* ---- the host ---- */

@@ -160,6 +160,7 @@ void shep_mpi_pmi1_destroy(struct shep_mpi *m);
 /* ---- mpi_prefer.c: environment that the user's own goes before ---- */
 int shep_mpi_prefer_ompi(struct shep_mpi *m);
 int shep_mpi_prefer_device(struct shep_mpi *m);
+int shep_mpi_prefer_lingering(struct shep_mpi *m);
 int shep_mpi_prefer_topology(struct shep_mpi *m);
 /* The FILE that has this host's topology, if it has been found out already. */
 bool shep_mpi_topology(const struct shep_mpi *m, char *file, size_t size);

@@ -84,6 +84,7 @@ for lib_name in dvm dvmrun dvmd dvm-shepherd; do lib_program $lib_name; done
 # Where there is no libpmix, there is none.
 [ ! -x "$DVM_BUILD/daemon/dvm-pmix" ] || lib_program dvm-pmix
 lib_program dvm-topology
+lib_program dvm-mpich.so
 [ ! -x "$DVM_BUILD/daemon/dvm-pvm" ] || lib_program dvm-pvm
 unset lib_name
 export PATH=$lib_temp/bin:$PATH DVM_LIBEXECDIR=$lib_temp/bin

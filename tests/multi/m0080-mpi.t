@@ -69,6 +69,13 @@ rank 3 of 4 app 2 plain"
 check openmpi mpicc.openmpi
 check mpich mpicc.mpich
 
+# MPICH over TCP, as between hosts: those that leave first have answers for those that leave later.
+if [ -x "$work/ranks.mpich" ]; then
+	is "mpich: over TCP, all find an end" "$(for _ in 1 2 3 4 5 6 7 8; do
+		UCX_TLS=tcp,self limit=10 dvm run -q -n 4 -N 2 "$work/ranks.mpich" nodes
+	done | lines 'shares with 1')" 32
+fi
+
 # ---- who is served what ----
 
 is "a plain program has no server to wait for" \
