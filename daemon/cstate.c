@@ -471,9 +471,18 @@ static int job_change(struct dvmd_cstate *s, const Pb__JobChange *c, uint64_t wa
 	return rc;
 }
 
-static int job_suspend(struct dvmd_cstate *s, const Pb__JobSuspend *c)
+/* While it is stopped its time limit stands still. */
+static int job_suspend(struct dvmd_cstate *s, const Pb__JobSuspend *c, uint64_t wall)
 {
-	dvmd_cstate_find_job(s, c->id)->msg->suspended = c->suspended;
+	Pb__JobRecord *r = dvmd_cstate_find_job(s, c->id)->msg;
+
+	if (c->suspended && !r->suspended)
+		r->suspended_at = wall;
+	if (!c->suspended && wall > r->suspended_at)
+		r->stopped_ns += wall - r->suspended_at;
+	if (!c->suspended)
+		r->suspended_at = 0;
+	r->suspended = c->suspended;
 	return 0;
 }
 
@@ -521,7 +530,7 @@ static int perform(struct dvmd_cstate *s, const Pb__Command *cmd)
 	case PB__COMMAND__WHAT_JOB_CHANGE:
 		return job_change(s, cmd->job_change, cmd->wall);
 	case PB__COMMAND__WHAT_JOB_SUSPEND:
-		return job_suspend(s, cmd->job_suspend);
+		return job_suspend(s, cmd->job_suspend, cmd->wall);
 	case PB__COMMAND__WHAT_JOB_ROOM:
 		return job_room(s, cmd->job_room);
 	case PB__COMMAND__WHAT_RESERVE_ADD:

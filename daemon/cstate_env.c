@@ -12,6 +12,7 @@
 struct environment {
 	UT_hash_handle hh;
 	size_t refs, n, len;
+	uint64_t mark; /* of a visit to all that wait: whose environment it is called */
 	char **env;  /* into `text` */
 	char text[]; /* the strings, one after the other: what it is found by */
 };
@@ -108,6 +109,21 @@ void dvmd_cstate_env_borrow(Pb__JobSpec *spec, struct environment **env, struct 
 		return;
 	attach(spec, e);
 	*env = e;
+}
+
+void dvmd_cstate_env_unmark(const struct dvmd_cstate *s)
+{
+	for (struct environment *e = s->environments; e; e = e->hh.next)
+		e->mark = 0;
+}
+
+uint64_t dvmd_cstate_env_mark(struct environment *e, uint64_t id)
+{
+	uint64_t mark = e ? e->mark : 0;
+
+	if (e && !mark)
+		e->mark = id;
+	return mark;
 }
 
 void dvmd_cstate_env_drop(struct dvmd_cstate *s, Pb__JobSpec *spec, struct environment **env)

@@ -173,6 +173,13 @@ static int insert(struct dvmd_cstate *s, const Pb__Waiting *msg, uint64_t submit
 	return -ENOMEM;
 }
 
+static void take_env(struct dvmd_cstate *s, struct waiting *w)
+{
+	if (w->msg->env_of)
+		dvmd_cstate_env_borrow(w->msg->spec, &w->env, find(s, w->msg->env_of)->env);
+	w->msg->env_of = 0;
+}
+
 int dvmd_cstate_queue_add(struct dvmd_cstate *s, const Pb__Waiting *w, uint64_t wall)
 {
 	int rc = insert(s, w, wall);
@@ -180,11 +187,7 @@ int dvmd_cstate_queue_add(struct dvmd_cstate *s, const Pb__Waiting *w, uint64_t 
 	if (rc < 0)
 		return rc;
 	s->next_job++;
-	if (w->env_of) {
-		struct waiting *fresh = find(s, w->id);
-		dvmd_cstate_env_borrow(fresh->msg->spec, &fresh->env, find(s, w->env_of)->env);
-		fresh->msg->env_of = 0;
-	}
+	take_env(s, find(s, w->id));
 	return 0;
 }
 
@@ -285,8 +288,11 @@ int dvmd_cstate_restore_waiting(struct dvmd_cstate *s, const Pb__Waiting *w, dvm
 	if (rc < 0)
 		return rc;
 	if (w->id == 0 || w->id >= s->next_job || (last && w->id <= last->id) ||
-	    dvmd_cstate_find_job(s, w->id))
+	    dvmd_cstate_find_job(s, w->id) || (w->env_of && !find(s, w->env_of)))
 		return refuse(err, -DVM_EPROTO, "waiting job %llu does not fit the others",
 			      (unsigned long long)w->id);
-	return insert(s, w, w->submitted);
+	rc = insert(s, w, w->submitted);
+	if (rc == 0)
+		take_env(s, find(s, w->id));
+	return rc;
 }

@@ -34,6 +34,21 @@ static int each_job_command(const struct dvmd_cstate *s, command_fn *fn, void *a
 	return rc;
 }
 
+/* An environment is there once, with the first that has it; the others name that one. */
+static int visit_waiting(const struct waiting *w, command_fn *fn, void *arg)
+{
+	uint64_t first = dvmd_cstate_env_mark(w->env, w->id);
+	Pb__Waiting lean = *w->msg;
+	Pb__JobSpec spec = *w->msg->spec;
+
+	if (first) {
+		spec.n_env = 0;
+		lean.spec = &spec;
+		lean.env_of = first;
+	}
+	return visit(fn, arg, PB__COMMAND__WHAT_QUEUE_ADD, &lean);
+}
+
 static int each_command(const struct dvmd_cstate *s, command_fn *fn, void *arg)
 {
 	int rc = 0;
@@ -47,8 +62,9 @@ static int each_command(const struct dvmd_cstate *s, command_fn *fn, void *arg)
 	for (const struct reservation *v = s->reservations; v && rc >= 0; v = v->hh.next)
 		rc = visit(fn, arg, PB__COMMAND__WHAT_RESERVE_ADD, v->msg);
 	rc = rc < 0 ? rc : each_job_command(s, fn, arg);
+	dvmd_cstate_env_unmark(s);
 	for (const struct waiting *w = s->queue; w && rc >= 0; w = w->hh.next)
-		rc = visit(fn, arg, PB__COMMAND__WHAT_QUEUE_ADD, w->msg);
+		rc = visit_waiting(w, fn, arg);
 	for (const struct service *v = s->services; v && rc >= 0; v = v->hh.next)
 		rc = visit(fn, arg, PB__COMMAND__WHAT_NAME_ADD, v->msg);
 	return rc;

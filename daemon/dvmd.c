@@ -342,7 +342,7 @@ static void found(struct dvmd *d)
 	int rc = dvmd_replica_propose(d->replica, &cmd, &err);
 	dvmd_roster_self(d, &self);
 	self.id = DVMD_LEADER;
-	self.since = dvmi_clock_wall();
+	self.since = dvmd_steady_now(&d->clock);
 	cmd.what_case = PB__COMMAND__WHAT_MEMBER_ADD;
 	cmd.member_add = &self;
 	if (rc == 0)
@@ -469,6 +469,7 @@ int dvmd_start(struct dvmd *d, dvm_error_t *err)
 	uv_timer_init(d->loop, &d->stop_timer);
 	d->stop_timer.data = d;
 	snprintf(key_path, sizeof key_path, "%s/key", d->setup.state_dir);
+	dvmd_steady_open(&d->clock, d->setup.state_dir);
 	if ((rc = read_topology(d, err)) < 0 ||
 	    (rc = dvmd_gres_parse(d->setup.gres ? d->setup.gres : "", &d->gres, &d->n_gres, err)) < 0 ||
 	    (rc = dvmd_keys_load(&d->keys, key_path, err)) < 0 ||

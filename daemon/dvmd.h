@@ -15,6 +15,7 @@
 #include "daemon/cstate.h"
 #include "daemon/keys.h"
 #include "daemon/queue_conf.h"
+#include "daemon/steady.h"
 #include "daemon/transport.h"
 #include "libdvm/base/log.h"
 #include "libdvm/proto/pb.h"
@@ -43,6 +44,7 @@ struct dvmd {
 	struct dvmi_log log;
 	struct dvmd_logring *ring;
 	struct dvmd_keys keys;
+	struct dvmd_steady clock; /* of all dates in the state */
 	uv_timer_t stop_timer;
 	uint64_t stop_by;
 	struct dvmi_buf topology; /* of this host, packed (topo.h) */

@@ -271,6 +271,9 @@ void dvmd_history_add(struct dvmd *d, const Pb__JobRecord *r, const Pb__JobChang
 
 	if (!row)
 		return;
+	row->submitted = dvmd_steady_shown(&d->clock, row->submitted);
+	row->started = dvmd_steady_shown(&d->clock, row->started);
+	row->ended = dvmd_steady_shown(&d->clock, row->ended);
 	if (h->fresh.n >= KEEP_MAX || rows_add(&h->fresh, row) < 0) {
 		dvmi_pb_free(row);
 		h->dropped++;

@@ -58,6 +58,9 @@ struct job {
 	bool again;	/* somebody wants that */
 	int warn_signal; /* 0: none, or said */
 	uint64_t warn_at;
+	uint64_t limit;		  /* ns; 0: none */
+	uint64_t warn_before;	  /* its end */
+	uint64_t stopped;	  /* since then; 0: it is not */
 	uint64_t leave_by, wanted_by; /* it is lent, and to leave for that job */
 };
 
@@ -319,10 +322,11 @@ static uint64_t later(uint64_t now, uint64_t by)
 	return by > UINT64_MAX - now ? UINT64_MAX : now + by;
 }
 
-static void plan_warning(struct job *j, const Pb__JobSpec *spec)
+/* It has run for RAN ns of its limit. */
+static void plan_end(struct job *j, uint64_t now, uint64_t ran)
 {
-	j->warn_signal = j->ends_by == UINT64_MAX ? 0 : spec->warn_signal;
-	j->warn_at = j->ends_by > spec->warn_ns ? j->ends_by - spec->warn_ns : 0;
+	j->ends_by = j->limit ? later(now, ran < j->limit ? j->limit - ran : 0) : UINT64_MAX;
+	j->warn_at = j->ends_by > j->warn_before ? j->ends_by - j->warn_before : 0;
 }
 
 int dvmd_jobctl_add(struct dvmd_jobctl *c, const Pb__JobRecord *record, bool recovered,
@@ -344,8 +348,11 @@ int dvmd_jobctl_add(struct dvmd_jobctl *c, const Pb__JobRecord *record, bool rec
 	j->state = record->state;
 	j->launch_by = later(now, c->config.launch_timeout);
 	j->notice_at = later(now, c->config.notice_after);
-	j->ends_by = record->spec->timeout_ns ? later(now, record->spec->timeout_ns) : UINT64_MAX;
-	plan_warning(j, record->spec);
+	j->limit = record->spec->timeout_ns;
+	j->warn_signal = j->limit ? record->spec->warn_signal : 0;
+	j->warn_before = record->spec->warn_ns;
+	plan_end(j, now, 0);
+	j->stopped = recovered && record->suspended ? now : 0;
 	j->settle_by = j->kill_by = j->give_up_by = j->orphan_by = j->hold_by = UINT64_MAX;
 	j->wanted_by = record->wanted_by;
 	j->leave_by = record->wanted_by ? later(now, record->grace_ns) : UINT64_MAX;
@@ -363,6 +370,27 @@ int dvmd_jobctl_add(struct dvmd_jobctl *c, const Pb__JobRecord *record, bool rec
 	}
 	HASH_ADD(hh, c->jobs, id, sizeof j->id, j);
 	return 0;
+}
+
+void dvmd_jobctl_has_run(struct dvmd_jobctl *c, uint64_t job, uint64_t ran, uint64_t now)
+{
+	struct job *j = find(c, job);
+
+	if (j)
+		plan_end(j, now, ran);
+}
+
+void dvmd_jobctl_stopped(struct dvmd_jobctl *c, uint64_t job, bool stopped, uint64_t now)
+{
+	struct job *j = find(c, job);
+
+	if (!j || stopped == (j->stopped != 0))
+		return;
+	if (!stopped && j->ends_by != UINT64_MAX) {
+		j->ends_by = later(j->ends_by, now - j->stopped);
+		j->warn_at = later(j->warn_at, now - j->stopped);
+	}
+	j->stopped = stopped ? now : 0;
 }
 
 /* ---- decisions ---- */
@@ -904,11 +932,11 @@ static void tick_job(struct dvmd_jobctl *c, struct job *j, uint64_t now)
 {
 	if (now >= j->leave_by)
 		tick_leaving(c, j, now);
-	if (j->warn_signal && j->state == S(RUNNING) && now >= j->warn_at)
+	if (j->warn_signal && j->state == S(RUNNING) && !j->stopped && now >= j->warn_at)
 		tick_warning(c, j);
 	if (now >= j->orphan_by)
 		tick_orphan(c, j, now);
-	if (j->state != S(ENDING) && now >= j->ends_by) {
+	if (j->state != S(ENDING) && !j->stopped && now >= j->ends_by) {
 		blame(j, HOW(TIMEOUT), TIMEOUT_EXIT, "time limit reached");
 		begin_end(c, j, now, c->config.kill_grace);
 	}
@@ -948,9 +976,10 @@ uint64_t dvmd_jobctl_next_deadline(const struct dvmd_jobctl *c)
 		if (j->state == S(ENDING))
 			next = min_u64(next, min_u64(j->kill_by, j->give_up_by));
 		else
-			next = min_u64(next, min_u64(min_u64(j->ends_by, j->hold_by),
-						     min_u64(j->orphan_by, j->leave_by)));
-		if (j->warn_signal && j->state == S(RUNNING))
+			next = min_u64(next, min_u64(j->hold_by, min_u64(j->orphan_by, j->leave_by)));
+		if (j->state != S(ENDING) && !j->stopped)
+			next = min_u64(next, j->ends_by);
+		if (j->warn_signal && j->state == S(RUNNING) && !j->stopped)
 			next = min_u64(next, j->warn_at);
 	}
 	return next;

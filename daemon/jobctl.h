@@ -54,6 +54,10 @@ void dvmd_jobctl_destroy(struct dvmd_jobctl *c);
  */
 int dvmd_jobctl_add(struct dvmd_jobctl *c, const Pb__JobRecord *record, bool recovered,
 		    uint64_t now);
+/* Before that restart it had run for RAN ns, which its time limit counts. */
+void dvmd_jobctl_has_run(struct dvmd_jobctl *c, uint64_t job, uint64_t ran, uint64_t now);
+/* Its ranks are stopped, and its time limit stands still; or they go on. */
+void dvmd_jobctl_stopped(struct dvmd_jobctl *c, uint64_t job, bool stopped, uint64_t now);
 
 /* A share's report. Old serial numbers and unknown nodes are ignored. -ENOENT: job not known. */
 int dvmd_jobctl_status(struct dvmd_jobctl *c, const Pb__JobStatus *status, uint64_t now);

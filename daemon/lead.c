@@ -337,7 +337,7 @@ int dvmd_lead_log(struct dvmd_lead *l, struct dvmd_start *s, dvm_error_t *err)
 	r.spec = &lean;
 	r.placement = s->placement;
 	r.origin = s->origin;
-	r.submitted = dvmi_clock_wall();
+	r.submitted = dvmd_steady_now(&l->d->clock);
 	r.key = s->key;
 	cmd.what_case = PB__COMMAND__WHAT_JOB_ADD;
 	cmd.job_add = &r;
@@ -494,9 +494,12 @@ int dvmd_lead_suspend(struct dvmd_lead *l, uint64_t job, Pb__Suspended how, dvm_
 	cmd.job_suspend = &c;
 	sig.signal = how ? SIGTSTP : SIGCONT;
 	int rc = dvmd_replica_propose(l->d->replica, &cmd, err);
-	if (rc == 0)
-		cast_to_job(l, job, DVMI_MSG_JOB_KILL, &sig);
-	return rc;
+	if (rc < 0)
+		return rc;
+	cast_to_job(l, job, DVMI_MSG_JOB_KILL, &sig);
+	dvmd_jobctl_stopped(l->jobs, job, how, dvmi_clock_mono());
+	drain(l);
+	return 0;
 }
 
 int dvmd_lead_leave(struct dvmd_lead *l, uint64_t job, uint64_t other, dvm_error_t *err)
@@ -836,6 +839,8 @@ static int recover_job(const Pb__JobRecord *r, void *arg)
 	if (r->state == PB__JOB_STATE__JOB_DONE)
 		return 0;
 	dvmd_jobctl_add(l->jobs, r, true, dvmi_clock_mono());
+	dvmd_jobctl_has_run(l->jobs, r->id, dvmd_queue_ran(r, dvmd_steady_now(&l->d->clock)),
+			    dvmi_clock_mono());
 	lose_absent_shares(l, r, dvmi_clock_mono());
 	want_status(l, r->id);
 	return 0;

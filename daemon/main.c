@@ -499,7 +499,7 @@ static bool is_known(const struct node *n)
 /* What a node keeps: else one that is none any more, or never came to be, would pass for one. */
 static void forget(const struct node *n)
 {
-	static const char *const files[] = { "key", "life", "log", "log.lock" };
+	static const char *const files[] = { "clock", "key", "life", "log", "log.lock" };
 	char path[PATH_MAX + 16];
 
 	for (size_t i = 0; i < sizeof files / sizeof *files; i++) {

@@ -81,14 +81,14 @@ static int add_node(const Pb__Member *m, void *arg)
 	info->slots = m->slots ? m->slots : info->cores;
 	info->slots_used = dvmd_assign_slots_used(ns->d, m->id);
 	info->mem_total = m->memory;
-	info->since = m->since;
+	info->since = dvmd_steady_shown(&ns->d->clock, m->since);
 	info->leader = m->id == DVMD_LEADER;
 	info->self = m->id == ns->d->self;
 	info->host = m->host;
 	info->draining = m->draining;
 	info->drain_why = m->drain_why;
 	info->drained_by = m->drained_by;
-	info->drained = m->drained;
+	info->drained = dvmd_steady_shown(&ns->d->clock, m->drained);
 	if (dvmd_live_info(ns->d->live, m->id, &live) == 0) {
 		info->mem_free = live.load.mem_free;
 		info->load_100 = live.load.load100;
@@ -164,9 +164,9 @@ static int fill_job(const struct dvmd *d, const Pb__JobRecord *r, bool one, Pb__
 	info->user = r->spec->user;
 	info->state = (char *)(r->suspended ? "suspended" : job_states[r->state]);
 	info->ranks = r->placement->ranks;
-	info->submitted = r->submitted;
-	info->started = r->started;
-	info->ended = r->ended;
+	info->submitted = dvmd_steady_shown(&d->clock, r->submitted);
+	info->started = dvmd_steady_shown(&d->clock, r->started);
+	info->ended = dvmd_steady_shown(&d->clock, r->ended);
 	info->exit_code = r->exit_code;
 	info->reason = r->reason;
 	info->argv = r->spec->argv;

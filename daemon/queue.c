@@ -171,11 +171,11 @@ static void decide(struct dvmd_queue *q)
 
 	if (!dvmd_leads(q->d) || !q->d->ready || q->d->stopping || q->d->halting)
 		return;
-	uint64_t wall = dvmi_clock_wall();
-	dvmd_reserve_expire(q->d, wall);
-	uint64_t next = dvmd_reserve_next(q->d, wall);
+	uint64_t date = dvmd_steady_now(&q->d->clock);
+	dvmd_reserve_expire(q->d, date);
+	uint64_t next = dvmd_reserve_next(q->d, date);
 	if (next != UINT64_MAX)
-		dvmd_queue_sleep(q, next - wall);
+		dvmd_queue_sleep(q, next - date);
 	dvmd_queue_tickets_check(q);
 	dvmd_queue_resume(q);
 	if (!dvmd_cstate_queued(dvmd_state(q->d)) && !dvmd_queue_lends(q))

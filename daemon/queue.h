@@ -27,6 +27,8 @@ void dvmd_queue_change(struct dvmd_call *call, const uint8_t *body, size_t len);
 struct dvmd_shares;
 struct dvmd_shares *dvmd_queue_users(const struct dvmd *d);
 struct dvmd_shares *dvmd_queue_accounts(const struct dvmd *d);
+/* ns that R has run until DATE, the times it was stopped not counted. */
+uint64_t dvmd_queue_ran(const Pb__JobRecord *r, uint64_t date);
 /* Ranks of R and of what has been lent to it. */
 uint32_t dvmd_queue_ranks(const struct dvmd_cstate *s, const Pb__JobRecord *r);
 /* A run that has ended at AT (mono). */

@@ -47,6 +47,14 @@ void dvmd_queue_push_out(struct dvmd_queue *q, struct dvmd_queue_view *v)
 
 /* ---- going on ---- */
 
+uint64_t dvmd_queue_ran(const Pb__JobRecord *r, uint64_t date)
+{
+	uint64_t end = r->suspended && r->suspended_at ? r->suspended_at : date;
+	uint64_t not_running = r->started + r->stopped_ns;
+
+	return r->started && end > not_running ? end - not_running : 0;
+}
+
 struct resuming {
 	struct dvmd_queue *q;
 	const struct dvmd_snapshot *nodes;

@@ -20,7 +20,8 @@ int dvmd_queue_permitted(const struct dvmd_call *call, uint64_t job, const Pb__J
 
 /* ---- what waits ---- */
 
-static Pb__WaitingChange changed(const Pb__Waiting *w, const Pb__QueueRequest *req)
+static Pb__WaitingChange changed(const struct dvmd *d, const Pb__Waiting *w,
+				 const Pb__QueueRequest *req)
 {
 	Pb__WaitingChange c = PB__WAITING_CHANGE__INIT;
 
@@ -40,7 +41,7 @@ static Pb__WaitingChange changed(const Pb__Waiting *w, const Pb__QueueRequest *r
 		c.limit = req->limit_ns;
 		break;
 	case PB__QUEUE_REQUEST__WHAT_DELAY_NS:
-		c.begin = req->delay_ns ? dvmd_queue_wall_after(req->delay_ns) : 0;
+		c.begin = req->delay_ns ? dvmd_queue_date(d, req->delay_ns) : 0;
 		break;
 	default:
 		break;
@@ -82,7 +83,7 @@ static int change_one(const struct dvmd_call *call, uint64_t id, const Pb__Queue
 
 	if (rc < 0)
 		return rc;
-	Pb__WaitingChange c = changed(w, req);
+	Pb__WaitingChange c = changed(call->d, w, req);
 	cmd.what_case = PB__COMMAND__WHAT_QUEUE_CHANGE;
 	cmd.queue_change = &c;
 	return dvmd_queue_propose(call->d, &cmd, err);

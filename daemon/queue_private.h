@@ -23,7 +23,7 @@ int dvmd_queue_propose(struct dvmd *d, Pb__Command *cmd, dvm_error_t *err);
 /* Job ID leaves the queue without having run. */
 int dvmd_queue_end(struct dvmd *d, uint64_t id, int code, const char *reason, dvm_error_t *err);
 /* So long from now, as a date of the state. */
-uint64_t dvmd_queue_wall_after(uint64_t delay);
+uint64_t dvmd_queue_date(const struct dvmd *d, uint64_t delay);
 /* Enters W under the next id. */
 int dvmd_queue_enter(struct dvmd *d, Pb__Waiting *w, dvm_error_t *err);
 /* May the caller touch what W or R belongs to? 0, -EPERM. */

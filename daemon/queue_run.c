@@ -101,7 +101,7 @@ void dvmd_queue_tickets_told(struct dvmd_queue *q, struct dvmd_queue_view *v)
 		t->ready = a->why == DSCHED_STARTS;
 		snprintf(t->why, sizeof t->why, "%s", dsched_why_name(a->why));
 		snprintf(t->reason, sizeof t->reason, "%s", b.err ? "" : (char *)b.data);
-		t->expected = a->start < v->now + DSCHED_LONG / 2 ? v->wall + (a->start - v->now) : 0;
+		t->expected = dvmd_queue_expected(v, a);
 		dvmi_buf_free(&b);
 	}
 }
@@ -227,7 +227,7 @@ int dvmd_queue_place_in(struct dvmd *d, const struct dvmd_queue_want *want, Pb__
 
 	w.id = want->id;
 	w.spec = want->spec;
-	w.submitted = dvmi_clock_wall();
+	w.submitted = dvmd_steady_now(&d->clock);
 	int rc = dvmd_queue_view_with(&v, d, want->waits ? NULL : &w);
 	size_t i = find_job(&v, want->id);
 	if (rc < 0)

@@ -119,9 +119,9 @@ static int enqueue_array(struct dvmd *d, const Pb__SubmitRequest *req, dvm_error
 	return rc < 0 ? rc : all;
 }
 
-uint64_t dvmd_queue_wall_after(uint64_t delay)
+uint64_t dvmd_queue_date(const struct dvmd *d, uint64_t delay)
 {
-	uint64_t now = dvmi_clock_wall();
+	uint64_t now = dvmd_steady_now(&d->clock);
 
 	return delay < UINT64_MAX - now ? now + delay : UINT64_MAX;
 }
@@ -139,7 +139,7 @@ static int admit(const struct dvmd_call *call, Pb__SubmitRequest *req, dvm_error
 	w->spec->stdin_to = PB__STDIN_TO__STDIN_NONE;
 	w->array = w->env_of = 0;
 	if (req->delay_ns)
-		w->begin = dvmd_queue_wall_after(req->delay_ns);
+		w->begin = dvmd_queue_date(call->d, req->delay_ns);
 	int rc = dvmd_lead_admit(call, w->spec, err);
 	return rc < 0 ? rc : dvmd_queue_check(call, w->spec, err);
 }

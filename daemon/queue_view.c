@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Times in the state are of the wall clock; sched/ gets them on the monotonic one, by how long ago
- * they were. So a wall clock that is set moves dates and ages once, and nothing else.
+ * Dates in the state are of a clock that nobody sets (steady.h); sched/ gets them on the monotonic one,
+ * by how long ago they were.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -12,11 +12,24 @@
 #include "daemon/shares.h"
 #include "libdvm/base/clock.h"
 
-static uint64_t mono(const struct dvmd_queue_view *v, uint64_t wall)
+static uint64_t mono(const struct dvmd_queue_view *v, uint64_t date)
 {
-	if (wall > v->wall)
-		return v->now + (wall - v->wall);
-	return v->wall - wall < v->now ? v->now - (v->wall - wall) : 0;
+	if (date > v->date)
+		return v->now + (date - v->date);
+	return v->date - date < v->now ? v->now - (v->date - date) : 0;
+}
+
+/* When it will have run for as long as it may: while it is stopped that moves on. */
+static uint64_t end_of(const struct dvmd_queue_view *v, const Pb__JobRecord *r)
+{
+	uint64_t limit = r->spec->timeout_ns, start = r->started ? r->started : v->date;
+	uint64_t ran = dvmd_queue_ran(r, v->date);
+
+	if (!limit || limit >= DSCHED_LONG)
+		return DSCHED_NEVER;
+	if (!r->suspended)
+		return mono(v, start) + limit + r->stopped_ns;
+	return v->now + (ran < limit ? limit - ran : 0);
 }
 
 /* ---- what runs ---- */
@@ -105,11 +118,10 @@ static int add_run(const Pb__JobRecord *r, void *arg)
 	if (!uses)
 		return -ENOMEM;
 	uint64_t start = r->started ? mono(v, r->started) : v->now;
-	uint64_t limit = r->spec->timeout_ns;
 	v->runs[v->nruns++] = (struct dsched_run){
 		.id = r->id,
 		.start = start,
-		.end = limit && limit < DSCHED_LONG ? start + limit : DSCHED_NEVER,
+		.end = end_of(v, r),
 		.uses = uses,
 		.nuses = n,
 		.array = r->spec->array,
@@ -254,7 +266,6 @@ static int add_elastic(const Pb__JobRecord *r, void *arg)
 	if (ranks >= r->spec->ranks_max)
 		return 0;
 	struct dvmd_elastic *e = &v->elastic[v->nelastics];
-	uint64_t limit = r->spec->timeout_ns;
 	*e = (struct dvmd_elastic){ .job = r->id, .ranks = ranks, .said = r->room };
 	e->req = (struct dsched_request){ .size = sizeof e->req,
 					  .ranks = r->spec->ranks_max - ranks,
@@ -262,7 +273,7 @@ static int add_elastic(const Pb__JobRecord *r, void *arg)
 	v->elastics[v->nelastics++] = (struct dsched_elastic){
 		.req = &e->req,
 		.extra = ranks - r->placement->ranks,
-		.until = limit && limit < DSCHED_LONG ? mono(v, r->started) + limit : DSCHED_NEVER,
+		.until = end_of(v, r),
 	};
 	return 0;
 }
@@ -334,7 +345,9 @@ int dvmd_queue_view_with(struct dvmd_queue_view *v, struct dvmd *d, const Pb__Wa
 {
 	const struct dvmd_cstate *s = dvmd_state(d);
 
-	*v = (struct dvmd_queue_view){ .now = dvmi_clock_mono(), .wall = dvmi_clock_wall() };
+	*v = (struct dvmd_queue_view){ .now = dvmi_clock_mono(),
+				       .date = dvmd_steady_now(&d->clock),
+				       .wall = dvmi_clock_wall() };
 	int rc = dvmd_snapshot_take(d, &v->nodes);
 	if (rc == 0)
 		rc = allocate(v, dvmd_cstate_queued(s) + 2);
@@ -387,6 +400,12 @@ void dvmd_queue_view_free(struct dvmd_queue_view *v)
 
 /* ---- for people ---- */
 
+/* What waits for a job without limit has a date, but not one to tell anybody. */
+uint64_t dvmd_queue_expected(const struct dvmd_queue_view *v, const struct dsched_answer *a)
+{
+	return a->start < v->now + DSCHED_LONG / 2 ? v->wall + (a->start - v->now) : 0;
+}
+
 static void describe(const struct dvmd_queue_view *v, size_t i, char *text, Pb__JobInfo *info)
 {
 	const struct dsched_answer *a = &v->decision.answers[i];
@@ -398,15 +417,13 @@ static void describe(const struct dvmd_queue_view *v, size_t i, char *text, Pb__
 	info->user = w->spec->user;
 	info->state = (char *)(w->held ? "held" : "waiting");
 	info->ranks = w->spec->ranks;
-	info->submitted = w->submitted;
+	info->submitted = dvmd_steady_shown(&v->nodes.d->clock, w->submitted);
 	info->argv = w->spec->argv;
 	info->n_argv = w->spec->n_argv;
 	info->detached = true;
 	info->reason = text;
 	info->why = (char *)dsched_why_name(a->why);
-	/* What waits for a job without limit has a date, but not one to tell anybody. */
-	if (a->start < v->now + DSCHED_LONG / 2)
-		info->expected = v->wall + (a->start - v->now);
+	info->expected = dvmd_queue_expected(v, a);
 	info->priority = a->priority;
 	info->array = w->array;
 	info->task = w->task;

@@ -35,13 +35,15 @@ struct dvmd_queue_view {
 	struct dsched_share *users, *accounts;
 	struct dsched_queue queue;
 	struct dsched_decision decision;
-	uint64_t now, wall; /* the same moment on both clocks */
+	uint64_t now, date, wall; /* the same moment: monotonic, of the state, as people read it */
 };
 
 /* Takes the state as it is and decides. -ENOMEM; free V also then. */
 int dvmd_queue_view_make(struct dvmd_queue_view *v, struct dvmd *d);
 /* The same as if W waited as well: its answer is the last one. */
 int dvmd_queue_view_with(struct dvmd_queue_view *v, struct dvmd *d, const Pb__Waiting *w);
+/* When a job is expected to start, as people read it; 0: nobody knows. */
+uint64_t dvmd_queue_expected(const struct dvmd_queue_view *v, const struct dsched_answer *a);
 void dvmd_queue_view_free(struct dvmd_queue_view *v);
 
 #endif

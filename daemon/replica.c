@@ -98,7 +98,7 @@ int dvmd_replica_propose(struct dvmd_replica *r, Pb__Command *cmd, dvm_error_t *
 {
 	struct dvmi_buf b = { 0 };
 
-	cmd->wall = dvmi_clock_wall();
+	cmd->wall = dvmd_steady_now(&r->d->clock);
 	int rc = dvmd_cstate_check(r->state, cmd, err);
 	if (rc < 0)
 		return rc;

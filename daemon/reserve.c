@@ -102,7 +102,7 @@ static int create(const struct dvmd_call *call, const Pb__ReserveCreate *c, dvm_
 	if (!r.nodes)
 		return dvmi_error_code(err, -ENOMEM, "the reservation");
 	r.name = c->name;
-	r.start = dvmd_queue_wall_after(c->delay_ns);
+	r.start = dvmd_queue_date(d, c->delay_ns);
 	r.end = r.start + c->duration_ns;
 	r.users = c->users;
 	r.n_users = c->n_users;
@@ -183,8 +183,8 @@ static Pb__ReserveInfo *describe(const struct dvmd *d, const Pb__Reservation *r)
 	for (size_t i = 0; texts && names && i < r->n_nodes; i++)
 		names[i] = (char *)dvmd_node_name(d, r->nodes[i], texts[i]);
 	info.name = r->name;
-	info.start = r->start;
-	info.end = r->end;
+	info.start = dvmd_steady_shown(&d->clock, r->start);
+	info.end = dvmd_steady_shown(&d->clock, r->end);
 	info.nodes = names;
 	info.n_nodes = r->n_nodes;
 	info.users = r->users;

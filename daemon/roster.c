@@ -112,7 +112,7 @@ static int admit(struct dvmd *d, const uint8_t *token, const Pb__JoinRequest *re
 		return dvmi_error_set(err, -EPERM, "the key is the leader's");
 	m.id = known ? known->id : dvmd_cstate_next_node(dvmd_state(d));
 	m.state = PB__MEMBER_STATE__MEMBER_UP;
-	m.since = dvmi_clock_wall();
+	m.since = dvmd_steady_now(&d->clock);
 	cmd.what_case = PB__COMMAND__WHAT_MEMBER_ADD;
 	cmd.member_add = &m;
 	/* Refused members do not cost the token a use. */

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/steady.h"
 #include "daemon/histdb.h"
 #include "daemon/history_row.h"
 #include "daemon/pairs.h"
@@ -256,9 +257,27 @@ static void a_record_becomes_a_row(void **state)
 	assert_string_equal(dvmd_history_state(PB__JOB_HOW__HOW_UNKNOWN, 0), "done");
 }
 
+/* The clock of dates is kept over a restart of the daemon, and begins anew with the host. */
+static void the_steady_clock_is_of_one_boot(void **state)
+{
+	uint64_t offset = 7;
+
+	assert_true(dvmd_steady_parse("abc 42", "abc", &offset));
+	assert_true(offset == 42);
+	assert_true(dvmd_steady_parse("abc 18446744073709551615", "abc", &offset));
+	assert_true(offset == UINT64_MAX);
+	assert_false(dvmd_steady_parse("abd 42", "abc", &offset));
+	assert_false(dvmd_steady_parse("abc", "abc", &offset));
+	assert_false(dvmd_steady_parse("abc x", "abc", &offset));
+	assert_false(dvmd_steady_parse("abc 42 ", "abc", &offset));
+	assert_false(dvmd_steady_parse(" 42", "", &offset));
+	assert_true(offset == UINT64_MAX);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_steady_clock_is_of_one_boot),
 		cmocka_unit_test(pairs_are_taken_one_by_one),
 		cmocka_unit_test(bad_pairs_are_refused),
 		cmocka_unit_test(kinds_of_resources_are_few),
