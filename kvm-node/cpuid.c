@@ -16,6 +16,7 @@
 /* Of KVM's paravirtual interface only what works without its local APIC, and across hosts. */
 #define KVM_NOP_IO_DELAY 1
 #define KVM_CLOCKSOURCE2 3
+#define KVM_PV_EOI	 6
 #define KVM_CLOCK_STABLE 24
 
 #define APIC_BUS_KHZ 1000000u /* what lapic.c counts in */
@@ -249,6 +250,7 @@ static void leaf_kvm(const struct vmm_cpu_model *m, struct kvm_cpuid_entry2 *e)
 		*e = (struct kvm_cpuid_entry2){
 			.function = e->function,
 			.eax = BIT(KVM_NOP_IO_DELAY) | BIT(KVM_CLOCKSOURCE2) |
+			       (m->lazy_eoi ? BIT(KVM_PV_EOI) : 0) |
 			       (m->invariant_tsc ? BIT(KVM_CLOCK_STABLE) : 0),
 		};
 }

@@ -24,6 +24,7 @@ struct vmm_cpu_model {
 	uint32_t tsc_khz;
 	bool invariant_tsc;
 	bool intel;	  /* no TSC deadline: KVM may swallow the write */
+	bool lazy_eoi;	  /* interrupts may be ended by a flag in memory */
 	bool emulated;	  /* the host itself is emulated: no extended state */
 };
 

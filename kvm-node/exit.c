@@ -124,6 +124,8 @@ static int write_msr(struct vmm_vcpu *v, uint32_t msr, uint64_t value)
 		vmm_count(&v->n.deadlines);
 		return write_lapic_msr(v, msr, value);
 	case VMM_MSR_SYSTEM_TIME: return vmm_clock_write_page(v->env->clock, v->env->mem, value);
+	case VMM_MSR_PV_EOI:
+		return vmm_vcpu_eoi_at(v, value);
 	case VMM_MSR_WALL_CLOCK: return vmm_clock_write_wall(v->env->clock, v->env->mem, value);
 	default: return -EPERM;
 	}
@@ -247,6 +249,8 @@ void vmm_vcpu_stat(struct vmm_vcpu *v, struct dvmi_buf *out)
 	put(out, "lapic_reads", v->n.lapic_reads);
 	put(out, "lapic_writes", v->n.lapic_writes);
 	put(out, "deadline_writes", v->n.deadlines);
+	put(out, "silent_eois", v->n.silent_eois);
+	put(out, "early_ns", v->early);
 	pthread_mutex_lock(&v->lock);
 	put(out, "halt_ns", halted(v));
 	put(out, "timer_fired", v->lapic.fired);

@@ -2,7 +2,7 @@
 /*
  * The I/O APIC. Pure: lines and register writes in, interrupt messages out.
  *
- * One with VMM_GSIS pins; more than the customary 24, so that each device has a line of its own.
+ * One with VMM_GSIS pins.
  */
 #ifndef VMM_IOAPIC_H
 #define VMM_IOAPIC_H

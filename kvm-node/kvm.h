@@ -20,6 +20,7 @@
 #define VMM_MSR_KVM_FIRST    0x4b564d00u /* KVM's paravirtual interface */
 #define VMM_MSR_WALL_CLOCK   0x4b564d00u
 #define VMM_MSR_SYSTEM_TIME  0x4b564d01u
+#define VMM_MSR_PV_EOI	     0x4b564d04u
 
 struct vmm_kvm {
 	int dev, vm;

@@ -114,6 +114,12 @@ bool vmm_lapic_tick(struct vmm_lapic *l, const struct vmm_lapic_time *t);
 int vmm_lapic_pending(const struct vmm_lapic *l);
 /* It has been delivered. */
 void vmm_lapic_ack(struct vmm_lapic *l, int vector);
+/*
+ * Is the one interrupt in service all there is, and does nobody else have to hear of its end? Then
+ * the guest need not write to the register: vmm_lapic_end() comes later.
+ */
+bool vmm_lapic_ends_silently(const struct vmm_lapic *l);
+void vmm_lapic_end(struct vmm_lapic *l);
 
 uint32_t vmm_lapic_ppr(const struct vmm_lapic *l);
 

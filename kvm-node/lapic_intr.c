@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The local APIC's interrupts: what comes in, what is pending, priorities. */
+#include <string.h>
+
 #include "kvm-node/lapic_private.h"
 
 uint32_t vmm_lapic_ppr(const struct vmm_lapic *l)
@@ -21,6 +23,26 @@ void vmm_lapic_ack(struct vmm_lapic *l, int vector)
 {
 	lapic_clear_bit(l->irr, (unsigned)vector);
 	lapic_set_bit(l->isr, (unsigned)vector);
+}
+
+bool vmm_lapic_ends_silently(const struct vmm_lapic *l)
+{
+	int v = lapic_highest(l->isr);
+	uint32_t others[8];
+
+	if (v < 0 || lapic_highest(l->irr) >= 0 || lapic_has_bit(l->tmr, (unsigned)v))
+		return false;
+	memcpy(others, l->isr, sizeof others);
+	lapic_clear_bit(others, (unsigned)v);
+	return lapic_highest(others) < 0;
+}
+
+void vmm_lapic_end(struct vmm_lapic *l)
+{
+	int v = lapic_highest(l->isr);
+
+	if (v >= 0)
+		lapic_clear_bit(l->isr, (unsigned)v);
 }
 
 static bool accept_vector(struct vmm_lapic *l, unsigned vector, bool level)

@@ -50,7 +50,7 @@
 #define VMM_GSI_RTC    8u
 #define VMM_GSI_SCI    9u
 #define VMM_GSI_FREE   10u /* from here on for whoever asks */
-#define VMM_GSIS       64u
+#define VMM_GSIS       24u /* kernels touch each of them several times */
 
 /* Ports. */
 #define VMM_PORT_SERIAL	 0x3f8u

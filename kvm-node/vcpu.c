@@ -13,7 +13,8 @@
 #include "kvm-node/seccomp.h"
 #include "libdvm/base/clock.h"
 
-#define KICK SIGUSR1
+#define KICK	  SIGUSR1
+#define EARLY_MAX UINT64_C(100000) /* ns that a sleep may end before its deadline */
 
 #ifndef sigev_notify_thread_id
 #define sigev_notify_thread_id _sigev_un._tid
@@ -41,6 +42,8 @@ static void kick(struct vmm_vcpu *v)
 {
 	if (v->where == VMM_ASLEEP) {
 		pthread_cond_signal(&v->wake);
+	} else if (v->where == VMM_AWAKE) {
+		v->news = true;
 	} else if (v->where == VMM_IN_GUEST && !v->kicked) {
 		v->kicked = true;
 		atomic_fetch_add_explicit(&v->n.kicks, 1, memory_order_relaxed);
@@ -106,17 +109,55 @@ static void arm_timer(struct vmm_vcpu *v, uint64_t deadline, uint64_t now)
 
 /* ---- before running; the lock is held ---- */
 
+/*
+ * What waking up takes here, towards the lower end of what was seen lately: then little is spent
+ * awake. What takes much longer says that the host is busy, and nothing about waking up.
+ */
+static void learn(struct vmm_vcpu *v, uint64_t late)
+{
+	if (late > 4 * EARLY_MAX)
+		return;
+	if (late < v->early)
+		v->early -= (v->early - late) / 4;
+	else
+		v->early += (late - v->early) / 16;
+	if (v->early > EARLY_MAX)
+		v->early = EARLY_MAX;
+}
+
+static void sleep_until(struct vmm_vcpu *v, uint64_t at)
+{
+	struct timespec when = { (time_t)(at / DVMI_SEC), (long)(at % DVMI_SEC) };
+
+	v->where = VMM_ASLEEP;
+	if (pthread_cond_timedwait(&v->wake, &v->lock, &when) == ETIMEDOUT)
+		learn(v, dvmi_clock_mono() - at);
+}
+
+/* A deadline that is too near for a sleep. */
+static void stay_awake_until(struct vmm_vcpu *v, uint64_t at)
+{
+	v->where = VMM_AWAKE;
+	v->news = false;
+	pthread_mutex_unlock(&v->lock);
+	while (!v->news && dvmi_clock_mono() < at)
+		__builtin_ia32_pause();
+	pthread_mutex_lock(&v->lock);
+}
+
+/* Sleeps end early by what waking up takes, so that the guest's timers are not late by that. */
 static void nap(struct vmm_vcpu *v, uint64_t deadline)
 {
 	uint64_t began = dvmi_clock_mono();
 
-	v->where = VMM_ASLEEP;
 	v->asleep_since = began;
-	if (deadline) {
-		struct timespec when = { (time_t)(deadline / DVMI_SEC), (long)(deadline % DVMI_SEC) };
-		pthread_cond_timedwait(&v->wake, &v->lock, &when);
-	} else {
+	if (!deadline) {
+		v->where = VMM_ASLEEP;
 		pthread_cond_wait(&v->wake, &v->lock);
+	} else if (deadline > began + v->early) {
+		sleep_until(v, deadline - v->early);
+	} else {
+		stay_awake_until(v, deadline);
 	}
 	v->where = VMM_OUTSIDE;
 	uint64_t ns = dvmi_clock_mono() - began;
@@ -130,6 +171,7 @@ static void take_init(struct vmm_vcpu *v)
 	v->lapic.wait_sipi = true;
 	v->halted = false;
 	vmm_lapic_reset(&v->lapic);
+	v->eoi = (struct vmm_vcpu_eoi){ 0 };
 	pthread_mutex_unlock(&v->lock);
 	vmm_vcpu_complete_exit(v);
 	pthread_mutex_lock(&v->lock);
@@ -223,6 +265,7 @@ static void inject(struct vmm_vcpu *v)
 		struct kvm_interrupt in = { .irq = (uint32_t)vector };
 		if (ioctl(v->fd, KVM_INTERRUPT, &in) == 0) {
 			vmm_lapic_ack(&v->lapic, vector);
+			vmm_vcpu_eoi_offer(v);
 			vmm_count(&v->n.injected);
 		}
 		/* KVM takes one at a time. */
@@ -276,6 +319,7 @@ static void leave(struct vmm_vcpu *v)
 
 	pthread_mutex_lock(&v->lock);
 	v->where = VMM_OUTSIDE;
+	vmm_vcpu_eoi_take(v);
 	vmm_lapic_set_cr8(&v->lapic, (unsigned)v->run->cr8);
 	if (v->run->apic_base != v->apic_base) {
 		v->apic_base = v->run->apic_base;

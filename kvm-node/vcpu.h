@@ -34,19 +34,28 @@ struct vmm_vcpu_env {
 	struct vmm_clock *clock;
 	struct dvmi_log *log;
 	const struct vmm_jail *jail; /* or NULL */
-	/* The guest has ended, or wants a reset; the vCPU waits for the control thread. Any thread. */
+	bool lazy_eoi; /* guests may end interrupts by a flag in memory, which is here */
+	/* The guest has ended, or wants a reset; the vCPU waits for the control thread. Any thread.
+	 */
 	void (*ended)(void *arg, enum vmm_end end, unsigned code, const char *why);
 	void *arg;
 };
 
 /* Where a vCPU's thread is. */
-enum vmm_where { VMM_OUTSIDE, VMM_IN_GUEST, VMM_ASLEEP };
+enum vmm_where { VMM_OUTSIDE, VMM_IN_GUEST, VMM_ASLEEP, VMM_AWAKE };
 enum vmm_want { VMM_WANT_RUN, VMM_WANT_PAUSE, VMM_WANT_EXIT };
 
 struct vmm_vcpu_counts {
 	_Atomic uint64_t exits[VMM_EXITS], other_exits, interrupted;
 	_Atomic uint64_t injected, windows, nmis, kicks, halts, halt_ns;
 	_Atomic uint64_t lapic_reads, lapic_writes, deadlines, bad_msrs, bad_pio, bad_mmio;
+	_Atomic uint64_t silent_eois;
+};
+
+/* Where the guest has the flag by which it ends interrupts; NULL: it has none. */
+struct vmm_vcpu_eoi {
+	uint8_t *flag;
+	bool offered;
 };
 
 struct vmm_vcpu {
@@ -74,6 +83,9 @@ struct vmm_vcpu {
 	enum vmm_want want;
 	bool parked, kicked;
 	uint64_t asleep_since; /* where it is VMM_ASLEEP */
+	_Atomic bool news; /* for one that waits awake */
+	struct vmm_vcpu_eoi eoi;
+	uint64_t early; /* ns before a deadline at which a sleep for it ends; its own thread only */
 
 	struct vmm_vcpu_counts n;
 };
@@ -106,6 +118,11 @@ void vmm_vcpu_interrupt(struct vmm_vcpu *v, const struct vmm_intr *msg);
 
 /* A port or memory access that KVM waits to complete must not end up in registers set next. */
 void vmm_vcpu_complete_exit(struct vmm_vcpu *v);
+
+/* vcpu_eoi.c: the guest has said where its flag is; -EPERM. The others: lock held. */
+int vmm_vcpu_eoi_at(struct vmm_vcpu *v, uint64_t value);
+void vmm_vcpu_eoi_offer(struct vmm_vcpu *v); /* an interrupt has been delivered */
+void vmm_vcpu_eoi_take(struct vmm_vcpu *v);  /* the guest does not run */
 
 /* exit.c: handles what KVM_RUN came back with. */
 void vmm_exit_handle(struct vmm_vcpu *v);

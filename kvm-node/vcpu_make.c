@@ -160,6 +160,7 @@ int vmm_vcpu_reset(struct vmm_vcpu *v, enum vmm_apic_mode mode, dvm_error_t *err
 	set_msrs(v);
 	pthread_mutex_lock(&v->lock);
 	vmm_lapic_init(&v->lapic, v->apic_id, first);
+	v->eoi = (struct vmm_vcpu_eoi){ 0 };
 	vmm_lapic_set_state(&v->lapic, x2 ? VMM_APIC_IN_X2APIC : VMM_APIC_IN_XAPIC, &out);
 	vmm_lapic_row(&v->lapic, &row);
 	v->halted = false;

@@ -172,6 +172,7 @@ static void make_env(struct vmm *v)
 		.clock = &v->clock,
 		.log = v->log,
 		.jail = v->config->jail,
+		.lazy_eoi = !v->config->spread, /* memory that may be elsewhere is nothing for it */
 		.ended = vmm_ended,
 		.arg = v,
 	};
@@ -201,6 +202,7 @@ static int give_models(struct vmm *v, dvm_error_t *err)
 		.tsc_khz = vmm_vcpu_tsc_khz(vmm_vcpu_from(v, 0)),
 		.invariant_tsc = tsc_can_be_trusted(),
 		.intel = v->kvm.intel,
+		.lazy_eoi = v->env.lazy_eoi,
 		.emulated = host_is_emulated(),
 	};
 	int rc = v->config->cpu ? vmm_cpuid_level(v->config->cpu, &model.level, err) : 0;

@@ -91,6 +91,10 @@ static void what_needs_the_kernels_apic_is_hidden(void **state)
 	make(&m, 2);
 	assert_int_equal(leaf(0x40000001, 0)->eax, 1 << 1 | 1 << 3 | 1 << 24);
 	assert_int_equal(leaf(0x40000001, 0)->edx, 0);
+	m.lazy_eoi = true; /* ours, not KVM's */
+	make(&m, 2);
+	assert_int_equal(leaf(0x40000001, 0)->eax, 1 << 1 | 1 << 3 | 1 << 6 | 1 << 24);
+	m.lazy_eoi = false;
 	assert_int_equal(leaf(0x40000010, 0)->eax, 2300000);
 	assert_memory_equal(&leaf(0x40000000, 0)->ebx, "KVMK", 4);
 	assert_false(leaf(1, 0)->ecx & (1 << 3)); /* monitor */

@@ -40,18 +40,18 @@ static void eoi(uint8_t vector)
 static void registers(void **state)
 {
 	vmm_ioapic_init(&io);
-	assert_int_equal(rd(1), 0x3f0020);
+	assert_int_equal(rd(1), 0x170020);
 	wr(0, 0x0f000000);
 	assert_int_equal(rd(0), 0x0f000000);
 	assert_int_equal(rd(0x10), MASKED);
-	wr(0x10 + 2 * 63 + 1, 0x55000000);
-	assert_int_equal(rd(0x10 + 2 * 63 + 1), 0x55000000);
-	wr(0x10 + 2 * 64, 1); /* behind the last */
-	assert_int_equal(rd(0x10 + 2 * 64), 0);
+	wr(0x10 + 2 * 23 + 1, 0x55000000);
+	assert_int_equal(rd(0x10 + 2 * 23 + 1), 0x55000000);
+	wr(0x10 + 2 * 24, 1); /* behind the last */
+	assert_int_equal(rd(0x10 + 2 * 24), 0);
 	wr(0x12, 0xffffffff); /* status bits are not for writing */
 	assert_int_equal(rd(0x12), 0xffffafff);
 	assert_int_equal(vmm_ioapic_read(&io, 0x14), 0);
-	line(64, true); /* no such pin */
+	line(24, true); /* no such pin */
 	assert_int_equal(out.n, 0);
 }
 

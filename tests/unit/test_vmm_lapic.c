@@ -159,6 +159,30 @@ static void only_level_is_told_of_its_end(void **state)
 	assert_int_equal(rd(VMM_LAPIC_TMR + 2), 0);
 }
 
+static void alone_and_edge_ends_silently(void **state)
+{
+	on(VMM_APIC_IN_X2APIC);
+	assert_false(vmm_lapic_ends_silently(&l)); /* nothing is in service */
+	fixed(0x50, false);
+	vmm_lapic_ack(&l, 0x50);
+	assert_true(vmm_lapic_ends_silently(&l));
+	fixed(0x40, false); /* waits for the end */
+	assert_false(vmm_lapic_ends_silently(&l));
+	vmm_lapic_end(&l);
+	assert_int_equal(vmm_lapic_pending(&l), 0x40);
+	vmm_lapic_ack(&l, 0x40);
+	fixed(0x60, false);
+	vmm_lapic_ack(&l, 0x60);
+	assert_false(vmm_lapic_ends_silently(&l)); /* one below */
+	vmm_lapic_end(&l);
+	assert_true(vmm_lapic_ends_silently(&l));
+	vmm_lapic_end(&l);
+	vmm_lapic_end(&l); /* of nothing */
+	fixed(0x70, true);
+	vmm_lapic_ack(&l, 0x70);
+	assert_false(vmm_lapic_ends_silently(&l)); /* the I/O APIC waits for it */
+}
+
 static void commands(void **state)
 {
 	on(VMM_APIC_IN_X2APIC);
@@ -368,6 +392,7 @@ int main(void)
 		cmocka_unit_test(reserved_faults),
 		cmocka_unit_test(priorities),
 		cmocka_unit_test(only_level_is_told_of_its_end),
+		cmocka_unit_test(alone_and_edge_ends_silently),
 		cmocka_unit_test(commands),
 		cmocka_unit_test(errors_are_reported),
 		cmocka_unit_test(starting_and_stopping),

@@ -57,6 +57,8 @@ void test_msrs(void)
 	CHECK(write_faults(X2_EOI, 1));
 	CHECK(write_faults(X2_ID, 0));
 	CHECK(write_faults(0x4b564d01, ~0ull)); /* a time page outside memory */
+	CHECK(write_faults(KVM_PV_EOI, ~0ull << 2 | 1));
+	CHECK(write_faults(KVM_PV_EOI, (uintptr_t)&eoi_flag | 3));
 	CHECK(!write_faults(X2_TPR, 0x20));
 	CHECK(rdmsr(X2_TPR) == 0x20);
 }

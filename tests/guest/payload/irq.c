@@ -46,6 +46,31 @@ void test_apic(void)
 	CHECK(seen[2] == 1);
 }
 
+/* Ended by a flag in memory, one alone or one in front of another; none is lost or comes twice. */
+void test_eoi(void)
+{
+	enum { N = 300 };
+
+	apic_on();
+	wrmsr(KVM_PV_EOI, (uintptr_t)&eoi_flag | 1);
+	sti();
+	for (unsigned i = 1; i <= N; i++) {
+		wrmsr(X2_SELF, 0x48);
+		CHECK(seen[0x48] == i);
+	}
+	CHECK(silent_eois > N / 2);
+	cli();
+	wrmsr(X2_SELF, 0x41);
+	wrmsr(X2_SELF, 0x61);
+	sti();
+	CHECK(comes(0x61) && comes(0x41));
+	CHECK(rdmsr(X2_ISR + 2) == 0 && rdmsr(X2_ISR + 3) == 0);
+	wrmsr(KVM_PV_EOI, 0);
+	uint32_t before = silent_eois;
+	wrmsr(X2_SELF, 0x62);
+	CHECK(seen[0x62] == 1 && silent_eois == before && rdmsr(X2_ISR + 3) == 0);
+}
+
 static void wait_for(unsigned vector, uint32_t n)
 {
 	cli();

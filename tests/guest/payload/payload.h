@@ -9,9 +9,23 @@
 #define CPUS_MAX 16
 #define IOAPIC	 0xfec00000u
 
-enum { X2_ID = 0x802, X2_TPR = 0x808, X2_EOI = 0x80b, X2_SVR = 0x80f, X2_IRR = 0x820,
-       X2_ESR = 0x828, X2_ICR = 0x830, X2_LVT_TIMER = 0x832, X2_TMICT = 0x838, X2_TMCCT = 0x839,
-       X2_TDCR = 0x83e, X2_SELF = 0x83f, TSC_DEADLINE = 0x6e0 };
+enum {
+	X2_ID = 0x802,
+	X2_TPR = 0x808,
+	X2_EOI = 0x80b,
+	X2_SVR = 0x80f,
+	X2_ISR = 0x810,
+	X2_IRR = 0x820,
+	X2_ESR = 0x828,
+	X2_ICR = 0x830,
+	X2_LVT_TIMER = 0x832,
+	X2_TMICT = 0x838,
+	X2_TMCCT = 0x839,
+	X2_TDCR = 0x83e,
+	X2_SELF = 0x83f,
+	TSC_DEADLINE = 0x6e0,
+	KVM_PV_EOI = 0x4b564d04
+};
 
 static inline void outb(uint16_t port, uint8_t v)
 {
@@ -118,6 +132,8 @@ extern volatile uint32_t seen[256];
 /* The next #GP skips this many bytes instead of failing. */
 extern volatile unsigned skip_fault;
 extern uint32_t tsc_khz;
+/* Where the monitor may say that an interrupt needs no end, and how many have had none. One CPU. */
+extern volatile uint32_t eoi_flag, silent_eois;
 extern const uint8_t *boot_params;
 
 void apic_on(void);
@@ -130,7 +146,7 @@ unsigned start_cpus(void (*fn)(unsigned cpu), unsigned others);
 void test_hello(void), test_ports(void), test_msrs(void), test_memory(void), test_reset(void);
 void test_poweroff(void), test_triple(void), test_wait(void);
 void test_apic(void), test_timer(void), test_pins(void), test_halt(void);
-void test_smp(void), test_tsc(void), test_ipis(void), test_remap(void);
+void test_smp(void), test_tsc(void), test_ipis(void), test_remap(void), test_eoi(void);
 
 /* remap.c: on vector 0x74. */
 void remap_flush(void);
