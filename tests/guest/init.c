@@ -21,6 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tests/guest/init_io.h"
 #include "tests/guest/mapping.h"
 
 /* The first line of a file, or "-". */
@@ -269,6 +270,7 @@ static const struct {
 	{ "clock", show_clock },   { "visit", visit_cpus },    { "nap", nap },
 	{ "memory", touch_memory }, { "wait", wait_here },     { "restart", restart },
 	{ "chatter", chatter },	   { "echo", echo },	 { "online", start_cpus },
+	{ "modules", io_modules }, { "disk", io_disk },	 { "net", io_network },
 	{ "exits", count_exits },  { "late", count_late },	 { "wakes", count_wakes },
 };
 
