@@ -126,16 +126,24 @@ static void begin(struct dsm_entry *e, uint32_t requester)
 	e->requester = requester;
 }
 
-static void forward(struct dsm *d, struct dsm_entry *e, uint8_t kind, uint32_t node, uint64_t have,
-		    uint16_t acks)
+/* Who asks, what it keeps, and what goes with the answer. */
+struct ask {
+	uint32_t node;
+	uint64_t have;
+	uint16_t acks;
+	uint8_t flags;
+};
+
+static void forward(struct dsm *d, struct dsm_entry *e, uint8_t kind, struct ask a)
 {
-	begin(e, node);
+	begin(e, a.node);
 	dsm_send(d, e->owner,
 		 (struct dsm_msg){ .kind = kind,
+				   .flags = a.flags,
 				   .page = e->page,
-				   .node = (uint16_t)node,
-				   .version = have,
-				   .acks = acks });
+				   .node = (uint16_t)a.node,
+				   .version = a.have,
+				   .acks = a.acks });
 }
 
 /* Our own copy can be given at once, without a word from the other side. */
@@ -147,11 +155,44 @@ static bool at_hand(struct dsm *d, const struct dsm_entry *e)
 static void read_page(struct dsm *d, struct dsm_entry *e, struct dsm_cell *c, uint32_t from,
 		      uint64_t have)
 {
+	uint8_t flags = d->c.reads_own ? DSM_OWNER : 0;
+	uint32_t owner = e->owner;
+
 	if (at_hand(d, e))
-		dsm_give_shared(d, c, e->page, from, have, DSM_FINAL);
+		dsm_give_shared(d, c, e->page, from, have, DSM_FINAL | flags);
 	else
-		forward(d, e, DSM_FWD_GETS, from, have, 0);
+		forward(d, e, DSM_FWD_GETS, (struct ask){ from, have, 0, flags });
 	e->sharers |= bit(d, from);
+	if (flags) {
+		e->sharers |= bit(d, owner);
+		e->owner = from;
+	}
+}
+
+/* The next of the sharers is told, and answers to us. False: all were. */
+static bool tell_next(struct dsm *d, struct dsm_entry *e)
+{
+	for (; e->next < d->c.nodes; e->next++) {
+		uint32_t i = e->next;
+		if (!(e->sharers & bit(d, i)) || i == e->requester || i == e->owner || !d->alive[i])
+			continue;
+		dsm_send(d, i,
+			 (struct dsm_msg){ .kind = DSM_INV,
+					   .page = e->page,
+					   .node = (uint16_t)d->c.self });
+		return true;
+	}
+	return false;
+}
+
+/* False: nobody has to be told before FROM writes. */
+static bool tell_in_turn(struct dsm *d, struct dsm_entry *e, uint32_t from, uint64_t have)
+{
+	e->requester = from;
+	e->have = have;
+	e->next = 0;
+	e->serial = e->busy = tell_next(d, e);
+	return e->serial;
 }
 
 /* It has several writers from now on: FROM and who gives it. */
@@ -166,8 +207,10 @@ static void write_page(struct dsm *d, struct dsm_entry *e, struct dsm_cell *c, u
 		       uint64_t have)
 {
 	drop_own(d, e, c, from);
-	uint16_t acks = invalidate(d, e, from);
-	uint8_t final = acks ? 0 : DSM_FINAL;
+	if (d->c.serial && tell_in_turn(d, e, from, have))
+		return;
+	uint16_t acks = d->c.serial ? 0 : invalidate(d, e, from);
+	uint8_t final = acks || d->c.serial ? 0 : DSM_FINAL;
 
 	e->giver = e->owner;
 	if (e->owner == from)
@@ -179,7 +222,7 @@ static void write_page(struct dsm *d, struct dsm_entry *e, struct dsm_cell *c, u
 	else if (at_hand(d, e))
 		dsm_give_away(d, c, e->page, from, have, acks, final);
 	else
-		forward(d, e, DSM_FWD_GETM, from, have, acks);
+		forward(d, e, DSM_FWD_GETM, (struct ask){ from, have, acks, 0 });
 	if (!final)
 		begin(e, from);
 	e->owner = from;
@@ -391,6 +434,23 @@ void dsm_home_done(struct dsm *d, uint32_t from, const struct dsm_msg *m)
 		walk(d, e, from);
 	e->busy = false;
 	serve(d, e, dsm_cell_touch(d, m->page));
+}
+
+bool dsm_home_acked(struct dsm *d, uint64_t page)
+{
+	struct dsm_entry *e = d->c.serial ? find(d, page) : NULL;
+
+	if (!e || !e->serial)
+		return false;
+	e->next++;
+	if (tell_next(d, e))
+		return true;
+	e->serial = e->busy = false;
+	e->sharers = 0;
+	struct dsm_cell *c = dsm_cell_touch(d, page);
+	write_page(d, e, c, e->requester, e->have);
+	serve(d, e, c);
+	return true;
 }
 
 void dsm_home_applied(struct dsm *d, uint32_t from, uint64_t page)

@@ -128,7 +128,8 @@ enum dsm_seg_flag {
 	DSM_NO_BATCH = 4,
 	DSM_NO_HOLD = 8,
 	DSM_NO_DIFF = 16,
-	DSM_IVY = 32,
+	DSM_SERIAL = 32, /* sharers are told one after the other; DSM_READ_OWNS: who reads becomes the
+			  * owner: as the first of its kind were */
 	DSM_SIGBUS = 64, /* faults are handled by the thread that has them */
 	DSM_MOSTLY_READ = 128, /* release consistency; changes go to all who have copies */
 	/*
@@ -140,6 +141,7 @@ enum dsm_seg_flag {
 	DSM_EAGER = 512, /* who writes memory that is new, at its home, is given what is around it:
 			  * with its node it is lost, as if it had been written */
 	DSM_RELEASE = 1024, /* release consistency */
+	DSM_READ_OWNS = 4096,
 	DSM_NO_LEND = 2048, /* likewise: pages that one node writes stay at home */
 };
 

@@ -415,7 +415,7 @@ static void complete(struct dsm *d, struct dsm_want *w, struct dsm_cell *c)
 		if (d->c.ops->begin)
 			d->c.ops->begin(d->c.arg, done.page);
 	} else {
-		c->state = DSM_SHARED;
+		c->state = done.owner ? DSM_OWNED : DSM_SHARED;
 	}
 	dsm_want_end(d, w);
 	if (d->now > done.since)
@@ -449,6 +449,7 @@ static bool on_data(struct dsm *d, const struct dsm_msg *m, struct dsm_cell *c)
 	c->version = m->version;
 	w->data = true;
 	w->final = m->flags & DSM_FINAL;
+	w->owner = m->flags & DSM_OWNER;
 	w->needed = m->acks;
 	dsm_want_advance(d, w, c);
 	return true;
@@ -487,6 +488,8 @@ static bool on_ack(struct dsm *d, uint32_t from, const struct dsm_msg *m, struct
 {
 	struct dsm_want *w = dsm_want_find(d, m->page);
 
+	if (dsm_home_acked(d, m->page))
+		return true;
 	if (!w || !w->write)
 		return false;
 	w->acks++;
@@ -534,6 +537,8 @@ void dsm_give_shared(struct dsm *d, struct dsm_cell *c, uint64_t page, uint32_t 
 		c->state = DSM_OWNED;
 		d->c.ops->protect(d->c.arg, page);
 	}
+	if (flags & DSM_OWNER)
+		c->state = DSM_SHARED;
 	send_page(d, c, page, node, have, (struct dsm_msg){ .flags = flags });
 }
 
@@ -550,7 +555,8 @@ void dsm_give_away(struct dsm *d, struct dsm_cell *c, uint64_t page, uint32_t no
 static bool hand_on(struct dsm *d, const struct dsm_msg *m, struct dsm_cell *c, uint8_t flags)
 {
 	if (m->kind == DSM_FWD_GETS)
-		dsm_give_shared(d, c, m->page, m->node, m->version, flags);
+		dsm_give_shared(d, c, m->page, m->node, m->version,
+				(uint8_t)(flags | (m->flags & DSM_OWNER)));
 	else if (!m->acks && dsm_walk_enter(d, c, m->page, m->node, flags))
 		return true;
 	else

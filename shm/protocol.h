@@ -69,6 +69,7 @@ enum dsm_flag {
 	DSM_BYTES = 1,	   /* the page's bytes go with the message */
 	DSM_FINAL = 2,	   /* no DONE is needed */
 	DSM_EXCLUSIVE = 4, /* DATA for a writer */
+	DSM_OWNER = 16,	   /* FWD_GETS, DATA to read: who asks becomes the owner */
 	DSM_WALK = 8,	   /* DATA, DONE: one of several that write; GRANT: not any more; APPLY: SETTLED
 			    * will come here, too */
 };
@@ -133,6 +134,10 @@ struct dsm_config {
 	 * nothing but wait. Below `hold`: no longer than that. */
 	uint64_t hold_max;
 	bool late;     /* this node was not there at first: it owns nothing */
+	/* As the first of its kind were (Li and Hudak 1989, and what came of that), to compare with;
+	 * the same everywhere, and not with `walk`. */
+	bool serial;	/* sharers are told one after the other */
+	bool reads_own; /* who reads a page becomes its owner */
 	const struct dsm_ops *ops;
 	const struct dsm_walk_ops *walk; /* NULL: a page has one writer, always */
 	void *arg;

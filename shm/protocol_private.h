@@ -37,6 +37,9 @@ struct dsm_entry {
 	bool poisoned;
 	bool busy; /* with `requester`, until its DONE */
 	uint32_t requester;
+	bool serial;	  /* sharers are told one after the other: `next` is, for who keeps `have` */
+	uint32_t next;
+	uint64_t have;
 	bool walked;	  /* the sharers write it, all of them; the owner is one of them */
 	uint32_t giver;	  /* who sends it to the requester */
 	uint16_t applies; /* the requester's differences are on the way to so many */
@@ -60,6 +63,7 @@ struct dsm_want {
 	bool then_write; /* a thread wants to write what is being read */
 	bool data;	 /* the bytes are there, or ours are good */
 	bool final;	 /* no DONE is needed */
+	bool owner;	 /* who reads it owns it */
 	uint32_t needed, acks; /* `needed` counts once `data` */
 	/* Somebody who has given its copy up for us, and of which version. */
 	uint32_t giver;
@@ -159,6 +163,8 @@ int dsm_home_request(struct dsm *d, uint32_t from, const struct dsm_msg *m);
 /* Our own copy, which was held, has gone to whom it was for; that needs no DONE. WALKED: we keep it. */
 void dsm_home_given(struct dsm *d, uint64_t page, bool walked);
 void dsm_home_done(struct dsm *d, uint32_t from, const struct dsm_msg *m);
+/* Somebody has given up its copy of PAGE, and it was us who asked for that. */
+bool dsm_home_acked(struct dsm *d, uint64_t page);
 void dsm_home_applied(struct dsm *d, uint32_t from, uint64_t page);
 void dsm_home_clear(struct dsm *d);
 /* A copy is reported. */

@@ -41,6 +41,8 @@ int dsm_seg_make_engine(struct dsm_seg *s)
 					 .home = home_of,
 					 .hold = c->flags & DSM_NO_HOLD ? 0 : c->hold,
 					 .hold_max = c->hold_max,
+					 .serial = c->flags & DSM_SERIAL,
+					 .reads_own = c->flags & DSM_READ_OWNS,
 					 .ops = &ops,
 					 .walk = c->flags & DSM_WALKED ? &dsm_seg_walk_ops : NULL,
 					 .arg = s,

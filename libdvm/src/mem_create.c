@@ -22,7 +22,7 @@
 #define ALL_FLAGS                                                                                  \
 	((uint32_t)(DVM_SEG_NO_PREFETCH | DVM_SEG_NO_ELISION | DVM_SEG_NO_BATCH |                  \
 		    DVM_SEG_NO_HOLD | DVM_SEG_NO_DIFF | DVM_SEG_BASELINE_IVY | DVM_SEG_PROTOCOL | \
-		    DVM_SEG_NO_LEND))
+		    DVM_SEG_NO_LEND | DVM_SEG_SERIAL | DVM_SEG_READ_OWNS))
 
 /* ---- what is asked for ---- */
 
@@ -164,15 +164,27 @@ void dvmi_seg_free(dvm_seg_t *s)
 	free(s);
 }
 
+/* What a program may ask for, and what that is inside. */
+static const struct {
+	uint32_t dvm, dsm;
+} switches[] = {
+	{ DVM_SEG_NO_PREFETCH, DSM_NO_PREFETCH },
+	{ DVM_SEG_NO_ELISION, DSM_NO_ELISION },
+	{ DVM_SEG_NO_BATCH, DSM_NO_BATCH },
+	{ DVM_SEG_NO_HOLD, DSM_NO_HOLD },
+	{ DVM_SEG_NO_DIFF, DSM_NO_DIFF },
+	{ DVM_SEG_NO_LEND, DSM_NO_LEND },
+	{ DVM_SEG_SERIAL, DSM_SERIAL },
+	{ DVM_SEG_READ_OWNS, DSM_READ_OWNS },
+};
+
 static uint32_t flags_of(const dvm_seg_config_t *c)
 {
-	uint32_t f = c->flags & 63;
+	uint32_t f = 0;
 
-	if (f & DSM_IVY)
-		f |= DSM_NO_PREFETCH | DSM_NO_ELISION | DSM_NO_BATCH | DSM_NO_HOLD | DSM_NO_DIFF |
-		     DSM_NO_LEND;
-	if (c->flags & DVM_SEG_NO_LEND)
-		f |= DSM_NO_LEND;
+	for (size_t i = 0; i < sizeof switches / sizeof *switches; i++)
+		if (c->flags & (switches[i].dvm | DVM_SEG_BASELINE_IVY))
+			f |= switches[i].dsm;
 	if (c->faults == DVM_FAULT_SIGBUS)
 		f |= DSM_SIGBUS;
 	if (c->consistency == DVM_SEG_READ_MOSTLY)

@@ -333,9 +333,18 @@ static void read_all(struct sim *s)
 		}
 }
 
-static void start(struct sim *s, uint64_t seed, uint32_t n, uint64_t hold)
+struct plan {
+	const char *name;
+	uint32_t n_min, n_max;
+	uint64_t hold;
+	int steps, kills;
+	unsigned runs;
+	bool moves, ivy;
+};
+
+static void start(struct sim *s, uint64_t seed, uint32_t n, const struct plan *plan)
 {
-	*s = (struct sim){ .seed = seed, .n = n, .hold = hold, .stall_pct = 30 };
+	*s = (struct sim){ .seed = seed, .n = n, .hold = plan->hold, .stall_pct = 30 };
 	dvmi_rng_seed(&s->rng, seed);
 	s->channels = calloc((size_t)n * n, sizeof *s->channels);
 	for (uint32_t i = 0; i < n; i++) {
@@ -346,7 +355,9 @@ static void start(struct sim *s, uint64_t seed, uint32_t n, uint64_t hold)
 					      .nodes = n,
 					      .pages = PAGES,
 					      .home = home_of,
-					      .hold = hold,
+					      .hold = plan->hold,
+					      .serial = plan->ivy,
+					      .reads_own = plan->ivy,
 					      .ops = &ops,
 					      .arg = node };
 		if (dsm_create(&node->d, &c) < 0)
@@ -365,15 +376,6 @@ static void stop(struct sim *s)
 	free(s->channels);
 }
 
-struct plan {
-	const char *name;
-	uint32_t n_min, n_max;
-	uint64_t hold;
-	int steps, kills;
-	unsigned runs;
-	bool moves;
-};
-
 static bool run(const void *arg, uint64_t seed)
 {
 	const struct plan *plan = arg;
@@ -382,7 +384,7 @@ static bool run(const void *arg, uint64_t seed)
 
 	dvmi_rng_seed(&rng, seed);
 	uint32_t n = plan->n_min + (uint32_t)dvmi_rng_below(&rng, plan->n_max - plan->n_min + 1);
-	start(&s, seed, n, plan->hold);
+	start(&s, seed, n, plan);
 	s.moves = plan->moves;
 	int kill_at[4] = { 0 };
 	for (int k = 0; k < plan->kills; k++)
@@ -411,15 +413,17 @@ static bool run(const void *arg, uint64_t seed)
 int main(void)
 {
 	static const struct plan plans[] = {
-		{ "two nodes", 2, 2, 0, 3000, 0, 40, false },
-		{ "a few nodes", 3, 8, 0, 4000, 0, 60, false },
-		{ "pages that are held", 2, 6, 40, 4000, 0, 40, false },
-		{ "more nodes than bits", 70, 80, 0, 3000, 0, 3, false },
-		{ "a node dies", 2, 6, 0, 3000, 1, 120, false },
-		{ "a node dies, pages are held", 3, 6, 25, 3000, 1, 60, false },
-		{ "three nodes die", 4, 8, 0, 3000, 3, 120, false },
-		{ "homes move", 2, 6, 0, 3000, 0, 80, true },
-		{ "homes move, and nodes die", 3, 7, 10, 3000, 2, 120, true },
+		{ "two nodes", 2, 2, 0, 3000, 0, 40, false, false },
+		{ "a few nodes", 3, 8, 0, 4000, 0, 60, false, false },
+		{ "pages that are held", 2, 6, 40, 4000, 0, 40, false, false },
+		{ "more nodes than bits", 70, 80, 0, 3000, 0, 3, false, false },
+		{ "a node dies", 2, 6, 0, 3000, 1, 120, false, false },
+		{ "a node dies, pages are held", 3, 6, 25, 3000, 1, 60, false, false },
+		{ "three nodes die", 4, 8, 0, 3000, 3, 120, false, false },
+		{ "homes move", 2, 6, 0, 3000, 0, 80, true, false },
+		{ "homes move, and nodes die", 3, 7, 10, 3000, 2, 120, true, false },
+		{ "as the first were", 2, 7, 0, 4000, 0, 60, false, true },
+		{ "likewise, homes move", 2, 7, 0, 4000, 0, 60, true, true },
 	};
 	bool good = true;
 

@@ -108,6 +108,14 @@ static const struct {
 	  0,
 	  { .kind = DSM_FWD_GETS, .node = 3, .version = 8 },
 	  { [O] = "O DATA>3", [M] = "O protect DATA>3", [O_WRITE] = "O DATA>3" } },
+	{ "DATA, and the page with it",
+	  2,
+	  { .kind = DSM_DATA, .version = 9, .flags = DSM_BYTES | DSM_OWNER },
+	  { [I_READ] = "O fill DONE>0 map-r" } },
+	{ "FWD_GETS, the page goes with it",
+	  0,
+	  { .kind = DSM_FWD_GETS, .node = 3, .flags = DSM_OWNER },
+	  { [O] = "S DATA+>3", [M] = "S protect DATA+>3", [O_WRITE] = "S DATA+>3" } },
 	{ "FWD_GETM",
 	  0,
 	  { .kind = DSM_FWD_GETM, .node = 3, .acks = 2 },
@@ -256,6 +264,30 @@ static void home_shares(void **state)
 }
 
 /* What it has held goes without waiting for a word afterwards. */
+/* To compare with: readers own, and are told one after the other. */
+static void home_as_the_first(void **state)
+{
+	struct scene s = { .home = 1 };
+	const struct dsm_config c = { .self = 1, .nodes = NODES, .pages = 8, .home = home_of,
+				      .serial = true, .reads_own = true, .ops = &ops, .arg = &s };
+
+	(void)state;
+	assert_int_equal(dsm_create(&s.d, &c), 0);
+	ask(&s, 0, DSM_GETS, "DATA+.>0");
+	assert_int_equal(dsm_state(s.d, PAGE), DSM_SHARED);
+	ask(&s, 2, DSM_GETS, "FWD_GETS>0");
+	ask(&s, 2, DSM_DONE, "");
+	ask(&s, 3, DSM_GETM, "INV>0");
+	ask(&s, 0, DSM_GETS, "");
+	/* Our own copy is one of them. */
+	s.said[0] = 0;
+	hear(&s, 0, (struct dsm_msg){ .kind = DSM_ACK });
+	assert_string_equal(s.said, "drop FWD_GETM>2");
+	ask(&s, 3, DSM_DONE, "FWD_GETS>3");
+	hear(&s, 2, (struct dsm_msg){ .kind = DSM_ACK });
+	assert_int_equal(dsm_stats(s.d)->dropped, 1);
+	dsm_destroy(s.d);
+}
 static void home_holds(void **state)
 {
 	struct scene s;
@@ -390,6 +422,7 @@ int main(void)
 		cmocka_unit_test(bad_arguments), cmocka_unit_test(copies), cmocka_unit_test(faults),
 		cmocka_unit_test(home),		 cmocka_unit_test(home_itself),
 		cmocka_unit_test(home_shares),	 cmocka_unit_test(home_holds),
+		cmocka_unit_test(home_as_the_first),
 		cmocka_unit_test(hold),		 cmocka_unit_test(hold_as_long_as_the_way),
 	};
 

@@ -85,9 +85,10 @@ enum {
 	DVM_SEG_NO_BATCH = 4,
 	DVM_SEG_NO_HOLD = 8,
 	DVM_SEG_NO_DIFF = 16,
-	DVM_SEG_BASELINE_IVY = 32, /* all of these at once, to compare with; invalidations still go
-				    * in parallel, and reads leave the owner what it is */
+	DVM_SEG_BASELINE_IVY = 32, /* all that is clever, at once: as the first of its kind were */
 	DVM_SEG_PROTOCOL = 64,	   /* also where plain shared memory would do */
+	DVM_SEG_SERIAL = 256,	   /* copies are given up one after the other, not at once */
+	DVM_SEG_READ_OWNS = 512,   /* who reads a page becomes its owner */
 	DVM_SEG_NO_LEND = 128,	   /* release: a page that one rank writes goes home at each release */
 };
 
