@@ -78,6 +78,24 @@ static int queue(struct dsm_request **list, uint32_t from, const struct dsm_msg 
 	return 0;
 }
 
+void dsm_home_forget(struct dsm *d, uint64_t page)
+{
+	struct dsm_entry *e = find(d, page);
+
+	if (!e)
+		return;
+	HASH_DEL(d->entries, e);
+	free_requests(&e->queue);
+	free(e);
+}
+
+bool dsm_home_alone(const struct dsm *d, uint64_t page)
+{
+	const struct dsm_entry *e = find(d, page);
+
+	return !e || (e->owner == d->c.self && !e->sharers && !e->busy && !e->poisoned && !e->walked);
+}
+
 /* ---- sharers ---- */
 
 static uint64_t bit(const struct dsm *d, uint32_t node)
@@ -391,7 +409,7 @@ static void serve(struct dsm *d, struct dsm_entry *e, struct dsm_cell *c)
 int dsm_home_request(struct dsm *d, uint32_t from, const struct dsm_msg *m)
 {
 	if (dsm_home(d, m->page) != d->c.self) {
-		d->stats.dropped++;
+		d->stats.dropped += !dsm_pass_on(d, from, m);
 		return 0;
 	}
 	if (dsm_settling(d)) /* of the new view already */
@@ -404,6 +422,8 @@ int dsm_home_request(struct dsm *d, uint32_t from, const struct dsm_msg *m)
 		late(d, from, m->page);
 		return 0;
 	}
+	if (dsm_claimed(d, c, from, m))
+		return 0;
 	if (e->busy)
 		return queue(&e->queue, from, m);
 	handle(d, e, c, from, m);
@@ -427,7 +447,7 @@ void dsm_home_done(struct dsm *d, uint32_t from, const struct dsm_msg *m)
 	struct dsm_entry *e = find(d, m->page);
 
 	if (!e || !e->busy || e->requester != from || e->applies) {
-		d->stats.dropped++;
+		d->stats.dropped += !dsm_pass_on(d, from, m);
 		return;
 	}
 	if (m->flags & DSM_WALK)

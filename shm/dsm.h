@@ -142,6 +142,7 @@ enum dsm_seg_flag {
 			  * with its node it is lost, as if it had been written */
 	DSM_RELEASE = 1024, /* release consistency */
 	DSM_READ_OWNS = 4096,
+	DSM_FIRST_TOUCH = 8192, /* who writes a page first is its home */
 	DSM_NO_LEND = 2048, /* likewise: pages that one node writes stay at home */
 };
 

@@ -306,6 +306,7 @@ void dsm_ask(struct dsm *d, struct dsm_want *w)
 		return; /* view.c asks when it is over */
 	dsm_send(d, dsm_home(d, w->page),
 		 (struct dsm_msg){ .kind = w->write ? DSM_GETM : DSM_GETS,
+				   .flags = w->write ? dsm_claims(d, w->page) : 0,
 				   .page = w->page,
 				   .version = c.version });
 }
@@ -444,6 +445,7 @@ static bool on_data(struct dsm *d, const struct dsm_msg *m, struct dsm_cell *c)
 	    m->version == DSM_NO_VERSION || (!bytes && m->version != c->version) ||
 	    (bytes && c->state == DSM_SHARED))
 		return false;
+	dsm_learn_home(d, m->page, c, m->flags & DSM_CLAIM ? d->c.self : m->node);
 	if (bytes)
 		d->c.ops->fill(d->c.arg, m->page);
 	c->version = m->version;
@@ -523,6 +525,7 @@ static void send_page(struct dsm *d, const struct dsm_cell *c, uint64_t page, ui
 
 	m.kind = DSM_DATA;
 	m.page = page;
+	m.node = (uint16_t)dsm_home(d, page);
 	m.version = c->version;
 	m.have = have;
 	m.flags |= same ? 0 : DSM_BYTES;
@@ -621,6 +624,10 @@ static bool take_copy(struct dsm *d, uint32_t from, const struct dsm_msg *m, str
 
 int dsm_take(struct dsm *d, uint32_t from, const struct dsm_msg *m)
 {
+	if (m->flags & DSM_PASSED && !dsm_was_passed(d, &from, m)) {
+		d->stats.dropped++;
+		return 0;
+	}
 	switch (m->kind) {
 	case DSM_GETS:
 	case DSM_GETM:
@@ -647,6 +654,8 @@ int dsm_take(struct dsm *d, uint32_t from, const struct dsm_msg *m)
 	/* Only a home forwards, invalidates, grants and declares lost. */
 	bool homes = m->kind != DSM_DATA && m->kind != DSM_ACK && m->kind != DSM_ENDED &&
 		     m->kind != DSM_SETTLED;
+	if (homes)
+		dsm_learn_home(d, m->page, c, from);
 	if ((homes && from != dsm_home(d, m->page)) || !take_copy(d, from, m, c))
 		d->stats.dropped++;
 	return 0;

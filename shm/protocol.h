@@ -70,6 +70,8 @@ enum dsm_flag {
 	DSM_FINAL = 2,	   /* no DONE is needed */
 	DSM_EXCLUSIVE = 4, /* DATA for a writer */
 	DSM_OWNER = 16,	   /* FWD_GETS, DATA to read: who asks becomes the owner */
+	DSM_CLAIM = 32,	   /* GETM: would be home to it; DATA: you are */
+	DSM_PASSED = 64,   /* a request that came to who was the home, for `node` */
 	DSM_WALK = 8,	   /* DATA, DONE: one of several that write; GRANT: not any more; APPLY: SETTLED
 			    * will come here, too */
 };
@@ -78,7 +80,8 @@ struct dsm_msg {
 	uint8_t kind;  /* enum dsm_kind */
 	uint8_t flags; /* enum dsm_flag */
 	uint8_t state; /* HOLD */
-	uint16_t node, acks;
+	uint16_t node;	/* of DATA: the page's home, as far as its sender knows */
+	uint16_t acks;
 	uint32_t epoch; /* view of the sender */
 	uint64_t page, version;
 	uint64_t have; /* not sent: of DATA, which version the receiver keeps */
@@ -134,6 +137,11 @@ struct dsm_config {
 	 * nothing but wait. Below `hold`: no longer than that. */
 	uint64_t hold_max;
 	bool late;     /* this node was not there at first: it owns nothing */
+	/*
+	 * Whoever is the first to write a page, and may (this says so), is its home until there is a
+	 * new view. NULL, or not, at all nodes. first_touch.c
+	 */
+	bool (*claim)(void *arg, uint64_t page);
 	/* As the first of its kind were (Li and Hudak 1989, and what came of that), to compare with;
 	 * the same everywhere, and not with `walk`. */
 	bool serial;	/* sharers are told one after the other */

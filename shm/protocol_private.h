@@ -15,6 +15,7 @@
 struct dsm_cell {
 	uint64_t version; /* of the bytes that are kept, or DSM_NO_VERSION */
 	uint8_t state;	  /* enum dsm_state */
+	uint16_t home;	  /* first_touch.c: who is, as far as known, + 1; 0: who was at first */
 };
 
 #define DSM_CHUNK 512 /* pages */
@@ -171,8 +172,28 @@ void dsm_home_clear(struct dsm *d);
 int dsm_home_hold(struct dsm *d, const struct dsm_msg *m);
 /* The owner of PAGE, which we have appointed, has nothing. */
 void dsm_home_gone(struct dsm *d, uint32_t from, uint64_t page);
+/* Nobody but us has PAGE, ours, and nobody has asked. */
+bool dsm_home_alone(const struct dsm *d, uint64_t page);
+/* It needs no entry. */
+void dsm_home_forget(struct dsm *d, uint64_t page);
 /* All are: entries without an owner get one. Then requests that have waited are handled. */
 void dsm_home_made(struct dsm *d);
+
+/* ---- first_touch.c ---- */
+/* The home of PAGE as the function says, of those that live. */
+uint32_t dsm_first_home(const struct dsm *d, uint64_t page);
+/* What to send with GETM. */
+uint8_t dsm_claims(const struct dsm *d, uint64_t page);
+/* FROM writes PAGE, ours and never written, as the first: it is its home now. False: not so. */
+bool dsm_claimed(struct dsm *d, struct dsm_cell *c, uint32_t from, const struct dsm_msg *m);
+/* M is for who has become the home of its page, and went there. */
+bool dsm_pass_on(struct dsm *d, uint32_t from, const struct dsm_msg *m);
+/* M was passed on to us: *FROM is who sent it first. False: nonsense. */
+bool dsm_was_passed(const struct dsm *d, uint32_t *from, const struct dsm_msg *m);
+/* NODE has spoken, or was spoken of, as the home of PAGE. */
+void dsm_learn_home(struct dsm *d, uint64_t page, struct dsm_cell *c, uint32_t node);
+/* All homes are what they were at first. */
+void dsm_homes_back(struct dsm *d);
 
 /* ---- view.c ---- */
 /* Messages of views. */

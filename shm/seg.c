@@ -278,6 +278,8 @@ void dsm_seg_view(struct dsm_seg *s, uint32_t epoch, const bool *alive)
 	else if (dsm_view(s->d, epoch, alive, s->n->now) < 0)
 		dvmi_log(s->n->c.log, "shm", LOG_ERR, "segment %u: view %u is none", s->c.id,
 			 epoch);
+	if (s->c.flags & DSM_FIRST_TOUCH && s->d)
+		dsm_seg_count_kept(s);
 }
 
 void dsm_seg_cut(struct dsm_seg *s)

@@ -187,10 +187,22 @@ int dsm_seg_lost(struct dsm_seg *s, uint64_t first, uint64_t *page)
 	return found;
 }
 
+/* With release consistency pages are lent to who writes them first. */
+static uint32_t has_lent(const struct dsm_seg *s, uint64_t page, uint32_t home)
+{
+	int64_t to = dsm_rc_lent(s->r, page);
+
+	if (to >= 0)
+		return (uint32_t)to;
+	return dsm_rc_state(s->r, page) == DSM_RC_OPEN ? s->n->c.self : home;
+}
+
 uint32_t dsm_seg_home(struct dsm_seg *s, uint64_t page)
 {
 	dsm_node_enter(s->n);
 	uint32_t home = dsm_seg_home_of(s, page);
+	if (s->r && s->c.flags & DSM_FIRST_TOUCH)
+		home = has_lent(s, page, home);
 	dsm_node_leave(s->n);
 	return home;
 }

@@ -28,6 +28,15 @@ static uint32_t home_of(void *arg, uint64_t page)
 		       : s->c.home(s->c.home_arg, page);
 }
 
+/* What we are home to is never given up: only as much as there is room for. */
+static bool claim(void *arg, uint64_t page)
+{
+	const struct dsm_seg *s = arg;
+
+	(void)page;
+	return s->claimed < s->most;
+}
+
 int dsm_seg_make_engine(struct dsm_seg *s)
 {
 	const struct dsm_seg_config *c = &s->c;
@@ -43,6 +52,7 @@ int dsm_seg_make_engine(struct dsm_seg *s)
 					 .hold_max = c->hold_max,
 					 .serial = c->flags & DSM_SERIAL,
 					 .reads_own = c->flags & DSM_READ_OWNS,
+					 .claim = c->flags & DSM_FIRST_TOUCH ? claim : NULL,
 					 .ops = &ops,
 					 .walk = c->flags & DSM_WALKED ? &dsm_seg_walk_ops : NULL,
 					 .arg = s,

@@ -77,6 +77,7 @@ struct dsm_seg {
 	struct dsm_walk_stats walk;
 	uint8_t diff_room[DSM_WALKED_DIFF];
 	bool cut;
+	uint64_t claimed; /* pages whose home we have become by writing first */
 	uint64_t kept, most, hand; /* pages that take memory, may do so; where we look for one */
 	/* The message that is being received. */
 	const uint8_t *bytes;

@@ -14,13 +14,17 @@ void dsm_seg_keep(struct dsm_seg *s, uint64_t page)
 {
 	if (s->marks[page] & SEG_KEPT)
 		return;
+	bool ours = dsm_seg_home_of(s, page) == s->n->c.self;
+
 	s->marks[page] |= SEG_KEPT;
-	s->kept += dsm_seg_home_of(s, page) != s->n->c.self;
+	s->kept += !ours;
+	s->claimed += ours && s->c.flags & DSM_FIRST_TOUCH &&
+		      s->c.home(s->c.home_arg, page) != s->n->c.self;
 }
 
 void dsm_seg_count_kept(struct dsm_seg *s)
 {
-	s->kept = 0;
+	s->kept = s->claimed = 0;
 	for (uint64_t page = 0; page < s->b.pages; page++)
 		s->kept += s->marks[page] & SEG_KEPT && dsm_seg_home_of(s, page) != s->n->c.self;
 }

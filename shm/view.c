@@ -14,13 +14,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "shm/heir.h"
 #include "shm/protocol_private.h"
-
-uint32_t dsm_home(const struct dsm *d, uint64_t page)
-{
-	return dsm_heir(d->c.home(d->c.arg, page), page, d->alive, d->c.nodes);
-}
 
 bool dsm_settling(const struct dsm *d)
 {
@@ -146,6 +140,7 @@ static void maybe_flushed(struct dsm *d)
 			return;
 	settle_wants(d);
 	dsm_walk_view(d);
+	dsm_homes_back(d);
 	d->flushing = false;
 	d->making = true;
 	report(d);
@@ -167,6 +162,7 @@ int dsm_view(struct dsm *d, uint32_t epoch, const bool *alive, uint64_t now)
 	d->making = false;
 	d->nlocal = 0;
 	d->unsettled = d->foreign = 0;
+	dsm_homes_back(d);
 	dsm_held_clear(d);
 	dsm_home_clear(d);
 	for (uint32_t i = 0; i < d->c.nodes; i++)

@@ -51,7 +51,7 @@ static int check(const dvm_group_t *g, const dvm_seg_config_t *c, dvm_error_t *e
 				      (unsigned long long)(BYTES_MAX >> 30));
 	if (c->unit && (c->unit < PAGE || c->unit > DVM_SEG_UNIT_MAX || c->unit & (c->unit - 1)))
 		return dvmi_error_set(err, -EINVAL, "config.unit is %u", c->unit);
-	if (c->consistency > DVM_SEG_READ_MOSTLY || c->homes > DVM_HOMES_EXPLICIT ||
+	if (c->consistency > DVM_SEG_READ_MOSTLY || c->homes > DVM_HOMES_FIRST_TOUCH ||
 	    c->faults > DVM_FAULT_SIGBUS || c->flags & ~ALL_FLAGS)
 		return dvmi_error_set(err, -EINVAL, "config has a value that is none");
 	if ((uintptr_t)c->address % PAGE)
@@ -187,6 +187,8 @@ static uint32_t flags_of(const dvm_seg_config_t *c)
 			f |= switches[i].dsm;
 	if (c->faults == DVM_FAULT_SIGBUS)
 		f |= DSM_SIGBUS;
+	if (c->homes == DVM_HOMES_FIRST_TOUCH)
+		f |= DSM_FIRST_TOUCH;
 	if (c->consistency == DVM_SEG_READ_MOSTLY)
 		f |= DSM_MOSTLY_READ;
 	if (c->consistency == DVM_SEG_RELEASE)

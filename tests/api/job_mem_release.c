@@ -2,6 +2,7 @@
 /* Segments with release consistency, and those that are mostly read. */
 #include <errno.h>
 #include <pthread.h>
+#include <stdbool.h>
 
 #include <dvm/sync.h>
 
@@ -27,6 +28,45 @@ static int make(struct job *j, uint64_t pages, dvm_seg_t **s)
 	if (rc < 0)
 		fprintf(stderr, "rank %d: %s\n", j->rank, err.text);
 	return rc;
+}
+
+/* Homes go to who writes first, wherever they would have been; who was home at first knows, too. */
+int mem_rc_first_touch(struct job *j)
+{
+	dvm_seg_t *s;
+	uint64_t n = (uint64_t)j->size, pages = 12 * n;
+	dvm_seg_stat_t st = { .size = sizeof st };
+
+	CHECK_INT(make(j, pages, &s), 0);
+	CHECK_INT(dvm_seg_advise(s, 0, pages * PAGE, DVM_ADVISE_RANDOM), 0);
+	CHECK_INT(dvm_seg_stat(s, &st), 0);
+	volatile uint64_t *p = dvm_seg_base(s);
+	for (uint64_t i = 0; i < pages; i++) {
+		bool ours = i * 5 % n == (uint64_t)j->rank;
+		if (ours)
+			p[i * PAGE / 8] = mix(i, 1);
+		if (ours && !st.plain)
+			CHECK_INT(dvm_seg_home(s, i * PAGE), j->rank);
+	}
+	CHECK_INT(dvm_seg_barrier(s, 1, 0), 0);
+	for (uint64_t i = 0; i < pages; i++)
+		if (!st.plain && i / 12 == (uint64_t)j->rank)
+			CHECK_INT(dvm_seg_home(s, i * PAGE), i * 5 % n);
+	CHECK_INT(dvm_seg_barrier(s, 1, 0), 0);
+	for (uint64_t i = 0; i < pages; i++)
+		CHECK_INT(p[i * PAGE / 8], mix(i, 1));
+	/* All have asked for it: now they know. */
+	for (uint64_t i = 0; i < pages; i++)
+		if (!st.plain && arg(j, 0, 0) == DVM_SEG_SEQUENTIAL)
+			CHECK_INT(dvm_seg_home(s, i * PAGE), i * 5 % n);
+	CHECK_INT(dvm_seg_barrier(s, 1, 0), 0);
+	for (uint64_t i = (uint64_t)j->rank; i < pages; i += n)
+		p[i * PAGE / 8] = mix(i, 2);
+	CHECK_INT(dvm_seg_barrier(s, 1, 0), 0);
+	for (uint64_t i = 0; i < pages; i++)
+		CHECK_INT(p[i * PAGE / 8], mix(i, 2));
+	CHECK_INT(dvm_seg_destroy(s), 0);
+	return 0;
 }
 
 /* All write to all pages at a time, byte next to byte, and see all of it after a barrier. */

@@ -55,6 +55,16 @@ check 3 3 leaves_mem
 check 4 2 leaves_mem 1
 DVM_SHM_UFFD=missing check 3 3 leaves_mem
 DVM_SHM_TRANSPORT=tcp check 2 2 leaves_mem
+# Homes that go to who writes first: flags, faults, pages of a unit, homes.
+check 3 1 mem_rc_first_touch 0 0 0 1 3
+for consistency in 0 1; do
+	check 3 3 mem_rc_first_touch $consistency 64 0 1 3
+	check 4 2 mem_rc_first_touch $consistency 64 1 1 3
+	DVM_SHM_UFFD=missing check 3 3 mem_rc_first_touch $consistency 64 0 1 3
+done
+all 3 3 "$verbs" 64 0 1 3
+DVM_SHM_MEMORY=1000000 check 2 2 mem_larger 64 0 1 3
+check 3 3 mem_moves 64 0 1 3
 # Losses, with both kinds of faults.
 for faults in 0 1; do
 	check 3 3 dies_mem $faults

@@ -57,7 +57,7 @@ struct sim {
 	bool may_be_lost[PAGES];
 	uint32_t epoch, homes[PAGES];
 	bool alive[NODES_MAX];
-	uint64_t reads, writes, hold;
+	uint64_t reads, writes, hold, claims;
 	unsigned stall_pct;
 	bool moves; /* of homes */
 	char failure[SIM_FAILURE];
@@ -91,6 +91,7 @@ static void on_send(void *arg, uint32_t to, const struct dsm_msg *m)
 		return;
 	}
 	struct packet *p = &c->q[(c->head + c->n++) % QUEUE];
+	node->s->claims += m->kind == DSM_DATA && m->flags & DSM_CLAIM;
 	p->m = *m;
 	p->bytes = m->flags & DSM_BYTES ? node->kept[m->page] : UINT64_MAX;
 }
@@ -333,13 +334,20 @@ static void read_all(struct sim *s)
 		}
 }
 
+static bool claim(void *arg, uint64_t page)
+{
+	const struct node *node = arg;
+
+	return below(node->s, 4) && page < PAGES;
+}
+
 struct plan {
 	const char *name;
 	uint32_t n_min, n_max;
 	uint64_t hold;
 	int steps, kills;
 	unsigned runs;
-	bool moves, ivy;
+	bool moves, ivy, claims;
 };
 
 static void start(struct sim *s, uint64_t seed, uint32_t n, const struct plan *plan)
@@ -358,6 +366,7 @@ static void start(struct sim *s, uint64_t seed, uint32_t n, const struct plan *p
 					      .hold = plan->hold,
 					      .serial = plan->ivy,
 					      .reads_own = plan->ivy,
+					      .claim = plan->claims ? claim : NULL,
 					      .ops = &ops,
 					      .arg = node };
 		if (dsm_create(&node->d, &c) < 0)
@@ -375,6 +384,8 @@ static void stop(struct sim *s)
 		dsm_destroy(s->nodes[i].d);
 	free(s->channels);
 }
+
+static uint64_t claims; /* pages that went to who wrote first */
 
 static bool run(const void *arg, uint64_t seed)
 {
@@ -406,6 +417,7 @@ static bool run(const void *arg, uint64_t seed)
 		read_all(&s);
 	if (s.failure[0])
 		printf("# SIM_SEED=%" PRIu64 " %s, %u nodes: %s\n", seed, plan->name, n, s.failure);
+	claims += s.claims;
 	stop(&s);
 	return !s.failure[0];
 }
@@ -413,22 +425,28 @@ static bool run(const void *arg, uint64_t seed)
 int main(void)
 {
 	static const struct plan plans[] = {
-		{ "two nodes", 2, 2, 0, 3000, 0, 40, false, false },
-		{ "a few nodes", 3, 8, 0, 4000, 0, 60, false, false },
-		{ "pages that are held", 2, 6, 40, 4000, 0, 40, false, false },
-		{ "more nodes than bits", 70, 80, 0, 3000, 0, 3, false, false },
-		{ "a node dies", 2, 6, 0, 3000, 1, 120, false, false },
-		{ "a node dies, pages are held", 3, 6, 25, 3000, 1, 60, false, false },
-		{ "three nodes die", 4, 8, 0, 3000, 3, 120, false, false },
-		{ "homes move", 2, 6, 0, 3000, 0, 80, true, false },
-		{ "homes move, and nodes die", 3, 7, 10, 3000, 2, 120, true, false },
-		{ "as the first were", 2, 7, 0, 4000, 0, 60, false, true },
-		{ "likewise, homes move", 2, 7, 0, 4000, 0, 60, true, true },
+		{ "two nodes", 2, 2, 0, 3000, 0, 40, false, false, false },
+		{ "a few nodes", 3, 8, 0, 4000, 0, 60, false, false, false },
+		{ "pages that are held", 2, 6, 40, 4000, 0, 40, false, false, false },
+		{ "more nodes than bits", 70, 80, 0, 3000, 0, 3, false, false, false },
+		{ "a node dies", 2, 6, 0, 3000, 1, 120, false, false, false },
+		{ "a node dies, pages are held", 3, 6, 25, 3000, 1, 60, false, false, false },
+		{ "three nodes die", 4, 8, 0, 3000, 3, 120, false, false, false },
+		{ "homes move", 2, 6, 0, 3000, 0, 80, true, false, false },
+		{ "homes move, and nodes die", 3, 7, 10, 3000, 2, 120, true, false, false },
+		{ "as the first were", 2, 7, 0, 4000, 0, 60, false, true, false },
+		{ "likewise, homes move", 2, 7, 0, 4000, 0, 60, true, true, false },
+		{ "who writes first", 2, 7, 0, 1000, 0, 200, false, false, true },
+		{ "who writes first, a node dies", 2, 7, 10, 1500, 1, 200, false, false, true },
+		{ "who writes first, homes move, nodes die", 3, 7, 0, 1500, 2, 120, true, false, true },
 	};
 	bool good = true;
 
 	for (size_t i = 0; i < sizeof plans / sizeof plans[0]; i++)
 		good &= sim_seeds((int)i + 1, plans[i].name, plans[i].runs, run, &plans[i]);
-	printf("1..%zu\n", sizeof plans / sizeof plans[0]);
+	good &= claims > 0;
+	printf("%s %zu - homes went to who wrote first\n", claims ? "ok" : "not ok",
+	       sizeof plans / sizeof plans[0] + 1);
+	printf("1..%zu\n", sizeof plans / sizeof plans[0] + 1);
 	return !good;
 }

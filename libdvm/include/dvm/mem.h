@@ -69,6 +69,11 @@ enum {
 	DVM_HOMES_RANGE = 0,	   /* each rank an equal range, in their order */
 	DVM_HOMES_ROUND_ROBIN = 1, /* unit by unit */
 	DVM_HOMES_EXPLICIT = 2,	   /* as home_ranks says */
+	/*
+	 * Who writes a unit first, as long as it has room; until then as with RANGE, and again after a
+	 * rank was lost or homes were moved. With READ_MOSTLY, and on one node: RANGE.
+	 */
+	DVM_HOMES_FIRST_TOUCH = 3,
 };
 
 /* Who brings a page that is not there. */
@@ -206,7 +211,10 @@ DVM_PUBLIC int dvm_seg_unpin(dvm_seg_t *seg, uint64_t offset, uint64_t len);
 /* How LEN bytes at OFFSET will be used by this rank: DVM_ADVISE_…. */
 DVM_PUBLIC int dvm_seg_advise(dvm_seg_t *seg, uint64_t offset, uint64_t len, int advice);
 
-/* The rank of the group that is home to the byte at OFFSET. -EINVAL. */
+/*
+ * The rank of the group that is home to the byte at OFFSET; with DVM_HOMES_FIRST_TOUCH as far as this
+ * rank has heard: who has the unit, and who was home to it first, know. -EINVAL.
+ */
 DVM_PUBLIC int dvm_seg_home(dvm_seg_t *seg, uint64_t offset);
 
 /*

@@ -182,6 +182,7 @@ static inline void dvm_parmacs_begin(uint64_t bytes)
 	c.size = sizeof c;
 	c.bytes = wanted ? strtoull(wanted, NULL, 0) : bytes;
 	c.name = "parmacs";
+	c.homes = DVM_HOMES_FIRST_TOUCH;
 	if (getenv("DVM_PARMACS_PROTOCOL"))
 		c.flags |= DVM_SEG_PROTOCOL;
 	if (getenv("DVM_PARMACS_IVY"))
