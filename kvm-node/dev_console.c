@@ -18,7 +18,6 @@ enum { WAITING = 65536, TYPED = 256 };
 struct console {
 	struct vmm_vdevice base;
 	struct vmm_vconsole c;
-	bool ready;
 	int in, out;
 	struct vmm_watch *in_watch, *out_watch; /* out_watch NULL: a file, always ready */
 	uint8_t waiting[WAITING]; /* printed, and not taken yet */
@@ -123,9 +122,7 @@ static void destroy(struct vmm_device *base)
 	vmm_vdevice_close(&d->base);
 	vmm_watch_close(d->in_watch);
 	vmm_watch_close(d->out_watch);
-	if (d->ready)
-		vmm_vconsole_destroy(&d->c);
-	free(d);
+	vmm_vdevice_free(&d->base);
 }
 
 static const struct vmm_device_ops ops = VMM_VDEVICE_OPS(stat_it, destroy);
@@ -151,7 +148,7 @@ int vmm_console_create(struct vmm_vbus *bus, struct vmm_device **list, dvm_error
 	d->out = config->hvc_out;
 	vmm_vdevice_list(&d->base, bus, "console", 0, &ops, list);
 	vmm_vconsole_init(&d->c, &bus->mem, print, room, d);
-	d->ready = true;
+	d->base.v = &d->c.v;
 	int rc = watch(&d->out_watch, d, d->out, 0, on_writable);
 	if (rc == 0)
 		rc = watch(&d->in_watch, d, d->in, UV_READABLE, on_readable);

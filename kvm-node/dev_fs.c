@@ -35,7 +35,6 @@ struct fs {
 	struct vmm_watch *watch;
 	unsigned out, coming; /* a bit for each ring that is away, and that has been asked for */
 	uint64_t signals;
-	bool ready;
 };
 
 /* ---- who has the rings; the device's lock is held ---- */
@@ -171,7 +170,7 @@ static void destroy(struct vmm_device *base)
 
 	/* First, so that nobody has the rings any more, whatever it is busy with. */
 	vmm_fs_server_close(&d->server);
-	if (d->ready)
+	if (d->base.v)
 		vmm_vfs_lost(&d->f);
 	vmm_vdevice_close(&d->base);
 	vmm_watch_close(d->watch);
@@ -182,9 +181,7 @@ static void destroy(struct vmm_device *base)
 		if (d->kick[q] >= 0)
 			close(d->kick[q]);
 	}
-	if (d->ready)
-		vmm_vfs_destroy(&d->f);
-	free(d);
+	vmm_vdevice_free(&d->base);
 }
 
 static const struct vmm_device_ops ops = VMM_VDEVICE_OPS(stat_it, destroy);
@@ -237,7 +234,7 @@ static int create_one(struct vmm_vbus *bus, unsigned i, struct vmm_device **list
 	if (rc < 0)
 		return rc;
 	vmm_vfs_init(&d->f, &bus->mem, d->tag, d->server.features, &vfs_ops, d);
-	d->ready = true;
+	d->base.v = &d->f.v;
 	rc = open_bells(d);
 	if (rc >= 0)
 		rc = vmm_watch_open(&d->watch, bus->m->loop, d->server.fd, UV_READABLE, on_answer, d);

@@ -131,11 +131,9 @@ static void destroy(struct vmm_device *base)
 		close(d->fd);
 	if (d->messages >= 0)
 		close(d->messages);
-	if (d->ready)
-		vmm_vnet_destroy(&d->n);
 	free(d->in);
 	free(d->out);
-	free(d);
+	vmm_vdevice_free(&d->base);
 }
 
 static const struct vmm_device_ops ops = VMM_VDEVICE_OPS(stat_it, destroy);
@@ -169,7 +167,7 @@ static int create_one(struct vmm_vbus *bus, unsigned i, struct vmm_device **list
 	make_mac(mac, bus->m->config->name, i);
 	vmm_vnet_init(&d->n, &bus->mem, d->c->has_mac ? d->c->mac : mac, d->ops->mtu,
 		      d->ops->headers, &vnet_ops, d);
-	d->ready = true;
+	d->base.v = &d->n.v;
 	d->events = UV_READABLE;
 	rc = vmm_watch_open(&d->watch, bus->m->loop, d->fd, d->events, on_ready, d);
 	if (rc < 0)

@@ -35,7 +35,6 @@ struct vmm_netdev {
 	struct vmm_vnet n;
 	const struct vmm_net_config *c;
 	const struct vmm_netdev_ops *ops;
-	bool ready;
 	int fd;
 	struct vmm_helper helper;
 	int messages; /* what the helper has said, or -1 */

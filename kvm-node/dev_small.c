@@ -28,16 +28,7 @@ static void rng_stat(struct vmm_device *d, struct dvmi_buf *out)
 	dvmi_buf_printf(out, "\"bytes\":%llu", (unsigned long long)((struct rng *)d)->r.given);
 }
 
-static void rng_destroy(struct vmm_device *d)
-{
-	struct rng *r = (struct rng *)d;
-
-	vmm_vdevice_close(&r->base);
-	vmm_vrng_destroy(&r->r);
-	free(r);
-}
-
-static const struct vmm_device_ops rng_ops = VMM_VDEVICE_OPS(rng_stat, rng_destroy);
+static const struct vmm_device_ops rng_ops = VMM_VDEVICE_OPS(rng_stat, vmm_vdevice_destroy);
 
 int vmm_rng_create(struct vmm_vbus *bus, struct vmm_device **list, dvm_error_t *err)
 {
@@ -71,15 +62,6 @@ static void balloon_stat(struct vmm_device *d, struct dvmi_buf *out)
 	pthread_mutex_unlock(&b->v.lock);
 }
 
-static void balloon_destroy(struct vmm_device *d)
-{
-	struct balloon *b = (struct balloon *)d;
-
-	vmm_vdevice_close(&b->base);
-	vmm_vballoon_destroy(&b->b);
-	free(b);
-}
-
 static int balloon_leave(struct vmm_device *d, uint64_t bytes)
 {
 	const struct balloon *b = (struct balloon *)d;
@@ -100,7 +82,7 @@ static const struct vmm_device_ops balloon_ops = {
 	.resume = vmm_vdevice_resume,
 	.leave = balloon_leave,
 	.stat = balloon_stat,
-	.destroy = balloon_destroy,
+	.destroy = vmm_vdevice_destroy,
 };
 
 int vmm_balloon_create(struct vmm_vbus *bus, struct vmm_device **list, dvm_error_t *err)

@@ -127,6 +127,21 @@ void vmm_vdevice_close(struct vmm_vdevice *d)
 		close(d->bell);
 }
 
+void vmm_vdevice_free(struct vmm_vdevice *d)
+{
+	if (d->v)
+		vmm_vdev_destroy(d->v);
+	free(d);
+}
+
+void vmm_vdevice_destroy(struct vmm_device *base)
+{
+	struct vmm_vdevice *d = (struct vmm_vdevice *)base;
+
+	vmm_vdevice_close(d);
+	vmm_vdevice_free(d);
+}
+
 /* ---- the bus ---- */
 
 static void access_ports(void *dev, struct vmm_access *a)

@@ -23,7 +23,7 @@ struct vmm_vbus {
 struct vmm_vdevice {
 	struct vmm_device base;
 	struct vmm_vbus *bus;
-	struct vmm_vdev *v;
+	struct vmm_vdev *v; /* from when it has been initialised */
 	struct vmm_vpci t;
 	int bell;
 	const int *bells;  /* one for each queue, if they are not for us; or NULL */
@@ -48,6 +48,10 @@ void vmm_vdevice_resume(struct vmm_device *d);
  * V stays. Also for one that was never opened.
  */
 void vmm_vdevice_close(struct vmm_vdevice *d);
+/* The last of destroy(): V, if there is one by now, and D itself. */
+void vmm_vdevice_free(struct vmm_vdevice *d);
+/* Both: for a device that has nothing else to end. */
+void vmm_vdevice_destroy(struct vmm_device *d);
 
 /* The calls of a device that has no more to say than this. */
 #define VMM_VDEVICE_OPS(stat_fn, destroy_fn)                                                       \

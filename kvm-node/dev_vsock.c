@@ -41,7 +41,6 @@ struct stream {
 struct vsockdev {
 	struct vmm_vdevice base;
 	struct vmm_vsock s;
-	bool ready;
 	int listener;
 	struct vmm_watch *watch;
 	struct stream *streams;
@@ -309,9 +308,7 @@ static void destroy(struct vmm_device *base)
 		close(d->listener);
 		unlink(d->a.sun_path);
 	}
-	if (d->ready)
-		vmm_vsock_destroy(&d->s);
-	free(d);
+	vmm_vdevice_free(&d->base);
 }
 
 static const struct vmm_device_ops ops = VMM_VDEVICE_OPS(stat_it, destroy);
@@ -352,6 +349,6 @@ int vmm_vsock_create(struct vmm_vbus *bus, struct vmm_device **list, dvm_error_t
 	if (rc < 0)
 		return rc;
 	vmm_vsock_init(&d->s, &bus->mem, config->vsock_cid, &vsock_ops, d);
-	d->ready = true;
+	d->base.v = &d->s.v;
 	return vmm_vdevice_open(&d->base, &d->s.v, err);
 }

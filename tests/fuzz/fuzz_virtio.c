@@ -11,9 +11,11 @@
 #include <linux/virtio_pci.h>
 #include <string.h>
 
+#include "kvm-node/vhost.h"
 #include "kvm-node/virtio_balloon.h"
 #include "kvm-node/virtio_blk.h"
 #include "kvm-node/virtio_console.h"
+#include "kvm-node/virtio_fs.h"
 #include "kvm-node/virtio_net.h"
 #include "kvm-node/virtio_pci.h"
 #include "kvm-node/virtio_rng.h"
@@ -29,8 +31,9 @@ enum {
 	USED = 0x180,
 	WINDOW = 0x40000000,
 	DISK = 64 * 512,
-	KINDS = 7,
+	KINDS = 8,
 	VSOCK = 6,
+	FS = 7,
 	STEP = 8,
 };
 
@@ -47,7 +50,9 @@ struct world {
 		struct vmm_vconsole con;
 		struct vmm_vballoon balloon;
 		struct vmm_vsock vsock;
+		struct vmm_vfs fs;
 	} dev;
+	struct vmm_vhost_inbox answers;
 	uint8_t disk[DISK];
 	struct vmm_blk_req *waiting;
 	unsigned handed, ended;
@@ -194,6 +199,62 @@ static void speak(struct world *w, uint32_t value)
 		vmm_vsock_ask(s, value, NULL);
 }
 
+/* ---- rings that are somebody else's ---- */
+
+static int hand_over(void *ctx)
+{
+	const struct vmm_virtq *q = ((struct world *)ctx)->v->q;
+
+	for (unsigned i = 0; i < VMM_FS_QUEUES; i++)
+		FUZZ_CHECK(!q[i].ready || (q[i].descs && q[i].availp && q[i].usedp));
+	return 0;
+}
+
+static int take_back(void *ctx)
+{
+	return 0;
+}
+
+static void pass_kick(void *ctx, unsigned q)
+{
+	FUZZ_CHECK(q < VMM_FS_QUEUES);
+}
+
+/* Bytes of the input come as answers: rings, of which there are two, and what makes no sense. */
+static void hear(struct world *w, uint32_t value)
+{
+	struct vmm_vhost_inbox *in = &w->answers;
+	size_t n = value >> 16 & 63, room = sizeof in->data - in->len;
+	struct vmm_vhost_msg m;
+	uint32_t ring, base;
+	uint64_t word;
+	int rc;
+
+	n = n < room ? n : room;
+	memcpy(in->data + in->len, w->ram + value % (SIZE - 64), n);
+	in->len += n;
+	while ((rc = vmm_vhost_next(in, &m)) > 0) {
+		FUZZ_CHECK(m.size <= VMM_VHOST_BODY && in->len <= sizeof in->data);
+		if (vmm_vhost_answer_ring(&m, VMM_VHOST_GET_VRING_BASE, 2, &ring, &base) == 0)
+			FUZZ_CHECK(ring < 2 && base <= UINT16_MAX);
+		(void)vmm_vhost_answer_u64(&m, VMM_VHOST_GET_FEATURES, &word);
+	}
+	if (rc < 0)
+		in->len = 0;
+}
+
+static void serve(struct world *w, uint32_t value)
+{
+	if ((value & 7) == 7)
+		vmm_vfs_lost(&w->dev.fs);
+	else if (value & 1)
+		vmm_vfs_back(&w->dev.fs);
+	else if (value & 2)
+		vmm_vfs_signal(&w->dev.fs, value >> 2 & 1);
+	else
+		hear(w, value);
+}
+
 static void send_msi(void *ctx, uint64_t addr, uint32_t data)
 {
 }
@@ -205,6 +266,7 @@ static void make_device(struct world *w, unsigned kind)
 	static const struct vmm_vnet_ops net = { .send = send_packet, .room = room };
 	static const struct vmm_vsock_ops vsock = { connect_host, answered, said,
 						    nothing,	  nothing,  room };
+	static const struct vmm_vfs_ops fs = { hand_over, take_back, pass_kick };
 	static const uint8_t mac[6] = { 2 };
 	struct vmm_blk_config disk = { .size = DISK, .ro = kind == 5, .discard = true };
 
@@ -223,6 +285,9 @@ static void make_device(struct world *w, unsigned kind)
 		break;
 	case VSOCK:
 		vmm_vsock_init(&w->dev.vsock, &w->mem, 3, &vsock, w);
+		break;
+	case FS:
+		vmm_vfs_init(&w->dev.fs, &w->mem, "shared", ~0ull, &fs, w);
 		break;
 	default:
 		vmm_vblk_init(&w->dev.blk, &w->mem, &disk, submit, w);
@@ -269,6 +334,8 @@ static void back_end(struct world *w, unsigned kind, uint32_t value)
 		vmm_vballoon_ask(&w->dev.balloon);
 	else if (kind == VSOCK)
 		speak(w, value);
+	else if (kind == FS)
+		serve(w, value);
 	else if (kind == 4)
 		vmm_vballoon_want(&w->dev.balloon, value);
 }
@@ -300,6 +367,13 @@ static void step(struct world *w, unsigned kind, const uint8_t *s)
 	}
 }
 
+static unsigned in_flight(const struct world *w, unsigned kind)
+{
+	if (kind == FS)
+		return w->dev.fs.rings == VMM_FS_AWAY || w->dev.fs.rings == VMM_FS_COMING;
+	return w->handed - w->ended;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	size_t steps = size > 1 ? data[1] : 0;
@@ -325,9 +399,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		step(w, kind, data + 2 + i * STEP);
 	vmm_vdev_run(w->v);
 
-	FUZZ_CHECK(w->v->in_flight == w->handed - w->ended);
+	FUZZ_CHECK(w->v->in_flight == in_flight(w, kind));
 	vmm_vdev_set_status(w->v, 0);
 	complete(w, 0);
+	vmm_vdev_run(w->v);
+	if (kind == FS)
+		vmm_vfs_back(&w->dev.fs);
 	FUZZ_CHECK(w->v->in_flight == 0 && vmm_vdev_status(w->v) == 0);
 	memset(w->ram, 0, SIZE);
 	start_device(w);
