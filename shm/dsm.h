@@ -51,6 +51,7 @@ struct dsm_node_config {
 	struct dsm_link link;
 	struct dvmi_log *log;
 	uint64_t spin; /* ns for which the service thread looks before it sleeps */
+	bool urgent;   /* it goes before other threads of the host, as far as that is allowed */
 	/* NODE is dead, for good: looked at now and then. */
 	bool (*dead)(void *arg, uint32_t node);
 	/* A descriptor as of open("/dev/userfaultfd"), or -E…; NULL: there is no other way. */
@@ -153,6 +154,10 @@ struct dsm_seg_hooks {
 	void (*drop)(void *arg, uint64_t page);
 	/* It is lost. */
 	void (*lost)(void *arg, uint64_t page);
+	/* THREAD (as of gettid()) waits for PAGE, which is asked for; maybe not for the first time. */
+	void (*wait)(void *arg, uint64_t page, int thread);
+	/* PAGE has come: who waits for it goes on soon. */
+	void (*came)(void *arg, uint64_t page);
 	void *arg;
 };
 

@@ -68,6 +68,8 @@ struct dsm_node {
 	_Atomic uint32_t wanting; /* threads that want the lock */
 	pthread_t thread;
 	bool running;
+	bool alone; /* there is one processor for all of us */
+	bool faults; /* there may be some: the service thread's */
 	_Atomic bool stop;
 	int kick;	      /* eventfd */
 	bool asleep;	      /* the service thread */

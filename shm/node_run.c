@@ -161,6 +161,14 @@ static void take_kicks(struct dsm_node *n)
 		return; /* there was none */
 }
 
+static bool is_ready(const struct pollfd *fds, int k, int fd)
+{
+	for (int i = 0; i < k; i++)
+		if (fds[i].fd == fd)
+			return fds[i].revents;
+	return true; /* it came meanwhile */
+}
+
 static void sleep_for_news(struct dsm_node *n)
 {
 	struct pollfd fds[FDS_MAX];
@@ -175,11 +183,13 @@ static void sleep_for_news(struct dsm_node *n)
 	bool ever = n->asleep_till == UINT64_MAX && most == UINT64_MAX;
 	n->asleep = true;
 	pthread_mutex_unlock(&n->lock);
-	ppoll(fds, (nfds_t)k, ever ? NULL : &ts, NULL);
+	int ready = ppoll(fds, (nfds_t)k, ever ? NULL : &ts, NULL);
 	pthread_mutex_lock(&n->lock);
 	n->asleep = false;
 	disarm(n);
-	take_kicks(n);
+	if (ready < 0 || is_ready(fds, k, n->kick))
+		take_kicks(n);
+	n->faults = ready < 0 || is_ready(fds, k, n->uffd[0].fd);
 }
 
 /*
@@ -202,12 +212,29 @@ static void be_quick(void)
 		return;
 }
 
+/* A guest's vCPUs compute all the time, and wait for this thread: it goes before them. */
+static void go_first(void)
+{
+	const struct sched_param p = { .sched_priority = 1 };
+
+	if (sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &p) < 0)
+		be_quick();
+}
+
+/* With one processor, whoever looks keeps away what it looks for. */
+static bool alone(void)
+{
+	cpu_set_t set;
+
+	return sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) == 1;
+}
+
 /* How long to look before sleep: what is waited for comes soon, or the program's threads sleep. */
 static uint64_t spin_for(const struct dsm_node *n)
 {
 	bool busy = n->waiting || (atomic_load(&n->dozing) && !crowded(n, n->now));
 
-	if (attended(n))
+	if (n->alone || attended(n))
 		return 0;
 	return busy && n->c.spin < BUSY_SPIN ? BUSY_SPIN : n->c.spin;
 }
@@ -231,11 +258,15 @@ static void *serve(void *arg)
 	uint64_t idle = 0;
 	uint32_t looks = 0;
 
-	be_quick();
+	if (n->c.urgent)
+		go_first();
+	else
+		be_quick();
 	pthread_mutex_lock(&n->lock);
 	while (!atomic_load(&n->stop)) {
-		if (dsm_node_round(n, true) > 0)
+		if (dsm_node_round(n, n->faults) > 0)
 			idle = n->now;
+		n->faults = true;
 		if (n->now - idle < spin_for(n)) {
 			pause_between(n, ++looks);
 			continue;
@@ -251,6 +282,8 @@ int dsm_run_start(struct dsm_node *n)
 {
 	sigset_t all, old;
 
+	n->alone = alone();
+	n->faults = true;
 	/* Signals are for the program's own threads. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
@@ -317,7 +350,9 @@ static bool work(struct dsm_node *n, _Atomic uint32_t *done, uint64_t deadline)
 		uint64_t waited = now - since;
 		if (waited >= (crowd ? YIELD_CROWD : YIELD_ALONE))
 			break;
-		dsm_node_help(n, true);
+		dsm_node_help(n, !n->alone);
+		if (n->alone)
+			break;
 		if (crowd || waited >= SPIN_ALONE)
 			give_way(n);
 		else

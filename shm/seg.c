@@ -126,6 +126,8 @@ void dsm_seg_op_install(void *arg, uint64_t page, bool write)
 	dsm_seg_keep(s, page);
 	dsm_backing_give(&s->b, page, write);
 	dsm_seg_trace(s, DSM_TRACE_MAPPED, page, write, NULL);
+	if (s->c.hooks.came && find_wait(s, page))
+		s->c.hooks.came(s->c.hooks.arg, page);
 	end_wait(s, page);
 }
 
@@ -244,6 +246,8 @@ bool dsm_seg_fault(struct dsm_seg *s, const struct dsm_uffd_fault *f)
 	uint64_t page = at / s->c.unit;
 	if (!f->mapped)
 		dsm_backing_doubt(&s->b, page);
+	if (s->c.hooks.wait && !dsm_seg_allowed(s, page, f->write))
+		s->c.hooks.wait(s->c.hooks.arg, page, f->thread);
 	dsm_seg_want(s, page, f->write);
 	return true;
 }

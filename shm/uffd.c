@@ -29,7 +29,7 @@ struct poison {
 
 #define NEEDED                                                                                     \
 	(UFFD_FEATURE_PAGEFAULT_FLAG_WP | UFFD_FEATURE_MISSING_SHMEM |                             \
-	 UFFD_FEATURE_WP_HUGETLBFS_SHMEM)
+	 UFFD_FEATURE_WP_HUGETLBFS_SHMEM | UFFD_FEATURE_THREAD_ID)
 
 /* ---- opening ---- */
 
@@ -228,6 +228,7 @@ int dsm_uffd_read(const struct dsm_uffd *u, struct dsm_uffd_fault *out, int max)
 			.at = (uintptr_t)m[i].arg.pagefault.address,
 			.write = flags & (UFFD_PAGEFAULT_FLAG_WRITE | UFFD_PAGEFAULT_FLAG_WP),
 			.mapped = flags & UFFD_PAGEFAULT_FLAG_WP,
+			.thread = (int)m[i].arg.pagefault.feat.ptid,
 		};
 	}
 	return n;

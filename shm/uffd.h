@@ -43,6 +43,7 @@ struct dsm_uffd_fault {
 	uintptr_t at;
 	bool write;
 	bool mapped; /* something is: only the right to write is missing */
+	int thread;  /* that has it, as gettid() names it */
 };
 
 /* Faults that wait, MAX at most; their number, 0 when there are none. */

@@ -63,6 +63,7 @@ static int make_node(struct dvmi_domain *m)
 						 .link = dsm_mesh_link(m->mesh, &m->node),
 						 .log = m->c.log,
 						 .spin = m->c.spin,
+						 .urgent = m->c.urgent,
 						 .dead = dead,
 						 .open_uffd = open_uffd,
 						 .arg = m,

@@ -14,6 +14,7 @@ struct dvmi_domain; /* incomplete */
 struct dvmi_domain_config {
 	uint64_t salt; /* not 0; another one for each domain of the group */
 	uint64_t spin; /* of the node */
+	bool urgent;   /* likewise */
 	struct dvmi_log *log;
 	/* NODE (a rank of the group) has ended; called until it returns true: then the nodes agree that
 	 * it is gone. Locked, as in shm/dsm.h. */
