@@ -254,6 +254,8 @@ void vmm_vcpu_stat(struct vmm_vcpu *v, struct dvmi_buf *out)
 	pthread_mutex_lock(&v->lock);
 	put(out, "halt_ns", halted(v));
 	put(out, "timer_fired", v->lapic.fired);
+	put(out, "let_in", v->n.let_in);
+	put(out, "timer_put_off", v->lapic.put_off);
 	put(out, "accepted", v->lapic.accepted);
 	put(out, "merged", v->lapic.merged);
 	pthread_mutex_unlock(&v->lock);

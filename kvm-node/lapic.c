@@ -39,10 +39,12 @@ void vmm_lapic_reset(struct vmm_lapic *l)
 void vmm_lapic_init(struct vmm_lapic *l, uint32_t id, bool first)
 {
 	bool x2 = l->x2apic_ok, deadline = l->deadline_ok;
+	unsigned rest = l->rest;
 
 	*l = (struct vmm_lapic){ .id = id, .xid = id & 0xff, .sipi = -1, .wait_sipi = !first };
 	l->x2apic_ok = x2;
 	l->deadline_ok = deadline;
+	l->rest = rest;
 	l->state = VMM_APIC_IN_XAPIC;
 	vmm_lapic_reset(l);
 }

@@ -64,7 +64,14 @@ struct vmm_lapic {
 	uint64_t deadline; /* ns at which the timer fires; 0: it does not run */
 	bool nmi, init, wait_sipi;
 	int sipi; /* vector to start at, or -1 */
-	uint64_t fired, accepted, merged; /* counters */
+	/*
+	 * Where a tick takes longer than the time between two of them, a guest does nothing but ticks.
+	 * So the next one waits: REST times as long as the last took, from its firing until the timer was
+	 * set anew. 0: never. Whoever counts ticks makes up for those that came late.
+	 */
+	unsigned rest;
+	uint64_t ticked_at, rest_till; /* ns; 0: none is under way */
+	uint64_t fired, accepted, merged, put_off; /* counters */
 };
 
 /* What a write wants done. */
@@ -107,6 +114,8 @@ void vmm_lapic_set_cr8(struct vmm_lapic *l, unsigned cr8);
 
 /* A message that names this APIC. True if the vCPU has to look. */
 bool vmm_lapic_accept(struct vmm_lapic *l, const struct vmm_intr *msg);
+/* When the timer is to fire; 0: it does not run. */
+uint64_t vmm_lapic_due(const struct vmm_lapic *l);
 /* The timer, if it is due. True if it raised an interrupt. */
 bool vmm_lapic_tick(struct vmm_lapic *l, const struct vmm_lapic_time *t);
 

@@ -5,6 +5,7 @@
 /* A guest that asks for shorter periods gets these: it could starve nobody but itself. */
 #define PERIOD_MIN UINT64_C(20000)
 #define FAR	   (UINT64_C(1) << 62)
+#define REST_MAX   UINT64_C(250000000)
 
 static unsigned divisor(const struct vmm_lapic *l)
 {
@@ -31,10 +32,21 @@ void vmm_lapic_timer_lvt(struct vmm_lapic *l, uint32_t old)
 	l->tmict = 0;
 }
 
+/* The timer is set: whoever heard the last tick has done most of what it does for one. */
+static void begin_rest(struct vmm_lapic *l, uint64_t now)
+{
+	if (!l->ticked_at)
+		return;
+	uint64_t ns = (now - l->ticked_at) * l->rest;
+	l->rest_till = now + (ns < REST_MAX ? ns : REST_MAX);
+	l->ticked_at = 0;
+}
+
 void vmm_lapic_timer_start(struct vmm_lapic *l, const struct vmm_lapic_time *t)
 {
 	uint64_t p = period(l);
 
+	begin_rest(l, t->now);
 	if (lapic_timer_mode(l) == TIMER_PERIODIC && p < PERIOD_MIN && p)
 		p = PERIOD_MIN;
 	l->deadline = p ? t->now + p : 0;
@@ -58,6 +70,7 @@ void vmm_lapic_set_tscdl(struct vmm_lapic *l, uint64_t value, const struct vmm_l
 {
 	if (lapic_timer_mode(l) != TIMER_DEADLINE)
 		return;
+	begin_rest(l, t->now);
 	l->tscdl = value;
 	if (!value) {
 		l->deadline = 0;
@@ -80,10 +93,19 @@ static void next_period(struct vmm_lapic *l, uint64_t now)
 	l->deadline += p * ((now - l->deadline) / p + 1);
 }
 
+uint64_t vmm_lapic_due(const struct vmm_lapic *l)
+{
+	return l->deadline && l->deadline < l->rest_till ? l->rest_till : l->deadline;
+}
+
 bool vmm_lapic_tick(struct vmm_lapic *l, const struct vmm_lapic_time *t)
 {
-	if (!l->deadline || t->now < l->deadline)
+	uint64_t due = vmm_lapic_due(l);
+
+	if (!due || t->now < due)
 		return false;
+	l->put_off += due > l->deadline;
+	l->ticked_at = l->rest ? t->now : 0;
 	if (lapic_timer_mode(l) == TIMER_PERIODIC)
 		next_period(l, t->now);
 	else

@@ -14,7 +14,7 @@ enum {
 	OPT_NAME = 1, OPT_CPUS, OPT_MEM, OPT_NUMA, OPT_NODE, OPT_DISTANCE, OPT_CPU, OPT_APIC,
 	OPT_KERNEL, OPT_INITRD, OPT_APPEND, OPT_DISK, OPT_NET, OPT_SHARE, OPT_RNG, OPT_BALLOON,
 	OPT_VSOCK, OPT_NO_REBOOT, OPT_STAT, OPT_LOG_LEVEL, OPT_CHECK, OPT_VERSION, OPT_CONTROL,
-	OPT_ASK, OPT_HOSTS, OPT_ISOLATION, OPT_CONSOLE, OPT_KSM,
+	OPT_ASK, OPT_HOSTS, OPT_ISOLATION, OPT_CONSOLE, OPT_KSM, OPT_TICK_REST,
 };
 
 static const struct dvmi_opt options[] = {
@@ -33,6 +33,9 @@ static const struct dvmi_opt options[] = {
 	  "one more NUMA node; instead of --cpus, --mem and --numa", NULL },
 	{ OPT_HOSTS, 0, "hosts", NULL, "N", NULL,
 	  "this is one of N monitors of a guest, ranks of one job, each with a NUMA node", NULL },
+	{ OPT_TICK_REST, 0, "tick-rest", NULL, "N", NULL,
+	  "a vCPU's timer waits N times as long as its last interrupt took (default 0, over hosts 3)",
+	  NULL },
 	{ OPT_DISTANCE, 0, "distance", NULL, "D", NULL,
 	  "between NUMA nodes, 10 being local (default 20, over hosts 40)", NULL },
 	{ OPT_CPU, 0, "cpu", NULL, "MODEL", NULL,
@@ -84,6 +87,7 @@ const struct dvmi_opt_command vmm_options_command = {
 };
 
 #define MEM_DEFAULT (UINT64_C(256) << 20)
+#define TICK_REST_MAX 100u
 #define PAGE_MASK   UINT64_C(4095)
 
 struct numa {
@@ -323,6 +327,9 @@ static int parse_one(const struct dvmi_opt_parser *p, int id, struct vmm_options
 	case OPT_MEM: numa->plain = true; return dvmi_opt_size(p, &c->mem, err);
 	case OPT_HOSTS: return set_u32(p, VMM_NODES_MAX, &o->hosts, err);
 	case OPT_NUMA: return set_u32(p, VMM_NODES_MAX, &numa->n, err);
+	case OPT_TICK_REST:
+		c->has_tick_rest = true;
+		return dvmi_opt_u32(p, 0, TICK_REST_MAX, &c->tick_rest, err);
 	case OPT_DISTANCE: {
 		unsigned d = 0;
 		int rc = set_u32(p, 254, &d, err);

@@ -91,6 +91,7 @@ static int meet(struct vmm_spread *s, dvm_error_t *err)
 	int rc = dvmi_domain_create(&s->domain, dvm_world(s->d),
 				    &(struct dvmi_domain_config){ .salt = SALT,
 								  .spin = SPIN,
+								  .urgent = true,
 								  .log = s->log,
 								  .dead = host_died,
 								  .arg = s });
@@ -114,6 +115,7 @@ int vmm_spread_open(struct vmm_spread **out, unsigned hosts, struct dvmi_log *lo
 	s->ask_time_at = UINT64_MAX;
 	pthread_mutex_init(&s->seg_lock, NULL);
 	pthread_mutex_init(&s->lock, NULL);
+	pthread_mutex_init(&s->spots_lock, NULL);
 	pthread_cond_init(&s->news, NULL);
 	s->tail = &s->head;
 	int rc = join_job(s, hosts, err);
@@ -148,6 +150,7 @@ void vmm_spread_close(struct vmm_spread *s)
 	if (s->d)
 		dvm_close(s->d);
 	pthread_cond_destroy(&s->news);
+	pthread_mutex_destroy(&s->spots_lock);
 	pthread_mutex_destroy(&s->lock);
 	pthread_mutex_destroy(&s->seg_lock);
 	free(s);
@@ -190,6 +193,23 @@ static uint32_t home_of(void *arg, uint64_t page)
 	return host;
 }
 
+/* Locked. */
+static void on_wait(void *arg, uint64_t page, int thread)
+{
+	struct vmm_spread *s = arg;
+
+	if (s->attached)
+		s->ops.waits(s->ops.arg, spread_address(page), thread);
+}
+
+static void on_came(void *arg, uint64_t page)
+{
+	struct vmm_spread *s = arg;
+
+	if (s->attached)
+		s->ops.came(s->ops.arg, spread_address(page));
+}
+
 static int create_segment(struct vmm_spread *s)
 {
 	const struct dsm_seg_config c = {
@@ -201,6 +221,7 @@ static int create_segment(struct vmm_spread *s)
 		.hold_max = HOLD_MAX,
 		.home = home_of,
 		.home_arg = s,
+		.hooks = { .wait = on_wait, .came = on_came, .arg = s },
 	};
 	int rc = dsm_seg_create(s->node, &s->seg, &c);
 

@@ -44,6 +44,9 @@ struct vmm_spread_ops {
 	uint64_t (*time)(void *arg);						/* locked */
 	/* The guest's time here is to change by DELTA; at most so much that it never goes back. */
 	void (*adjust)(void *arg, int64_t delta);				/* locked */
+	/* THREAD (as of gettid()) waits for the page at guest-physical ADDRESS; it has come. */
+	void (*waits)(void *arg, uint64_t address, int thread);		/* locked */
+	void (*came)(void *arg, uint64_t address);			/* locked */
 	/* By a thread of ours; may do what a vCPU's thread may do. */
 	void (*eoi)(void *arg, uint8_t vector);
 	void (*access)(void *arg, struct vmm_access *a);
@@ -125,6 +128,9 @@ int vmm_spread_set_clock(struct vmm_spread *s, int64_t *ahead);
 int vmm_spread_lost(const struct vmm_spread *s);
 /* All others may go, too: the end is no loss. */
 void vmm_spread_end(struct vmm_spread *s);
+
+/* The guest's instruction AT has waited for the page at guest-physical ADDRESS. Any thread. */
+void vmm_spread_sampled(struct vmm_spread *s, uint64_t address, uint64_t at);
 
 /* Members of a JSON object about this host's share: messages, pages, those that are fought for. */
 void vmm_spread_counts(struct vmm_spread *s, struct dvmi_buf *out);

@@ -12,7 +12,8 @@
 #include "kvm-node/spread_private.h"
 #include "libdvm/base/clock.h"
 
-#define TIME_EVERY (20 * DVMI_MSEC)
+#define TIME_SOON (20 * DVMI_MSEC)  /* while there is something to correct */
+#define TIME_LATE (320 * DVMI_MSEC) /* when there has been nothing for long */
 
 /* ---- the worker ---- */
 
@@ -137,9 +138,11 @@ static void hear_time_is(struct vmm_spread *s, const struct vmm_msg *n)
 {
 	int64_t delta = 0;
 
-	if (vmm_drift_answer(&s->drift, n->value, n->addr, s->ops.time(s->ops.arg), &delta) &&
-	    delta)
+	if (!vmm_drift_answer(&s->drift, n->value, n->addr, s->ops.time(s->ops.arg), &delta))
+		return;
+	if (delta)
 		s->ops.adjust(s->ops.arg, delta);
+	s->time_every = delta ? TIME_SOON : s->time_every * 2;
 }
 
 static void act(struct vmm_spread *s, unsigned from, const struct vmm_msg *n, const char *text,
@@ -202,7 +205,10 @@ static void tick(void *arg, uint64_t now)
 
 	if (!s->attached || now < s->ask_time_at)
 		return;
-	s->ask_time_at = now + TIME_EVERY;
+	s->time_every = s->time_every < TIME_SOON ? TIME_SOON :
+			s->time_every > TIME_LATE ? TIME_LATE :
+						    s->time_every;
+	s->ask_time_at = now + s->time_every;
 	spread_ask_time(s);
 }
 

@@ -8,6 +8,8 @@
 
 #include "dvm/dvm.h"
 #include "kvm-node/drift.h"
+#include "kvm-node/hotspot.h"
+#include "kvm-node/layout.h"
 #include "kvm-node/spread.h"
 #include "libdvm/src/domain.h"
 
@@ -58,7 +60,7 @@ struct vmm_spread {
 	struct spread_wait *waits;
 	struct vmm_drift drift;
 	uint64_t ask_time_at; /* ns; UINT64_MAX: not */
-	unsigned time_asked;  /* notes under way */
+	uint64_t time_every;  /* ns */
 
 	/* The worker; its lock is a leaf. */
 	pthread_mutex_t lock;
@@ -67,8 +69,19 @@ struct vmm_spread {
 	bool working, stop;
 	struct spread_work *head, **tail;
 
+	pthread_mutex_t spots_lock; /* a leaf */
+	struct vmm_hotspots spots;
+
 	struct vmm_spread_counts n;
 };
+
+/* The guest-physical address of a page of the segment. */
+static inline uint64_t spread_address(uint64_t page)
+{
+	uint64_t at = page * VMM_PAGE;
+
+	return at < VMM_RAM_LOW_MAX ? at : at - VMM_RAM_LOW_MAX + VMM_RAM_HIGH;
+}
 
 static inline void spread_count(_Atomic uint64_t *n)
 {

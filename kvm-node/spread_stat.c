@@ -83,12 +83,25 @@ static void put_walked(struct vmm_spread *s, struct dvmi_buf *out)
 	put(out, "told_late", w.waits);
 }
 
-/* Offsets are guest-physical up to the hole below 4 GiB. */
-static uint64_t address(uint64_t page)
+void vmm_spread_sampled(struct vmm_spread *s, uint64_t address, uint64_t at)
 {
-	uint64_t at = page * VMM_PAGE;
+	pthread_mutex_lock(&s->spots_lock);
+	vmm_hotspots_add(&s->spots, address, at);
+	pthread_mutex_unlock(&s->spots_lock);
+}
 
-	return at < VMM_RAM_LOW_MAX ? at : at - VMM_RAM_LOW_MAX + VMM_RAM_HIGH;
+static void put_page(struct vmm_spread *s, const struct dsm_seg_hot *h, struct dvmi_buf *out)
+{
+	uint64_t address = spread_address(h->page), at;
+
+	dvmi_buf_printf(out, "{\"address\":%" PRIu64 ",\"moves\":%u,\"by\":\"%s\"", address,
+			h->moves, h->by < s->hosts ? s->names[h->by] : "?");
+	pthread_mutex_lock(&s->spots_lock);
+	bool seen = vmm_hotspots_find(&s->spots, address, &at);
+	pthread_mutex_unlock(&s->spots_lock);
+	if (seen)
+		dvmi_buf_printf(out, ",\"rip\":\"%#" PRIx64 "\"", at);
+	dvmi_buf_printf(out, "}");
 }
 
 static void put_hot(struct vmm_spread *s, struct dvmi_buf *out)
@@ -97,10 +110,10 @@ static void put_hot(struct vmm_spread *s, struct dvmi_buf *out)
 	int n = dsm_seg_hot(s->seg, hot, HOT_MAX);
 
 	dvmi_buf_printf(out, ",\"hot\":[");
-	for (int i = 0; i < n; i++)
-		dvmi_buf_printf(out, "%s{\"address\":%" PRIu64 ",\"moves\":%u,\"by\":\"%s\"}",
-				i ? "," : "", address(hot[i].page), hot[i].moves,
-				hot[i].by < s->hosts ? s->names[hot[i].by] : "?");
+	for (int i = 0; i < n; i++) {
+		dvmi_buf_printf(out, "%s", i ? "," : "");
+		put_page(s, &hot[i], out);
+	}
 	dvmi_buf_printf(out, "]");
 }
 
@@ -112,7 +125,7 @@ static void put_slowest(struct vmm_spread *s, struct dvmi_buf *out)
 	dsm_seg_slowest(s->seg, &slow);
 	dvmi_buf_printf(out, ",\"slowest\":{\"address\":%" PRIu64 ",\"ns\":%" PRIu64
 			",\"path\":\"%s\"}",
-			address(slow.page), slow.ns, slow.words);
+			spread_address(slow.page), slow.ns, slow.words);
 }
 
 void vmm_spread_counts(struct vmm_spread *s, struct dvmi_buf *out)

@@ -38,17 +38,25 @@ static void catch_kicks(void)
 
 /* ---- kicks; the lock is held ---- */
 
+void vmm_vcpu_kick(struct vmm_vcpu *v)
+{
+	if (v->kicked)
+		return;
+	v->kicked = true;
+	atomic_fetch_add_explicit(&v->n.kicks, 1, memory_order_relaxed);
+	pthread_kill(v->thread, KICK);
+}
+
 static void kick(struct vmm_vcpu *v)
 {
-	if (v->where == VMM_ASLEEP) {
+	if (v->where == VMM_ASLEEP)
 		pthread_cond_signal(&v->wake);
-	} else if (v->where == VMM_AWAKE) {
+	else if (v->where == VMM_AWAKE)
 		v->news = true;
-	} else if (v->where == VMM_IN_GUEST && !v->kicked) {
-		v->kicked = true;
-		atomic_fetch_add_explicit(&v->n.kicks, 1, memory_order_relaxed);
-		pthread_kill(v->thread, KICK);
-	}
+	else if (v->where == VMM_IN_GUEST && v->page.waits != VMM_NO_PAGE)
+		v->page.kick = true;
+	else if (v->where == VMM_IN_GUEST)
+		vmm_vcpu_kick(v);
 }
 
 void vmm_vcpu_interrupt(struct vmm_vcpu *v, const struct vmm_intr *msg)
@@ -96,15 +104,20 @@ static void make_timer(struct vmm_vcpu *v)
 	v->has_timer = timer_create(CLOCK_MONOTONIC, &ev, &v->timer) == 0;
 }
 
+void vmm_vcpu_set_timer(struct vmm_vcpu *v, uint64_t at)
+{
+	const struct itimerspec when = { .it_value = { (time_t)(at / DVMI_SEC),
+						       (long)(at % DVMI_SEC) } };
+
+	timer_settime(v->timer, TIMER_ABSTIME, &when, NULL);
+	v->timer_at = at;
+}
+
 /* One that is set too early only costs a look; so it is moved only to be earlier. */
 static void arm_timer(struct vmm_vcpu *v, uint64_t deadline, uint64_t now)
 {
-	if (!deadline || (v->timer_at > now && v->timer_at <= deadline))
-		return;
-	struct itimerspec when = { .it_value = { (time_t)(deadline / DVMI_SEC),
-						 (long)(deadline % DVMI_SEC) } };
-	timer_settime(v->timer, TIMER_ABSTIME, &when, NULL);
-	v->timer_at = deadline;
+	if (deadline && (v->timer_at <= now || v->timer_at > deadline))
+		vmm_vcpu_set_timer(v, deadline);
 }
 
 /* ---- before running; the lock is held ---- */
@@ -237,11 +250,11 @@ static bool get_ready(struct vmm_vcpu *v)
 			vmm_clock_now(v->env->clock, &t);
 			vmm_lapic_tick(&v->lapic, &t);
 			if (v->lapic.deadline && !sleeps(v))
-				arm_timer(v, v->lapic.deadline, t.now);
+				arm_timer(v, vmm_lapic_due(&v->lapic), t.now);
 		}
 		if (!sleeps(v))
 			break;
-		nap(v, v->lapic.deadline);
+		nap(v, vmm_lapic_due(&v->lapic));
 	}
 	v->halted = false;
 	return true;
@@ -295,7 +308,8 @@ static bool enter(struct vmm_vcpu *v)
 	pthread_mutex_lock(&v->lock);
 	bool go = get_ready(v);
 	if (go) {
-		inject(v);
+		if (!vmm_vcpu_page_owed(v))
+			inject(v);
 		v->run->cr8 = v->lapic.tpr >> 4;
 		v->run->immediate_exit = 0;
 		v->kicked = false;
@@ -312,12 +326,22 @@ static enum vmm_apic_state apic_state(uint64_t base)
 	return base & 1 << 10 ? VMM_APIC_IN_X2APIC : VMM_APIC_IN_XAPIC;
 }
 
+/* The kick was there before the page: the instruction has not been done yet. */
+static void tell_where(struct vmm_vcpu *v, uint64_t page)
+{
+	struct kvm_regs r;
+
+	if (ioctl(v->fd, KVM_GET_REGS, &r) == 0)
+		v->env->sampled(v->env->arg, page, r.rip);
+}
+
 /* What the guest has changed without an exit of its own. */
-static void leave(struct vmm_vcpu *v)
+static void leave(struct vmm_vcpu *v, bool interrupted)
 {
 	struct vmm_lapic_out out = { 0 };
 
 	pthread_mutex_lock(&v->lock);
+	uint64_t sample = vmm_vcpu_page_back(v, interrupted);
 	v->where = VMM_OUTSIDE;
 	vmm_vcpu_eoi_take(v);
 	vmm_lapic_set_cr8(&v->lapic, (unsigned)v->run->cr8);
@@ -326,6 +350,8 @@ static void leave(struct vmm_vcpu *v)
 		vmm_lapic_set_state(&v->lapic, apic_state(v->apic_base), &out);
 	}
 	pthread_mutex_unlock(&v->lock);
+	if (sample != VMM_NO_PAGE)
+		tell_where(v, sample);
 	vmm_vcpu_do(v, &out);
 }
 
@@ -364,11 +390,13 @@ static void *run_vcpu(void *arg)
 	prctl(PR_SET_TIMERSLACK, 1);
 	running = v->run;
 	make_timer(v);
+	pthread_getcpuclockid(pthread_self(), &v->cpu_clock);
+	atomic_store(&v->tid, gettid());
 	if (v->env->jail && v->env->jail->seccomp)
 		(void)vmm_seccomp_enter(VMM_SECCOMP_VCPU);
 	while (enter(v)) {
 		int rc = ioctl(v->fd, KVM_RUN, 0) < 0 ? -errno : 0;
-		leave(v);
+		leave(v, rc < 0);
 		if (rc == 0)
 			vmm_exit_handle(v);
 		else if (rc == -EINTR || rc == -EAGAIN)

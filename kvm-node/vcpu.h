@@ -23,7 +23,8 @@
 #include "kvm-node/lapic.h"
 #include "kvm-node/vmm.h"
 
-#define VMM_EXITS 48u /* reasons that are counted one by one */
+#define VMM_EXITS   48u /* reasons that are counted one by one */
+#define VMM_NO_PAGE UINT64_MAX
 
 /* What all vCPUs share. */
 struct vmm_vcpu_env {
@@ -38,6 +39,8 @@ struct vmm_vcpu_env {
 	/* The guest has ended, or wants a reset; the vCPU waits for the control thread. Any thread.
 	 */
 	void (*ended)(void *arg, enum vmm_end end, unsigned code, const char *why);
+	/* The instruction AT waited for PAGE: a sample of those that did. */
+	void (*sampled)(void *arg, uint64_t page, uint64_t at);
 	void *arg;
 };
 
@@ -47,7 +50,7 @@ enum vmm_want { VMM_WANT_RUN, VMM_WANT_PAUSE, VMM_WANT_EXIT };
 
 struct vmm_vcpu_counts {
 	_Atomic uint64_t exits[VMM_EXITS], other_exits, interrupted;
-	_Atomic uint64_t injected, windows, nmis, kicks, halts, halt_ns;
+	_Atomic uint64_t injected, windows, nmis, kicks, halts, halt_ns, let_in;
 	_Atomic uint64_t lapic_reads, lapic_writes, deadlines, bad_msrs, bad_pio, bad_mmio;
 	_Atomic uint64_t silent_eois;
 };
@@ -56,6 +59,17 @@ struct vmm_vcpu_counts {
 struct vmm_vcpu_eoi {
 	uint8_t *flag;
 	bool offered;
+};
+
+/* A vCPU that waits for pages (vcpu_page.c). */
+struct vmm_page_wait {
+	uint64_t waits;	 /* for this one, now; or VMM_NO_PAGE */
+	uint64_t sample; /* when this one has come it says where it was; likewise */
+	uint64_t timer;	 /* what its timer was set to when it began to wait */
+	uint64_t cpu;	 /* time its thread had run until then; 0: it has not waited since it entered */
+	bool kick;	 /* somebody wanted it to look meanwhile */
+	unsigned tries;	 /* times in a row that it was let in without an interrupt, for that */
+	uint32_t count;
 };
 
 struct vmm_vcpu {
@@ -67,18 +81,21 @@ struct vmm_vcpu {
 	struct kvm_sregs reset_sregs;
 	struct kvm_regs reset_regs;
 	pthread_t thread;
+	_Atomic int tid; /* of the thread, once it runs */
 	bool started, has_timer;
 	timer_t timer;
-	uint64_t timer_at; /* what the timer is set to; its own thread only */
 	uint64_t apic_base;
 	uint32_t clock_changes; /* that its TSC has seen */
 	bool halted;
 	struct vmm_notes notes; /* its own thread only */
 
+	clockid_t cpu_clock; /* of the thread */
+
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t wake;   /* for this vCPU */
 	pthread_cond_t parked_cond; /* for who waits until it is parked */
 	struct vmm_lapic lapic;
+	uint64_t timer_at; /* what the timer is set to */
 	enum vmm_where where;
 	enum vmm_want want;
 	bool parked, kicked;
@@ -86,6 +103,7 @@ struct vmm_vcpu {
 	_Atomic bool news; /* for one that waits awake */
 	struct vmm_vcpu_eoi eoi;
 	uint64_t early; /* ns before a deadline at which a sleep for it ends; its own thread only */
+	struct vmm_page_wait page;
 
 	struct vmm_vcpu_counts n;
 };
@@ -115,6 +133,19 @@ void vmm_vcpu_join(struct vmm_vcpu *v);
 
 /* An interrupt message names this vCPU. Any thread. */
 void vmm_vcpu_interrupt(struct vmm_vcpu *v, const struct vmm_intr *msg);
+
+/* vcpu_page.c: it waits for the page at PAGE; that has come. Any thread. */
+void vmm_vcpu_page_wait(struct vmm_vcpu *v, uint64_t page);
+void vmm_vcpu_page_came(struct vmm_vcpu *v, uint64_t page);
+/* Its thread is back from the guest, INTERRUPTED or not; locked. The page it is a sample for, or
+ * VMM_NO_PAGE. */
+uint64_t vmm_vcpu_page_back(struct vmm_vcpu *v, bool interrupted);
+/* Before it enters, locked: true if there must be no interrupt first. */
+bool vmm_vcpu_page_owed(struct vmm_vcpu *v);
+
+/* vcpu.c, locked: its timer is set. It is kicked now, wherever it waits. */
+void vmm_vcpu_set_timer(struct vmm_vcpu *v, uint64_t at);
+void vmm_vcpu_kick(struct vmm_vcpu *v);
 
 /* A port or memory access that KVM waits to complete must not end up in registers set next. */
 void vmm_vcpu_complete_exit(struct vmm_vcpu *v);

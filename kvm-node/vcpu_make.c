@@ -61,6 +61,7 @@ int vmm_vcpu_create(struct vmm_vcpu **out, const struct vmm_vcpu_env *env, unsig
 	v->index = index;
 	v->apic_id = apic_id;
 	v->fd = -1;
+	v->page.waits = v->page.sample = VMM_NO_PAGE;
 	v->lapic.x2apic_ok = true;
 	v->lapic.deadline_ok = !env->kvm->intel;
 	make_locks(v);

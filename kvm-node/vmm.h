@@ -66,6 +66,8 @@ struct vmm_config {
 	uint8_t distance; /* between any two nodes, in units of SLIT: 10 is local */
 	const char *cpu;  /* name of a CPU model; NULL: what the host has */
 	enum vmm_apic_mode apic;
+	bool has_tick_rest; /* else what is good for the number of hosts */
+	unsigned tick_rest; /* as vmm_lapic.rest */
 	const char *kernel, *initrd, *append;
 	struct vmm_disk_config disks[VMM_DISKS_MAX];
 	unsigned n_disks;

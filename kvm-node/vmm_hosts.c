@@ -61,6 +61,23 @@ static void on_adjust(void *arg, int64_t delta)
 	vmm_clock_adjust(&v->clock, delta);
 }
 
+static void on_wait(void *arg, uint64_t address, int thread)
+{
+	struct vmm *v = arg;
+
+	VMM_EACH_VCPU(v, c)
+		if (atomic_load(&c->tid) == thread)
+			vmm_vcpu_page_wait(c, address);
+}
+
+static void on_came(void *arg, uint64_t address)
+{
+	struct vmm *v = arg;
+
+	VMM_EACH_VCPU(v, c)
+		vmm_vcpu_page_came(c, address);
+}
+
 static void on_eoi(void *arg, uint8_t vector)
 {
 	struct vmm *v = arg;
@@ -81,6 +98,14 @@ static void on_stat(void *arg, struct dvmi_buf *out)
 }
 
 /* ---- what goes there ---- */
+
+void vmm_hosts_sampled(void *arg, uint64_t page, uint64_t at)
+{
+	struct vmm *v = arg;
+
+	if (v->config->spread)
+		vmm_spread_sampled(v->config->spread, page, at);
+}
 
 static void far_publish(void *arg, unsigned cpu, const struct vmm_apic_row *row)
 {
@@ -118,6 +143,8 @@ int vmm_hosts_attach(struct vmm *v, dvm_error_t *err)
 		.asked = on_asked,
 		.time = on_time,
 		.adjust = on_adjust,
+		.waits = on_wait,
+		.came = on_came,
 		.eoi = on_eoi,
 		.access = on_access,
 		.stat = on_stat,

@@ -10,6 +10,7 @@
 #include "libdvm/base/err.h"
 
 #define CPUID_MAX     256u
+#define TICK_REST     3u /* over several hosts */
 #define NEAR_DISTANCE 20 /* between two NUMA nodes of one host, as sockets say */
 #define FAR_DISTANCE  40 /* between hosts: kernels then keep tasks and pages together */
 
@@ -174,6 +175,7 @@ static void make_env(struct vmm *v)
 		.jail = v->config->jail,
 		.lazy_eoi = !v->config->spread, /* memory that may be elsewhere is nothing for it */
 		.ended = vmm_ended,
+		.sampled = vmm_hosts_sampled,
 		.arg = v,
 	};
 }
@@ -186,12 +188,15 @@ static bool is_ours(const struct vmm *v, unsigned cpu)
 
 static int create_vcpus(struct vmm *v, dvm_error_t *err)
 {
+	const struct vmm_config *c = v->config;
 	int rc = 0;
 
 	make_env(v);
-	for (unsigned i = 0; rc == 0 && i < v->config->cpus; i++)
+	for (unsigned i = 0; rc == 0 && i < c->cpus; i++)
 		if (is_ours(v, i))
 			rc = vmm_vcpu_create(&v->vcpus[i], &v->env, i, v->cpus[i].apic_id, err);
+	VMM_EACH_VCPU(v, cpu)
+		cpu->lapic.rest = c->has_tick_rest ? c->tick_rest : c->spread ? TICK_REST : 0;
 	return rc;
 }
 

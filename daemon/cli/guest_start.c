@@ -44,6 +44,9 @@ static const struct dvmi_opt options[] = {
 	  "one more NUMA node, instead of --cpus, --mem and --numa", NULL },
 	{ PASS, 0, "distance", NULL, "D", NULL,
 	  "between NUMA nodes, 10 being local (default: 20, over several hosts 40)", NULL },
+	{ PASS, 0, "tick-rest", NULL, "N", NULL,
+	  "a CPU's timer waits N times as long as its last interrupt took (default: 0, over several "
+	  "hosts 3)", NULL },
 	{ PASS, 0, "cpu", NULL, "MODEL", NULL,
 	  "host, or x86-64-v1 to x86-64-v4 for a guest that may move (default: host)",
 	  "host x86-64-v1 x86-64-v2 x86-64-v3 x86-64-v4" },

@@ -359,6 +359,31 @@ static void at_a_tsc(void **state)
 	assert_int_equal(wr(VMM_LAPIC_LVT_TIMER, 0x40 | DEADLINE), -EPERM);
 }
 
+/* A tick that takes long leaves time for something else before the next one. */
+static void rests(void **state)
+{
+	on(VMM_APIC_IN_X2APIC);
+	l.rest = 2;
+	wr(VMM_LAPIC_LVT_TIMER, 0x40 | DEADLINE);
+	vmm_lapic_set_tscdl(&l, 7000, &t); /* in 1 us */
+	assert_true(at(1001001));
+	vmm_lapic_ack(&l, 0x40);
+	wr(VMM_LAPIC_EOI, 0);
+	t.now += 5000;
+	vmm_lapic_set_tscdl(&l, 1, &t); /* it is late already */
+	assert_int_equal(vmm_lapic_due(&l), t.now + 10000);
+	assert_false(at(t.now + 9999));
+	assert_true(at(t.now + 1));
+	assert_int_equal(l.put_off, 1);
+	t.now += 5000000000;
+	vmm_lapic_set_tscdl(&l, 1, &t);
+	assert_int_equal(vmm_lapic_due(&l), t.now + 250000000); /* not for ever */
+	vmm_lapic_set_tscdl(&l, 0, &t);
+	assert_int_equal(vmm_lapic_due(&l), 0);
+	vmm_lapic_init(&l, 0x21, true);
+	assert_int_equal(l.rest, 2);
+}
+
 /* Any writes at all: never more in service than was pending, never a vector below 16. */
 static void anything(void **state)
 {
@@ -400,6 +425,7 @@ int main(void)
 		cmocka_unit_test(once),
 		cmocka_unit_test(again_and_again),
 		cmocka_unit_test(at_a_tsc),
+		cmocka_unit_test(rests),
 		cmocka_unit_test(anything),
 	};
 	return cmocka_run_group_tests_name("vmm_lapic", tests, NULL, NULL);

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A vCPU that waits for a page of another host. An interrupt that came to it then would be handled
+ * before the instruction that waits; a handler that waits for pages itself takes so long that the
+ * page has gone on when it is over, and the next interrupt is there: no instruction would ever be
+ * done. So nobody disturbs a vCPU that waits, its timer included; and when its page has come it
+ * runs for a moment before it is asked to look.
+ *
+ * That moment is time its thread has run, as others may have the processor when the page comes. A
+ * vCPU that was disturbed before it is let in again without an interrupt, a few times at most.
+ */
+#include "kvm-node/vcpu.h"
+#include "libdvm/base/clock.h"
+
+#define MOMENT	  (200 * DVMI_USEC) /* from a page's coming to the next look */
+#define RUN	  (100 * DVMI_USEC) /* time of its thread in which it has done the instruction */
+#define TRIES_MAX 4u
+#define SAMPLE	  8u /* waits, of which one says where it was */
+
+static uint64_t cpu_time(const struct vmm_vcpu *v)
+{
+	struct timespec t = { 0 };
+
+	clock_gettime(v->cpu_clock, &t);
+	return (uint64_t)t.tv_sec * DVMI_SEC + (uint64_t)t.tv_nsec + 1;
+}
+
+void vmm_vcpu_page_wait(struct vmm_vcpu *v, uint64_t page)
+{
+	struct vmm_page_wait *p = &v->page;
+
+	pthread_mutex_lock(&v->lock);
+	if (v->where == VMM_IN_GUEST && p->waits == VMM_NO_PAGE) {
+		p->cpu = cpu_time(v);
+		p->timer = v->timer_at;
+		if (p->timer && v->has_timer)
+			vmm_vcpu_set_timer(v, 0);
+		if (p->tries == 0 && p->count++ % SAMPLE == 0)
+			p->sample = page;
+	}
+	if (v->where == VMM_IN_GUEST)
+		p->waits = page;
+	pthread_mutex_unlock(&v->lock);
+}
+
+void vmm_vcpu_page_came(struct vmm_vcpu *v, uint64_t page)
+{
+	struct vmm_page_wait *p = &v->page;
+
+	pthread_mutex_lock(&v->lock);
+	if (p->waits == page) {
+		uint64_t soon = dvmi_clock_mono() + (MOMENT << p->tries);
+		p->waits = VMM_NO_PAGE;
+		if (p->sample != VMM_NO_PAGE)
+			vmm_vcpu_kick(v);
+		else if (p->kick || p->timer)
+			vmm_vcpu_set_timer(v, p->kick || p->timer < soon ? soon : p->timer);
+		p->kick = false;
+	}
+	pthread_mutex_unlock(&v->lock);
+}
+
+uint64_t vmm_vcpu_page_back(struct vmm_vcpu *v, bool interrupted)
+{
+	struct vmm_page_wait *p = &v->page;
+	uint64_t sample = p->sample;
+	bool owed = interrupted && p->cpu && p->tries < TRIES_MAX && cpu_time(v) - p->cpu < RUN;
+
+	p->tries = owed ? p->tries + 1 : 0;
+	p->cpu = 0;
+	p->waits = p->sample = VMM_NO_PAGE;
+	p->kick = false;
+	return sample;
+}
+
+bool vmm_vcpu_page_owed(struct vmm_vcpu *v)
+{
+	if (!v->page.tries)
+		return false;
+	vmm_count(&v->n.let_in);
+	v->run->request_interrupt_window = 0;
+	vmm_vcpu_set_timer(v, dvmi_clock_mono() + (MOMENT << v->page.tries));
+	return true;
+}
