@@ -59,6 +59,28 @@ web() { # RANKS NODES
 	fi
 }
 
+# Trees, queues, pipelines: the last line says whether it came out.
+more() { # RANKS NODES PROGRAM [ARG]...
+	n=$((n + 1))
+	line="$*"
+	ranks=$1 nodes=$2 prog=$3
+	shift 3
+	out=$("$run" -t 60 -n "$ranks" -N "$nodes" "$DVM_BUILD/tests/dsm/$prog" -p "$ranks" "$@" 2>&1)
+	case "$?$out" in
+	0*correct) echo "ok $n - $line" ;;
+	*)
+		failed=1
+		echo "not ok $n - $line"
+		echo "$out" | sed 's/^/# /'
+		;;
+	esac
+}
+
+flows() { # RANKS NODES
+	more "$1" "$2" anl_tree -n 300 -s 2
+	more "$1" "$2" anl_flow
+}
+
 # shellcheck disable=SC2086 # no option is no word
 for how in "" -o; do
 	anl 1 1 $how
@@ -66,6 +88,10 @@ for how in "" -o; do
 	anl 2 2 $how
 	anl 4 3 $how
 done
+flows 1 1
+flows 3 1
+flows 2 2
+flows 4 4
 web 1 1
 web 3 1
 web 4 2
@@ -80,6 +106,23 @@ for DVM_PARMACS_CONSISTENCY in release read-mostly; do
 	all 3 3
 	anl 4 3
 	web 3 3
+	flows 3 3
 done
+# The manual's example, as its reader compiles it.
+unset DVM_PARMACS_CONSISTENCY
+tmp=$(mktemp -d)
+trap 'rm -rf "$tmp"' EXIT
+sed -n '/^EXAMPLE$/,/^ENVIRONMENT$/s/^    //p' "${DVM_SRC:-.}/doc/man/parmacs.7.rst" >"$tmp/prog.C"
+n=$((n + 1))
+if ! command -v cc >/dev/null || grep -q "__[at]san_init" "$DVM_BUILD/libdvm/.libs/libdvm.so"; then
+	echo "ok $n - the example of parmacs(7) # SKIP no compiler called cc, or a sanitized library"
+elif cc -x c -include dvm/parmacs.h -I "${DVM_SRC:-.}/libdvm/include" "$tmp/prog.C" \
+	-L "$DVM_BUILD/libdvm/.libs" -Wl,-rpath,"$DVM_BUILD/libdvm/.libs" -ldvm -o "$tmp/prog" &&
+	[ "$("$run" -t 60 -n 4 -N 4 "$tmp/prog")" = 6 ]; then
+	echo "ok $n - the example of parmacs(7)"
+else
+	failed=1
+	echo "not ok $n - the example of parmacs(7)"
+fi
 echo "1..$n"
 exit $failed

@@ -16,7 +16,8 @@
  * started anew, once, before main()). Standard input is handed to all ranks if $DVM_PARMACS_INPUT is set.
  *
  *	MAIN_ENV EXTERN_ENV		in one file, in the others: outside of functions
- *	MAIN_INITENV(, bytes)		first of main(); bytes for G_MALLOC, $DVM_PARMACS_BYTES wins
+ *	MAIN_INITENV(, bytes)		first of main(); bytes for G_MALLOC at least, else as much of 1 GiB
+ *					as there is room for; $DVM_PARMACS_BYTES wins
  *	MAIN_END			last of it
  *	CREATE(f)			one more process runs f(); WAIT_FOR_END(n): n of them have ended
  *	CREATE(f, n)			n processes run f(), this one among them
@@ -53,7 +54,8 @@
 
 #define DVM_PARMACS_LINE    64u
 #define DVM_PARMACS_PAGE    4096u
-#define DVM_PARMACS_DEFAULT (UINT64_C(64) << 20)
+#define DVM_PARMACS_DEFAULT (UINT64_C(1) << 30) /* less where the nodes have not that much */
+#define DVM_PARMACS_LEAST   (UINT64_C(64) << 20)
 
 /* Numbers of the layer's own barriers: no address is as low. */
 #define DVM_PARMACS_START 1u
@@ -164,6 +166,18 @@ static inline void dvm_parmacs_pretend(void)
 
 static inline void dvm_parmacs_at_exit(int status, void *arg);
 
+/* What nobody has named may be less; all ranks are told the same. */
+static inline int dvm_parmacs_make(dvm_seg_config_t *c, uint64_t least, dvm_error_t *err)
+{
+	struct dvm_parmacs *p = &dvm_parmacs;
+	int rc;
+
+	while ((rc = dvm_seg_create(dvm_world(p->d), c, &p->seg, err)) == -ENOMEM &&
+	       c->bytes / 2 >= least)
+		c->bytes /= 2;
+	return rc;
+}
+
 static inline void dvm_parmacs_begin(uint64_t bytes)
 {
 	struct dvm_parmacs *p = &dvm_parmacs;
@@ -178,9 +192,10 @@ static inline void dvm_parmacs_begin(uint64_t bytes)
 	p->rank = dvm_rank(p->d);
 	p->size = dvm_size(p->d);
 	p->output = -1;
-	bytes = bytes + bytes / 4 < DVM_PARMACS_DEFAULT ? DVM_PARMACS_DEFAULT : bytes + bytes / 4;
+	bytes = bytes + bytes / 4 < DVM_PARMACS_LEAST ? DVM_PARMACS_LEAST : bytes + bytes / 4;
 	c.size = sizeof c;
-	c.bytes = wanted ? strtoull(wanted, NULL, 0) : bytes;
+	c.bytes = wanted ? strtoull(wanted, NULL, 0) :
+		  bytes < DVM_PARMACS_DEFAULT ? DVM_PARMACS_DEFAULT : bytes;
 	c.name = "parmacs";
 	c.homes = DVM_HOMES_FIRST_TOUCH;
 	if (getenv("DVM_PARMACS_PROTOCOL"))
@@ -192,7 +207,7 @@ static inline void dvm_parmacs_begin(uint64_t bytes)
 		c.consistency = DVM_SEG_RELEASE;
 	else if (consistency && strcmp(consistency, "read-mostly") == 0)
 		c.consistency = DVM_SEG_READ_MOSTLY;
-	int rc = dvm_seg_create(dvm_world(p->d), &c, &p->seg, &err);
+	int rc = dvm_parmacs_make(&c, wanted ? c.bytes : bytes, &err);
 	dvm_parmacs_must(rc, err.text[0] ? err.text : "dvm_seg_create");
 	p->base = (char *)dvm_seg_base(p->seg);
 	p->bytes = dvm_seg_size(p->seg);
@@ -440,7 +455,7 @@ static inline uint64_t dvm_parmacs_clock(void)
 #define G_MALLOC_F(...)	    G_MALLOC(__VA_ARGS__)
 #define NU_MALLOC(...)	    G_MALLOC(__VA_ARGS__)
 #define NU_MALLOC_F(...)    G_MALLOC(__VA_ARGS__)
-#define G_FREE(...)	    dvm_parmacs_free((void *)(uintptr_t)(DVM_PARMACS_1ST(__VA_ARGS__, 0)))
+#define G_FREE(...)	    dvm_parmacs_free((void *)(uintptr_t)(DVM_PARMACS_1ST(__VA_ARGS__, 0)));
 #define G_MEMINIT(...)
 #define LOCKDEC(l)	    dvm_parmacs_name_t l;
 #define LOCKINIT(l)
