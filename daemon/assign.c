@@ -6,6 +6,7 @@
 
 #include "daemon/live.h"
 #include "daemon/assign.h"
+#include "daemon/devices.h"
 #include "daemon/topo.h"
 #include "libdvm/base/err.h"
 #include "sched/dsched.h"
@@ -375,6 +376,8 @@ int dvmd_assign_export(struct dvmd *d, const struct dsched_snapshot *snap,
 	Pb__Placement *placement = NULL;
 	int rc = export_placement(d, p, &placement);
 
+	if (rc == 0)
+		rc = dvmd_devices_assign(d, snap, req, placement);
 	if (rc == 0)
 		rc = add_notes(snap, req, p, placement);
 	if (rc < 0)

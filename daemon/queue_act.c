@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "daemon/devices.h"
 #include "daemon/lead.h"
 #include "daemon/queue_private.h"
 
@@ -91,7 +92,7 @@ static int may_resume(const Pb__JobRecord *r, void *arg)
 
 	if (!x->job && r->state == PB__JOB_STATE__JOB_RUNNING &&
 	    r->suspended == PB__SUSPENDED__FOR_ANOTHER && r->spec->tier >= x->tier &&
-	    has_room(x->nodes, r))
+	    has_room(x->nodes, r) && dvmd_devices_are_free(x->q->d, r))
 		x->job = r->id;
 	return 0;
 }

@@ -247,17 +247,38 @@ static int lacking_kind(const struct dsched_work *w, bool idle)
 	return kind;
 }
 
+/* The most of a kind that as many nodes have as are asked for. */
+static uint32_t most_on_nodes(const struct dsched_work *w, int kind)
+{
+	uint32_t wanted = w->req->nodes ? w->req->nodes : 1, best = 0;
+
+	for (uint32_t i = 0; i < w->ncands; i++) {
+		uint32_t n = w->cands[i].node->gres[kind], as_many = 0;
+		for (uint32_t k = 0; n > best && k < w->ncands; k++)
+			as_many += w->cands[k].node->gres[kind] >= n;
+		if (n > best && as_many >= wanted)
+			best = n;
+	}
+	return best;
+}
+
 static int too_few_gres(struct dsched_work *w, bool idle, int kind)
 {
 	const char *name = (uint32_t)kind < w->snap->ngres ? w->snap->gres_names[kind] : "resource";
-	uint32_t have = 0;
+	uint32_t have = 0, best = idle ? most_on_nodes(w, kind) : 0;
+	char advice[96] = "";
 
 	for (uint32_t i = 0; i < w->ncands; i++)
 		have += dsched_gres_lacking(w->req, w->cands[i].node, idle) < 0;
-	return say(w, idle ? DSCHED_IMPOSSIBLE : DSCHED_WAIT, DSCHED_C_GRES, name,
-		   "needs %.64s:%u on each of its nodes, %u of %u node%s ha%s %s", name,
-		   w->req->gres[kind], have, w->ncands, plural(w->ncands), have == 1 ? "s" : "ve",
-		   idle ? "so many" : "so many free");
+	if (best)
+		snprintf(advice, sizeof advice, ": use %.64s:%u", name, best);
+	int rc = say(w, idle ? DSCHED_IMPOSSIBLE : DSCHED_WAIT, DSCHED_C_GRES, name,
+		     "needs %.64s:%u on each of its nodes, %u of %u node%s ha%s %s%s", name,
+		     w->req->gres[kind], have, w->ncands, plural(w->ncands), have == 1 ? "s" : "ve",
+		     idle ? "so many" : "so many free", advice);
+	w->reason->asked = w->req->gres[kind];
+	w->reason->have = w->reason->nearest = best;
+	return rc;
 }
 
 /* ---- the machine is busy ---- */

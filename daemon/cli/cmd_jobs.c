@@ -50,6 +50,19 @@ static void add_parent(struct cli_table *t, const Pb__JobInfo *j)
 		cli_table_add(t, "-");
 }
 
+static void print_devices(const Pb__JobInfo *j)
+{
+	for (size_t i = 0; j->placement && i < j->placement->n_nodes; i++) {
+		const Pb__NodeShare *s = j->placement->nodes[i];
+		for (size_t k = 0; k < s->n_gres; k++) {
+			printf("gres       %s: %s ", s->name, s->gres[k]->name);
+			for (size_t m = 0; m < s->gres[k]->n_ids; m++)
+				printf("%s%u", m ? "," : "", s->gres[k]->ids[m]);
+			putchar('\n');
+		}
+	}
+}
+
 static void add_row(struct cli_table *t, const Pb__JobInfo *j, bool parents)
 {
 	char ago[CLI_TIME_MAX], took[CLI_TIME_MAX], code[16] = "-";
@@ -107,6 +120,7 @@ static void print_one(const Pb__JobInfo *j)
 		printf("array      %" PRIu64 ", task %u\n", j->array, j->task);
 	if (*j->account)
 		printf("account    %s\n", j->account);
+	print_devices(j);
 	if (j->ranks_max)
 		printf("elastic    %u of %u ranks\n", j->ranks_all ? j->ranks_all : j->ranks,
 		       j->ranks_max);

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "daemon/cli/commands.h"
@@ -156,8 +157,35 @@ static int logs(struct cli *c, const struct choice *choice, uint64_t job)
 	return rc;
 }
 
+/* Its output comes to the node it was submitted on: anywhere else it is fetched. */
+static bool is_elsewhere(struct cli *c, uint64_t job)
+{
+	Pb__JobsRequest req = PB__JOBS_REQUEST__INIT;
+	cleanup_pb Pb__JobsReply *r = NULL;
+	cleanup_pb Pb__InfoReply *here = NULL;
+	dvm_error_t err;
+
+	req.all = true;
+	req.job = job;
+	return cli_ask(c, DVMI_MSG_JOBS, &req, &pb__jobs_reply__descriptor, &r, &err) == 0 &&
+	       r->n_jobs && r->jobs[0]->detached && r->jobs[0]->started &&
+	       cli_ask(c, DVMI_MSG_INFO, NULL, &pb__info_reply__descriptor, &here, &err) == 0 &&
+	       strcmp(here->name, r->jobs[0]->origin) != 0;
+}
+
+static int attach_elsewhere(struct cli *c, const struct choice *choice, uint64_t job)
+{
+	struct choice from_now = *choice;
+
+	from_now.follow = true;
+	int rc = logs(c, &from_now, job);
+	return rc == 0 ? cli_wait_for(c, job) : rc;
+}
+
 static int attach(struct cli *c, const struct choice *choice, uint64_t job)
 {
+	if (is_elsewhere(c, job))
+		return attach_elsewhere(c, choice, job);
 	struct cli_hold_config config = {
 		.cli = c, .output = choice->output, .dir = choice->dir, .quiet = choice->quiet
 	};
@@ -213,7 +241,8 @@ const struct cli_command cli_cmd_attach = {
 			 "before. "
 			 "The ranks' input stays closed. Ctrl-C ends the job, as in `dvm run`; if "
 			 "dvm attach goes away in another way, a detached job goes on, and can be "
-			 "attached to again. It is not held back by a terminal that does not keep "
+			 "attached to again. On another node than it was submitted on it also shows "
+			 "what the job has printed before, and Ctrl-C leaves the job alone. It is not held back by a terminal that does not keep "
 			 "up: after 2 s, output is dropped there.",
 		 .options = attach_options,
 		 .words = "@job",

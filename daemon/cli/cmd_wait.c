@@ -43,6 +43,16 @@ static int look(struct cli *c, uint64_t *job)
 	return r->jobs[0]->ended ? r->jobs[0]->exit_code & 0xff : -1;
 }
 
+int cli_wait_for(struct cli *c, uint64_t job)
+{
+	int rc;
+
+	for (uint64_t wait = POLL_FIRST; (rc = look(c, &job)) < 0;
+	     wait = wait * 2 < POLL_MAX ? wait * 2 : POLL_MAX)
+		pause_for(wait);
+	return rc;
+}
+
 static int run(struct cli *c, const struct cli_command *cmd, int argc, char **argv)
 {
 	struct dvmi_opt_parser p;
@@ -54,10 +64,7 @@ static int run(struct cli *c, const struct cli_command *cmd, int argc, char **ar
 		return rc;
 	if (cli_job_parse(p.operands[0], &job, &err) < 0)
 		return cli_usage(c, cmd, &err);
-	for (uint64_t wait = POLL_FIRST; (rc = look(c, &job)) < 0;
-	     wait = wait * 2 < POLL_MAX ? wait * 2 : POLL_MAX)
-		pause_for(wait);
-	return rc;
+	return cli_wait_for(c, job);
 }
 
 const struct cli_command cli_cmd_wait = {

@@ -45,4 +45,7 @@ extern const struct cli_command cli_cmd_why;
 int cli_queue_change(struct cli *c, const struct cli_command *cmd, char **jobs, int n,
 		     Pb__QueueRequest *req);
 
+/* The exit code of JOB, when it is over; CLI_FAILED has been told. */
+int cli_wait_for(struct cli *c, uint64_t job);
+
 #endif

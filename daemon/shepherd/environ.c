@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -145,6 +146,24 @@ void shep_environ_drop_launcher(struct shep_environ *e)
 	filter(e, is_no_launchers, NULL);
 }
 
+/* "DVM_GRES_gpu=0,1": which ones of this node the job has. */
+static int add_devices(struct shep_environ *e, const Pb__GresIds *g)
+{
+	struct dvmi_buf b = { 0 };
+	size_t name = strlen("DVM_GRES_");
+
+	dvmi_buf_printf(&b, "DVM_GRES_%s", g->name);
+	for (size_t i = name; i < b.len; i++)
+		if (!isalnum(b.data[i]))
+			b.data[i] = '_';
+	for (size_t i = 0; i < g->n_ids; i++)
+		dvmi_buf_printf(&b, "%c%u", i ? ',' : '=', g->ids[i]);
+	dvmi_buf_put_u8(&b, 0);
+	int rc = b.err ? b.err : shep_environ_add(e, "%s", (char *)b.data);
+	dvmi_buf_free(&b);
+	return rc;
+}
+
 static int add_ours(struct shep_environ *e, const Pb__Launch *l, size_t self, const char *path)
 {
 	const Pb__NodeShare *share = l->placement->nodes[self];
@@ -157,6 +176,8 @@ static int add_ours(struct shep_environ *e, const Pb__Launch *l, size_t self, co
 	rc = rc < 0 ? rc : shep_environ_add(e, DVMI_ENV_NODENAME "=%s", share->name);
 	rc = rc < 0 ? rc : shep_environ_add(e, DVMI_ENV_SHEPHERD "=%s", path);
 	rc = rc < 0 ? rc : shep_environ_add(e, DVMI_ENV_MACHINE "=%s", l->machine);
+	for (size_t i = 0; rc == 0 && i < share->n_gres; i++)
+		rc = share->gres[i]->n_ids ? add_devices(e, share->gres[i]) : 0;
 	if (l->spec->parent_job) {
 		rc = rc < 0 ? rc :
 			      shep_environ_add(e, DVMI_ENV_PARENT_JOB "=%llu",

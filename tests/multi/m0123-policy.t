@@ -38,11 +38,28 @@ b=$(hold_slots b -n 1 --gres gpu -H node1)
 like "another one waits for one" "$(dvm why "$b")" \
 	"job $b waits [(]resources[)]: needs gpu:1 on each of its nodes, 0 of 1 node have so many free*"
 is "... but not for the other kind" "$(dvm run -n 1 -H node1 --gres tape hostname | wc -l)" 1
+one=$(dvm submit -n 1 --gres gpu -H node2 sh -c 'echo "$DVM_GRES_gpu"; '"$gate" i1)
+two=$(dvm submit -n 1 --gres gpu,tape -H node2 sh -c 'echo "$DVM_GRES_gpu,$DVM_GRES_tape"; '"$gate" i2)
+ok "two jobs with one each" until_ok 10 job_is "$two" state running
+go i1; go i2
+done_is "$one" 0
+done_is "$two" 0
+is "... have different ones, and know which" "$(dvm logs "$one"; dvm logs "$two")" "0
+1,0"
+is "dvm run is told, too" "$(dvm run -n 1 --gres gpu:2 -H node2 sh -c 'echo $DVM_GRES_gpu')" 0,1
+one=$(dvm submit -n 1 sh -c 'echo hello; '"$gate"'; exit 7' at)
+ok "a submitted job" until_ok 10 job_is "$one" state running
+on node2 dvm attach "$one" > "$work/attached" 2>&1 &
+attached=$!
+ok "... shows what it says" until_ok 10 grep -q hello "$work/attached"
+go at
+ends "is attached to from any node" 7 "$attached" 20
+like "... and who looks" "$(dvm jobs "$a")" "*gres       node1: gpu 0,1*"
 go a
 ok "... until it is free" until_ok 10 job_is "$b" state running
 go b
 is "more than there are" "$(dvm submit --gres gpu:3 true 2>&1)" \
-	"dvm: needs gpu:3 on each of its nodes, 0 of 2 nodes have so many"
+	"dvm: needs gpu:3 on each of its nodes, 0 of 2 nodes have so many: use gpu:2"
 is "... of what nobody has" "$(dvm run --gres fpga true 2>&1)" \
 	"dvm: needs fpga:1 on each of its nodes, 0 of 2 nodes have so many"
 like "... and what makes no sense" "$(dvm submit --gres gpu:x true 2>&1)" "*--gres*gpu: expected a number*"

@@ -511,6 +511,10 @@ static void generic_resources_are_counted(void **state)
 	assert_int_equal(why(2), DSCHED_W_RESOURCES);
 	says(2, "needs gpu:2 on each of its nodes, 0 of 2 nodes have so many free");
 	assert_int_equal(why(3), DSCHED_W_IMPOSSIBLE);
+	says(3, "needs gpu:3 on each of its nodes, 0 of 2 nodes have so many: use gpu:2");
+	assert_int_equal(answer(3)->reason->nearest, 2);
+	f.reqs[2].nodes = f.reqs[2].ranks = 2; /* only one has any */
+	decide();
 	says(3, "needs gpu:3 on each of its nodes, 0 of 2 nodes have so many");
 }
 
