@@ -144,12 +144,8 @@ int pvm_serve(void)
 
 	if (!a)
 		return -ENOMEM;
-	a->epoll = a->map_fd = a->rings_fd = a->results_in = -1;
+	a->epoll = a->results_in = -1;
 	a->frames.fd = a->ranks.fd = a->lib.fd = a->results.fd = -1;
-	for (uint32_t i = 0; i < PVMI_LOCAL_MAX; i++) {
-		a->slots[i].index = i;
-		a->slots[i].ctl.fd = a->slots[i].pid_fd.fd = -1;
-	}
 	int rc = open_all(a);
 	if (rc == 0)
 		rc = find_role(a);

@@ -38,7 +38,8 @@ struct pvm_slot {
 		PVM_SLOT_TAKEN,
 		PVM_SLOT_OVER, /* not given again: peers may know it */
 	} state;
-	uint32_t index;
+	struct pvm_bank *bank;
+	uint32_t index; /* in it */
 	int tid; /* 0: not known yet */
 	pid_t pid;
 	struct pvm_client *client; /* of the task; NULL */
@@ -47,6 +48,22 @@ struct pvm_slot {
 	uint32_t *askers; /* ranks of the world that wait for the address */
 	uint32_t naskers;
 	bool wanted;
+};
+
+/*
+ * A node of the world that is ours: a map and rings for as many tasks as rings can have. Whoever has
+ * used up its places gets another; tasks of different ones talk by TCP (banks.c).
+ */
+#define PVM_BANKS_MAX 64u
+
+struct pvm_bank {
+	uint32_t number; /* of our banks */
+	uint32_t node;	 /* of the world: where its ranks begin */
+	struct dvmi_jobmap *map; /* NULL: none of its tasks is left, and no place */
+	size_t map_bytes;
+	int map_fd, rings_fd;
+	uint32_t nfree, ntaken; /* slots */
+	struct pvm_slot slots[PVMI_LOCAL_MAX];
 };
 
 /* A connection of frames: a task, or what becomes one. */
@@ -95,17 +112,15 @@ struct agent {
 	int epoll;
 	bool master, stop, gathering; /* gathering: the first agents are welcomed in order */
 	uint32_t index, cap; /* of our host, and how many nodes the world has; 0: not known yet */
-	uint32_t node;	     /* ours of those: where our ranks begin */
 	uint64_t key;
 	char *name;	/* of the node */
 	char *dir;	/* where our sockets are */
 	char *frames_path, *ranks_path;
 	struct pvm_watch frames, ranks, lib, results;
 	int results_in;
-	struct dvmi_jobmap *map;
-	size_t map_bytes;
-	int map_fd, rings_fd;
-	struct pvm_slot slots[PVMI_LOCAL_MAX];
+	struct pvm_bank *banks[PVM_BANKS_MAX]; /* [nbanks] */
+	uint32_t nbanks, nfree; /* nfree: places in all of them */
+	bool asked; /* for another bank */
 	bool tasker; /* a task of this node starts the others */
 	char *wd, *ep; /* where tasks begin, and are looked for; NULL: as ever */
 	uint32_t ntasks;
@@ -126,27 +141,37 @@ void pvm_watch_writing(struct agent *a, struct pvm_watch *w, bool on);
 void pvm_watch_close(struct agent *a, struct pvm_watch *w);
 int pvm_serve(void);
 
-/* ranks.c: the shepherd's part */
-int pvm_ranks_open(struct agent *a);
-/* The world is known: makes the map. */
-int pvm_ranks_begin(struct agent *a);
+/* banks.c: places */
+/* NODE of the world is ours, too; its first USED ranks were given before. 0 or -errno. */
+int pvm_bank_add(struct agent *a, uint32_t node, uint32_t used);
 /*
  * No task is left anywhere: whoever comes gets a new map and new rings, and any rank. A place that is
  * taken belongs to somebody who has not been told of it yet, and stays.
  */
-void pvm_ranks_renew(struct agent *a);
-void pvm_ranks_close(struct agent *a);
+void pvm_banks_renew(struct agent *a);
+void pvm_banks_close(struct agent *a);
+/* RANK of the world, on whatever node, is over: so all our maps say. */
+void pvm_banks_gone(const struct agent *a, uint32_t rank, bool closed);
 /* A free place for process PID, or NULL. */
 struct pvm_slot *pvm_slot_take(struct agent *a, pid_t pid);
+/* S is a task's no more, and nobody else's either. */
+void pvm_slot_over(struct agent *a, struct pvm_slot *s);
+/* Places by number, from 0 on; NULL behind the last. */
+struct pvm_slot *pvm_slot_at(const struct agent *a, uint32_t number);
+uint32_t pvm_slot_number(const struct pvm_slot *s);
+uint32_t pvm_slot_rank(const struct pvm_slot *s);
+struct pvm_slot *pvm_slot_of_rank(const struct agent *a, uint32_t rank);
+struct pvm_slot *pvm_slot_of_tid(const struct agent *a, int tid);
+void pvm_ring(const struct pvm_slot *s);
+
+/* ranks.c: the shepherd's part */
+int pvm_ranks_open(struct agent *a);
+void pvm_ranks_close(struct agent *a);
 void pvm_slot_watch_pid(struct agent *a, struct pvm_slot *s, pid_t pid);
 /* S is no task any more. CLOSED: it has said so. */
 void pvm_slot_end(struct agent *a, struct pvm_slot *s, bool closed);
-uint32_t pvm_slot_rank(const struct agent *a, const struct pvm_slot *s);
-struct pvm_slot *pvm_slot_of_rank(struct agent *a, uint32_t rank);
-struct pvm_slot *pvm_slot_of_tid(struct agent *a, int tid);
 /* Ends all tasks of the node. */
 void pvm_slots_kill(struct agent *a);
-void pvm_ring(struct agent *a, const struct pvm_slot *s);
 /* RANK of the world, on whatever node, is over. */
 void pvm_rank_gone(struct agent *a, uint32_t rank, bool closed);
 /* Somebody (WHO, a rank of the world) wants the address of our RANK. */
@@ -156,7 +181,7 @@ void pvm_rank_address(struct agent *a, uint32_t who, uint32_t rank, int code, co
 		      uint32_t len);
 
 /* sweep.c: the task of S, which has ended, leaves no memory behind */
-void pvm_sweep(struct agent *a, const struct pvm_slot *s);
+void pvm_sweep(const struct pvm_slot *s);
 
 /* clients.c */
 int pvm_clients_open(struct agent *a);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/sysinfo.h>
 #include <sys/un.h>
 #include <unistd.h>
 #include <utlist.h>
@@ -55,7 +56,7 @@ void pvm_client_send(struct agent *a, struct pvm_client *c, uint16_t type, uint3
 		dvmi_buf_put(&c->out, body, len);
 	flush(a, c);
 	if (c->slot)
-		pvm_ring(a, c->slot);
+		pvm_ring(c->slot);
 }
 
 void pvm_tell_task(struct agent *a, int tid, uint16_t type, uint32_t id, int code, const void *body,
@@ -67,14 +68,17 @@ void pvm_tell_task(struct agent *a, int tid, uint16_t type, uint32_t id, int cod
 		pvm_client_send(a, s->client, type, id, code, body, len);
 }
 
-/* All tasks of the node: so many share its cores. */
+/* All tasks of the node: so many share its cores. That they are more than these is said once. */
 static void tell_mates(struct agent *a)
 {
 	const uint32_t n = a->ntasks;
+	const struct pvm_slot *s;
 
-	for (uint32_t i = 0; i < PVMI_LOCAL_MAX; i++)
-		if (a->slots[i].client)
-			pvm_client_send(a, a->slots[i].client, PVMI_MATES, 0, 0, &n, sizeof n);
+	if (n > (uint32_t)get_nprocs() + 1)
+		return;
+	for (uint32_t i = 0; (s = pvm_slot_at(a, i)); i++)
+		if (s->client)
+			pvm_client_send(a, s->client, PVMI_MATES, 0, 0, &n, sizeof n);
 }
 
 /* ---- enrolling ---- */
@@ -82,13 +86,13 @@ static void tell_mates(struct agent *a)
 /* The place that was kept for what says TOKEN ("spawn.index.…"), or a new one. */
 static struct pvm_slot *place_for(struct agent *a, const char *token, pid_t pid)
 {
-	unsigned slot;
+	unsigned number;
+	struct pvm_slot *s = sscanf(token, "%u.", &number) == 1 ? pvm_slot_at(a, number) : NULL;
 
-	if (sscanf(token, "%u.", &slot) == 1 && slot < PVMI_LOCAL_MAX &&
-	    a->slots[slot].state == PVM_SLOT_TAKEN && !a->slots[slot].client) {
+	if (s && s->state == PVM_SLOT_TAKEN && !s->client) {
 		/* Its process, or a child of that: a shell script's program, say. */
-		pvm_slot_watch_pid(a, &a->slots[slot], pid);
-		return &a->slots[slot];
+		pvm_slot_watch_pid(a, s, pid);
+		return s;
 	}
 	return pvm_slot_take(a, pid);
 }
@@ -111,7 +115,7 @@ static void take_enrol(struct agent *a, struct pvm_client *c, const struct pvmi_
 	}
 	c->slot->client = c;
 	c->enrol_id = f->id;
-	dvmi_buf_put_u32(&b, pvm_slot_rank(a, c->slot));
+	dvmi_buf_put_u32(&b, pvm_slot_rank(c->slot));
 	dvmi_buf_put_u32(&b, (uint32_t)c->pid);
 	dvmi_buf_put_str(&b, token);
 	pvm_to_master(a, PVMI_A_ENROL, c->serial, 0, &b);
@@ -133,12 +137,12 @@ static void put_place(struct agent *a, const struct pvm_slot *s, int tid, int pa
 {
 	dvmi_buf_put_u32(b, (uint32_t)tid);
 	dvmi_buf_put_u32(b, (uint32_t)parent);
-	dvmi_buf_put_u32(b, pvm_slot_rank(a, s));
-	dvmi_buf_put_u32(b, a->map->size);
-	dvmi_buf_put_u32(b, a->map->node);
-	dvmi_buf_put_u32(b, a->map->nnodes);
+	dvmi_buf_put_u32(b, pvm_slot_rank(s));
+	dvmi_buf_put_u32(b, s->bank->map->size);
+	dvmi_buf_put_u32(b, s->bank->map->node);
+	dvmi_buf_put_u32(b, s->bank->map->nnodes);
 	dvmi_buf_put_u32(b, s->index);
-	dvmi_buf_put_u32(b, a->map->local_size);
+	dvmi_buf_put_u32(b, s->bank->map->local_size);
 	dvmi_buf_put_str(b, a->ranks_path);
 	dvmi_buf_put_u32(b, a->ntasks);
 }
@@ -179,7 +183,7 @@ static void send_path(struct agent *a, struct pvm_client *c, uint32_t spawn, uin
 	dvmi_buf_put_str(&b, nonce);
 	dvmi_buf_put_str(&b, path);
 	dvmi_buf_put_str(&b, a->frames_path);
-	dvmi_buf_put_u32(&b, c->of->index);
+	dvmi_buf_put_u32(&b, pvm_slot_number(c->of));
 	pvm_to_master(a, PVMI_A_PATH, 0, 0, &b);
 	dvmi_buf_free(&b);
 }
@@ -211,7 +215,7 @@ static void take_ready(struct agent *a, struct pvm_client *c, const struct pvmi_
 		code = c->of ? 0 : PvmOutOfRes;
 	}
 	if (c->of)
-		slot = c->of->index;
+		slot = pvm_slot_number(c->of);
 	c->collects = collects && c->of;
 	pvm_client_send(a, c, PVMI_ANSWER, f->id, code, &slot, sizeof slot);
 	if (*path && c->of)
@@ -220,7 +224,7 @@ static void take_ready(struct agent *a, struct pvm_client *c, const struct pvmi_
 	dvmi_buf_put_u32(&b, index);
 	dvmi_buf_put_str(&b, nonce);
 	dvmi_buf_put_u32(&b, (uint32_t)code);
-	dvmi_buf_put_u32(&b, c->of ? pvm_slot_rank(a, c->of) : 0);
+	dvmi_buf_put_u32(&b, c->of ? pvm_slot_rank(c->of) : 0);
 	dvmi_buf_put_u32(&b, (uint32_t)(c->of ? c->of->pid : 0));
 	pvm_to_master(a, PVMI_A_READY, 0, 0, &b);
 	dvmi_buf_free(&b);
@@ -232,7 +236,7 @@ static void send_output(struct agent *a, const struct pvm_client *c, const void 
 
 	if (!c->collects)
 		return;
-	dvmi_buf_put_u32(&b, pvm_slot_rank(a, c->of));
+	dvmi_buf_put_u32(&b, pvm_slot_rank(c->of));
 	dvmi_buf_put_blob(&b, text, n);
 	pvm_to_master(a, PVMI_A_OUTPUT, 0, 0, &b);
 	dvmi_buf_free(&b);

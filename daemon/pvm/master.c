@@ -99,7 +99,7 @@ static void idle(void *arg)
 
 	for (struct pvm_link *l = a->links; l; l = l->next)
 		pvm_link_send(a, l, PVMI_RENEW, 0, 0, NULL);
-	pvm_ranks_renew(a);
+	pvm_banks_renew(a);
 }
 
 /* ---- threads ---- */
@@ -246,6 +246,20 @@ static struct pvm_node *take_node(struct agent *a, uint32_t host)
 	return best;
 }
 
+/* HOST needs more ranks than its nodes have left. */
+static void give_node(struct agent *a, uint32_t host)
+{
+	const struct pvm_node *n = take_node(a, host);
+	struct dvmi_buf b = { 0 };
+
+	if (!n)
+		return;
+	dvmi_buf_put_u32(&b, (uint32_t)(n - a->nodes));
+	dvmi_buf_put_u32(&b, n->used);
+	to_agent(a, host, PVMI_NODE, 0, 0, &b);
+	dvmi_buf_free(&b);
+}
+
 /* HOST has given RANK to somebody. False: that is none of its ranks. */
 static bool rank_given(struct agent *a, uint32_t host, uint32_t rank)
 {
@@ -346,6 +360,9 @@ void pvm_master_take(struct agent *a, uint32_t host, const struct pvmi_frame *f,
 		break;
 	case PVMI_A_ENROL:
 		take_enrol(a, host, f->id, &r);
+		break;
+	case PVMI_A_NODE:
+		give_node(a, host);
 		break;
 	case PVMI_A_READY:
 		take_ready(a, host, &r);
@@ -474,7 +491,7 @@ static int open_world(struct agent *a, uint32_t nodes)
 	int rc = pvm_world_create(&a->world, &ops, a);
 	if (rc == 0)
 		rc = pvm_world_host_up(a->world, a->name);
-	return rc < 0 ? rc : pvm_ranks_begin(a);
+	return rc < 0 ? rc : pvm_bank_add(a, 0, 0);
 }
 
 int pvm_master_open(struct agent *a)

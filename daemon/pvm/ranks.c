@@ -21,136 +21,6 @@
 #include "libdvm/base/cleanup.h"
 #include "libdvm/src/handle.h"
 
-#define ALIGN 64u
-
-static size_t aligned(size_t n)
-{
-	return (n + ALIGN - 1) & ~(size_t)(ALIGN - 1);
-}
-
-static uint32_t world_size(const struct agent *a)
-{
-	return a->cap * PVMI_LOCAL_MAX;
-}
-
-uint32_t pvm_slot_rank(const struct agent *a, const struct pvm_slot *s)
-{
-	return a->node * PVMI_LOCAL_MAX + s->index;
-}
-
-struct pvm_slot *pvm_slot_of_rank(struct agent *a, uint32_t rank)
-{
-	return rank / PVMI_LOCAL_MAX == a->node ? &a->slots[rank % PVMI_LOCAL_MAX] : NULL;
-}
-
-struct pvm_slot *pvm_slot_of_tid(struct agent *a, int tid)
-{
-	for (uint32_t i = 0; i < PVMI_LOCAL_MAX; i++)
-		if (a->slots[i].state == PVM_SLOT_TAKEN && a->slots[i].tid == tid)
-			return &a->slots[i];
-	return NULL;
-}
-
-/* ---- the map ---- */
-
-static void *at(const struct agent *a, uint64_t off)
-{
-	return (uint8_t *)a->map + off;
-}
-
-static void lay_out(struct agent *a)
-{
-	struct dvmi_jobmap *m = a->map;
-	size_t per_rank = aligned(world_size(a) * sizeof(uint32_t));
-
-	m->node_of_off = aligned(sizeof *m);
-	m->local_rank_off = m->node_of_off + per_rank;
-	m->pid_off = m->local_rank_off + per_rank;
-	m->doorbell_off = m->pid_off + per_rank;
-	m->node_id_of_off = m->doorbell_off + aligned(PVMI_LOCAL_MAX * sizeof(uint32_t));
-	m->state_off = m->node_id_of_off + aligned(a->cap * sizeof(uint32_t));
-}
-
-static void fill(struct agent *a)
-{
-	const struct dvmi_jobmap *own = a->d->map.map;
-	struct dvmi_jobmap *m = a->map;
-
-	*m = (struct dvmi_jobmap){ .magic = DVMI_JOBMAP_MAGIC,
-				   .version = DVMI_RANK_VERSION,
-				   .size = world_size(a),
-				   .nnodes = a->cap,
-				   .node = a->node,
-				   .local_size = PVMI_LOCAL_MAX,
-				   .local_cores = (uint32_t)get_nprocs(),
-				   .job = a->key,
-				   .port_low = own->port_low,
-				   .port_high = own->port_high };
-	memcpy(m->interface, own->interface, sizeof m->interface);
-	memcpy(m->node_name, own->node_name, sizeof m->node_name);
-	lay_out(a);
-	uint32_t *node_of = at(a, m->node_of_off), *local = at(a, m->local_rank_off);
-	for (uint32_t r = 0; r < m->size; r++) {
-		node_of[r] = r / PVMI_LOCAL_MAX;
-		local[r] = r % PVMI_LOCAL_MAX;
-	}
-}
-
-int pvm_ranks_begin(struct agent *a)
-{
-	size_t bytes = aligned(sizeof *a->map) + 3 * aligned(world_size(a) * sizeof(uint32_t)) +
-		       aligned(PVMI_LOCAL_MAX * sizeof(uint32_t)) +
-		       aligned(a->cap * sizeof(uint32_t)) + aligned(world_size(a));
-
-	a->map_fd = memfd_create("dvm-pvm-map", MFD_CLOEXEC);
-	a->rings_fd = memfd_create("dvm-pvm-rings", MFD_CLOEXEC);
-	if (a->map_fd < 0 || a->rings_fd < 0 || ftruncate(a->map_fd, (off_t)bytes) < 0)
-		return -errno;
-	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, a->map_fd, 0);
-	if (p == MAP_FAILED)
-		return -errno;
-	a->map = p;
-	a->map_bytes = bytes;
-	fill(a);
-	return 0;
-}
-
-static void drop_memory(struct agent *a)
-{
-	if (a->map)
-		munmap(a->map, a->map_bytes);
-	if (a->map_fd >= 0)
-		close(a->map_fd);
-	if (a->rings_fd >= 0)
-		close(a->rings_fd);
-	a->map = NULL;
-	a->map_fd = a->rings_fd = -1;
-}
-
-void pvm_ranks_renew(struct agent *a)
-{
-	if (!a->map)
-		return;
-	for (uint32_t i = 0; i < PVMI_LOCAL_MAX; i++) {
-		struct pvm_slot *s = &a->slots[i];
-		if (s->state != PVM_SLOT_OVER)
-			continue;
-		s->state = PVM_SLOT_FREE;
-		s->tid = 0;
-		s->addr_len = 0;
-		s->wanted = false;
-	}
-	drop_memory(a);
-	a->stop |= pvm_ranks_begin(a) < 0;
-}
-
-void pvm_ring(struct agent *a, const struct pvm_slot *s)
-{
-	_Atomic uint32_t *bells = at(a, a->map->doorbell_off);
-
-	atomic_fetch_add_explicit(&bells[s->index], 1, memory_order_release);
-}
-
 /* ---- packets ---- */
 
 static void send_packet(struct agent *a, struct pvm_slot *s, uint16_t type, const void *head,
@@ -181,16 +51,16 @@ static void send_packet(struct agent *a, struct pvm_slot *s, uint16_t type, cons
 	}
 	/* What does not fit is said again by the next change. */
 	sendmsg(s->ctl.fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
-	pvm_ring(a, s);
+	pvm_ring(s);
 }
 
 static void welcome(struct agent *a, struct pvm_slot *s)
 {
-	const struct dvmi_rank_welcome w = { .map_bytes = a->map_bytes,
+	const struct dvmi_rank_welcome w = { .map_bytes = s->bank->map_bytes,
 					     .job = a->key,
 					     .key = a->key,
 					     .node_id = a->index };
-	const int fds[2] = { a->map_fd, a->rings_fd };
+	const int fds[2] = { s->bank->map_fd, s->bank->rings_fd };
 
 	send_packet(a, s, DVMI_RANK_WELCOME, &w, sizeof w, NULL, 0, fds);
 	if (s->wanted)
@@ -204,7 +74,7 @@ static void publish(struct agent *a, struct pvm_slot *s, const uint8_t *addr, si
 	memcpy(s->addr, addr, len);
 	s->addr_len = (uint32_t)len;
 	for (uint32_t i = 0; i < s->naskers; i++)
-		pvm_rank_lookup(a, pvm_slot_rank(a, s), s->askers[i]);
+		pvm_rank_lookup(a, pvm_slot_rank(s), s->askers[i]);
 	s->naskers = 0;
 }
 
@@ -219,7 +89,7 @@ static void take_packet(struct agent *a, struct pvm_slot *s, const struct dvmi_r
 	} else if (h->type == DVMI_RANK_LOOKUP && h->len >= sizeof p) {
 		memcpy(&p, body, sizeof p);
 		dvmi_buf_put_u32(&b, p.rank);
-		dvmi_buf_put_u32(&b, pvm_slot_rank(a, s));
+		dvmi_buf_put_u32(&b, pvm_slot_rank(s));
 		pvm_to_master(a, PVMI_LOOKUP, 0, 0, &b);
 		dvmi_buf_free(&b);
 	}
@@ -303,30 +173,15 @@ int pvm_ranks_open(struct agent *a)
 	return fd < 0 ? fd : pvm_watch_add(a, &a->ranks, fd, on_call);
 }
 
-/* ---- places ---- */
-
-struct pvm_slot *pvm_slot_take(struct agent *a, pid_t pid)
-{
-	for (uint32_t i = 0; i < PVMI_LOCAL_MAX; i++) {
-		struct pvm_slot *s = &a->slots[i];
-		if (s->state != PVM_SLOT_FREE)
-			continue;
-		s->state = PVM_SLOT_TAKEN;
-		s->tid = 0;
-		pvm_slot_watch_pid(a, s, pid);
-		a->ntasks++;
-		return s;
-	}
-	return NULL;
-}
+/* ---- their processes ---- */
 
 void pvm_slots_kill(struct agent *a)
 {
-	for (uint32_t i = 0; i < PVMI_LOCAL_MAX; i++) {
-		const struct pvm_slot *s = &a->slots[i];
+	const struct pvm_slot *s;
+
+	for (uint32_t i = 0; (s = pvm_slot_at(a, i)); i++)
 		if (s->state == PVM_SLOT_TAKEN && s->pid > 0 && s->pid_fd.fd >= 0)
 			kill(s->pid, SIGTERM);
-	}
 }
 
 static void on_process_end(struct agent *a, struct pvm_watch *w)
@@ -359,17 +214,16 @@ void pvm_slot_end(struct agent *a, struct pvm_slot *s, bool closed)
 
 	if (s->state != PVM_SLOT_TAKEN)
 		return;
-	s->state = PVM_SLOT_OVER;
-	a->ntasks--;
 	pvm_watch_close(a, &s->ctl);
 	pvm_watch_close(a, &s->pid_fd);
 	free_askers(s);
-	pvm_sweep(a, s);
+	pvm_sweep(s);
+	pvm_slot_over(a, s);
 	pvm_client_slot_ended(a, s);
 	if (s->client)
 		s->client->slot = NULL;
 	s->client = NULL;
-	dvmi_buf_put_u32(&b, pvm_slot_rank(a, s));
+	dvmi_buf_put_u32(&b, pvm_slot_rank(s));
 	dvmi_buf_put_u32(&b, closed);
 	pvm_to_master(a, PVMI_A_EXIT, 0, 0, &b);
 	dvmi_buf_free(&b);
@@ -377,15 +231,14 @@ void pvm_slot_end(struct agent *a, struct pvm_slot *s, bool closed)
 
 void pvm_rank_gone(struct agent *a, uint32_t rank, bool closed)
 {
-	_Atomic uint8_t *state = at(a, a->map->state_off);
+	struct pvm_slot *s;
 
-	if (rank >= a->map->size)
+	if (rank >= a->cap * PVMI_LOCAL_MAX)
 		return;
-	atomic_store_explicit(&state[rank], closed ? DVMI_RANK_CLOSED : DVMI_RANK_GONE,
-			      memory_order_release);
-	for (uint32_t i = 0; i < PVMI_LOCAL_MAX; i++)
-		if (a->slots[i].ctl.fd >= 0)
-			send_packet(a, &a->slots[i], DVMI_RANK_CHANGED, NULL, 0, NULL, 0, NULL);
+	pvm_banks_gone(a, rank, closed);
+	for (uint32_t i = 0; (s = pvm_slot_at(a, i)); i++)
+		if (s->ctl.fd >= 0)
+			send_packet(a, s, DVMI_RANK_CHANGED, NULL, 0, NULL, 0, NULL);
 }
 
 /* ---- addresses ---- */
@@ -436,14 +289,16 @@ void pvm_rank_address(struct agent *a, uint32_t who, uint32_t rank, int code, co
 
 void pvm_ranks_close(struct agent *a)
 {
-	for (uint32_t i = 0; i < PVMI_LOCAL_MAX; i++) {
-		pvm_watch_close(a, &a->slots[i].ctl);
-		pvm_watch_close(a, &a->slots[i].pid_fd);
-		free_askers(&a->slots[i]);
+	struct pvm_slot *s;
+
+	for (uint32_t i = 0; (s = pvm_slot_at(a, i)); i++) {
+		pvm_watch_close(a, &s->ctl);
+		pvm_watch_close(a, &s->pid_fd);
+		free_askers(s);
 	}
 	pvm_watch_close(a, &a->ranks);
 	if (a->ranks_path)
 		unlink(a->ranks_path);
 	free(a->ranks_path);
-	drop_memory(a);
+	pvm_banks_close(a);
 }

@@ -71,11 +71,8 @@ static void take_welcome(struct agent *a, struct dvmi_reader *r)
 	a->index = dvmi_get_u32(r);
 	a->cap = dvmi_get_u32(r);
 	a->key = dvmi_get_u64(r);
-	a->node = dvmi_get_u32(r);
-	uint32_t used = dvmi_get_u32(r);
-	for (uint32_t i = 0; i < used && i < PVMI_LOCAL_MAX; i++)
-		a->slots[i].state = PVM_SLOT_OVER;
-	if (r->err || !a->index || a->node >= a->cap || a->map || pvm_ranks_begin(a) < 0 ||
+	uint32_t node = dvmi_get_u32(r), used = dvmi_get_u32(r);
+	if (r->err || !a->index || a->nbanks || pvm_bank_add(a, node, used) < 0 ||
 	    pvm_ranks_open(a) < 0 || pvm_clients_open(a) < 0)
 		a->stop = true;
 }
@@ -94,11 +91,13 @@ static void take_gone(struct agent *a, struct dvmi_reader *r)
 {
 	uint32_t rank = dvmi_get_u32(r), tid = dvmi_get_u32(r), closed = dvmi_get_u32(r);
 
-	if (r->err || !a->map)
+	const struct pvm_slot *s;
+
+	if (r->err || !a->nbanks)
 		return;
-	for (uint32_t i = 0; i < PVMI_LOCAL_MAX; i++)
-		if (a->slots[i].client)
-			pvm_client_send(a, a->slots[i].client, PVMI_GONE, 0, 0, &tid, sizeof tid);
+	for (uint32_t i = 0; (s = pvm_slot_at(a, i)); i++)
+		if (s->client)
+			pvm_client_send(a, s->client, PVMI_GONE, 0, 0, &tid, sizeof tid);
 	pvm_rank_gone(a, rank, closed);
 }
 
@@ -179,8 +178,12 @@ void pvm_from_master(struct agent *a, const struct pvmi_frame *f, const uint8_t 
 	case PVMI_TASKER:
 		a->tasker = f->code != 0;
 		break;
+	case PVMI_NODE:
+		rank = dvmi_get_u32(&r);
+		pvm_bank_add(a, rank, dvmi_get_u32(&r)); /* else places run out */
+		break;
 	case PVMI_RENEW:
-		pvm_ranks_renew(a);
+		pvm_banks_renew(a);
 		break;
 	case PVMI_LEAVE:
 		pvm_slots_kill(a);

@@ -36,19 +36,20 @@ static uint64_t sweep_range(struct dvmi_heap *heap, int fd, uint32_t local, int6
 	return bytes;
 }
 
-void pvm_sweep(struct agent *a, const struct pvm_slot *s)
+void pvm_sweep(const struct pvm_slot *s)
 {
 	const off_t base = (off_t)(DVMI_HEAP_BASE + s->index * DVMI_HEAP_ARENA);
+	const int fd = s->bank->rings_fd;
 	struct dvmi_heap *heap;
 	uint64_t bytes;
 
-	if (a->rings_fd < 0 || dvmi_heap_create(&heap, a->rings_fd, 0, PVMI_LOCAL_MAX) < 0)
+	if (fd < 0 || dvmi_heap_create(&heap, fd, 0, PVMI_LOCAL_MAX) < 0)
 		return;
 	/* The head of a range was written to: it is the first page there is. */
-	for (off_t at = base; (at = lseek(a->rings_fd, at, SEEK_DATA)) >= 0; at += (off_t)bytes) {
+	for (off_t at = base; (at = lseek(fd, at, SEEK_DATA)) >= 0; at += (off_t)bytes) {
 		if (at - base >= (off_t)DVMI_HEAP_ARENA)
 			break;
-		bytes = sweep_range(heap, a->rings_fd, s->index, at - base);
+		bytes = sweep_range(heap, fd, s->index, at - base);
 		if (!bytes)
 			break;
 	}

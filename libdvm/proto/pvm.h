@@ -119,6 +119,7 @@ enum pvmi_type {
 	PVMI_A_OUTPUT = 68, /* i rank, b text; none: the end */
 	PVMI_A_PATH = 70, /* i spawn, i index, s nonce, s path, s socket, i place: in front of A_READY */
 	PVMI_A_CLOCK = 69, /* i tid, i id, i seconds, i microseconds: see CLOCK */
+	PVMI_A_NODE = 71, /* ranks run out there; answered by NODE, or by nothing */
 	/* master → agent */
 	PVMI_WELCOME = 80, /* i index of its host, i nodes of the world, u64 key, i which of those it is,
 			    * i ranks that were given there */
@@ -132,6 +133,7 @@ enum pvmi_type {
 	PVMI_RENEW = 87,   /* there is no task: all ranks are free again */
 	PVMI_OPTIONS = 93, /* s wd: where tasks begin there, s ep: where they are looked for; "": as ever */
 	PVMI_TASKER = 92,  /* the code: there is a tasker on that node */
+	PVMI_NODE = 94,	   /* i which of the world's is that host's, too, i ranks that were given there */
 	/* agents among themselves, by way of the master */
 	PVMI_LOOKUP = 90,  /* i rank, i who asks */
 	PVMI_ADDRESS = 91, /* i who asked, i rank, i code, b address */

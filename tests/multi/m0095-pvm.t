@@ -47,6 +47,8 @@ deleted: 1
 it does not want to: 0, -8
 it does: 1, a host"
 is "many tasks, one after the other" "$(pvm again 40)" "40 times"
+is "more than a node has places, while one lives" "$(pvm keep 1200)" "1200 times
+$talk"
 
 begin timeout -k 5 90 pvm_nodes lost node3 > "$work/out"
 ok "a task on a node" until_ok 20 grep -q "ready" "$work/out"
