@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "kvm-node/boot_private.h"
@@ -61,16 +62,21 @@ static int place_initrd(const struct vmm_mem *m, const struct vmm_image *im,
 	return vmm_mem_write(m, p->initrd, im->data, im->len);
 }
 
-static int write_cmdline(const struct vmm_mem *m, const struct vmm_boot *b, const char *append,
-			 dvm_error_t *err)
+/* Of words that contradict each other kernels take the last: the user's come last. */
+static int write_cmdline(const struct vmm_mem *m, const struct vmm_boot *b,
+			 const struct vmm_boot_input *in, dvm_error_t *err)
 {
-	size_t len = strlen(append), max = b->cmdline_max < CMDLINE_MAX ? b->cmdline_max : CMDLINE_MAX;
+	bool tuned = in->tuning && b->kind != VMM_BOOT_BARE;
+	char line[CMDLINE_MAX + 1];
+	int n = snprintf(line, sizeof line, "%s%s%s", tuned ? in->tuning : "", tuned ? " " : "",
+			 in->append);
+	size_t len = (size_t)n, max = b->cmdline_max < CMDLINE_MAX ? b->cmdline_max : CMDLINE_MAX;
 
 	if (len > max)
 		return dvmi_error_set(err, -E2BIG,
 				      "the command line has %zu characters, the kernel takes %zu", len,
 				      max);
-	return vmm_mem_write(m, VMM_BOOT_CMDLINE, append, len + 1);
+	return vmm_mem_write(m, VMM_BOOT_CMDLINE, line, len + 1);
 }
 
 static void write_seed(const struct vmm_mem *m, const uint8_t seed[32])
@@ -143,7 +149,7 @@ int vmm_boot_load(const struct vmm_mem *m, const struct vmm_boot_input *in, stru
 	p.hdr = has_hdr ? &hdr : NULL;
 	rc = place_initrd(m, &in->initrd, &b, &p, err);
 	if (rc == 0)
-		rc = write_cmdline(m, &b, in->append, err);
+		rc = write_cmdline(m, &b, in, err);
 	if (rc == 0)
 		rc = write_params(m, &p);
 	if (rc == 0)

@@ -31,6 +31,7 @@ struct vmm_boot {
 struct vmm_boot_input {
 	struct vmm_image kernel, initrd;
 	const char *append; /* never NULL */
+	const char *tuning; /* before it, for kernels; or NULL */
 	uint64_t rsdp;
 	uint8_t seed[32]; /* random, for the guest's own generator */
 };

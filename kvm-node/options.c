@@ -14,7 +14,7 @@ enum {
 	OPT_NAME = 1, OPT_CPUS, OPT_MEM, OPT_NUMA, OPT_NODE, OPT_DISTANCE, OPT_CPU, OPT_APIC,
 	OPT_KERNEL, OPT_INITRD, OPT_APPEND, OPT_DISK, OPT_NET, OPT_SHARE, OPT_RNG, OPT_BALLOON,
 	OPT_VSOCK, OPT_NO_REBOOT, OPT_STAT, OPT_LOG_LEVEL, OPT_CHECK, OPT_VERSION, OPT_CONTROL,
-	OPT_ASK, OPT_HOSTS, OPT_ISOLATION, OPT_CONSOLE, OPT_KSM, OPT_TICK_REST,
+	OPT_ASK, OPT_HOSTS, OPT_ISOLATION, OPT_CONSOLE, OPT_KSM, OPT_TICK_REST, OPT_NO_TUNING,
 };
 
 static const struct dvmi_opt options[] = {
@@ -23,6 +23,8 @@ static const struct dvmi_opt options[] = {
 	{ OPT_INITRD, 'i', "initrd", NULL, "FILE", NULL, "initial file system", "@file" },
 	{ OPT_APPEND, 'a', "append", NULL, "TEXT", NULL,
 	  "the kernel's command line (default: console=ttyS0)", NULL },
+	{ OPT_NO_TUNING, 0, "no-tuning", NULL, NULL, NULL,
+	  "over hosts: nothing is put before the command line", NULL },
 	{ OPT_NO_REBOOT, 0, "no-reboot", NULL, NULL, NULL, "a reset ends the guest", NULL },
 	{ OPT_NAME, 'n', "name", NULL, "NAME", "Machine", "what messages call it", NULL },
 	{ OPT_CPUS, 'c', "cpus", "-smp", "N", NULL, "virtual CPUs (default 1)", NULL },
@@ -315,6 +317,7 @@ static int parse_one(const struct dvmi_opt_parser *p, int id, struct vmm_options
 	case OPT_APPEND: c->append = p->arg; return 0;
 	case OPT_NAME: c->name = p->arg; return 0;
 	case OPT_NO_REBOOT: c->no_reboot = true; return 0;
+	case OPT_NO_TUNING: c->no_tuning = true; return 0;
 	case OPT_CONTROL: o->control = p->arg; return 0;
 	case OPT_ASK: o->ask = p->arg; return 0;
 	case OPT_STAT: o->stat_file = p->arg; return 0;

@@ -69,6 +69,7 @@ struct vmm_config {
 	bool has_tick_rest; /* else what is good for the number of hosts */
 	unsigned tick_rest; /* as vmm_lapic.rest */
 	const char *kernel, *initrd, *append;
+	bool no_tuning; /* nothing is put before append */
 	struct vmm_disk_config disks[VMM_DISKS_MAX];
 	unsigned n_disks;
 	struct vmm_net_config nets[VMM_NETS_MAX];

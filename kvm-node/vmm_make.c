@@ -10,6 +10,14 @@
 #include "libdvm/base/err.h"
 
 #define CPUID_MAX     256u
+/*
+ * For a kernel over several hosts: its CPUs' clocks are ours to keep equal; ticks do not all come at
+ * once; what is counted for each switch of tasks, and looked at by all; who waits for pages is not
+ * stuck; 2 MiB are not cleared for one page.
+ */
+#define TUNING                                                                                     \
+	"tsc=reliable no_timer_check skew_tick=1 psi=0 watchdog_thresh=60 "                        \
+	"transparent_hugepage=madvise"
 #define TICK_REST     3u /* over several hosts */
 #define NEAR_DISTANCE 20 /* between two NUMA nodes of one host, as sockets say */
 #define FAR_DISTANCE  40 /* between hosts: kernels then keep tasks and pages together */
@@ -259,6 +267,7 @@ static int open_images(struct vmm *v, dvm_error_t *err)
 	const struct vmm_config *c = v->config;
 
 	v->input.append = c->append ? c->append : "console=ttyS0";
+	v->input.tuning = c->spread && !c->no_tuning ? TUNING : NULL;
 	if (!vmm_is_first(v))
 		return 0;
 	int rc = vmm_image_open(&v->input.kernel, c->kernel, "kernel", err);

@@ -36,6 +36,8 @@ static const struct dvmi_opt options[] = {
 	{ PASS, 'i', "initrd", NULL, "FILE", NULL, "initial file system", "@file" },
 	{ PASS, 'a', "append", NULL, "TEXT", NULL,
 	  "the kernel's command line (default: console=ttyS0)", NULL },
+	{ PASS, 0, "no-tuning", NULL, NULL, NULL,
+	  "over several hosts: nothing is put before the command line", NULL },
 	{ PASS, 0, "no-reboot", NULL, NULL, NULL, "a reset ends the guest", NULL },
 	{ PASS, 'c', "cpus", NULL, "N", "Machine", "virtual CPUs (default: 1)", NULL },
 	{ PASS, 'm', "mem", "--memory", "SIZE", NULL, "memory (default: 256M)", NULL },

@@ -35,11 +35,14 @@ static int teardown(void **state)
 	return 0;
 }
 
+static const char *tuning;
+
 static int load(size_t len, const struct vmm_image *initrd, const char *append)
 {
 	struct vmm_boot_input in = {
 		.kernel = { .data = malloc(len ? len : 1), .len = len }, /* so that reading past its end is seen */
 		.append = append,
+		.tuning = tuning,
 		.rsdp = 0xe0000,
 	};
 
@@ -103,6 +106,17 @@ static void a_good_bzimage(void **state)
 	for (unsigned i = 0; i < z.e820_entries; i++)
 		ram += z.e820_table[i].type == 1 ? z.e820_table[i].size : 0;
 	assert_int_equal(ram, RAM - (VMM_KERNEL_MIN - VMM_RAM_BASE_END));
+}
+
+static void our_words_come_first(void **state)
+{
+	bz();
+	tuning = "tsc=reliable a=1";
+	assert_int_equal(load(BZ_LEN, NULL, "a=2"), 0);
+	assert_string_equal(vmm_mem_at(mem, VMM_BOOT_CMDLINE, 32), "tsc=reliable a=1 a=2");
+	bz()->cmdline_size = 19;
+	assert_int_equal(load(BZ_LEN, NULL, "a=2"), -E2BIG);
+	tuning = NULL;
 }
 
 static void start_in_long_mode(void **state)
@@ -288,6 +302,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_good_bzimage, setup, teardown),
+		cmocka_unit_test_setup_teardown(our_words_come_first, setup, teardown),
 		cmocka_unit_test_setup_teardown(start_in_long_mode, setup, teardown),
 		cmocka_unit_test_setup_teardown(lower_if_it_must, setup, teardown),
 		cmocka_unit_test_setup_teardown(broken_bzimages, setup, teardown),
