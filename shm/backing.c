@@ -7,7 +7,8 @@
 
 #include "shm/backing.h"
 
-#define PAGE 4096u /* the kernel's */
+#define PAGE	  4096u /* the kernel's */
+#define TAKE_MOST 32u	/* pages that go at once */
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
@@ -221,15 +222,41 @@ static bool in_run(const struct dsm_backing *b, uint64_t page)
 	return page - b->first < b->count;
 }
 
+/*
+ * Somebody takes page after page: the next ones go with this, in one call. Who touches one of them
+ * before it is really taken has it given anew.
+ */
+static void follow(struct dsm_taking *t, uint64_t page)
+{
+	bool next = page == t->last + 1;
+
+	t->window = !next ? 1 : t->window < TAKE_MOST ? 2 * t->window : TAKE_MOST;
+	t->last = page;
+}
+
+/* PAGE, and those behind it that allow as much, as far as they are taken in order. */
+static uint64_t run_of(const struct dsm_backing *b, const struct dsm_taking *t, uint64_t page)
+{
+	uint64_t n = 1, most = b->ahead && given(b, page) ? t->window : 1;
+
+	while (n < most && page + n < b->pages && b->map[page + n] == b->map[page] &&
+	       !in_run(b, page + n))
+		n++;
+	return n;
+}
+
 void dsm_backing_protect(struct dsm_backing *b, uint64_t page)
 {
+	follow(&b->protects, page);
 	if (in_run(b, page))
 		dsm_backing_flush(b);
 	if (b->map[page] != DSM_MAP_WRITE && b->map[page] != DSM_MAP_DOUBT)
 		return;
-	dsm_uffd_protect(b->uffd, in(b->app, b, page), b->unit, true);
-	if (b->map[page] == DSM_MAP_WRITE)
-		set(b, page, DSM_MAP_READ);
+	uint64_t n = run_of(b, &b->protects, page);
+	dsm_uffd_protect(b->uffd, in(b->app, b, page), n * b->unit, true);
+	for (uint64_t i = page; i < page + n; i++)
+		if (b->map[i] == DSM_MAP_WRITE)
+			set(b, i, DSM_MAP_READ);
 }
 
 /* In the file it could be touched: its bytes go to the store. */
@@ -246,15 +273,28 @@ static void move_to_store(struct dsm_backing *b, uint64_t page)
 
 void dsm_backing_drop(struct dsm_backing *b, uint64_t page)
 {
+	uint64_t n = 1;
+
+	follow(&b->drops, page);
 	if (in_run(b, page))
 		dsm_backing_flush(b);
 	if (!given(b, page) && b->map[page] != DSM_MAP_DOUBT)
 		return;
-	if (b->store)
+	if (b->store) {
 		move_to_store(b, page);
-	else
-		madvise(in(b->app, b, page), b->unit, MADV_DONTNEED);
-	set(b, page, DSM_MAP_NONE);
+	} else {
+		n = run_of(b, &b->drops, page);
+		madvise(in(b->app, b, page), n * b->unit, MADV_DONTNEED);
+	}
+	for (uint64_t i = page; i < page + n; i++)
+		set(b, i, DSM_MAP_NONE);
+}
+
+/* Memory for all of them costs one call, instead of a fault for each. */
+void dsm_backing_expect(struct dsm_backing *b, uint64_t first, uint64_t count)
+{
+	if (b->ahead && count > 1)
+		populate(in(b->store ? b->store : b->alias, b, first), count * b->unit);
 }
 
 /* A map of nothing in the place of some bytes: beyond the end of its file. */

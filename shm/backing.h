@@ -30,6 +30,11 @@ struct dsm_backing {
 	/* Pages that are to be given in one go: none, or a run with the same right. */
 	uint64_t first, count;
 	bool write;
+	/* Pages that are protected, or dropped, one after the other: the last, and how many go at once. */
+	bool ahead; /* is set by who wants that */
+	struct dsm_taking {
+		uint64_t last, window;
+	} protects, drops;
 };
 
 /* ADDRESS as in dsm.h. 0 or -E…. */
@@ -51,6 +56,8 @@ void dsm_backing_give(struct dsm_backing *b, uint64_t page, bool write);
 int dsm_backing_flush(struct dsm_backing *b);
 void dsm_backing_protect(struct dsm_backing *b, uint64_t page);
 void dsm_backing_drop(struct dsm_backing *b, uint64_t page);
+/* Bytes of COUNT pages from FIRST on, which are not given, will come: only a hint. */
+void dsm_backing_expect(struct dsm_backing *b, uint64_t first, uint64_t count);
 /* Touching it raises SIGBUS from now on. */
 void dsm_backing_poison(struct dsm_backing *b, uint64_t page);
 /* What is kept of a page that is not given needs no memory any more; its bytes are zero. */

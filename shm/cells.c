@@ -13,33 +13,36 @@ static struct dsm_cell untouched(const struct dsm *d, uint64_t page)
 				  .state = ours ? DSM_OWNED : DSM_INVALID };
 }
 
-static struct dsm_chunk *find(const struct dsm *d, uint64_t index)
+static uint64_t chunks_of(const struct dsm *d)
 {
-	struct dsm_chunk *c;
+	return (d->c.pages + DSM_CHUNK - 1) / DSM_CHUNK;
+}
 
-	HASH_FIND(hh, d->chunks, &index, sizeof index, c);
-	return c;
+int dsm_cells_init(struct dsm *d)
+{
+	d->chunks = calloc(chunks_of(d), sizeof(struct dsm_chunk *));
+	return d->chunks ? 0 : -ENOMEM;
 }
 
 struct dsm_cell dsm_cell_get(const struct dsm *d, uint64_t page)
 {
-	struct dsm_chunk *c = find(d, page / DSM_CHUNK);
+	const struct dsm_chunk *c = d->chunks[page / DSM_CHUNK];
 
 	return c ? c->cells[page % DSM_CHUNK] : untouched(d, page);
 }
 
 struct dsm_cell *dsm_cell_touch(struct dsm *d, uint64_t page)
 {
-	struct dsm_chunk *c = find(d, page / DSM_CHUNK);
+	uint64_t index = page / DSM_CHUNK;
+	struct dsm_chunk *c = d->chunks[index];
 
 	if (!c) {
 		c = calloc(1, sizeof *c);
 		if (!c)
 			return NULL;
-		c->index = page / DSM_CHUNK;
 		for (uint64_t i = 0; i < DSM_CHUNK; i++)
-			c->cells[i] = untouched(d, c->index * DSM_CHUNK + i);
-		HASH_ADD(hh, d->chunks, index, sizeof c->index, c);
+			c->cells[i] = untouched(d, index * DSM_CHUNK + i);
+		d->chunks[index] = c;
 	}
 	return &c->cells[page % DSM_CHUNK];
 }
@@ -51,19 +54,16 @@ int dsm_remember(struct dsm *d, uint64_t page)
 
 void dsm_cells_free(struct dsm *d)
 {
-	struct dsm_chunk *c, *tmp;
-
-	HASH_ITER(hh, d->chunks, c, tmp) {
-		HASH_DEL(d->chunks, c);
-		free(c);
-	}
+	for (uint64_t i = 0; d->chunks && i < chunks_of(d); i++)
+		free(d->chunks[i]);
+	free(d->chunks);
 }
 
 void dsm_cells_each(struct dsm *d, void (*fn)(struct dsm *d, uint64_t page, struct dsm_cell *c))
 {
-	struct dsm_chunk *c, *tmp;
-
-	HASH_ITER(hh, d->chunks, c, tmp)
-		for (uint64_t i = 0; i < DSM_CHUNK && c->index * DSM_CHUNK + i < d->c.pages; i++)
-			fn(d, c->index * DSM_CHUNK + i, &c->cells[i]);
+	for (uint64_t i = 0; i < d->c.pages; i++)
+		if (d->chunks[i / DSM_CHUNK])
+			fn(d, i, &d->chunks[i / DSM_CHUNK]->cells[i % DSM_CHUNK]);
+		else
+			i += DSM_CHUNK - 1;
 }

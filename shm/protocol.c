@@ -30,7 +30,7 @@ int dsm_create(struct dsm **out, const struct dsm_config *config)
 	d->alive = calloc(config->nodes, sizeof *d->alive);
 	d->marked = calloc(config->nodes, sizeof *d->marked);
 	d->told = calloc(config->nodes, sizeof *d->told);
-	if (!d->alive || !d->marked || !d->told) {
+	if (!d->alive || !d->marked || !d->told || dsm_cells_init(d) < 0) {
 		dsm_destroy(d);
 		return -ENOMEM;
 	}

@@ -22,8 +22,6 @@ struct dsm_cell {
 
 struct dsm_chunk {
 	struct dsm_cell cells[DSM_CHUNK];
-	UT_hash_handle hh;
-	uint64_t index;
 };
 
 /* A page of which somebody else has a copy, at its home. */
@@ -89,7 +87,7 @@ struct dsm_held {
 struct dsm {
 	struct dsm_config c;
 	uint64_t now;
-	struct dsm_chunk *chunks;
+	struct dsm_chunk **chunks; /* those that were touched */
 	struct dsm_entry *entries;
 	struct dsm_want *wants;
 	struct dsm_held *held, *held_list; /* the list in the order of their times */
@@ -115,6 +113,7 @@ struct dsm {
 };
 
 /* ---- cells.c ---- */
+int dsm_cells_init(struct dsm *d);
 struct dsm_cell dsm_cell_get(const struct dsm *d, uint64_t page);
 /* To be changed; NULL without memory. */
 struct dsm_cell *dsm_cell_touch(struct dsm *d, uint64_t page);

@@ -61,22 +61,25 @@ static void end_wait(struct dsm_seg *s, uint64_t page)
 
 bool dsm_seg_is_fought(const struct dsm_seg *s, uint64_t page)
 {
-	struct seg_fight *f;
-
-	HASH_FIND(hh, s->fights, &page, sizeof page, f);
-	return f != NULL;
+	return s->marks[page] & SEG_TAKEN;
 }
 
 static void taken_away(struct dsm_seg *s, uint64_t page)
 {
 	struct seg_fight *f;
 
+	/* Streams take every page once. */
+	if (!(s->marks[page] & SEG_TAKEN)) {
+		s->marks[page] |= SEG_TAKEN;
+		return;
+	}
 	HASH_FIND(hh, s->fights, &page, sizeof page, f);
 	if (!f && s->nfights < FIGHTS_MAX) {
 		f = calloc(1, sizeof *f);
 		if (!f)
 			return;
 		f->page = page;
+		f->moves = 1;
 		HASH_ADD(hh, s->fights, page, sizeof f->page, f);
 		s->nfights++;
 	}
@@ -194,6 +197,7 @@ static void follow_stream(struct dsm_seg *s, uint64_t page, bool write)
 	    s->kept + DSM_STREAM_HIGH > s->most)
 		return;
 	struct dsm_ahead a = dsm_stream_touch(&s->streams, page, s->b.pages, write, m & SEG_STREAM);
+	dsm_backing_expect(&s->b, a.first, a.count);
 	dsm_seg_ahead(s, &a, write);
 }
 
@@ -323,6 +327,7 @@ static int make(struct dsm_seg *s)
 	if (p == MAP_FAILED)
 		return -ENOMEM;
 	s->marks = p;
+	s->b.ahead = !(s->c.flags & (DSM_NO_BATCH | DSM_WALKED));
 	s->trace = calloc(1, sizeof *s->trace);
 	if (!s->trace)
 		return -ENOMEM;

@@ -20,6 +20,7 @@ enum {
 	SEG_RANDOM = 4, /* advised: no stream */
 	SEG_STREAM = 8, /* advised: one at once */
 	SEG_KEPT = 16, /* its bytes take memory */
+	SEG_TAKEN = 32, /* it was taken away once; more often: struct seg_fight */
 };
 
 /* A fault that waits. */
