@@ -257,6 +257,15 @@ static int join(struct host *h, uint32_t flags)
 	return rc;
 }
 
+/* On a busy machine the nodes take turns rather than fight for tables: then it takes more rounds. */
+static bool was_used(struct host *h)
+{
+	struct dsm_walk_stats w;
+
+	dsm_seg_walk_stats(h->seg, &w);
+	return w.entered && w.diffs;
+}
+
 static void run(struct host *h)
 {
 	pthread_t thread;
@@ -267,7 +276,7 @@ static void run(struct host *h)
 		fill(h);
 	pthread_barrier_wait(&h->sh->barrier);
 	pthread_create(&thread, NULL, walker, h);
-	for (int i = 0; i < h->rounds; i++)
+	for (int i = 0; i < h->rounds || (i < 20 * h->rounds && !was_used(h)); i++)
 		change(h, &rng);
 	atomic_fetch_add(&h->sh->done, 1);
 	while (atomic_load(&h->sh->done) < h->nodes)
