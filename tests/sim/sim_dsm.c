@@ -84,7 +84,8 @@ static void on_send(void *arg, uint32_t to, const struct dsm_msg *m)
 
 	/* Given up for one that is dead already, which nobody can tell from one that has written. */
 	if (node->s->nodes[to].dead &&
-	    (m->kind == DSM_ACK || (m->kind == DSM_DATA && m->flags & DSM_EXCLUSIVE)))
+	    (m->kind == DSM_ACK || m->kind == DSM_GRANT ||
+	     (m->kind == DSM_DATA && m->flags & DSM_EXCLUSIVE)))
 		node->s->may_be_lost[m->page] = true;
 	if (c->n == QUEUE) {
 		fail(node->s, "a channel is full");

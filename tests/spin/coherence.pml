@@ -2,11 +2,16 @@
 /*
  * The coherence protocol of doc/design/0015-coherence.md, for one page and three nodes: every
  * interleaving, where the simulation tries many. Pages do not know of each other, so one is all.
- * Node 0 is the home. Names are those of shm/protocol.h.
+ * Names are those of shm/protocol.h. Node 0 is the home.
+ *
+ * With DEATH a node dies at any time: the home (1; then node 1 is it), or node 2 (2). The survivors
+ * hear of it any time later; what the dead had sent is taken until then and not afterwards, so its channels are
+ * cut anywhere. What follows is that of shm/view.c: marks, reports, an owner who is appointed.
  *
  * Checked after each step: whoever may write is alone; every copy that may be read holds what was
- * written last. And in every run: no message comes where it makes no sense, and nobody waits for ever
- * (no invalid end states).
+ * written last. A page is lost only if no survivor had a copy, or one was given up for who is dead.
+ * And in every run: no message comes where it makes no sense, and nobody waits for ever (no invalid
+ * end states).
  *
  * WRITES bounds the writes of a run, HELD lets the home's own copy be held, as any copy may be.
  */
@@ -14,12 +19,18 @@
 #ifndef WRITES
 #define WRITES 3
 #endif
+#ifndef DEATH
+#define DEATH 0
+#endif
 
-mtype = { GETS, GETM, DONE, FWD_GETS, FWD_GETM, INV, GRANT, DATA, DATAX, ACK };
-mtype = { I, S, O, M };
+mtype = { GETS, GETM, DONE, FWD_GETS, FWD_GETM, INV, GRANT, DATA, DATAX, ACK, LOST };
+mtype = { MARK, HOLD, HELD, OWN };
+mtype = { I, S, O, M, P };
 mtype = { NOTHING, READING, WRITING };
 
-/* kind, whom it concerns, acknowledgements, final, bytes */
+#define NONE 255
+
+/* kind, whom it concerns, acknowledgements or state, final, bytes (they stand for their version) */
 chan net[9] = [6] of { mtype, byte, byte, bool, byte };
 #define CH(from, to) net[(from) * NODES + (to)]
 
@@ -28,6 +39,7 @@ mtype wants[NODES] = NOTHING;
 byte bytes[NODES];
 bool data[NODES], final_[NODES];
 byte acks[NODES], needed[NODES];
+byte giver[NODES], given[NODES] = NONE; /* who has given its copy up for this write, and what it was */
 byte truth, writes;
 
 /* the home's */
@@ -35,18 +47,53 @@ byte owner;
 bool sharer[NODES];
 bool busy;
 byte requester;
+bool owned = true, poisoned;
+byte candidate, keeper, kept = NONE;
 chan queue = [4] of { mtype, byte };
 
-#define READABLE(n) (state[n] != I)
+/* who is dead, and who knows */
+byte dead = NONE;
+bool may_be_lost;
+bool view[NODES], flushing[NODES], making[NODES], marked[NODES], told[NODES];
+#define OTHER(n)   (NODES - (n) - dead)
+#define HOME(n)	   (view[n] && dead == 0 -> 1 : 0)
+#define IS_HOME(n) (HOME(n) == n)
+
+#define READABLE(n) (state[n] != I && state[n] != P && dead != n)
+#define WRITABLE(n) (state[n] == M && dead != n)
 
 inline check()
 {
-	assert(!(state[0] == M && (state[1] != I || state[2] != I)));
-	assert(!(state[1] == M && (state[0] != I || state[2] != I)));
-	assert(!(state[2] == M && (state[0] != I || state[1] != I)));
-	assert(state[0] == I || bytes[0] == truth);
-	assert(state[1] == I || bytes[1] == truth);
-	assert(state[2] == I || bytes[2] == truth);
+	assert(!(WRITABLE(0) && (READABLE(1) || READABLE(2))));
+	assert(!(WRITABLE(1) && (READABLE(0) || READABLE(2))));
+	assert(!(WRITABLE(2) && (READABLE(0) || READABLE(1))));
+	assert(!READABLE(0) || bytes[0] == truth);
+	assert(!READABLE(1) || bytes[1] == truth);
+	assert(!READABLE(2) || bytes[2] == truth);
+}
+
+/* Nothing goes to the dead; what was given up for it may be lost. */
+inline send(f, t, what, a, b, c, v)
+{
+	if
+	:: dead == t -> may_be_lost = may_be_lost || what == DATAX || what == ACK
+	:: else -> CH(f, t)!what, a, b, c, v
+	fi
+}
+
+/* ---- copies ---- */
+
+inline ask(n)
+{
+	data[n] = false;
+	final_[n] = false;
+	acks[n] = 0;
+	needed[n] = 0;
+	given[n] = NONE;
+	if
+	:: flushing[n] /* when that is over */
+	:: else -> send(n, HOME(n), (wants[n] == WRITING -> GETM : GETS), 0, 0, 0, 0)
+	fi
 }
 
 /* The want of N is fulfilled if all is there. */
@@ -54,18 +101,19 @@ inline advance(n)
 {
 	if
 	:: data[n] && acks[n] >= needed[n] ->
-		if
-		:: wants[n] == WRITING -> state[n] = M
-		:: else -> state[n] = S
-		fi;
+		state[n] = (wants[n] == WRITING -> M : S);
 		wants[n] = NOTHING;
+		data[n] = false;
+		given[n] = NONE;
 		if
-		:: !final_[n] -> CH(n, 0)!DONE, 0, 0, 0, 0
+		:: !final_[n] -> send(n, HOME(n), DONE, 0, 0, 0, 0)
 		:: else
 		fi
 	:: else
 	fi
 }
+
+/* ---- the home ---- */
 
 /* Tells all sharers but the writer and the owner; their number in K. */
 inline invalidate(writer)
@@ -75,9 +123,10 @@ inline invalidate(writer)
 	do
 	:: j < NODES ->
 		if
-		:: sharer[j] && j != writer && j != owner ->
-			CH(0, j)!INV, writer, 0, 0, 0;
+		:: sharer[j] && j != writer && j != owner && j != dead ->
+			CH(me, j)!INV, writer, 0, 0, 0;
 			k++
+		:: sharer[j] && j != writer && j != owner && j == dead && !view[me] -> k++
 		:: else
 		fi;
 		j++
@@ -89,41 +138,40 @@ inline invalidate(writer)
 inline read_page(from)
 {
 	if
-	:: owner == from -> CH(0, from)!GRANT, 0, 0, 1, 0
-	:: owner == 0 && owner != from && !held ->
-		if
-		:: state[0] == M -> state[0] = O
-		:: else
-		fi;
-		CH(0, from)!DATA, 0, 0, 1, bytes[0];
+	:: owner == from -> send(me, from, GRANT, 0, 0, 1, 0)
+	:: owner == me && owner != from && !held ->
+		state[me] = O;
+		send(me, from, DATA, 0, 0, 1, bytes[me]);
 		sharer[from] = true
 	:: else ->
 		busy = true;
 		requester = from;
-		CH(0, owner)!FWD_GETS, from, 0, 0, 0;
+		send(me, owner, FWD_GETS, from, 0, 0, 0);
 		sharer[from] = true
 	fi
 }
 
 inline write_page(from)
 {
-	invalidate(from);
 	if
-	:: owner == from -> CH(0, from)!GRANT, 0, k, k == 0, 0
-	:: owner == 0 && owner != from && !held ->
-		state[0] = I;
-		CH(0, from)!DATAX, 0, k, k == 0, bytes[0]
-	:: else ->
-		busy = true;
-		requester = from;
-		CH(0, owner)!FWD_GETM, from, k, 0, 0
-	fi;
-	if
-	:: k > 0 ->
-		busy = true;
-		requester = from
+	:: owner == from && from != me && state[me] == S && !held ->
+		state[me] = I; /* its own copy goes with its answer */
+		may_be_lost = may_be_lost || dead == from;
+		sharer[me] = false
 	:: else
 	fi;
+	invalidate(from);
+	busy = (k > 0);
+	if
+	:: owner == from -> send(me, from, GRANT, 0, k, k == 0, 0)
+	:: owner == me && owner != from && !held ->
+		state[me] = I;
+		send(me, from, DATAX, 0, k, k == 0, bytes[me])
+	:: else ->
+		busy = true;
+		send(me, owner, FWD_GETM, from, k, 0, 0)
+	fi;
+	requester = from;
 	owner = from;
 	sharer[0] = false;
 	sharer[1] = false;
@@ -131,72 +179,212 @@ inline write_page(from)
 	k = 0
 }
 
-inline handle(kind, from)
+inline serve()
+{
+	do
+	:: IS_HOME(me) && !busy && !flushing[me] && !making[me] && len(queue) > 0 ->
+		queue?kind, who;
+		if
+		:: poisoned -> send(me, who, LOST, 0, 0, 0, 0)
+		:: !poisoned && kind == GETS -> read_page(who)
+		:: else -> write_page(who)
+		fi
+	:: else -> break
+	od
+}
+
+/* ---- a new view ---- */
+
+/* Node N hears who has died. */
+inline take_view(n)
+{
+	view[n] = true;
+	flushing[n] = true;
+	if
+	:: IS_HOME(n) ->
+		do
+		:: len(queue) > 0 -> queue?_, _
+		:: else -> break
+		od;
+		busy = false;
+		owner = n;
+		sharer[0] = false;
+		sharer[1] = false;
+		sharer[2] = false;
+		kept = NONE
+	:: else
+	fi;
+	send(n, OTHER(n), MARK, 0, 0, 0, 0)
+}
+
+/* At the home: W has a copy, or (I) keeps what it was. */
+inline has(w, what, v)
 {
 	if
-	:: kind == GETS -> read_page(from)
-	:: else -> write_page(from)
+	:: what == O || what == M ->
+		owner = w;
+		owned = true;
+		poisoned = false
+	:: what == S ->
+		sharer[w] = true;
+		candidate = w;
+		poisoned = false
+	:: else ->
+		keeper = w;
+		kept = v
 	fi
 }
+
+inline report(n, w, what, v)
+{
+	if
+	:: IS_HOME(n) -> has(w, what, v)
+	:: else -> CH(n, HOME(n))!HOLD, w, what, 0, v
+	fi
+}
+
+/* Both have marked: nothing of before is under way. */
+inline maybe_flushed(n)
+{
+	if
+	:: flushing[n] && marked[n] ->
+		if
+		:: data[n] && wants[n] == WRITING && (state[n] == I || state[n] == S) -> state[n] = O
+		:: else
+		fi;
+		flushing[n] = false;
+		making[n] = true;
+		if
+		:: IS_HOME(n) ->
+			owned = (state[n] == O || state[n] == M);
+			poisoned = !owned
+		:: else
+		fi;
+		if
+		:: state[n] != I && state[n] != P -> report(n, n, state[n], 0)
+		:: else
+		fi;
+		if
+		:: wants[n] == WRITING && !data[n] && given[n] != NONE && giver[n] != dead ->
+			report(n, giver[n], I, given[n])
+		:: else
+		fi;
+		send(n, OTHER(n), HELD, 0, 0, 0, 0);
+		if
+		:: wants[n] == READING && READABLE(n) ->
+			wants[n] = NOTHING;
+			data[n] = false
+		:: wants[n] != NOTHING && !(wants[n] == READING && READABLE(n)) -> ask(n)
+		:: else
+		fi
+	:: else
+	fi
+}
+
+/* All reports are there. Without an owner, one that shares is; else one that gave its copy in vain. */
+inline maybe_made(n)
+{
+	if
+	:: making[n] && told[n] ->
+		making[n] = false;
+		if
+		:: IS_HOME(n) && !owned && (!poisoned || kept != NONE) ->
+			owner = (poisoned -> keeper : candidate);
+			owned = true;
+			poisoned = false;
+			send(n, owner, OWN, 0, 0, 0, kept)
+		:: else
+		fi
+	:: else
+	fi
+}
+
+/* Of before the view come only answers, until the other has marked; of the dead nothing. */
+#define ANSWER (kind == DATA || kind == DATAX || kind == GRANT || kind == ACK || kind == LOST)
 
 /* What comes for N from F. */
 inline take(n, f)
 {
 	CH(f, n)?kind, who, count, fin, val;
 	if
-	:: kind == DATA ->
-		assert(wants[n] == READING && state[n] == I);
-		bytes[n] = val;
-		data[n] = true;
-		final_[n] = fin;
-		needed[n] = 0;
-		advance(n)
-	:: kind == DATAX ->
-		assert(wants[n] == WRITING && !data[n] && (state[n] == I || state[n] == S));
-		assert(state[n] == I || bytes[n] == val);
-		bytes[n] = val;
-		data[n] = true;
-		final_[n] = fin;
-		needed[n] = count;
-		advance(n)
-	:: kind == GRANT ->
-		assert(wants[n] == WRITING && !data[n] && state[n] == O);
-		data[n] = true;
-		final_[n] = fin;
-		needed[n] = count;
-		advance(n)
-	:: kind == ACK ->
-		assert(wants[n] == WRITING);
-		acks[n]++;
-		advance(n)
-	:: kind == INV ->
-		assert(state[n] == I || state[n] == S);
-		state[n] = I;
-		CH(n, who)!ACK, 0, 0, 0, 0
-	:: kind == FWD_GETS ->
-		assert(state[n] == O || state[n] == M);
-		state[n] = O;
-		CH(n, who)!DATA, 0, 0, 0, bytes[n]
-	:: kind == FWD_GETM ->
-		assert(state[n] == O || state[n] == M);
-		state[n] = I;
-		CH(n, who)!DATAX, 0, count, 0, bytes[n]
-	:: kind == DONE ->
-		assert(n == 0 && busy && requester == f);
-		busy = false;
-		do
-		:: !busy && len(queue) > 0 ->
-			queue?kind, who;
-			handle(kind, who)
-		:: else -> break
-		od
-	:: else -> /* GETS, GETM */
-		assert(n == 0);
+	:: kind == MARK -> marked[n] = true
+	:: kind != MARK && view[n] && (f == dead || (flushing[n] && f != n && !marked[n] && !ANSWER))
+	:: kind != MARK && !view[n] && marked[n] && f == OTHER(n) /* of a view to come */
+	:: else ->
 		if
-		:: busy -> queue!kind, f
-		:: else -> handle(kind, f)
+		:: kind == DATA ->
+			assert(wants[n] == READING && state[n] == I);
+			bytes[n] = val;
+			data[n] = true;
+			final_[n] = fin;
+			needed[n] = 0
+		:: kind == DATAX ->
+			assert(wants[n] == WRITING && !data[n] && (state[n] == I || state[n] == S));
+			assert(state[n] == I || bytes[n] == val);
+			bytes[n] = val;
+			data[n] = true;
+			final_[n] = fin;
+			needed[n] = count
+		:: kind == GRANT && wants[n] == READING ->
+			assert(state[n] == O); /* it was appointed meanwhile */
+			wants[n] = NOTHING
+		:: kind == GRANT && wants[n] != READING ->
+			assert(wants[n] == WRITING && !data[n] && state[n] == O);
+			data[n] = true;
+			final_[n] = fin;
+			needed[n] = count
+		:: kind == ACK ->
+			assert(wants[n] == WRITING);
+			acks[n]++;
+			giver[n] = (val != NONE -> f : giver[n]);
+			given[n] = (val != NONE -> val : given[n])
+		:: kind == INV ->
+			assert(state[n] == I || state[n] == S);
+			val = (state[n] == S -> bytes[n] : NONE);
+			state[n] = I;
+			send(n, who, ACK, 0, 0, 0, val)
+		:: kind == FWD_GETS || kind == FWD_GETM ->
+			assert(state[n] == O || state[n] == M);
+			state[n] = (kind == FWD_GETS -> O : I);
+			fin = (f == n && count == 0);
+			busy = busy && !fin;
+			send(n, who, (kind == FWD_GETS -> DATA : DATAX), 0, count, fin, bytes[n])
+		:: kind == DONE ->
+			assert(IS_HOME(n) && (view[n] || (busy && requester == f)));
+			busy = busy && requester != f
+		:: kind == GETS || kind == GETM ->
+			assert(IS_HOME(n));
+			queue!kind, f
+		:: kind == LOST ->
+			assert(wants[n] != NOTHING && state[n] == I && may_be_lost);
+			state[n] = P;
+			wants[n] = NOTHING
+		:: kind == HELD -> told[n] = true
+		:: kind == HOLD && count != P -> has(who, count, val)
+		:: kind == HOLD && count == P -> /* who was appointed has nothing */
+			poisoned = true;
+			if
+			:: busy -> send(n, requester, LOST, 0, 0, 0, 0)
+			:: else
+			fi;
+			busy = false
+		:: kind == OWN ->
+			if
+			:: state[n] == S || (state[n] == I && bytes[n] == val) -> state[n] = O
+			:: else -> send(n, f, HOLD, n, P, 0, 0)
+			fi
 		fi
-	fi;
+	fi
+}
+
+/* What follows from what has come, or was heard. */
+inline go_on(n)
+{
+	maybe_flushed(n);
+	advance(n);
+	maybe_made(n);
+	serve();
+	from = 0;
 	kind = 0;
 	who = 0;
 	count = 0;
@@ -205,28 +393,22 @@ inline take(n, f)
 	check()
 }
 
-inline ask(n, how, what)
-{
-	wants[n] = how;
-	data[n] = false;
-	final_[n] = false;
-	acks[n] = 0;
-	needed[n] = 0;
-	CH(n, 0)!what, 0, 0, 0, 0
-}
-
-/* What the home has said to itself comes before anything else there. */
-#define FREE(n) (n != 0 || empty(net[0]))
+/* What a node has said to itself comes before anything else there. */
+#define FREE(n) (dead != n && empty(CH(n, n)))
 
 proctype Node(byte me)
 {
 	mtype kind;
-	byte who, count, val, j, k;
+	byte from, who, count, val, j, k;
 	bool fin, held;
 
 end:	do
-	:: atomic { FREE(me) && state[me] == I && wants[me] == NOTHING && writes < WRITES -> ask(me, READING, GETS) }
-	:: atomic { FREE(me) && state[me] != M && wants[me] == NOTHING && writes < WRITES -> ask(me, WRITING, GETM) }
+	:: atomic { FREE(me) && state[me] == I && wants[me] == NOTHING && writes < WRITES ->
+		wants[me] = READING;
+		ask(me) }
+	:: atomic { FREE(me) && state[me] != M && state[me] != P && wants[me] == NOTHING && writes < WRITES ->
+		wants[me] = WRITING;
+		ask(me) }
 	:: atomic { FREE(me) && state[me] == M && writes < WRITES ->
 		writes++;
 		truth++;
@@ -235,21 +417,35 @@ end:	do
 #ifdef HELD
 	:: atomic { me == 0 && FREE(me) && !busy -> held = !held }
 #endif
-	:: atomic { me == 0 && nempty(CH(0, 0)) -> take(0, 0) }
-	:: atomic { FREE(me) && nempty(CH(1, me)) -> take(me, 1) }
-	:: atomic { FREE(me) && nempty(CH(2, me)) -> take(me, 2) }
-	:: atomic { me != 0 && nempty(CH(0, me)) -> take(me, 0) }
+	:: atomic {
+		if
+		:: dead != me && nempty(CH(me, me)) -> from = me
+		:: FREE(me) && me != 0 && nempty(CH(0, me)) -> from = 0
+		:: FREE(me) && me != 1 && nempty(CH(1, me)) -> from = 1
+		:: FREE(me) && me != 2 && nempty(CH(2, me)) -> from = 2
+		:: FREE(me) && dead != NONE && !view[me] -> from = NONE
+		fi;
+		if
+		:: from == NONE -> take_view(me)
+		:: else -> take(me, from)
+		fi;
+		go_on(me) }
+	:: atomic { DEATH && me == DEATH * 2 - 2 && FREE(me) && dead == NONE ->
+		dead = me;
+		may_be_lost = !READABLE((me + 1) % NODES) && !READABLE((me + 2) % NODES) }
 	od
 }
 
-/* Nobody waits when nothing is under way. */
-#define QUIET (empty(net[0]) && empty(net[1]) && empty(net[2]) && empty(net[3]) && empty(net[4]) && \
-	       empty(net[5]) && empty(net[6]) && empty(net[7]) && empty(net[8]))
+/* Nobody waits when nothing is under way, and all that live know who does not. */
+#define IDLE(n)	 (dead == n || (empty(CH(0, n)) && empty(CH(1, n)) && empty(CH(2, n))))
+#define KNOWS(n) (dead == NONE || dead == n || view[n])
+#define WAITS(n) (dead != n && wants[n] != NOTHING)
 
 active proctype Watch()
 {
 end:	atomic {
-		QUIET && (wants[0] != NOTHING || wants[1] != NOTHING || wants[2] != NOTHING) ->
+		IDLE(0) && IDLE(1) && IDLE(2) && KNOWS(0) && KNOWS(1) && KNOWS(2) &&
+		(WAITS(0) || WAITS(1) || WAITS(2)) ->
 		assert(false)
 	}
 }

@@ -17,28 +17,35 @@ explore() # MODEL OPTION...
 	local model=$1
 	shift
 	spin "$@" -a "$model" && "${CC:-cc}" -O2 -w -DSAFETY -DCOLLAPSE -DMEMLIM=2000 -o pan pan.c &&
-		timeout 120 ./pan -m1000000 > out 2>&1
+		timeout 300 ./pan -m1000000 > out 2>&1
 	cat out
 	grep -q 'errors: 0' out && ! grep -qE 'reached|too small|aborted|resource limits' \
 		<(grep -v 'depth reached\|unreached' out)
 }
 
 # The same must find a fault in a model changed by a sed command.
-finds() # NAME COMMAND [MODEL WRITES]
+finds() # NAME COMMAND [MODEL WRITES OPTION...]
 {
 	local model=$dir/${3:-coherence}.pml
 	sed "$2" "$model" > broken.pml
 	not_ok "... which would have shown: $1" cmp -s broken.pml "$model"
-	explore broken.pml -DWRITES="${4:-3}" > broken.out
+	explore broken.pml -DWRITES="${4:-3}" "${@:5}" > broken.out
 	ok "... as it does" grep -q 'assertion violated' broken.out
 }
 
 ok "one writer or many readers, nothing stale, nobody stuck" explore "$dir/coherence.pml" -DWRITES=5
 ok "... also when the home holds its page" explore "$dir/coherence.pml" -DWRITES=4 -DHELD
+ok "... also when the home dies: lost is only what has to be" \
+	explore "$dir/coherence.pml" -DWRITES=1 -DDEATH=1
+ok "... or another node" explore "$dir/coherence.pml" -DWRITES=1 -DDEATH=2
 finds "a writer that does not wait" 's/data\[n\] && acks\[n\] >= needed\[n\]/data[n]/'
-finds "an owner that goes on writing" 's/:: state\[0\] == M -> state\[0\] = O/:: state[0] == M -> skip/'
+finds "an owner that goes on writing" 's/state\[me\] = O;/skip;/'
 finds "a sharer that is forgotten" 's/sharer\[from\] = true$/skip/'
-finds "a home that does not wait" 's/:: k > 0 ->/:: false ->/'
+finds "a home that does not wait" 's/busy = (k > 0)/busy = false/'
+finds "who gave a copy up in vain is not asked" 's/report(n, giver\[n\], I, given\[n\])/skip/' \
+	coherence 1 -DDEATH=1
+finds "requests of before a death are answered after it" 's/ && !ANSWER))$/ \&\& false))/' \
+	coherence 1 -DDEATH=2
 
 ok "pages that several nodes write: the newest for who is told, nobody stuck" \
 	explore "$dir/walked.pml" -DWRITES=2
