@@ -25,6 +25,8 @@ static void on_io(struct vmm_vcpu *v)
 		.write = run->io.direction == KVM_EXIT_IO_OUT,
 	};
 
+	if (v->env->settle)
+		v->env->settle(v->env->arg);
 	for (uint32_t i = 0; i < run->io.count; i++, p += a.len) {
 		a.addr = run->io.port;
 		a.data = 0;
@@ -67,7 +69,10 @@ static void on_mmio(struct vmm_vcpu *v)
 
 	if (a.write)
 		memcpy(&a.data, run->mmio.data, a.len);
-	if (a.addr - VMM_LAPIC < VMM_LAPIC_SIZE)
+	bool ours = a.addr - VMM_LAPIC < VMM_LAPIC_SIZE;
+	if (!ours && v->env->settle)
+		v->env->settle(v->env->arg);
+	if (ours)
 		lapic_mmio(v, &a);
 	else if (!vmm_bus_access(v->env->bus, &a))
 		vmm_count(&v->n.bad_mmio);

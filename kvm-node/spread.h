@@ -56,7 +56,7 @@ struct vmm_spread_ops {
 
 /* What there is to count. */
 struct vmm_spread_counts {
-	_Atomic uint64_t intr_out, intr_in, eois_out, accesses_out, accesses_in, rows, bad;
+	_Atomic uint64_t intr_out, intr_in, eois_out, accesses_out, accesses_in, posted, rows, bad;
 	_Atomic uint64_t access_ns, access_max_ns;
 };
 
@@ -113,7 +113,13 @@ void vmm_spread_done(struct vmm_spread *s, uint32_t id, int rc);
 
 /* They wait. -DVM_EPEERLOST: a host is gone, and the guest with it. */
 int vmm_spread_row(struct vmm_spread *s, unsigned cpu, const struct vmm_apic_row *row);
+/* Writes to memory do not wait, as on a bus. */
 void vmm_spread_access(struct vmm_spread *s, struct vmm_access *a);
+/*
+ * Before a vCPU of the host that has the devices uses one: what others have written, and told it of by
+ * memory or interrupts, is done first. Waits for the thread of ours.
+ */
+void vmm_spread_settle(struct vmm_spread *s);
 int vmm_spread_order(struct vmm_spread *s, enum vmm_order what, dvm_error_t *err);
 /* Host HOST's counters, appended. Does not wait for long: -ETIMEDOUT. */
 int vmm_spread_stat(struct vmm_spread *s, unsigned host, struct dvmi_buf *out);

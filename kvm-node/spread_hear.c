@@ -29,6 +29,7 @@ static void enqueue(struct vmm_spread *s, unsigned from, const struct vmm_msg *n
 	pthread_mutex_lock(&s->lock);
 	*s->tail = w;
 	s->tail = &w->next;
+	atomic_fetch_add(&s->undone, 1);
 	pthread_cond_signal(&s->news);
 	pthread_mutex_unlock(&s->lock);
 }
@@ -46,6 +47,25 @@ static struct spread_work *dequeue(struct vmm_spread *s)
 	}
 	pthread_mutex_unlock(&s->lock);
 	return w;
+}
+
+static void have_done(struct vmm_spread *s, struct spread_work *w)
+{
+	free(w);
+	pthread_mutex_lock(&s->lock);
+	if (atomic_fetch_sub(&s->undone, 1) == 1)
+		pthread_cond_broadcast(&s->idle);
+	pthread_mutex_unlock(&s->lock);
+}
+
+void vmm_spread_settle(struct vmm_spread *s)
+{
+	if (!atomic_load(&s->undone))
+		return;
+	pthread_mutex_lock(&s->lock);
+	while (atomic_load(&s->undone) && !s->stop)
+		pthread_cond_wait(&s->idle, &s->lock);
+	pthread_mutex_unlock(&s->lock);
 }
 
 static void answer(struct vmm_spread *s, const struct spread_work *w, uint64_t value,
@@ -86,7 +106,7 @@ static void *work(void *arg)
 	struct vmm_spread *s = arg;
 
 	prctl(PR_SET_NAME, "spread");
-	for (struct spread_work *w; (w = dequeue(s)); free(w)) {
+	for (struct spread_work *w; (w = dequeue(s)); have_done(s, w)) {
 		switch (w->note.kind) {
 		case VMM_MSG_EOI: s->ops.eoi(s->ops.arg, w->note.vector); break;
 		case VMM_MSG_ACCESS: do_access(s, w); break;
@@ -236,6 +256,7 @@ void spread_hear_stop(struct vmm_spread *s)
 	pthread_mutex_lock(&s->lock);
 	s->stop = true;
 	pthread_cond_signal(&s->news);
+	pthread_cond_broadcast(&s->idle);
 	pthread_mutex_unlock(&s->lock);
 	pthread_join(s->worker, NULL);
 	s->working = false;

@@ -66,12 +66,15 @@ struct vmm_spread {
 	pthread_mutex_t lock;
 	pthread_cond_t news;
 	pthread_t worker;
+	pthread_cond_t idle; /* nothing is left to be seen to */
 	bool working, stop;
 	struct spread_work *head, **tail;
+	_Atomic uint32_t undone; /* notes in the list, and the one in hand */
 
 	pthread_mutex_t spots_lock; /* a leaf */
 	struct vmm_hotspots spots;
 
+	_Atomic uint32_t posted; /* writes that nobody has waited for */
 	struct vmm_spread_counts n;
 };
 

@@ -20,7 +20,8 @@ static void put_messages(struct vmm_spread *s, struct dvmi_buf *out)
 	} all[] = {
 		{ "interrupts_sent", &s->n.intr_out }, { "interrupts_got", &s->n.intr_in },
 		{ "eois_sent", &s->n.eois_out },       { "accesses_sent", &s->n.accesses_out },
-		{ "accesses_got", &s->n.accesses_in }, { "access_ns", &s->n.access_ns },
+		{ "accesses_got", &s->n.accesses_in }, { "accesses_posted", &s->n.posted },
+		{ "access_ns", &s->n.access_ns },
 		{ "access_max_ns", &s->n.access_max_ns }, { "rows", &s->n.rows },
 		{ "bad_messages", &s->n.bad },
 	};

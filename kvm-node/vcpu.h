@@ -39,6 +39,8 @@ struct vmm_vcpu_env {
 	/* The guest has ended, or wants a reset; the vCPU waits for the control thread. Any thread.
 	 */
 	void (*ended)(void *arg, enum vmm_end end, unsigned code, const char *why);
+	/* Before a device is used. NULL: nothing has to be done. */
+	void (*settle)(void *arg);
 	/* The instruction AT waited for PAGE: a sample of those that did. */
 	void (*sampled)(void *arg, uint64_t page, uint64_t at);
 	void *arg;

@@ -99,6 +99,13 @@ static void on_stat(void *arg, struct dvmi_buf *out)
 
 /* ---- what goes there ---- */
 
+void vmm_hosts_settle(void *arg)
+{
+	struct vmm *v = arg;
+
+	vmm_spread_settle(v->config->spread);
+}
+
 void vmm_hosts_sampled(void *arg, uint64_t page, uint64_t at)
 {
 	struct vmm *v = arg;

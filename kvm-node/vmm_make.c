@@ -183,6 +183,7 @@ static void make_env(struct vmm *v)
 		.jail = v->config->jail,
 		.lazy_eoi = !v->config->spread, /* memory that may be elsewhere is nothing for it */
 		.ended = vmm_ended,
+		.settle = v->config->spread && vmm_is_first(v) ? vmm_hosts_settle : NULL,
 		.sampled = vmm_hosts_sampled,
 		.arg = v,
 	};

@@ -93,7 +93,8 @@ int vmm_hosts_compare(struct vmm *v, uint32_t *tsc_khz, const struct kvm_cpuid2 
 int vmm_hosts_set_clock(struct vmm *v, dvm_error_t *err);
 int vmm_hosts_agree(struct vmm *v, int rc, dvm_error_t *err);
 void vmm_hosts_interrupt(struct vmm *v, unsigned cpu, const struct vmm_intr *msg);
-/* As vmm_vcpu_env.sampled. */
+/* As vmm_vcpu_env.settle, on the first of several hosts; .sampled. */
+void vmm_hosts_settle(void *arg);
 void vmm_hosts_sampled(void *arg, uint64_t page, uint64_t at);
 /* The first host: all others have done WHAT. */
 int vmm_hosts_order(struct vmm *v, enum vmm_order what, dvm_error_t *err);
