@@ -23,6 +23,7 @@
 
 #include "tests/guest/init_io.h"
 #include "tests/guest/mapping.h"
+#include "tests/guest/threads.h"
 
 /* The first line of a file, or "-". */
 static const char *line_of(const char *path)
@@ -261,10 +262,21 @@ static void many_mappings(void)
 	guest_mapping(10000);
 }
 
+static void use_threads(void)
+{
+	guest_threads(50);
+}
+
+static void try_litmus(void)
+{
+	guest_litmus(100);
+}
+
 static const struct {
 	const char *name;
 	void (*fn)(void);
 } verbs[] = {
+	{ "threads", use_threads }, { "litmus", try_litmus },
 	{ "mapping", few_mappings }, { "mappings", many_mappings },
 	{ "kernel", show_kernel }, { "cpus", show_cpus },      { "nodes", show_nodes },
 	{ "clock", show_clock },   { "visit", visit_cpus },    { "nap", nap },

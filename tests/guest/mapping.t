@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
-# The program that guests over several hosts run to see whether mappings hold, here and as such: what
-# it says of a kernel that is right.
+# The programs that guests over several hosts run to see whether mappings and memory hold, here and as
+# such: what they say of a kernel that is right.
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 build=${DVM_BUILD:-$here/../../build}
@@ -10,4 +10,7 @@ build=${DVM_BUILD:-$here/../../build}
 
 out=$(timeout 60 "$build/tests/guest/init" mapping 2>&1)
 like "mappings changed by one thread, used by another" "$out" '*mapping 200 rounds*: good*'
+out=$(timeout 60 "$build/tests/guest/init" threads litmus 2>&1)
+like "counters of threads on all processors" "$out" '*guest: threads * of 50 rounds*: good*'
+like "what loads and stores of two processors may show" "$out" '*guest: litmus MP 0 *: good*'
 tap_end
