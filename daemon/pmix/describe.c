@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What a job looks like, in the keys that libpmix knows: our own job, or one that ours connects to. */
+#include <pmix.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -127,6 +129,24 @@ static void add_programs(struct pmixd_infos *l, const Pb__PmixSetup *s)
 
 /* ---- ranks ---- */
 
+/*
+ * Where on this node a rank that is bound runs, in libpmix' words for sockets, caches and cores: by
+ * them ranks know whom they share what with. Nothing where the topology is not known.
+ */
+static void add_locality(struct pmixd_infos *l, const char *cpus)
+{
+	char text[1024], *locality = NULL;
+	pmix_cpuset_t set;
+
+	PMIX_CPUSET_CONSTRUCT(&set);
+	if (snprintf(text, sizeof text, "hwloc:%s", cpus) < (int)sizeof text &&
+	    PMIx_Parse_cpuset_string(text, &set) == PMIX_SUCCESS &&
+	    PMIx_server_generate_locality_string(&set, &locality) == PMIX_SUCCESS && locality)
+		pmixd_infos_add(l, PMIX_LOCALITY_STRING, locality, PMIX_STRING);
+	free(locality);
+	PMIx_Cpuset_destruct(&set);
+}
+
 /* One rank: half of what PMIX_PROC_DATA may hold is worse than nothing of it. */
 static void add_rank(struct pmixd_infos *l, const Pb__PmixSetup *s, uint32_t node, uint32_t local)
 {
@@ -144,8 +164,11 @@ static void add_rank(struct pmixd_infos *l, const Pb__PmixSetup *s, uint32_t nod
 	pmixd_infos_add(&own, PMIX_NODE_RANK, &l16, PMIX_UINT16);
 	add_u32(&own, PMIX_NODEID, node);
 	pmixd_infos_add(&own, PMIX_HOSTNAME, s->nodes[node]->name, PMIX_STRING);
-	if (local < s->nodes[node]->n_cpus && *s->nodes[node]->cpus[local])
+	if (local < s->nodes[node]->n_cpus && *s->nodes[node]->cpus[local]) {
 		pmixd_infos_add(&own, PMIX_CPUSET, s->nodes[node]->cpus[local], PMIX_STRING);
+		if (node == s->node)
+			add_locality(&own, s->nodes[node]->cpus[local]);
+	}
 	pmix_data_array_t all = { .type = PMIX_INFO, .size = own.n, .array = own.list };
 	pmixd_infos_add(l, PMIX_PROC_DATA, &all, PMIX_DATA_ARRAY);
 	l->failed |= own.failed;

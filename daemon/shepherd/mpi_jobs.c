@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * What ranks of MPI want of the machine beyond their own job: to have another one started, to find
- * one by a name, to be connected to one. Each is a question by a number to dvmd, and an answer to
+ * one by a name (mpi_names.c), to be connected to one. Each is a question by a number to dvmd, and an answer to
  * whoever wants it; how MPI says it is the business of mpi_pmix.c and mpi_pmi1.c.
  */
 #include <errno.h>
@@ -19,7 +19,7 @@
 
 /* ---- questions ---- */
 
-static uint64_t add_asked(struct shep_mpi *m, const struct shep_mpi_asked *like)
+uint64_t shep_mpi_asked_add(struct shep_mpi *m, const struct shep_mpi_asked *like)
 {
 	struct shep_mpi_asked *q = malloc(sizeof *q);
 
@@ -43,12 +43,14 @@ void shep_mpi_heard(struct shep_mpi *m, uint64_t id, const struct shep_mpi_said 
 	if (!q)
 		return;
 	*pp = q->next;
+	if (q->lookup)
+		shep_mpi_name_found(m, q->lookup, said);
 	q->then(m, q, said);
+	free(q->lookup);
 	free(q);
 }
 
-/* It cannot even be asked. */
-static void refuse(struct shep_mpi *m, const struct shep_mpi_asked *like, const dvm_error_t *err)
+void shep_mpi_refuse(struct shep_mpi *m, const struct shep_mpi_asked *like, const dvm_error_t *err)
 {
 	struct shep_mpi_asked q = *like;
 
@@ -180,11 +182,11 @@ void shep_mpi_spawn(struct shep_mpi *m, const Pb__PmixSpawn *msg,
 	if (spec)
 		pb__job_spec__init(spec);
 	if (spec && make_spec(m, msg, spec, &err) == 0)
-		id = add_asked(m, like);
+		id = shep_mpi_asked_add(m, like);
 	if (id)
 		m->c.spawn(id, spec, m->c.arg);
 	else
-		refuse(m, like, &err);
+		shep_mpi_refuse(m, like, &err);
 }
 
 void shep_mpi_note_spawn(struct shep_mpi *m, const struct shep_mpi_said *said)
@@ -195,38 +197,6 @@ void shep_mpi_note_spawn(struct shep_mpi *m, const struct shep_mpi_said *said)
 		return;
 	snprintf(text, sizeof text, "MPI_Comm_spawn: %s", said->text);
 	m->c.note(text, m->c.arg);
-}
-
-/* ---- names ---- */
-
-static uint16_t type_of(Pb__PmixName__Kind kind)
-{
-	return kind == PB__PMIX_NAME__KIND__PUBLISH  ? DVMI_MSG_NAME_PUT :
-	       kind == PB__PMIX_NAME__KIND__LOOKUP ? DVMI_MSG_NAME_GET :
-						     DVMI_MSG_NAME_DROP;
-}
-
-void shep_mpi_name(struct shep_mpi *m, const Pb__PmixName *msg, const char *prefix,
-		   const struct shep_mpi_asked *like)
-{
-	Pb__NameRequest req = PB__NAME_REQUEST__INIT;
-	dvm_error_t err = { .code = -ENOMEM, .text = "out of memory" };
-	cleanup_free char *service = NULL;
-	uint64_t id = 0;
-
-	if (asprintf(&service, "%s%s", prefix, msg->service) < 0)
-		service = NULL;
-	if (service)
-		id = add_asked(m, like);
-	if (!id) {
-		refuse(m, like, &err);
-		return;
-	}
-	req.service = service;
-	req.rank = msg->rank;
-	req.value = msg->value;
-	req.once = msg->once;
-	m->c.name(id, type_of(msg->kind), &req, msg->wait_ms, m->c.arg);
 }
 
 /* ---- other jobs ---- */
@@ -303,7 +273,7 @@ const Pb__JobRecord *shep_mpi_other(struct shep_mpi *m, uint64_t job)
 
 	if (r || is_asked(m, job))
 		return r;
-	uint64_t id = add_asked(m, &(struct shep_mpi_asked){ .then = on_record, .job = job });
+	uint64_t id = shep_mpi_asked_add(m, &(struct shep_mpi_asked){ .then = on_record, .job = job });
 	if (id)
 		m->c.record(id, job, m->c.arg);
 	return find_other(m, job);
@@ -399,6 +369,7 @@ void shep_mpi_job_over(struct shep_mpi *m, uint64_t job)
 			continue;
 		shep_mpi_modex_lost(m, job);
 		shep_mpi_meet_lost(m, job);
+		shep_mpi_names_lost(m, job);
 		dvmi_pb_free(m->others[i]);
 		m->others[i] = m->others[--m->n_others];
 		return;
@@ -417,8 +388,10 @@ void shep_mpi_jobs_free(struct shep_mpi *m)
 	}
 	while ((q = m->asked)) {
 		m->asked = q->next;
+		free(q->lookup);
 		free(q);
 	}
+	shep_mpi_names_free(m);
 	for (size_t i = 0; i < m->n_others; i++)
 		dvmi_pb_free(m->others[i]);
 	free(m->others);

@@ -61,7 +61,11 @@ struct shep_mpi_asked {
 	uint32_t local;	   /* a rank's of PMI-1 */
 	uint16_t type;
 	uint64_t job;
+	uint32_t rank; /* that publishes or looks up */
+	char *lookup; /* the name that is waited for, or NULL; freed with it */
 };
+
+struct shep_mpi_peer; /* mpi_names.c */
 
 /* Local ranks connect to JOBS, some of which are still to be known. */
 struct shep_mpi_connect {
@@ -140,6 +144,7 @@ struct shep_mpi {
 	struct shep_mpi_connect *connects;
 	Pb__JobRecord **others; /* [n_others]: jobs that ours has to do with */
 	size_t n_others;
+	struct shep_mpi_peer *peers; /* mpi_names.c */
 
 	unsigned handles; /* not closed yet */
 	bool destroyed;
@@ -164,6 +169,16 @@ int shep_mpi_prefer_lingering(struct shep_mpi *m);
 int shep_mpi_prefer_topology(struct shep_mpi *m);
 /* The FILE that has this host's topology, if it has been found out already. */
 bool shep_mpi_topology(const struct shep_mpi *m, char *file, size_t size);
+
+/* ---- mpi_names.c ---- */
+/* PREFIX is set before the name; it tells whose values they are. */
+void shep_mpi_name(struct shep_mpi *m, const Pb__PmixName *msg, const char *prefix,
+		   const struct shep_mpi_asked *like);
+/* The answer to a lookup of SERVICE. */
+void shep_mpi_name_found(struct shep_mpi *m, const char *service, const struct shep_mpi_said *said);
+/* JOB is over and says nothing more. */
+void shep_mpi_names_lost(struct shep_mpi *m, uint64_t job);
+void shep_mpi_names_free(struct shep_mpi *m);
 
 /* ---- mpi_pmix.c ---- */
 /* Starts the server. 0 and `ready` will come, or -E… explained in ERR. */
@@ -197,15 +212,16 @@ void shep_mpi_meet_free(struct shep_mpi *m);
 void shep_mpi_event(struct shep_mpi *m, const Pb__PmixEvent *e);
 void shep_mpi_event_message(struct shep_mpi *m, const Pb__PeerMessage *msg);
 
-/* ---- mpi_jobs.c: spawn, names, connections to other jobs ---- */
+/* ---- mpi_jobs.c: spawn, connections to other jobs ---- */
+/* A question like LIKE: its number, to ask by; 0: no memory. */
+uint64_t shep_mpi_asked_add(struct shep_mpi *m, const struct shep_mpi_asked *like);
+/* It cannot even be asked. */
+void shep_mpi_refuse(struct shep_mpi *m, const struct shep_mpi_asked *like, const dvm_error_t *err);
 /* Has APPS started for RANK; THEN hears of it with a question like LIKE. */
 void shep_mpi_spawn(struct shep_mpi *m, const Pb__PmixSpawn *msg,
 		    const struct shep_mpi_asked *like);
 /* A spawn that failed: why is nothing that MPI can tell its caller, so the user is told. */
 void shep_mpi_note_spawn(struct shep_mpi *m, const struct shep_mpi_said *said);
-/* PREFIX is set before the name; it tells whose values they are. */
-void shep_mpi_name(struct shep_mpi *m, const Pb__PmixName *msg, const char *prefix,
-		   const struct shep_mpi_asked *like);
 void shep_mpi_connect(struct shep_mpi *m, const Pb__PmixConnect *msg);
 /* What is known of JOB; NULL: nothing yet, it is being asked for. */
 const Pb__JobRecord *shep_mpi_other(struct shep_mpi *m, uint64_t job);

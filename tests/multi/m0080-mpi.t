@@ -127,6 +127,17 @@ else
 	skip "PMIx: survivors are told of a rank's end" "there is no libpmix to build with"
 fi
 
+# shellcheck disable=SC2046
+if pkg-config --exists pmix 2> /dev/null && cc -o "$work/locality" "$lib_dir/../mpi/locality.c" \
+	$(pkg-config --cflags --libs pmix); then
+	like "PMIx: a rank that is bound knows where" \
+		"$(dvm run -q --mpi pmix -n 1 --bind-to core "$work/locality")" "0 0 SK*:CR*"
+	is "PMIx: one that is not has no such place" \
+		"$(dvm run -q --mpi pmix -n 1 --bind-to none "$work/locality")" "0 - -"
+else
+	skip "PMIx: where ranks run" "there is no libpmix to build with"
+fi
+
 # ---- nodes that die ----
 
 prog=$work/ranks.openmpi

@@ -73,6 +73,24 @@ race() # SHIM
 	wait $first $second
 }
 
+# A caller that is gone before the two sides have agreed takes its server along: it would wait for it.
+dies_halfway() # SHIM
+{
+	local caller server
+	limit=60 dvm run -q -n 1 env LD_PRELOAD="$1" LOOK_FOR=:nextcid: LOOK_SAYS="$work/heard" \
+		"$prog" serve deep 1 > "$work/deep" 2>&1 &
+	server=$!
+	limit=60 dvm run -q -n 1 env LD_PRELOAD="$1" LOOK_WAITS="$work/never" "$prog" call deep \
+		> "$work/call5" 2>&1 &
+	caller=$!
+	ok "a server has heard a caller" until_ok 30 test -e "$work/heard"
+	# shellcheck disable=SC2046
+	kill -KILL $(processes "$prog call deep*")
+	wait $caller
+	ends "... whose end is that of the server" 1 $server 20
+	like "... for a reason" "$(cat "$work/deep")" "*the job at the other end of its port is over*"
+}
+
 check_ports()
 {
 	local shim=$work/slowlook.so pmix server callers n=3
@@ -91,6 +109,7 @@ check_ports()
 		race "$shim"
 		is "one is slow, the next one quick" "$(cat "$work"/call[34])" \
 			$'caller 0 ok\ncaller 0 ok'
+		dies_halfway "$shim"
 	else
 		skip "one is slow, the next one quick" "$(head -n 1 "$work/shim.err")"
 	fi
