@@ -62,6 +62,9 @@ static int make(struct dsm_backing *b, void *address)
 	if (!b->alias || !b->map || (!b->uffd->minor && !b->store))
 		return -ENOMEM;
 	madvise(b->alias, b->bytes, MADV_DONTFORK);
+	/* A page of it comes and goes alone. */
+	if (b->store)
+		madvise(b->store, b->bytes, MADV_NOHUGEPAGE);
 	return map_app(b, address);
 }
 
@@ -185,6 +188,9 @@ int dsm_backing_flush(struct dsm_backing *b)
 		rc = give_bytes(b, first * b->unit, count * b->unit);
 	for (uint64_t i = first; b->here && rc == 0 && i < first + count; i++)
 		set(b, i, b->write ? DSM_MAP_WRITE : DSM_MAP_READ);
+	/* What was copied lies in the file now. */
+	if (b->store && b->frugal && b->here && rc == 0)
+		madvise(b->store + first * b->unit, count * b->unit, MADV_DONTNEED);
 	return rc;
 }
 
@@ -293,8 +299,8 @@ void dsm_backing_drop(struct dsm_backing *b, uint64_t page)
 /* Memory for all of them costs one call, instead of a fault for each. */
 void dsm_backing_expect(struct dsm_backing *b, uint64_t first, uint64_t count)
 {
-	if (b->ahead && count > 1)
-		populate(in(b->store ? b->store : b->alias, b, first), count * b->unit);
+	if (b->ahead && count > 1 && !b->store)
+		populate(in(b->alias, b, first), count * b->unit);
 }
 
 /* A map of nothing in the place of some bytes: beyond the end of its file. */

@@ -31,7 +31,8 @@ struct dsm_backing {
 	uint64_t first, count;
 	bool write;
 	/* Pages that are protected, or dropped, one after the other: the last, and how many go at once. */
-	bool ahead; /* is set by who wants that */
+	bool ahead; /* is set by who wants that; frugal: memory is short, no page has it twice */
+	bool frugal;
 	struct dsm_taking {
 		uint64_t last, window;
 	} protects, drops;

@@ -327,6 +327,7 @@ static int make(struct dsm_seg *s)
 	if (p == MAP_FAILED)
 		return -ENOMEM;
 	s->marks = p;
+	s->b.frugal = s->c.memory != 0;
 	s->b.ahead = !(s->c.flags & (DSM_NO_BATCH | DSM_WALKED));
 	s->trace = calloc(1, sizeof *s->trace);
 	if (!s->trace)

@@ -34,7 +34,7 @@ static bool claim(void *arg, uint64_t page)
 	const struct dsm_seg *s = arg;
 
 	(void)page;
-	return s->claimed < s->most;
+	return s->kept + s->claimed < s->most;
 }
 
 int dsm_seg_make_engine(struct dsm_seg *s)

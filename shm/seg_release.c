@@ -138,7 +138,8 @@ static uint32_t home_of(void *arg, uint64_t page)
 
 int dsm_seg_rc_make(struct dsm_seg *s)
 {
-	uint32_t twins = TWINS / s->c.unit;
+	uint64_t room = s->c.memory && s->c.memory / 4 < TWINS ? s->c.memory / 4 : TWINS;
+	uint32_t twins = room > 4 * s->c.unit ? (uint32_t)(room / s->c.unit) : 4;
 
 	return dsm_rc_create(&s->r, &(struct dsm_rc_config){
 					    .self = s->n->c.self,

@@ -150,6 +150,18 @@ static struct dsm_sync_hold *find_hold(const struct dsm_sync_client *c, uint64_t
 	return NULL;
 }
 
+int dsm_sync_unlock_all(struct dsm_sync_client *c, uint64_t space)
+{
+	int rc = 0;
+
+	for (uint32_t i = c->nholds; i-- > 0 && rc == 0;) {
+		const struct dsm_sync_hold h = c->holds[i];
+		if (h.space == space)
+			rc = dsm_sync_unlock(c, space, h.id, h.op);
+	}
+	return rc;
+}
+
 bool dsm_sync_holds(const struct dsm_sync_client *c, uint64_t space, uint64_t id, uint32_t op)
 {
 	return find_hold(c, space, id, op) != NULL;

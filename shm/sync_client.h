@@ -61,6 +61,8 @@ void dsm_sync_client_fini(struct dsm_sync_client *c);
 void dsm_sync_start(struct dsm_sync_client *c, struct dsm_sync_call *call);
 /* Gives back the lock that was got by OP (LOCK, READ or WRITE). 0, -EPERM (not held), -ENOMEM. */
 int dsm_sync_unlock(struct dsm_sync_client *c, uint64_t space, uint64_t id, uint32_t op);
+/* Gives back all that is held in SPACE. 0 or -ENOMEM: not all. */
+int dsm_sync_unlock_all(struct dsm_sync_client *c, uint64_t space);
 /* Whether that lock is held. */
 bool dsm_sync_holds(const struct dsm_sync_client *c, uint64_t space, uint64_t id, uint32_t op);
 /* CALL, a WAIT or BARRIER that is under way, shall end: with -ECANCELED, unless it was too late. */

@@ -121,6 +121,14 @@ int dsm_syncer_unlock(struct dsm_syncer *s, uint32_t space, uint64_t id, uint32_
 	return rc;
 }
 
+int dsm_syncer_unlock_all(struct dsm_syncer *s, uint32_t space)
+{
+	s->way->enter(s);
+	int rc = dsm_sync_unlock_all(&s->client, space);
+	s->way->leave(s);
+	return rc;
+}
+
 /* Barriers within one: the space says which. Spaces of programs have nothing in these bits. */
 static uint64_t part(uint32_t space, uint32_t level, uint32_t group, bool out)
 {

@@ -43,6 +43,8 @@ int dsm_syncer_ask(struct dsm_syncer *s, uint32_t space, uint64_t id, uint32_t o
 		   uint64_t b, uint64_t *value);
 /* Gives back what OP got (LOCK, READ, WRITE). 0, -EPERM, -ENOMEM. Does not wait. */
 int dsm_syncer_unlock(struct dsm_syncer *s, uint32_t space, uint64_t id, uint32_t op);
+/* Gives back all locks of SPACE that are held here. 0 or -ENOMEM. */
+int dsm_syncer_unlock_all(struct dsm_syncer *s, uint32_t space);
 /* All ranks meet, by groups: nobody hears from more than DSM_SYNC_FAN others. */
 #define DSM_SYNC_FAN 16
 int dsm_syncer_meet(struct dsm_syncer *s, uint32_t space, uint64_t id);

@@ -6,6 +6,7 @@
 #include "libdvm/base/err.h"
 #include "libdvm/src/am.h"
 #include "libdvm/src/mem.h"
+#include "libdvm/src/mem_sync.h"
 
 /* ---- handles ---- */
 
@@ -170,7 +171,8 @@ int dvm_seg_leave(dvm_seg_t *s, int heir)
 		return -EINVAL;
 	if (dvmi_am_inside(&s->d->am))
 		return -EBUSY;
-	return s->seg ? dsm_seg_leave(s->seg, (uint32_t)heir) : 0;
+	int rc = dvmi_seg_sync_leave(s);
+	return rc == 0 && s->seg ? dsm_seg_leave(s->seg, (uint32_t)heir) : rc;
 }
 
 int dvm_seg_lost(dvm_seg_t *s, uint64_t offset, uint64_t *at)

@@ -205,7 +205,7 @@ static int map_pages(dvm_seg_t *s)
 		.address = s->base,
 		.flags = flags_of(&s->c),
 		.hold = (s->c.hold_us ? s->c.hold_us : HOLD_US) * DVMI_USEC,
-		.memory = dvmi_seg_share(s->dom->g),
+		.memory = dvmi_seg_share(s->dom->g, s->c.bytes),
 		.home = dvmi_seg_home,
 		.home_arg = s,
 		.figures = dvmi_seg_figures(s),

@@ -19,6 +19,7 @@
 #define TRIES	 12
 #define GAP	 (UINT64_C(1) << 30)
 #define AREA	 (UINT64_C(1) << 42)
+#define SHARE_MIN (UINT64_C(1) << 20) /* bytes: with less, pages only travel */
 #define THREADED UINT64_C(0x7e8000000000) /* all that the thread sanitizer leaves */
 
 uint64_t dvmi_seg_whole(const dvm_seg_t *s)
@@ -165,7 +166,7 @@ int dvmi_seg_room(dvm_group_t *g, uint64_t bytes, bool plain, dvm_error_t *err)
 			      (unsigned long long)have >> 20);
 }
 
-uint64_t dvmi_seg_share(dvm_group_t *g)
+uint64_t dvmi_seg_share(dvm_group_t *g, uint64_t bytes)
 {
 	const char *text = getenv("DVM_SHM_MEMORY");
 	uint64_t told = text ? strtoull(text, NULL, 10) : 0;
@@ -174,8 +175,13 @@ uint64_t dvmi_seg_share(dvm_group_t *g)
 	if (told)
 		return told;
 	mem = group < mem ? group : mem;
-	/* Half of it, and nobody counts on more than its part of that. */
-	return mem == UINT64_MAX ? 0 : mem / 2 / g->d->env.local_size;
+	if (mem == UINT64_MAX)
+		return 0;
+	/* Half of what is left when all homes have their pages, and nobody counts on more than its part
+	 * of that. */
+	uint64_t ranks = g->d->env.local_size, home = bytes / g->size * ranks;
+	uint64_t share = (mem > home ? mem - home : 0) / 2 / ranks;
+	return share > SHARE_MIN ? share : SHARE_MIN;
 }
 
 /* ---- homes ---- */

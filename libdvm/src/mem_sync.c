@@ -74,6 +74,11 @@ static struct dsm_syncer *syncer_of(const dvm_seg_t *s)
 	return s->sync ? s->sync : s->dom->sync;
 }
 
+int dvmi_seg_sync_leave(dvm_seg_t *s)
+{
+	return syncer_of(s) ? dsm_syncer_unlock_all(syncer_of(s), s->id) : 0;
+}
+
 /* What every call looks at first. */
 static int check(const dvm_seg_t *s)
 {

@@ -13,6 +13,8 @@ int dvmi_seg_sync_connect(struct dvmi_seg_domain *m);
 void dvmi_seg_sync_disconnect(struct dvmi_seg_domain *m);
 /* After S was mapped, before others hear of that. 0 or -E…. */
 int dvmi_seg_sync_begin(dvm_seg_t *s);
+/* Gives back what this rank has locked. 0 or -E…. */
+int dvmi_seg_sync_leave(dvm_seg_t *s);
 /* Before S is unmapped. */
 void dvmi_seg_sync_end(dvm_seg_t *s);
 

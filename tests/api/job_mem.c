@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <dvm/mem.h>
+#include <dvm/sync.h>
 
 #include "tests/api/job.h"
 
@@ -385,6 +386,39 @@ int mem_larger(struct job *j)
 	CHECK(st.evicted > 0);
 	/* What it is home to, what it may have, and what is on its way. */
 	CHECK(st.resident <= pages / (uint64_t)j->size + 1 + room + 300);
+	CHECK_INT(dvm_barrier(j->w), 0);
+	CHECK_INT(dvm_seg_destroy(s), 0);
+	return 0;
+}
+
+/*
+ * Each rank may have so many MiB, by whatever counts: more than all have together is refused, and what
+ * is more than one has can be used. 2: there is no such limit.
+ */
+int mem_limited(struct job *j)
+{
+	uint64_t mib = (uint64_t)arg(j, 4, 64), pages = mib * 256 * 5 / 4;
+	dvm_error_t err = { 0 };
+	dvm_seg_config_t c = { .size = sizeof c, .bytes = (mib * (uint64_t)j->size + 1) << 20,
+			       .consistency = (uint32_t)arg(j, 5, DVM_SEG_SEQUENTIAL) };
+	dvm_seg_t *s = NULL;
+
+	CHECK_INT(dvm_seg_create(j->w, &c, &s, &err), -ENOMEM);
+	CHECK(strstr(err.text, "MiB free"));
+	c.bytes = pages * PAGE;
+	CHECK_INT(dvm_seg_create(j->w, &c, &s, &err), 0);
+	volatile uint64_t *p = dvm_seg_base(s);
+	for (int turn = 0; turn < j->size; turn++) {
+		for (uint64_t i = 0; i < pages && turn == j->rank; i++) {
+			CHECK_INT(p[i * PAGE / 8], turn ? mix(i, (uint64_t)turn) : 0);
+			p[i * PAGE / 8] = mix(i, (uint64_t)turn + 1);
+		}
+		CHECK_INT(dvm_sync_release(s), 0);
+		CHECK_INT(dvm_barrier(j->w), 0);
+		CHECK_INT(dvm_sync_acquire(s), 0);
+	}
+	for (uint64_t i = 0; i < pages; i++)
+		CHECK_INT(p[i * PAGE / 8], mix(i, (uint64_t)j->size));
 	CHECK_INT(dvm_barrier(j->w), 0);
 	CHECK_INT(dvm_seg_destroy(s), 0);
 	return 0;

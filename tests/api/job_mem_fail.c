@@ -191,7 +191,7 @@ int dies_mem_rc(struct job *j)
 /* The last rank leaves in order, and ends: nothing of what it had is lost. */
 int leaves_mem(struct job *j)
 {
-	enum { PAGES = 40, EACH = PAGE / 8 };
+	enum { PAGES = 40, EACH = PAGE / 8, LOCKS = 12 };
 	int last = j->size - 1;
 	uint64_t v, at;
 	dvm_seg_t *s;
@@ -205,10 +205,21 @@ int leaves_mem(struct job *j)
 	for (uint64_t i = 0; i < PAGES && j->rank == 0; i += 2)
 		CHECK_INT(p[i * EACH], i + 1);
 	CHECK_INT(dvm_barrier(j->w), 0);
+	/* What it has locked goes to who waits for it, as far as the locks live elsewhere. */
+	for (uint64_t id = 0; id < LOCKS && j->rank == last; id++)
+		CHECK_INT(dvm_lock_acquire(s, id), 0);
+	CHECK_INT(dvm_barrier(j->w), 0);
 	if (j->rank == last) {
 		CHECK_INT(dvm_seg_leave(s, last - 1), 0);
 		return 0;
 	}
+	int got = 0;
+	for (uint64_t id = 0; id < LOCKS && j->rank == 0; id++) {
+		int rc = dvm_lock_acquire(s, id);
+		CHECK(rc == 0 || rc == -DVM_EPEERLOST);
+		got += rc == 0;
+	}
+	CHECK(j->rank || got);
 	/* Also while it does. */
 	for (int round = 0; round < 20 || dvm_peer_state(j->d, last) == DVM_ALIVE; round++)
 		for (uint64_t i = 0; i < PAGES; i++) {

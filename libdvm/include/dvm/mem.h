@@ -229,7 +229,8 @@ DVM_PUBLIC int dvm_seg_move_home(dvm_seg_t *seg, uint64_t offset, uint64_t len, 
  * This rank, which has stopped using the segment, hands over to HEIR what it is home to, and to the
  * homes what only it has: then nothing of the segment is lost with it, and it may close while others
  * go on. Not collective; no threads of this rank touch the segment meanwhile, nor afterwards. Locks
- * and so on (dvm/sync.h) whose home it is are not handed over. -EINVAL: HEIR is this rank; -ENOTSUP:
+ * (dvm/sync.h) that it holds are given back, and go to who waits for them; those whose home it is are
+ * not handed over. -EINVAL: HEIR is this rank; -ENOTSUP:
  * release consistency.
  */
 DVM_PUBLIC int dvm_seg_leave(dvm_seg_t *seg, int heir);
