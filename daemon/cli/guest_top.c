@@ -188,7 +188,7 @@ const struct cli_command cli_guest_top_verb = {
 		 .text = "For each processor how busy it is, its exits and interrupts; for each host of "
 			 "a guest over several ones its page faults with their times (P50, P99), what it "
 			 "sends, and how much of the memory is there; then the pages that were taken "
-			 "away most often, and who took them. The first table is the average since the "
+			 "away most often, who took them, and at which instruction. The first table is the average since the "
 			 "start. Ctrl-C ends it.",
 		 .options = options,
 		 .words = "@guest",

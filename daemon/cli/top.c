@@ -21,7 +21,7 @@ struct span {
 };
 
 struct hot {
-	uint64_t address, moves;
+	uint64_t address, moves, rip; /* rip 0: nobody knows */
 	const char *by;
 };
 
@@ -151,19 +151,27 @@ static uint64_t moves_before(const json_t *list, uint64_t address)
 	return 0;
 }
 
+/* Too large for a number of JSON's: a text. */
+static uint64_t address_of(const json_t *text)
+{
+	const char *s = json_string_value(text);
+
+	return s ? strtoull(s, NULL, 0) : 0;
+}
+
 /* A page is taken away from several hosts: the one that loses it most often stands for it. */
-static void note_hot(struct hots *all, uint64_t address, uint64_t moves, const char *by)
+static void note_hot(struct hots *all, const struct hot *one)
 {
 	size_t i = 0;
 
-	while (i < all->n && all->v[i].address != address)
+	while (i < all->n && all->v[i].address != one->address)
 		i++;
-	if (i == HOT_MAX || !moves)
+	if (i == HOT_MAX || !one->moves)
 		return;
 	if (i == all->n)
-		all->v[all->n++] = (struct hot){ address, 0, by };
-	if (moves > all->v[i].moves)
-		all->v[i] = (struct hot){ address, moves, by };
+		all->v[all->n++] = *one;
+	else if (one->moves > all->v[i].moves)
+		all->v[i] = *one;
 }
 
 static void note_hots(struct hots *all, const struct span *s)
@@ -173,12 +181,22 @@ static void note_hots(struct hots *all, const struct span *s)
 
 	for (size_t i = 0; i < json_array_size(is); i++) {
 		const json_t *one = json_array_get(is, i);
-		uint64_t address = number(one, "address"), moves = number(one, "moves");
-		uint64_t old = moves_before(was, address);
 		const char *by = json_string_value(json_object_get(one, "by"));
+		struct hot hot = { number(one, "address"), number(one, "moves"),
+				   address_of(json_object_get(one, "rip")), by ? by : "?" };
+		uint64_t old = moves_before(was, hot.address);
 
-		note_hot(all, address, moves >= old ? moves - old : moves, by ? by : "?");
+		hot.moves -= hot.moves >= old ? old : 0;
+		note_hot(all, &hot);
 	}
+}
+
+static void add_instruction(struct cli_table *t, uint64_t rip)
+{
+	if (rip)
+		cli_table_add(t, "%#" PRIx64, rip);
+	else
+		cli_table_add(t, "-");
 }
 
 static int hotter(const void *a, const void *b)
@@ -234,7 +252,7 @@ static int print_hot(FILE *f, const struct span *first)
 {
 	const json_t *was = json_object_get(first->before, "hosts");
 	const json_t *is = json_object_get(first->now, "hosts");
-	struct cli_table t = { .columns = 3, .right = 2 };
+	struct cli_table t = { .columns = 4, .right = 2 };
 	struct hots *all = calloc(1, sizeof *all);
 	int rc = -ENOMEM;
 
@@ -244,11 +262,12 @@ static int print_hot(FILE *f, const struct span *first)
 	for (size_t i = 0; i < json_array_size(is); i++)
 		note_hots(all, &(struct span){ json_array_get(was, i), json_array_get(is, i), 1 });
 	qsort(all->v, all->n, sizeof *all->v, hotter);
-	cli_table_heading(&t, "PAGE MOVES/S TO");
+	cli_table_heading(&t, "PAGE MOVES/S TO AT");
 	for (size_t i = 0; i < all->n && i < HOT_SHOWN; i++) {
 		cli_table_add(&t, "%#" PRIx64, all->v[i].address);
 		add_rate(&t, all->v[i].moves, first);
 		cli_table_add(&t, "%s", all->v[i].by);
+		add_instruction(&t, all->v[i].rip);
 	}
 	if (all->n)
 		fputc('\n', f);

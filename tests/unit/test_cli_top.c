@@ -76,7 +76,7 @@ static void a_guest_over_two_hosts(void **state)
 	      quoted("{'state':'running','guest_ns':2000000000,'memory':4096,'cpus':[]," SHARE(
 			     "a", 150, "[1023,15],[2047,5],[4095,10]",
 			     HOT(4096, 60, "b") "," HOT(8192, 20, "b")) ",'hosts':[{'cpus':[]," SHARE(
-			     "b", 5, "", HOT(4096, 30, "a")) "},null]}",
+			     "b", 5, "", "{'rip':'0xffffffff81000000','address':4096,'moves':30,'by':'a'}") "},null]}",
 		     now),
 	      "guest box: running, up 2s, 4 KiB\n\n"
 	      "CPU  HOST  BUSY  EXITS/S  INTERRUPTS/S  TIMER/S  KICKS/S\n"
@@ -85,9 +85,9 @@ static void a_guest_over_two_hosts(void **state)
 	      "a          50         0  1us  4us        0       0          0  1 MiB   512 KiB\n"
 	      "b           5         7    -    -        3       2          1  1 MiB   512 KiB\n"
 	      "\n"
-	      "PAGE    MOVES/S  TO\n"
-	      "0x1000       30  a\n"
-	      "0x2000       20  b\n");
+	      "PAGE    MOVES/S  TO  AT\n"
+	      "0x1000       30  a   0xffffffff81000000\n"
+	      "0x2000       20  b   -\n");
 }
 
 static void whatever_comes_is_shown(void **state)
