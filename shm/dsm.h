@@ -243,7 +243,7 @@ struct dsm_seg_hot {
 };
 int dsm_seg_hot(struct dsm_seg *s, struct dsm_seg_hot *out, int max);
 
-/* The slowest fault until now: page, nanoseconds (0: none), and in one line of words what happened. */
+/* The slowest fault until now: page, nanoseconds (0: none), in one line of words what happened. */
 struct dsm_seg_slowest {
 	uint64_t page, ns;
 	char words[1200];

@@ -38,7 +38,8 @@ static void say_held(struct text *t, const struct dsm_held *h, uint64_t now)
 	else
 		say(t, "; held for %" PRId64 " us more", (int64_t)(h->until - now) / 1000);
 	if (h->asked)
-		say(t, ", %s for node %u waits", dsm_kind_name((enum dsm_kind)h->m.kind), h->m.node);
+		say(t, ", %s for node %u waits", dsm_kind_name((enum dsm_kind)h->m.kind),
+		    h->m.node);
 }
 
 static void say_entry(struct text *t, const struct dsm_entry *e)
@@ -74,8 +75,9 @@ size_t dsm_explain(const struct dsm *d, uint64_t page, char *out, size_t room)
 	if (e)
 		say_entry(&t, e);
 	if (d->unsettled || d->foreign || dsm_settling(d))
-		say(&t, "; %" PRIu64 " differences not settled, %" PRIu64 " of others%s", d->unsettled,
-		    d->foreign, dsm_settling(d) ? "; a view is being agreed on" : "");
+		say(&t, "; %" PRIu64 " differences not settled, %" PRIu64 " of others%s",
+		    d->unsettled, d->foreign,
+		    dsm_settling(d) ? "; a view is being agreed on" : "");
 	say(&t, "; %" PRIu64 " messages made no sense", d->stats.dropped);
 	return t.n;
 }

@@ -132,7 +132,10 @@ static void hold(struct dsm *d, uint64_t page)
 	DL_APPEND(d->asleep, h);
 }
 
-/* That nobody wants it while it is held is not worth a timer: its time is looked at when somebody does. */
+/*
+ * That nobody wants it while it is held is not worth a timer: its time is looked at when somebody
+ * does.
+ */
 static bool is_over(const struct dsm *d, const struct dsm_held *h)
 {
 	return h->woken && !h->pinned && !h->asked && h->until <= d->now;

@@ -202,7 +202,7 @@ int dsm_receive(struct dsm *d, uint32_t from, const struct dsm_msg *m, uint64_t 
 
 /* When dsm_tick() is due, UINT64_MAX never. */
 uint64_t dsm_deadline(const struct dsm *d);
-/* Gives away what has been held for long enough. What came and was not woken for is held from now. */
+/* Gives away what was held for long enough. What came and was not woken for is held from now. */
 void dsm_tick(struct dsm *d, uint64_t now);
 
 /* Who waited for what was installed since the last time can go on: its time begins only now. */

@@ -160,7 +160,7 @@ void dsm_walk_view(struct dsm *d);
 
 /* ---- directory.c ---- */
 int dsm_home_request(struct dsm *d, uint32_t from, const struct dsm_msg *m);
-/* Our own copy, which was held, has gone to whom it was for; that needs no DONE. WALKED: we keep it. */
+/* Our own copy, which was held, has gone to whom it was for: no DONE. WALKED: we keep it, too. */
 void dsm_home_given(struct dsm *d, uint64_t page, bool walked);
 void dsm_home_done(struct dsm *d, uint32_t from, const struct dsm_msg *m);
 /* Somebody has given up its copy of PAGE, and it was us who asked for that. */

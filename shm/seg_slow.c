@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Faults that take long: what happened meanwhile is kept of the slowest one, and where one lasts for
- * more than a second, those who have to do with its page put on record what they know of it.
+ * Faults that take long: what happened meanwhile is kept of the slowest one, and where one lasts
+ * for more than a second, those who have to do with its page put on record what they know of it.
  */
 #include <endian.h>
 #include <string.h>
@@ -36,7 +36,8 @@ void dsm_seg_trace_over(struct dsm_seg *s, const struct seg_wait *w, uint64_t no
 	if (!dsm_trace_over(s->trace, w->page, w->since, now) || !w->told)
 		return;
 	dsm_slow_text(&s->trace->slowest, words, sizeof words);
-	dvmi_log(s->n->c.log, "shm", LOG_WARNING, "segment %u: the fault is over: %s", s->c.id, words);
+	dvmi_log(s->n->c.log, "shm", LOG_WARNING, "segment %u: the fault is over: %s", s->c.id,
+		 words);
 }
 
 /* ---- one that goes on ---- */

@@ -14,9 +14,9 @@
  * counters are exact; other pages have one writer; at the end nobody waits and all copies are the
  * same. Each rule that this rests on is also broken on purpose, which has to be seen.
  *
- * Most plans have no time: which message comes next is up to the seed. In those that have, a message
- * takes up to so many steps and all work at each step, and nobody waits longer for a page than follows
- * from that, however long the others go on.
+ * Most plans have no time: which message comes next is up to the seed. In those that have, a
+ * message takes up to so many steps and all work at each step, and nobody waits longer for a page
+ * than follows from that, however long the others go on.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -104,7 +104,8 @@ struct sim {
 	uint64_t skipped[NODES_MAX][TABLES][ENTRIES]; /* what a node was not told, being away */
 	uint64_t counted[TABLES];
 	enum broken broken;
-	uint64_t latency, hold, longest; /* 0: messages come when they come; how long one has waited */
+	uint64_t latency, hold; /* 0: messages come when they come */
+	uint64_t longest;	/* that one has waited */
 	uint64_t walks, changes, counts, told, ends;
 	char failure[SIM_FAILURE];
 };
@@ -122,9 +123,9 @@ static uint64_t gen_of(uint64_t e)
 }
 
 /*
- * What nobody waits longer for than. A page goes through the hands of all nodes before, twice (who read
+ * Nobody waits longer than so. A page goes through the hands of all nodes before, twice (who reads
  * may want to write then); each hands it on after its hold, four messages and twice what it has to
- * settle; and it settles what was under way and what is new, behind a transaction of each other node.
+ * settle; and it settles what was under way and what is new, behind a transaction of each other.
  */
 static uint64_t patience(const struct sim *s)
 {
@@ -837,8 +838,8 @@ static void check_waits(struct sim *s)
 		for (int p = 0; p < PAGES; p++) {
 			const struct node *node = &s->nodes[i];
 			if (node->waits[p] && s->now - node->since[p] > patience(s))
-				fail(s, "node %u has waited for page %d for %" PRIu64 " steps (state %d)",
-				     i, p, s->now - node->since[p], dsm_state(node->d, (uint64_t)p));
+				fail(s, "node %u has waited for page %d for %" PRIu64 " steps", i,
+				     p, s->now - node->since[p]);
 		}
 }
 
@@ -1017,8 +1018,8 @@ static bool good_plan(int i, uint64_t first, unsigned runs)
 		longest = sim.longest > longest ? sim.longest : longest;
 	}
 	if (plans[i].latency)
-		printf("# the longest that one waited: %" PRIu64 " steps; a message takes up to %" PRIu64
-		       ", a page is held for %" PRIu64 "\n",
+		printf("# the longest that one waited: %" PRIu64 " steps; a message takes up to "
+		       "%" PRIu64 ", a page is held for %" PRIu64 "\n",
 		       longest, plans[i].latency, plans[i].hold);
 	printf("# %" PRIu64 " walks, %" PRIu64 " entries changed, %" PRIu64 " counted, %" PRIu64
 	       " differences told, the mode ended %" PRIu64 " times\n",

@@ -257,7 +257,7 @@ static int join(struct host *h, uint32_t flags)
 	return rc;
 }
 
-/* On a busy machine the nodes take turns rather than fight for tables: then it takes more rounds. */
+/* On a busy machine nodes take turns rather than fight for tables: then it takes more rounds. */
 static bool was_used(struct host *h)
 {
 	struct dsm_walk_stats w;

@@ -5,8 +5,8 @@
  * Names are those of shm/protocol.h. Node 0 is the home.
  *
  * With DEATH a node dies at any time: the home (1; then node 1 is it), or node 2 (2). The survivors
- * hear of it any time later; what the dead had sent is taken until then and not afterwards, so its channels are
- * cut anywhere. What follows is that of shm/view.c: marks, reports, an owner who is appointed.
+ * hear of it any time later; what the dead had sent is taken until then and not afterwards, so its
+ * channels are cut anywhere. What follows is that of shm/view.c: marks, reports, an owner who is appointed.
  *
  * Checked after each step: whoever may write is alone; every copy that may be read holds what was
  * written last. A page is lost only if no survivor had a copy, or one was given up for who is dead.
@@ -39,7 +39,8 @@ mtype wants[NODES] = NOTHING;
 byte bytes[NODES];
 bool data[NODES], final_[NODES];
 byte acks[NODES], needed[NODES];
-byte giver[NODES], given[NODES] = NONE; /* who has given its copy up for this write, and what it was */
+/* who has given its copy up for this write, and what it was */
+byte giver[NODES], given[NODES] = NONE;
 byte truth, writes;
 
 /* the home's */
@@ -281,7 +282,7 @@ inline maybe_flushed(n)
 	fi
 }
 
-/* All reports are there. Without an owner, one that shares is; else one that gave its copy in vain. */
+/* All reports are there. Without an owner, one that shares is; else one that gave it in vain. */
 inline maybe_made(n)
 {
 	if

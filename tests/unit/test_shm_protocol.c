@@ -297,7 +297,8 @@ static void home_holds(void **state)
 	ask(&s, 0, DSM_GETM, "drop DATA!+.>0");
 	fault(&s, true);
 	hear(&s, 0,
-	     (struct dsm_msg){ .kind = DSM_DATA, .version = 5, .flags = DSM_BYTES | DSM_EXCLUSIVE });
+	     (struct dsm_msg){
+		     .kind = DSM_DATA, .version = 5, .flags = DSM_BYTES | DSM_EXCLUSIVE });
 	dsm_woken(s.d, 10);
 	ask(&s, 2, DSM_GETS, "");
 	ask(&s, 3, DSM_GETM, "");
@@ -310,7 +311,8 @@ static void home_holds(void **state)
 	s.now = 200;
 	fault(&s, true);
 	hear(&s, 3,
-	     (struct dsm_msg){ .kind = DSM_DATA, .version = 9, .flags = DSM_BYTES | DSM_EXCLUSIVE });
+	     (struct dsm_msg){
+		     .kind = DSM_DATA, .version = 9, .flags = DSM_BYTES | DSM_EXCLUSIVE });
 	dsm_woken(s.d, 200);
 	s.now = 300;
 	ask(&s, 0, DSM_GETM, "drop DATA!+.>0");

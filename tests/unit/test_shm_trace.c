@@ -35,7 +35,8 @@ static void slowest(void **state)
 	assert_string_equal(words, "page 7, 31 us, 0 fault to write, 0 sent GETM! to 1, 5 shut, "
 				   "30 mapped to write");
 	/* Whole words, or none. */
-	assert_int_equal(dsm_slow_text(&t->slowest, words, 35), strlen("page 7, 31 us, 0 fault to write"));
+	assert_int_equal(dsm_slow_text(&t->slowest, words, 35),
+			 strlen("page 7, 31 us, 0 fault to write"));
 	assert_string_equal(words, "page 7, 31 us, 0 fault to write");
 	free(t);
 }
