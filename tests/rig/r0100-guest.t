@@ -22,19 +22,21 @@ cp "$build/tests/guest/init" "$lib_temp/root/init"
 cp $kernels "$overlay/guest/"
 cp "$build/tests/guest/payload.elf" "$overlay/guest/payload"
 
-# The ELF inside a bzImage whose code is compressed by zstd: where it is, the header says.
+# The ELF inside a bzImage, compressed in one of several ways: where it is, the header says.
 extract() # BZIMAGE ELF
 {
 	local setup offset length
 	setup=$(od -An -tu1 -j 497 -N 1 "$1")
 	offset=$(od -An -tu4 -j 584 -N 4 "$1")
 	length=$(od -An -tu4 -j 588 -N 4 "$1")
-	tail -c +$(((setup + 1) * 512 + offset + 1)) "$1" | head -c $((length - 4)) | zstd -dqc > "$2"
+	tail -c +$(((setup + 1) * 512 + offset + 1)) "$1" | head -c $((length - 4)) > "$lib_temp/packed"
+	zstd -dqc "$lib_temp/packed" > "$2" 2> /dev/null ||
+		lz4 -dqc "$lib_temp/packed" > "$2" 2> /dev/null ||
+		xz -dqc "$lib_temp/packed" > "$2" 2> /dev/null
 }
 for k in $kernels; do
 	name=${k##*/vmlinuz-}
-	command -v zstd > /dev/null && extract "$k" "$overlay/guest/vmlinux-$name" 2> /dev/null ||
-		rm -f "$overlay/guest/vmlinux-$name"
+	extract "$k" "$overlay/guest/vmlinux-$name" || rm -f "$overlay/guest/vmlinux-$name"
 done
 
 rig_start 1 --cpus 2 --mem 1400M --build none --idle-poll --overlay "$overlay" \
