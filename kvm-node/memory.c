@@ -12,9 +12,11 @@
 #include "libdvm/base/cleanup.h"
 #include "libdvm/base/err.h"
 
+#define HUGE_PAGE (UINT64_C(2) << 20)
+
 struct vmm_mem {
 	int fd;
-	bool mergeable; /* anonymous, for KSM */
+	bool private; /* anonymous, without a descriptor */
 	uint8_t *base;
 	uint64_t size;
 	unsigned n_ranges, n_pieces;
@@ -137,27 +139,47 @@ void vmm_mem_move(struct vmm_mem *m, void *base)
 	lay_out(m);
 }
 
-int vmm_mem_make_mergeable(struct vmm_mem *m)
+/* Begins where a huge page begins, so that those of host and guest are the same. */
+static uint8_t *map_aligned(uint64_t size)
 {
-	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+	uint8_t *all = mmap(NULL, size + HUGE_PAGE, PROT_READ | PROT_WRITE, flags, -1, 0);
 
-	if (mmap(m->base, m->size, PROT_READ | PROT_WRITE, flags, -1, 0) == MAP_FAILED)
+	if (all == MAP_FAILED)
+		return NULL;
+	size_t before = -(uintptr_t)all % HUGE_PAGE;
+	if (before)
+		munmap(all, before);
+	munmap(all + before + size, HUGE_PAGE - before);
+	return all + before;
+}
+
+int vmm_mem_make_private(struct vmm_mem *m, bool merge)
+{
+	uint8_t *base = map_aligned(m->size);
+
+	if (!base)
 		return -errno;
-	madvise(m->base, m->size, MADV_DONTDUMP);
+	munmap(m->base, m->size);
 	close(m->fd);
 	m->fd = -1;
-	m->mergeable = true;
-	return madvise(m->base, m->size, MADV_MERGEABLE) < 0 ? -errno : 0;
+	m->private = true;
+	vmm_mem_move(m, base);
+	madvise(base, m->size, MADV_DONTDUMP);
+	if (merge)
+		return madvise(base, m->size, MADV_MERGEABLE) < 0 ? -errno : 0;
+	madvise(base, m->size, MADV_HUGEPAGE);
+	return 0;
 }
 
 void vmm_mem_destroy(struct vmm_mem *m)
 {
 	if (!m)
 		return;
-	if (m->fd >= 0) {
+	if (m->fd >= 0 || m->private)
 		munmap(m->base, m->size);
+	if (m->fd >= 0)
 		close(m->fd);
-	}
 	free(m);
 }
 
@@ -241,7 +263,7 @@ int vmm_mem_drop(const struct vmm_mem *m, uint64_t gpa, uint64_t len)
 
 	if (!p || (gpa | len) % VMM_PAGE)
 		return -EFAULT;
-	if (m->mergeable)
+	if (m->private)
 		return madvise(p, len, MADV_DONTNEED) < 0 ? -errno : 0;
 	if (m->fd < 0)
 		return 0;

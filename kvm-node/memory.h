@@ -67,9 +67,10 @@ int vmm_mem_create_at(struct vmm_mem **out, const uint64_t *node_mem, unsigned n
 void vmm_mem_move(struct vmm_mem *m, void *base);
 /*
  * Before anybody uses it: RAM becomes memory of this process alone, without a descriptor
- * (vmm_mem_fd() is -1), the only kind whose equal pages the kernel merges. -EINVAL: it does not.
+ * (vmm_mem_fd() is -1). Only such memory has huge pages on hosts as they are, which spare a guest
+ * most of its faults; or, with MERGE, equal pages that the kernel merges. -EINVAL: it does not.
  */
-int vmm_mem_make_mergeable(struct vmm_mem *m);
+int vmm_mem_make_private(struct vmm_mem *m, bool merge);
 /* NULL is allowed. No vCPU and no device may use it any more. */
 void vmm_mem_destroy(struct vmm_mem *m);
 

@@ -97,8 +97,9 @@ static int make_memory(struct vmm *v, dvm_error_t *err)
 	if (v->config->spread)
 		return vmm_hosts_memory(v, sizes, err);
 	int rc = vmm_mem_create(&v->mem, sizes, v->config->n_nodes, err);
-	if (rc == 0 && v->config->ksm && (rc = vmm_mem_make_mergeable(v->mem)) < 0)
-		dvmi_error_code(err, rc, "memory that can be merged");
+	if (rc == 0 && !v->config->n_shares &&
+	    (rc = vmm_mem_make_private(v->mem, v->config->ksm)) < 0)
+		dvmi_error_code(err, rc, v->config->ksm ? "memory that can be merged" : "memory");
 	return rc < 0 ? rc : vmm_kvm_set_memory(&v->kvm, v->mem, err);
 }
 

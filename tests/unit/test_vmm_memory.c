@@ -141,7 +141,7 @@ static void memory_for_ksm(void **state)
 	uint64_t one = 1, back = 7;
 
 	assert_int_equal(vmm_mem_create(&m, &size, 1, &err), 0);
-	int rc = vmm_mem_make_mergeable(m);
+	int rc = vmm_mem_make_private(m, true);
 	if (rc == -EINVAL) {
 		vmm_mem_destroy(m);
 		skip(); /* a kernel without */
