@@ -85,17 +85,6 @@ static void attend(struct dsm_node *n)
 	}
 }
 
-int dsm_node_help(struct dsm_node *n, bool stays)
-{
-	if (pthread_mutex_trylock(&n->lock) != 0)
-		return 0;
-	int events = dsm_node_round(n, false);
-	if (stays)
-		attend(n);
-	hand_over(n);
-	return events;
-}
-
 void dsm_node_leave(struct dsm_node *n)
 {
 	dsm_node_take_own(n);
@@ -118,6 +107,18 @@ static void give_way(struct dsm_node *n)
 	uint64_t after = dvmi_clock_mono();
 	if (after - before > LOST_CORE)
 		atomic_store(&n->crowded_till, after + CROWD_FOR);
+}
+
+int dsm_node_help(struct dsm_node *n, bool stays)
+{
+	if (pthread_mutex_trylock(&n->lock) != 0)
+		return 0;
+	int events = dsm_node_round(n, false);
+	/* Who may lose the core at any time is not to be relied on. */
+	if (stays && !crowded(n, n->now))
+		attend(n);
+	hand_over(n);
+	return events;
 }
 
 /* ---- the service thread ---- */
@@ -221,12 +222,13 @@ static void go_first(void)
 		be_quick();
 }
 
-/* With one processor, whoever looks keeps away what it looks for. */
+/*
+ * With one processor, whoever looks keeps away what it looks for. Not so where there are more and we are
+ * bound to one: then others look from theirs, and what is bound with us waits meanwhile.
+ */
 static bool alone(void)
 {
-	cpu_set_t set;
-
-	return sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) == 1;
+	return sysconf(_SC_NPROCESSORS_ONLN) == 1;
 }
 
 /* How long to look before sleep: what is waited for comes soon, or the program's threads sleep. */

@@ -202,7 +202,7 @@ static int back_off(dvm_t *d, struct dvmi_wait *w)
 	uint32_t spin = d->mates > d->cores ? SPIN_CROWDED : SPIN_ROUNDS;
 
 	if (d->mem && w->idle % SEGS_EVERY == SEGS_EVERY - 1) {
-		int n = dvmi_seg_help(d, w->idle >= SPIN_ROUNDS);
+		int n = dvmi_seg_help(d, w->idle >= SPIN_ROUNDS && !dvmi_wait_crowded(d));
 		if (n > 0)
 			return n;
 	}

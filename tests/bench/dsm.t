@@ -23,6 +23,12 @@ for case in read-miss upgrade write-miss raw-page stream-read stream-write raw-s
 	hand-over round-trip lock add barrier; do
 	ok "$case" measured shm dvm $case
 done
+for case in read-miss upgrade write-miss; do
+	ok "$case, spinning" measured shm spinning $case
+done
+for case in stream-read invalidate; do
+	ok "$case, readers own" measured shm "readers own" $case
+done
 for case in stream-read stream-write fight alternate; do
 	ok "$case of ivy" measured shm ivy $case
 done

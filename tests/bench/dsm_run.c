@@ -162,6 +162,30 @@ static void write_miss(void)
 	misses(WRITE);
 }
 
+/* A page that all ranks have read is written: all the others give theirs up. */
+static void invalidate(void)
+{
+	int pages = 200;
+	static double t[200];
+
+	open_segment((uint64_t)pages * PAGE);
+	must(dvm_seg_advise(seg, 0, (uint64_t)pages * PAGE, DVM_ADVISE_RANDOM), "advise");
+	for (int i = 0; i < pages && self == 0; i++)
+		*at((uint64_t)i * PAGE) = 1;
+	for (int i = 0; i < pages; i++) {
+		meet();
+		(void)*at((uint64_t)i * PAGE);
+		meet();
+		double start = now();
+		if (self == 0)
+			*at((uint64_t)i * PAGE) = 2;
+		t[i] = now() - start;
+	}
+	meet();
+	say_quantiles(t, pages);
+	close_segment();
+}
+
 /* What a miss would be as messages: 8 bytes there, LEN back. */
 static void exchange(size_t len)
 {
@@ -440,6 +464,7 @@ static const struct {
 	{ "read-miss", read_miss },
 	{ "upgrade", upgrade },
 	{ "write-miss", write_miss },
+	{ "invalidate", invalidate },
 	{ "raw-page", raw_page },
 	{ "round-trip", round_trip },
 	{ "stream-read", stream_read },
@@ -474,7 +499,7 @@ static void pin(void)
 	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
 		return;
 	CPU_ZERO(&set);
-	CPU_SET((size_t)self, &set);
+	CPU_SET((size_t)(self % sysconf(_SC_NPROCESSORS_ONLN)), &set);
 	sched_setaffinity(0, sizeof set, &set);
 }
 
@@ -500,7 +525,7 @@ int main(int argc, char **argv)
 		return 1;
 	w = dvm_world(d);
 	self = dvm_rank(d);
-	if (dvm_size(d) != 2)
+	if (dvm_size(d) < 2)
 		return 2;
 	pin();
 	for (char *name = strtok(argv[1], ","); name && rc == 0; name = strtok(NULL, ","))
