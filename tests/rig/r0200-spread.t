@@ -101,11 +101,13 @@ ok "host2 is there again" rig on host2
 for k in $kernels; do
 	run 600 "linux${k//[!0-9]/}" --kernel "/guest/${k##*/}" --initrd /guest/initrd --no-reboot \
 		--cpus 2 --mem 720M \
-		--append "console=ttyS0 nokaslr panic=-1 maxcpus=1 do=kernel,online,cpus,nodes,clock,nap"
+		--append "console=ttyS0 quiet nokaslr panic=-1 do=kernel,cpus,nodes,clock,nap,threads,litmus"
 	is "${k##*/}: over two hosts, to init and off" "$code" 0 || diag "$out"
 	like "... two CPUs" "$out" "*guest: cpus 0-1*"
 	like "... one on each node" "$out" "*guest: node 0 cpus 0 distance 10 40*guest: node 1 cpus 1 *"
 	like "... one clock" "$out" "*guest: clock tsc*guest: nap good*"
+	like "... threads of one process count right" "$out" "*guest: threads 2 of *: good*"
+	like "... loads and stores as x86 allows" "$out" "*guest: litmus *: good*"
 done
 ok "the hosts' kernels are calm" kernels_are_calm
 done_testing
