@@ -252,6 +252,11 @@ static void echo(void)
 		printf("guest: heard %s", text);
 }
 
+static void some_mappings(void)
+{
+	guest_mapping(20);
+}
+
 static void few_mappings(void)
 {
 	guest_mapping(200);
@@ -277,7 +282,7 @@ static const struct {
 	void (*fn)(void);
 } verbs[] = {
 	{ "threads", use_threads }, { "litmus", try_litmus },
-	{ "mapping", few_mappings }, { "mappings", many_mappings },
+	{ "remap", some_mappings }, { "mapping", few_mappings }, { "mappings", many_mappings },
 	{ "kernel", show_kernel }, { "cpus", show_cpus },      { "nodes", show_nodes },
 	{ "clock", show_clock },   { "visit", visit_cpus },    { "nap", nap },
 	{ "memory", touch_memory }, { "wait", wait_here },     { "restart", restart },
