@@ -109,5 +109,13 @@ for k in $kernels; do
 	like "... threads of one process count right" "$out" "*guest: threads 2 of *: good*"
 	like "... loads and stores as x86 allows" "$out" "*guest: litmus *: good*"
 done
+for k in ${kernels%%$'\n'*}; do
+	run 900 four --kernel "/guest/${k##*/}" --initrd /guest/initrd --no-reboot --cpus 4 --mem 720M \
+		--append "console=ttyS0 quiet nokaslr panic=-1 do=cpus,nodes,remap,threads"
+	is "${k##*/}: two CPUs on each host, to init and off" "$code" 0 || diag "$out"
+	like "... four CPUs on two nodes" "$out" "*guest: node 0 cpus 0-1 *guest: node 1 cpus 2-3 *"
+	like "... mappings hold" "$out" "*guest: mapping 20 rounds on cpus 0 and 3*: good*"
+	like "... threads of one process count right" "$out" "*guest: threads 4 of *: good*"
+done
 ok "the hosts' kernels are calm" kernels_are_calm
 done_testing
