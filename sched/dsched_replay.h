@@ -24,13 +24,16 @@ struct dsched_trace_job {
 struct dsched_trace {
 	struct dsched_trace_job *jobs;
 	size_t n, cap;
+	size_t left_out; /* jobs without processors or run time: cancelled before they ran */
+	uint32_t max_nodes, max_procs; /* as the head of the trace says; 0: it does not */
 };
 
 /*
- * Appends what a line of the Standard Workload Format (Feitelson, version 2.2) says: 18 numbers;
- * lines that begin with ';', empty ones and jobs without processors or run time give none.
- * Requested processors and time win over used ones; memory is per processor, in KiB. 1: a job; 0:
- * none; -EINVAL: no such line; -ENOMEM.
+ * Appends what a line of the Standard Workload Format (Feitelson, version 2.2) says: 18 numbers, or
+ * fewer, of which the last ones are not known, or more, which nobody knows; 5 at least. Lines that
+ * begin with ';', empty ones and jobs without processors or run time give none. Requested processors
+ * and time win over used ones; memory is per processor, in KiB. 1: a job; 0: none; -EINVAL: no such
+ * line; -ENOMEM.
  */
 int dsched_swf_line(struct dsched_trace *t, const char *line);
 void dsched_trace_free(struct dsched_trace *t);

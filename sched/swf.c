@@ -2,6 +2,7 @@
 /* Workload traces in the Standard Workload Format: 18 numbers a line, -1 for what is not known. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "sched/dsched_replay.h"
 
@@ -19,7 +20,23 @@ enum field {
 	F_ASKED_MEM, /* KiB, each processor */
 	F_USER = 11,
 	F_AFTER = 16,
+	F_LEAST = F_USED_PROCS + 1, /* without these it is no job */
 };
+
+/* "; MaxProcs: 128", in some traces with several numbers behind it: the first one counts. */
+static void take_head(struct dsched_trace *t, const char *line)
+{
+	const char *colon = strchr(line, ':');
+	unsigned long n = colon ? strtoul(colon + 1, NULL, 10) : 0;
+
+	line += 1 + strspn(line + 1, " \t");
+	if (n == 0 || n > DSCHED_RANKS_MAX)
+		return;
+	if (!strncmp(line, "MaxProcs:", 9))
+		t->max_procs = (uint32_t)n;
+	else if (!strncmp(line, "MaxNodes:", 9))
+		t->max_nodes = (uint32_t)n;
+}
 
 /* Number of fields, or -EINVAL. A comment may follow. */
 static int split(const char *line, int64_t *v)
@@ -34,9 +51,10 @@ static int split(const char *line, int64_t *v)
 			return n;
 		/* Some traces have averages with decimals. */
 		double d = strtod(line, &end);
-		if (end == line || n == FIELDS || !(d >= -1e15 && d <= 1e15))
+		if (end == line || !(d >= -1e15 && d <= 1e15))
 			return -EINVAL;
-		v[n++] = (int64_t)d;
+		if (n < FIELDS)
+			v[n++] = (int64_t)d;
 		line = end;
 	}
 }
@@ -65,15 +83,22 @@ int dsched_swf_line(struct dsched_trace *t, const char *line)
 	int64_t v[FIELDS];
 	struct dsched_trace_job j = { .req.size = sizeof j.req };
 
+	line += strspn(line, " \t");
+	if (*line == ';')
+		take_head(t, line);
 	int n = split(line, v);
 	if (n <= 0)
 		return n;
+	for (int i = n; i < FIELDS; i++)
+		v[i] = -1;
 	int64_t procs = v[F_ASKED_PROCS] > 0 ? v[F_ASKED_PROCS] : v[F_USED_PROCS];
-	if (n != FIELDS || v[F_ID] <= 0 || v[F_SUBMIT] > TIME_MAX || v[F_RUNTIME] > TIME_MAX ||
+	if (n < F_LEAST || v[F_ID] <= 0 || v[F_SUBMIT] > TIME_MAX || v[F_RUNTIME] > TIME_MAX ||
 	    v[F_ASKED_TIME] > TIME_MAX || procs > (int64_t)DSCHED_RANKS_MAX)
 		return -EINVAL;
-	if (procs <= 0 || v[F_RUNTIME] <= 0)
+	if (procs <= 0 || v[F_RUNTIME] <= 0) {
+		t->left_out++;
 		return 0;
+	}
 	j.id = (uint64_t)v[F_ID];
 	j.submit = ns(v[F_SUBMIT]);
 	j.runtime = ns(v[F_RUNTIME]);

@@ -23,8 +23,8 @@ enum { TRACE = 1, NODES, SLOTS, ORDER, DEPTH, JSON, JOBS };
 static const struct dvmi_opt options[] = {
 	{ TRACE, 0, "trace", NULL, "FILE", "What",
 	  "jobs in the Standard Workload Format (- for standard input)", "@file" },
-	{ NODES, 'N', "nodes", NULL, "N", NULL, "nodes of the machine (default: 16)", NULL },
-	{ SLOTS, 0, "slots", NULL, "N", NULL, "slots of each (default: 8)", NULL },
+	{ NODES, 'N', "nodes", NULL, "N", NULL, "nodes of the machine (default: the trace's own machine, else 16)", NULL },
+	{ SLOTS, 0, "slots", NULL, "N", NULL, "slots of each (default: the same, else 8)", NULL },
 	{ ORDER, 0, "order", NULL, "fifo|easy|conservative", "How",
 	  "how jobs may pass others (default: easy)", "fifo easy conservative" },
 	{ DEPTH, 0, "depth", NULL, "N", NULL, "jobs that get a date (default: 1, or 50)", NULL },
@@ -78,7 +78,7 @@ static int read_trace(struct sim *s, FILE *f, dvm_error_t *err)
 	for (unsigned n = 1; rc >= 0 && getline(&line, &cap, f) >= 0; n++)
 		if ((rc = dsched_swf_line(&s->trace, line)) < 0)
 			dvmi_error_set(err, rc, "%s, line %u: %s", s->path, n,
-				       rc == -EINVAL ? "expected 18 numbers" : dvm_strerror(rc));
+				       rc == -EINVAL ? "expected 18 numbers, 5 at least" : dvm_strerror(rc));
 	if (rc >= 0 && ferror(f))
 		return dvmi_error_code(err, -EIO, "%s", s->path);
 	if (rc >= 0 && !s->trace.n)
@@ -99,8 +99,23 @@ static int load(struct sim *s, dvm_error_t *err)
 	return rc;
 }
 
+/* As the head of the trace has it, if that can be: equal nodes, or one of all slots. */
+static void choose_machine(struct sim *s)
+{
+	const struct dsched_trace *t = &s->trace;
+	bool equal = t->max_nodes && t->max_procs % t->max_nodes == 0 && t->max_nodes <= NODES_MAX;
+
+	if (!s->nodes && !s->slots && t->max_procs && (equal || t->max_procs <= SLOTS_MAX)) {
+		s->nodes = equal ? t->max_nodes : 1;
+		s->slots = t->max_procs / s->nodes;
+	}
+	s->nodes = s->nodes ? s->nodes : 16;
+	s->slots = s->slots ? s->slots : 8;
+}
+
 static int replay(struct sim *s, dvm_error_t *err)
 {
+	choose_machine(s);
 	struct dsched_snapshot snap = { .size = sizeof snap, .nnodes = s->nodes };
 	cleanup_free struct dsched_node *nodes = calloc(s->nodes, sizeof *nodes);
 	cleanup_free char(*names)[16] = calloc(s->nodes, sizeof *names);
@@ -189,6 +204,8 @@ static void print_text(const struct sim *s)
 	if (s->jobs)
 		print_jobs(s);
 	printf("jobs         %zu run, %zu do not fit this machine\n", r->started, r->impossible);
+	if (s->trace.left_out)
+		printf("left out     %zu without processors or run time\n", s->trace.left_out);
 	printf("machine      %u nodes, %" PRIu64 " slots, %s\n", s->nodes, r->slots,
 	       dsched_order_name(s->policy.order));
 	printf("time         %s, utilisation %.1f %%\n", cli_time_span(r->end - r->begin, text),
@@ -210,8 +227,9 @@ static int print_json(const struct sim *s)
 	for (int k = 0; k < COLUMNS; k++)
 		json_array_append_new(list, json_real(use[k]));
 	return cli_json_print(json_pack(
-		"{s:I, s:I, s:s, s:I, s:f, s:f, s:f, s:f, s:f, s:I, s:o}", "run",
-		(json_int_t)r->started, "impossible", (json_int_t)r->impossible, "order",
+		"{s:I, s:I, s:I, s:s, s:I, s:f, s:f, s:f, s:f, s:f, s:I, s:o}", "run",
+		(json_int_t)r->started, "impossible", (json_int_t)r->impossible, "left_out",
+		(json_int_t)s->trace.left_out, "order",
 		dsched_order_name(s->policy.order), "slots", (json_int_t)r->slots, "seconds",
 		seconds(r->end - r->begin), "utilisation", utilisation(r), "wait_mean_s",
 		mean(r->wait_sum, r->started) / (double)SECOND, "wait_max_s", seconds(r->wait_max),
@@ -221,9 +239,7 @@ static int print_json(const struct sim *s)
 
 static int run(struct cli *c, const struct cli_command *cmd, int argc, char **argv)
 {
-	struct sim s = { .nodes = 16,
-			 .slots = 8,
-			 .policy = { .size = sizeof s.policy, .order = DSCHED_EASY } };
+	struct sim s = { .policy = { .size = sizeof s.policy, .order = DSCHED_EASY } };
 	struct dvmi_opt_parser p;
 	dvm_error_t err = { 0 };
 	int rc = cli_options(c, cmd, argc, argv, &p, set, &s);

@@ -174,6 +174,6 @@ i=0
 like "a trace is replayed" "$(dvm sim --trace "$work/trace" -N 4 --slots 4)" "jobs         50 run, 0 do not fit*"
 is "... the same twice" "$(dvm sim --json --trace "$work/trace" -N 4)" "$(dvm sim --json --trace "$work/trace" -N 4)"
 echo "1 2 3" >> "$work/trace"
-like "... and bad lines are named" "$(dvm sim --trace "$work/trace" 2>&1)" "dvm: *trace, line 52: expected 18 numbers"
+like "... and bad lines are named" "$(dvm sim --trace "$work/trace" 2>&1)" "dvm: *trace, line 52: expected 18 numbers*"
 
 done_testing

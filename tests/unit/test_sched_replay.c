@@ -35,14 +35,28 @@ static void lines_of_a_trace(void **state)
 	assert_int_equal(dsched_swf_line(&t, "9 0 5 -1 4 -1 -1 8 9 -1 5 1 1 1 1 1 -1 -1"), 0);
 	assert_int_equal(dsched_swf_line(&t, "9 0 5 9 4 -1 -1 8 9 -1 5 1 1 1 1 1 -1 -1 ; a remark"),
 			 1);
+	assert_int_equal(t.left_out, 1);
+	/* Columns that are missing are not known; those that nobody knows do not matter. */
+	assert_int_equal(dsched_swf_line(&t, "10 3 5 60 4\r\n"), 1);
+	assert_int_equal(t.jobs[3].req.ranks, 4);
+	assert_true(t.jobs[3].limit == 0 && t.jobs[3].user == 0 && t.jobs[3].after == 0);
+	assert_int_equal(dsched_swf_line(&t, "7 -5 5 60 4 -1 -1 8 120 2048 1 3 1 -1 1 -1 2 -1 -1 9"),
+			 1);
+	assert_true(t.jobs[4].submit == 0 && t.jobs[4].after == 2);
+	/* The machine it was recorded on. */
+	assert_int_equal(dsched_swf_line(&t, ";MaxNodes:  32\r\n"), 0);
+	assert_int_equal(dsched_swf_line(&t, "; MaxProcs: 128 (4 each)"), 0);
+	assert_int_equal(dsched_swf_line(&t, "; MaxProcs: -1"), 0);
+	assert_int_equal(dsched_swf_line(&t, "; MaxProcs"), 0);
+	assert_true(t.max_nodes == 32 && t.max_procs == 128);
 	dsched_trace_free(&t);
 }
 
 static void lines_that_are_none(void **state)
 {
 	static const char *const bad[] = {
-		"7 10 5 60 4",
-		"7 10 5 60 4 -1 -1 8 120 2048 1 3 1 -1 1 -1 2 -1 -1",
+		"7 10 5 60",
+		"7 10 5 60 4 -1 -1 8 120 2048 1 3 1 -1 1 -1 2 -1 x",
 		"x 10 5 60 4 -1 -1 8 120 2048 1 3 1 -1 1 -1 2 -1",
 		"0 10 5 60 4 -1 -1 8 120 2048 1 3 1 -1 1 -1 2 -1",
 		"7 1e12 5 60 4 -1 -1 8 120 2048 1 3 1 -1 1 -1 2 -1",
