@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "daemon/paths_private.h"
@@ -18,6 +19,8 @@
 #include "libdvm/base/err.h"
 
 #define LOCK_TRIES 100
+#define LEAVING_TRIES 50
+#define LEAVING_MS    1500
 
 int dvmd_paths_open_dir(int dirfd, const char *name)
 {
@@ -237,7 +240,7 @@ static int make_contents(const struct dvmd_paths *p, int run, dvm_error_t *err)
 	return state < 0 ? state : 0;
 }
 
-int dvmd_paths_claim(const struct dvmd_paths *p, dvm_error_t *err)
+static int claim(const struct dvmd_paths *p, dvm_error_t *err)
 {
 	cleanup_fd int lock = p->base[0] ? dvmd_paths_lock(p->base, true, err) : -1;
 
@@ -251,4 +254,17 @@ int dvmd_paths_claim(const struct dvmd_paths *p, dvm_error_t *err)
 		return pid;
 	int rc = make_contents(p, run, err);
 	return rc < 0 ? rc : take_fd(pid);
+}
+
+/* A node that was removed the moment before may still be on its way out. */
+int dvmd_paths_claim(const struct dvmd_paths *p, dvm_error_t *err)
+{
+	const struct timespec pause = { .tv_nsec = LEAVING_MS * 1000000L / LEAVING_TRIES };
+	int rc = claim(p, err);
+
+	for (int i = 0; rc == -EBUSY && i < LEAVING_TRIES; i++) {
+		nanosleep(&pause, NULL);
+		rc = claim(p, err);
+	}
+	return rc;
 }
