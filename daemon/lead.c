@@ -585,15 +585,58 @@ static uint64_t grace_of(const Pb__JobSignal *req)
 	return req->grace_ns < 3600 * DVMI_SEC ? req->grace_ns : 3600 * DVMI_SEC;
 }
 
+struct ending {
+	const struct dvmd_call *call;
+	const Pb__JobSignal *req;
+	size_t n;
+};
+
+static void end_job(struct dvmd_lead *l, uint64_t job, const Pb__JobSignal *req)
+{
+	dvmd_jobctl_end(l->jobs, job, req->signal, *req->reason ? req->reason : "cancelled",
+			grace_of(req), dvmi_clock_mono());
+}
+
+/* Another task than the first of the array that is to end. */
+static int end_task(const Pb__JobRecord *r, void *arg)
+{
+	struct ending *e = arg;
+
+	if (r->spec->array != e->req->job || r->id == e->req->job ||
+	    r->state == PB__JOB_STATE__JOB_DONE || !dvmd_call_may(e->call, r->spec->uid))
+		return 0;
+	end_job(e->call->d->lead, r->id, e->req);
+	e->n++;
+	return 0;
+}
+
+/* An array is called as its first task is. How many others of it are ended; -E… and ERR. */
+static int end_array(const struct dvmd_call *call, const Pb__JobSignal *req, dvm_error_t *err)
+{
+	struct ending e = { call, req, 0 };
+	int n = dvmd_queue_end_tasks(call, req, err);
+
+	if (n < 0)
+		return n;
+	dvmd_cstate_each_job(dvmd_state(call->d), end_task, &e);
+	drain(call->d->lead);
+	return n + (int)e.n;
+}
+
 void dvmd_lead_signal(struct dvmd_call *call, const uint8_t *body, size_t len)
 {
 	struct dvmd_lead *l = call->d->lead;
 	cleanup_pb Pb__JobSignal *req = NULL;
-	char reason[256];
+	dvm_error_t err = { 0 };
 
 	if (dvmi_pb_unpack(&pb__job_signal__descriptor, body, len, &req) < 0 || req->signal < 0 ||
 	    req->signal >= NSIG) {
 		dvmd_call_error(&call, -EINVAL, "malformed request");
+		return;
+	}
+	int others = req->end ? end_array(call, req, &err) : 0;
+	if (others < 0) {
+		dvmd_call_error(&call, others, "%s", err.text);
 		return;
 	}
 	if (dvmd_cstate_waiting(dvmd_state(l->d), req->job)) {
@@ -603,18 +646,14 @@ void dvmd_lead_signal(struct dvmd_call *call, const uint8_t *body, size_t len)
 	const Pb__JobRecord *r = permitted_job(&call, req->job);
 	if (!r)
 		return;
-	if (r->state == PB__JOB_STATE__JOB_DONE) {
+	if (r->state == PB__JOB_STATE__JOB_DONE && !others) {
 		dvmd_call_error(&call, -ESRCH, "job %llu is over", (unsigned long long)r->id);
 		return;
 	}
-	if (req->end) {
-		snprintf(reason, sizeof reason, "%s",
-			 *req->reason ? req->reason : "cancelled");
-		dvmd_jobctl_end(l->jobs, r->id, req->signal, reason, grace_of(req),
-				dvmi_clock_mono());
-	} else {
+	if (req->end)
+		end_job(l, r->id, req);
+	else
 		cast_to_job(l, r->id, DVMI_MSG_JOB_KILL, req);
-	}
 	dvmd_call_answer(&call, DVMI_MSG_OK, NULL);
 	drain(l);
 }

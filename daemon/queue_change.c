@@ -7,6 +7,7 @@
 
 #include "daemon/lead.h"
 #include "daemon/queue_private.h"
+#include "daemon/replica.h"
 #include "libdvm/base/err.h"
 
 int dvmd_queue_permitted(const struct dvmd_call *call, uint64_t job, const Pb__JobSpec *spec,
@@ -162,6 +163,33 @@ void dvmd_queue_change(struct dvmd_call *call, const uint8_t *body, size_t len)
 		dvmd_call_answer(&call, DVMI_MSG_OK, NULL);
 }
 
+static int end_waiting(const struct dvmd_call *call, uint64_t id, const Pb__JobSignal *sig,
+		       dvm_error_t *err)
+{
+	const Pb__Waiting *w = dvmd_cstate_waiting(dvmd_state(call->d), id);
+	int rc = dvmd_queue_permitted(call, id, w->spec, err);
+
+	return rc < 0 ? rc :
+			dvmd_queue_end(call->d, id, 128 + (sig->signal ? sig->signal : SIGTERM),
+				       *sig->reason ? sig->reason : "cancelled", err);
+}
+
+int dvmd_queue_end_tasks(const struct dvmd_call *call, const Pb__JobSignal *sig, dvm_error_t *err)
+{
+	struct ids ids = { .wanted = sig->job };
+	int rc = dvmd_cstate_each_waiting(dvmd_state(call->d), add_id, &ids), n = 0;
+
+	if (rc < 0)
+		dvmi_error_code(err, rc, "the array");
+	dvmd_replica_hold(call->d->replica);
+	for (size_t i = 0; rc == 0 && i < ids.n; i++)
+		if (ids.id[i] != sig->job && (rc = end_waiting(call, ids.id[i], sig, err)) == 0)
+			n++;
+	int all = dvmd_replica_release(call->d->replica, err);
+	free(ids.id);
+	return rc < 0 ? rc : all < 0 ? all : n;
+}
+
 void dvmd_queue_signal(struct dvmd_call *call, const Pb__JobSignal *sig)
 {
 	struct dvmd *d = call->d;
@@ -173,8 +201,7 @@ void dvmd_queue_signal(struct dvmd_call *call, const Pb__JobSignal *sig)
 		rc = dvmi_error_set(&err, -ESRCH, "job %llu has not started",
 				    (unsigned long long)sig->job);
 	if (rc == 0)
-		rc = dvmd_queue_end(d, sig->job, 128 + (sig->signal ? sig->signal : SIGTERM),
-				 *sig->reason ? sig->reason : "cancelled", &err);
+		rc = end_waiting(call, sig->job, sig, &err);
 	if (rc < 0)
 		dvmd_call_error(&call, rc, "%s", *err.text ? err.text : dvm_strerror(rc));
 	else

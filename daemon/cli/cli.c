@@ -49,7 +49,8 @@ int cli_failf(const struct cli *c, const char *fmt, ...)
 int cli_usage(const struct cli *c, const struct cli_command *cmd, const dvm_error_t *err)
 {
 	fprintf(stderr, "%s: %s\n", cmd->opt.name, err->text);
-	fprintf(stderr, "Try `%s --help`.\n", cmd->opt.name);
+	if (cmd->run) /* a line of a script has no help of its own */
+		fprintf(stderr, "Try `%s --help`.\n", cmd->opt.name);
 	return CLI_USAGE;
 }
 

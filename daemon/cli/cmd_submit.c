@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -71,18 +72,38 @@ static char *script_path(const char *program)
 	return script ? realpath(program, NULL) : NULL;
 }
 
-static int script_options(struct cli *c, const struct cli_command *cmd, struct submission *s)
+/* N words from FIRST on, all of one line. */
+static int line_options(struct cli *c, const struct cli_command *cmd, const char *path,
+			struct submission *s, size_t first, size_t n)
 {
 	struct dvmi_opt_parser p;
-	cleanup_free char **argv = calloc(s->script.argc + 2, sizeof *argv);
+	char name[PATH_MAX + 32];
+	cleanup_free char **argv = calloc(n + 2, sizeof *argv);
 
 	if (!argv)
 		return cli_failf(c, "out of memory");
 	argv[0] = (char *)"submit";
-	memcpy(argv + 1, s->script.argv, s->script.argc * sizeof *argv);
-	const struct cli_command of_script = { .opt = { .name = "#DVM in the script",
-							.options = cmd->opt.options } };
-	return cli_options(c, &of_script, (int)s->script.argc + 1, argv, &p, set, s);
+	memcpy(argv + 1, s->script.argv + first, n * sizeof *argv);
+	snprintf(name, sizeof name, "%s, line %u", path, s->script.lines[first]);
+	const struct cli_command of_line = { .opt = { .name = name, .options = cmd->opt.options } };
+	int rc = cli_options(c, &of_line, (int)n + 1, argv, &p, set, s);
+	if (rc != CLI_GO || !p.n_operands)
+		return rc;
+	return cli_failf(c, "%s: \"%s\" is no option", name, p.operands[0]);
+}
+
+static int script_options(struct cli *c, const struct cli_command *cmd, const char *path,
+			  struct submission *s)
+{
+	const struct cli_script *t = &s->script;
+	int rc = CLI_GO;
+
+	for (size_t at = 0, n; rc == CLI_GO && at < t->argc; at += n) {
+		for (n = 1; at + n < t->argc && t->lines[at + n] == t->lines[at];)
+			n++;
+		rc = line_options(c, cmd, path, s, at, n);
+	}
+	return rc;
 }
 
 /* One that may not be executed is read by the interpreter that it names. */
@@ -156,7 +177,7 @@ static int prepare(struct cli *c, const struct cli_command *cmd, int argc, char 
 	if (script && cli_script_read(&s->script, script, &err) < 0)
 		return cli_fail(c, &err);
 	if (script && s->script.argc)
-		rc = script_options(c, cmd, s);
+		rc = script_options(c, cmd, p.operands[0], s);
 	if (rc == CLI_GO) /* what is said here wins over what the script says */
 		rc = cli_options(c, cmd, argc, argv, &p, set, s);
 	if (rc != CLI_GO)

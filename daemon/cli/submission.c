@@ -216,12 +216,17 @@ static int add_words(struct cli_script *s, char *line, unsigned number, dvm_erro
 
 	while ((word = next_word(&line, &bad))) {
 		char **argv = reallocarray(s->argv, s->argc + 2, sizeof *argv);
+		if (argv)
+			s->argv = argv;
+		unsigned *lines = reallocarray(s->lines, s->argc + 2, sizeof *lines);
+		if (lines)
+			s->lines = lines;
 		if (bad)
 			return dvmi_error_set(err, -EINVAL, "line %u: a quote is not closed",
 					      number);
-		if (!argv)
+		if (!argv || !lines)
 			return dvmi_error_code(err, -ENOMEM, "line %u", number);
-		s->argv = argv;
+		lines[s->argc] = number;
 		argv[s->argc++] = word;
 		argv[s->argc] = NULL;
 	}
@@ -269,5 +274,6 @@ void cli_script_free(struct cli_script *s)
 {
 	free(s->text);
 	free(s->argv);
+	free(s->lines);
 	*s = (struct cli_script){ 0 };
 }

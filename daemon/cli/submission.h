@@ -9,6 +9,7 @@
 struct cli_script {
 	char *text; /* owned; ARGV points into it */
 	char **argv;
+	unsigned *lines; /* on which each of them stands */
 	size_t argc;
 	char *interpreter; /* words after "#!", for a script that may not be executed; or NULL */
 };
