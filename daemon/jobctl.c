@@ -10,76 +10,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <uthash.h>
 #include <utlist.h>
 
-#include "daemon/jobctl.h"
+#include "daemon/jobctl_private.h"
 #include "dvm/error.h"
 #include "libdvm/base/buf.h"
-#include "libdvm/base/clock.h"
 #include "libdvm/base/hostlist.h"
 
-#define TIMEOUT_EXIT 124 /* as timeout(1) */
 #define SETTLE	     (300 * DVMI_MSEC) /* in which nodes that cannot start say so together */
 #define ORPHAN_GRACE (2 * DVMI_SEC)   /* in which children may end by themselves */
 #define HOLD	     (150 * DVMI_MSEC) /* of a mere exit code, in which its cause may be told elsewhere */
 #define RESTARTS_MAX 100		       /* of one that loses node after node */
 #define REASON_MAX   2048 /* bytes of a reason that goes to the log, which refuses longer ones */
 
-struct share {
-	uint32_t node;
-	char *name;
-	Pb__JobStatus *status; /* the last report, or NULL */
-	bool dead;	       /* its node is gone, or it never answered to KILL */
-	bool crashed;	       /* its shepherd died after the job was running */
-	char *failed;	       /* why it could not be launched */
-	int failed_code;
-};
-
-struct job {
-	UT_hash_handle hh;
-	uint64_t id;
-	uint32_t origin;
-	uint64_t parent; /* whose end is ours, too; 0: none */
-	bool recovered;	 /* the leader has restarted since it began */
-	bool one_fate;	 /* only a bad one, and a bad end of ours is the parent's */
-	bool detached, keep_going;
-	Pb__JobState state;
-	struct share *shares;
-	size_t nshares;
-	/* UINT64_MAX: never */
-	uint64_t launch_by, ends_by, notice_at, settle_by, kill_by, give_up_by, orphan_by, hold_by;
-	int exit_code;	/* of the first failure; 0 while there is none */
-	char *reason;	/* of the first failure, or NULL */
-	bool weak;	/* it may yet turn out to be the consequence of another one */
-	Pb__JobHow how; /* of the first failure */
-	int signal;	/* that ended its first rank, or that it was ended with */
-	bool requeue;	/* after the loss of a node it is to wait again */
-	bool again;	/* somebody wants that */
-	int warn_signal; /* 0: none, or said */
-	uint64_t warn_at;
-	uint64_t limit;		  /* ns; 0: none */
-	uint64_t warn_before;	  /* its end */
-	uint64_t stopped;	  /* since then; 0: it is not */
-	uint64_t leave_by, wanted_by; /* it is lent, and to leave for that job */
-};
-
-struct queued {
-	struct dvmd_jobctl_action action;
-	struct queued *next;
-};
-
-struct dvmd_jobctl {
-	struct dvmd_jobctl_config config;
-	struct job *jobs;
-	struct queued *queue;
-};
-
-#define HOW(name) PB__JOB_HOW__HOW_##name
-
 enum event { EV_STARTED, EV_FAIL, EV_FINAL, EVENTS };
 
-#define S(name) PB__JOB_STATE__JOB_##name
 static const Pb__JobState transitions[][EVENTS] = {
 	/*              all shares run  something failed  no share is left */
 	[S(LAUNCHING)] = { S(RUNNING), S(ENDING), S(DONE) },
@@ -88,7 +33,7 @@ static const Pb__JobState transitions[][EVENTS] = {
 	[S(DONE)] = { S(DONE), S(DONE), S(DONE) },
 };
 
-static bool share_running(const struct share *s)
+bool dvmd_jobctl_is_running(const struct share *s)
 {
 	return s->status && (s->status->phase == PB__SHARE_PHASE__SHARE_RUNNING ||
 			     s->status->phase == PB__SHARE_PHASE__SHARE_DONE);
@@ -109,7 +54,7 @@ static char *reason_of(const struct job *j)
 	return j->reason ? j->reason : (char *)protobuf_c_empty_string;
 }
 
-static struct dvmd_jobctl_action *push(struct dvmd_jobctl *c, enum dvmd_jobctl_do what,
+struct dvmd_jobctl_action *dvmd_jobctl_push(struct dvmd_jobctl *c, enum dvmd_jobctl_do what,
 				       uint64_t job)
 {
 	struct queued *q = calloc(1, sizeof *q);
@@ -122,10 +67,10 @@ static struct dvmd_jobctl_action *push(struct dvmd_jobctl *c, enum dvmd_jobctl_d
 	return &q->action;
 }
 
-static void push_event(struct dvmd_jobctl *c, const struct job *j, Pb__JobEvent__Kind kind,
+void dvmd_jobctl_push_event(struct dvmd_jobctl *c, const struct job *j, Pb__JobEvent__Kind kind,
 		       const char *text)
 {
-	struct dvmd_jobctl_action *a = push(c, DVMD_DO_EVENT, j->id);
+	struct dvmd_jobctl_action *a = dvmd_jobctl_push(c, DVMD_DO_EVENT, j->id);
 	Pb__JobEvent event = PB__JOB_EVENT__INIT;
 
 	event.job = j->id;
@@ -182,7 +127,7 @@ static Pb__JobUsage usage_of(const struct job *j)
 
 static void push_change(struct dvmd_jobctl *c, const struct job *j)
 {
-	struct dvmd_jobctl_action *a = push(c, DVMD_DO_CHANGE, j->id);
+	struct dvmd_jobctl_action *a = dvmd_jobctl_push(c, DVMD_DO_CHANGE, j->id);
 	Pb__JobChange change = PB__JOB_CHANGE__INIT;
 	Pb__JobUsage usage = usage_of(j);
 
@@ -193,7 +138,7 @@ static void push_change(struct dvmd_jobctl *c, const struct job *j)
 	snprintf(reason, sizeof reason, "%s", reason_of(j));
 	change.exit_code = j->exit_code;
 	change.reason = reason;
-	change.ran = j->state == S(DONE) && every_share(j, share_running);
+	change.ran = j->state == S(DONE) && every_share(j, dvmd_jobctl_is_running);
 	change.ends = j->state == S(DONE) && !j->detached ? make_ends(j) : NULL;
 	change.usage = j->state == S(DONE) ? &usage : NULL;
 	change.again = j->state == S(DONE) && (j->again || (j->requeue && j->how == HOW(LOST)));
@@ -202,9 +147,9 @@ static void push_change(struct dvmd_jobctl *c, const struct job *j)
 	dvmi_pb_free(change.ends);
 }
 
-static void push_kill(struct dvmd_jobctl *c, const struct job *j, uint64_t grace)
+void dvmd_jobctl_push_kill(struct dvmd_jobctl *c, const struct job *j, uint64_t grace)
 {
-	struct dvmd_jobctl_action *a = push(c, DVMD_DO_KILL, j->id);
+	struct dvmd_jobctl_action *a = dvmd_jobctl_push(c, DVMD_DO_KILL, j->id);
 	Pb__JobSignal kill = PB__JOB_SIGNAL__INIT;
 
 	kill.job = j->id;
@@ -239,7 +184,7 @@ void dvmd_jobctl_action_free(struct dvmd_jobctl_action *a)
 
 /* ---- tables ---- */
 
-static struct job *find(const struct dvmd_jobctl *c, uint64_t id)
+struct job *dvmd_jobctl_find(const struct dvmd_jobctl *c, uint64_t id)
 {
 	struct job *j;
 
@@ -317,11 +262,6 @@ static int make_shares(struct job *j, const Pb__Placement *p)
 	return 0;
 }
 
-static uint64_t later(uint64_t now, uint64_t by)
-{
-	return by > UINT64_MAX - now ? UINT64_MAX : now + by;
-}
-
 /* It has run for RAN ns of its limit. */
 static void plan_end(struct job *j, uint64_t now, uint64_t ran)
 {
@@ -332,7 +272,7 @@ static void plan_end(struct job *j, uint64_t now, uint64_t ran)
 int dvmd_jobctl_add(struct dvmd_jobctl *c, const Pb__JobRecord *record, bool recovered,
 		    uint64_t now)
 {
-	if (!record->spec || !record->placement || find(c, record->id))
+	if (!record->spec || !record->placement || dvmd_jobctl_find(c, record->id))
 		return -EINVAL;
 	struct job *j = calloc(1, sizeof *j);
 	if (!j || make_shares(j, record->placement) < 0) {
@@ -374,7 +314,7 @@ int dvmd_jobctl_add(struct dvmd_jobctl *c, const Pb__JobRecord *record, bool rec
 
 void dvmd_jobctl_has_run(struct dvmd_jobctl *c, uint64_t job, uint64_t ran, uint64_t now)
 {
-	struct job *j = find(c, job);
+	struct job *j = dvmd_jobctl_find(c, job);
 
 	if (j)
 		plan_end(j, now, ran);
@@ -382,7 +322,7 @@ void dvmd_jobctl_has_run(struct dvmd_jobctl *c, uint64_t job, uint64_t ran, uint
 
 void dvmd_jobctl_stopped(struct dvmd_jobctl *c, uint64_t job, bool stopped, uint64_t now)
 {
-	struct job *j = find(c, job);
+	struct job *j = dvmd_jobctl_find(c, job);
 
 	if (!j || stopped == (j->stopped != 0))
 		return;
@@ -395,7 +335,7 @@ void dvmd_jobctl_stopped(struct dvmd_jobctl *c, uint64_t job, bool stopped, uint
 
 /* ---- decisions ---- */
 
-static bool share_final(const struct share *s)
+bool dvmd_jobctl_is_final(const struct share *s)
 {
 	return s->dead || s->failed ||
 	       (s->status && (s->status->phase == PB__SHARE_PHASE__SHARE_DONE ||
@@ -403,7 +343,7 @@ static bool share_final(const struct share *s)
 }
 
 /* The names of the shares that are not IS, folded: "node[1-3]". The caller frees. */
-static char *names_not(const struct job *j, bool (*is)(const struct share *))
+char *dvmd_jobctl_names_not(const struct job *j, bool (*is)(const struct share *))
 {
 	const char **names = calloc(j->nshares + 1, sizeof *names);
 	struct dvmi_buf b = { 0 };
@@ -427,7 +367,7 @@ static char *names_not(const struct job *j, bool (*is)(const struct share *))
  * Remembers the first failure only: what follows is its consequence. Unless the first one is weak: a
  * rank that exits because it has noticed a crash on another node is often heard of before that.
  */
-__attribute__((format(printf, 4, 5))) static void blame(struct job *j, Pb__JobHow how,
+void dvmd_jobctl_blame(struct job *j, Pb__JobHow how,
 							 int exit_code, const char *fmt, ...)
 {
 	va_list ap;
@@ -451,10 +391,10 @@ static void share_fate(struct dvmd_jobctl *c, const struct job *j, uint64_t now)
 
 static bool ran(const struct job *j)
 {
-	return j->state == S(RUNNING) || every_share(j, share_running);
+	return j->state == S(RUNNING) || every_share(j, dvmd_jobctl_is_running);
 }
 
-static void begin_end(struct dvmd_jobctl *c, struct job *j, uint64_t now, uint64_t grace)
+void dvmd_jobctl_begin_end(struct dvmd_jobctl *c, struct job *j, uint64_t now, uint64_t grace)
 {
 	if (j->state == S(ENDING) || j->state == S(DONE))
 		return;
@@ -467,7 +407,7 @@ static void begin_end(struct dvmd_jobctl *c, struct job *j, uint64_t now, uint64
 	j->kill_by = later(now, grace + 2 * DVMI_SEC); /* said again to who may have missed it */
 	j->give_up_by = later(now, grace + c->config.end_timeout);
 	push_change(c, j);
-	push_kill(c, j, grace);
+	dvmd_jobctl_push_kill(c, j, grace);
 	end_children(c, j, now, grace);
 }
 
@@ -477,13 +417,13 @@ static void begin_end(struct dvmd_jobctl *c, struct job *j, uint64_t now, uint64
  */
 static void share_fate(struct dvmd_jobctl *c, const struct job *j, uint64_t now)
 {
-	struct job *parent = j->one_fate ? find(c, j->parent) : NULL;
+	struct job *parent = j->one_fate ? dvmd_jobctl_find(c, j->parent) : NULL;
 
 	if (!parent || !j->exit_code || parent->keep_going || parent->state == S(ENDING))
 		return;
-	blame(parent, HOW(FAILED), j->exit_code, "job %llu, which it has spawned, has failed: %s",
+	dvmd_jobctl_blame(parent, HOW(FAILED), j->exit_code, "job %llu, which it has spawned, has failed: %s",
 	      (unsigned long long)j->id, reason_of(j));
-	begin_end(c, parent, now, c->config.kill_grace);
+	dvmd_jobctl_begin_end(c, parent, now, c->config.kill_grace);
 }
 
 /* As deep as jobs have spawned jobs; one that is ending already is not visited again. */
@@ -494,9 +434,9 @@ static void end_children(struct dvmd_jobctl *c, const struct job *parent, uint64
 
 	HASH_ITER(hh, c->jobs, j, tmp)
 		if (j->parent == parent->id && j->state != S(ENDING)) {
-			blame(j, HOW(CANCELLED), 1, "job %llu, which spawned it, is ended",
+			dvmd_jobctl_blame(j, HOW(CANCELLED), 1, "job %llu, which spawned it, is ended",
 			      (unsigned long long)parent->id);
-			begin_end(c, j, now, grace);
+			dvmd_jobctl_begin_end(c, j, now, grace);
 		}
 }
 
@@ -527,10 +467,10 @@ static void blame_rank(struct job *j, const struct share *s, const Pb__RankStatu
 	if (r->signalled) {
 		if (!j->exit_code || j->weak)
 			j->signal = r->status - 128;
-		blame(j, HOW(FAILED), code, "rank %u on %s was killed by signal %d (%s)", r->rank, s->name,
+		dvmd_jobctl_blame(j, HOW(FAILED), code, "rank %u on %s was killed by signal %d (%s)", r->rank, s->name,
 		      r->status - 128, strsignal(r->status - 128));
 	} else if (!j->exit_code) {
-		blame(j, HOW(FAILED), code, "rank %u on %s exited with code %d", r->rank, s->name, r->status);
+		dvmd_jobctl_blame(j, HOW(FAILED), code, "rank %u on %s exited with code %d", r->rank, s->name, r->status);
 		j->weak = j->nshares > 1 && j->state != S(ENDING) && !j->keep_going;
 	}
 }
@@ -550,7 +490,7 @@ static bool judge(struct job *j, const struct share *s)
 	if (s->failed || (st && st->phase == PB__SHARE_PHASE__SHARE_FAILED)) {
 		int code = s->failed ? s->failed_code : st->code;
 		bool lost = s->crashed || code == -DVM_EPEERLOST;
-		blame(j, lost ? HOW(LOST) : HOW(FAILED), start_exit_code(code), "%s: %s", s->name,
+		dvmd_jobctl_blame(j, lost ? HOW(LOST) : HOW(FAILED), start_exit_code(code), "%s: %s", s->name,
 		      s->failed ? s->failed : st->text);
 		return !(s->crashed && j->keep_going);
 	}
@@ -558,7 +498,7 @@ static bool judge(struct job *j, const struct share *s)
 		return false;
 	if (st->abort_text && *st->abort_text) {
 		int code = st->abort_code & 0xff ? st->abort_code & 0xff : 1;
-		blame(j, HOW(FAILED), code, "%s: %s", s->name, st->abort_text);
+		dvmd_jobctl_blame(j, HOW(FAILED), code, "%s: %s", s->name, st->abort_text);
 		return true;
 	}
 	if ((r = first_failed(st))) {
@@ -609,7 +549,7 @@ static void fold_start_failures(struct job *j)
 
 static void push_ended(struct dvmd_jobctl *c, const struct job *j)
 {
-	struct dvmd_jobctl_action *a = push(c, DVMD_DO_EVENT, j->id);
+	struct dvmd_jobctl_action *a = dvmd_jobctl_push(c, DVMD_DO_EVENT, j->id);
 	Pb__JobEvent event = PB__JOB_EVENT__INIT;
 	Pb__JobEnds *ends = make_ends(j);
 
@@ -634,7 +574,7 @@ static void finish(struct dvmd_jobctl *c, struct job *j, uint64_t now)
 		share_fate(c, j, now);
 	push_change(c, j);
 	push_ended(c, j);
-	push(c, DVMD_DO_RELEASE, j->id);
+	dvmd_jobctl_push(c, DVMD_DO_RELEASE, j->id);
 	HASH_DEL(c->jobs, j);
 	job_free(j);
 }
@@ -667,13 +607,13 @@ static bool may_hold(struct job *j, uint64_t now)
 }
 
 /* The one place where a job moves on, after anything was learnt about it. */
-static void reconsider(struct dvmd_jobctl *c, struct job *j, uint64_t now)
+void dvmd_jobctl_reconsider(struct dvmd_jobctl *c, struct job *j, uint64_t now)
 {
 	bool must_end = false;
 
 	for (size_t i = 0; i < j->nshares; i++)
 		must_end |= judge(j, &j->shares[i]);
-	if (every_share(j, share_final)) {
+	if (every_share(j, dvmd_jobctl_is_final)) {
 		finish(c, j, now);
 		return;
 	}
@@ -682,20 +622,20 @@ static void reconsider(struct dvmd_jobctl *c, struct job *j, uint64_t now)
 	if (must_end && may_hold(j, now))
 		return;
 	if (must_end && !may_settle(j, now))
-		begin_end(c, j, now, c->config.kill_grace);
+		dvmd_jobctl_begin_end(c, j, now, c->config.kill_grace);
 	if (must_end)
 		return;
-	if (j->state == S(LAUNCHING) && every_share(j, share_running)) {
+	if (j->state == S(LAUNCHING) && every_share(j, dvmd_jobctl_is_running)) {
 		j->state = transitions[j->state][EV_STARTED];
 		push_change(c, j);
-		push_event(c, j, PB__JOB_EVENT__KIND__STARTED, "");
+		dvmd_jobctl_push_event(c, j, PB__JOB_EVENT__KIND__STARTED, "");
 	}
 }
 
 /* The ranks of a share whose node or shepherd has died, for the others to know. */
 static void push_lost(struct dvmd_jobctl *c, const struct job *j, const struct share *s)
 {
-	struct dvmd_jobctl_action *a = push(c, DVMD_DO_LOST, j->id);
+	struct dvmd_jobctl_action *a = dvmd_jobctl_push(c, DVMD_DO_LOST, j->id);
 	Pb__RanksState lost = PB__RANKS_STATE__INIT;
 	size_t n = s->status ? s->status->n_ranks : 0;
 	uint32_t *gone = calloc(n + 1, sizeof *gone);
@@ -720,13 +660,13 @@ static void push_notes(struct dvmd_jobctl *c, const struct job *j, const struct 
 
 	for (size_t i = said; i < st->n_notes; i++) {
 		snprintf(text, sizeof text, "%s: %s", s->name, st->notes[i]);
-		push_event(c, j, PB__JOB_EVENT__KIND__WARNING, text);
+		dvmd_jobctl_push_event(c, j, PB__JOB_EVENT__KIND__WARNING, text);
 	}
 }
 
 int dvmd_jobctl_status(struct dvmd_jobctl *c, const Pb__JobStatus *status, uint64_t now)
 {
-	struct job *j = find(c, status->job);
+	struct job *j = dvmd_jobctl_find(c, status->job);
 	struct share *s = find_share(j, status->node);
 
 	if (!j)
@@ -745,21 +685,21 @@ int dvmd_jobctl_status(struct dvmd_jobctl *c, const Pb__JobStatus *status, uint6
 		s->crashed = true;
 		push_lost(c, j, s);
 	}
-	reconsider(c, j, now);
+	dvmd_jobctl_reconsider(c, j, now);
 	return 0;
 }
 
 void dvmd_jobctl_launch_failed(struct dvmd_jobctl *c, uint64_t job, uint32_t node, int code,
 			       const char *text, uint64_t now)
 {
-	struct job *j = find(c, job);
+	struct job *j = dvmd_jobctl_find(c, job);
 	struct share *s = find_share(j, node);
 
 	if (!s || s->status || s->failed)
 		return;
 	s->failed = strdup(text);
 	s->failed_code = code;
-	reconsider(c, j, now);
+	dvmd_jobctl_reconsider(c, j, now);
 }
 
 static void job_node_down(struct dvmd_jobctl *c, struct job *j, uint32_t node, const char *name,
@@ -768,16 +708,16 @@ static void job_node_down(struct dvmd_jobctl *c, struct job *j, uint32_t node, c
 	struct share *s = find_share(j, node);
 
 	if (j->origin == node && !j->detached) {
-		blame(j, HOW(LOST), 1, "node %s, where it was started, was lost", name);
-		begin_end(c, j, now, c->config.kill_grace);
+		dvmd_jobctl_blame(j, HOW(LOST), 1, "node %s, where it was started, was lost", name);
+		dvmd_jobctl_begin_end(c, j, now, c->config.kill_grace);
 	}
-	if (s && !share_final(s)) {
+	if (s && !dvmd_jobctl_is_final(s)) {
 		s->dead = true;
-		blame(j, HOW(LOST), 1, "node %s was lost", name);
+		dvmd_jobctl_blame(j, HOW(LOST), 1, "node %s was lost", name);
 		push_lost(c, j, s);
-		if (!j->keep_going && !every_share(j, share_final))
-			begin_end(c, j, now, c->config.kill_grace);
-		reconsider(c, j, now);
+		if (!j->keep_going && !every_share(j, dvmd_jobctl_is_final))
+			dvmd_jobctl_begin_end(c, j, now, c->config.kill_grace);
+		dvmd_jobctl_reconsider(c, j, now);
 	}
 }
 
@@ -792,7 +732,7 @@ void dvmd_jobctl_node_down(struct dvmd_jobctl *c, uint32_t node, const char *nam
 int dvmd_jobctl_end(struct dvmd_jobctl *c, uint64_t job, int signal, const char *reason,
 		    uint64_t grace, uint64_t now)
 {
-	struct job *j = find(c, job);
+	struct job *j = dvmd_jobctl_find(c, job);
 
 	if (!j)
 		return -ENOENT;
@@ -800,17 +740,17 @@ int dvmd_jobctl_end(struct dvmd_jobctl *c, uint64_t job, int signal, const char 
 		grace = c->config.kill_grace;
 	if (!j->exit_code || j->weak)
 		j->signal = signal;
-	blame(j, HOW(CANCELLED), signal > 0 ? 128 + signal : 1, "%s", reason);
+	dvmd_jobctl_blame(j, HOW(CANCELLED), signal > 0 ? 128 + signal : 1, "%s", reason);
 	if (j->state == S(ENDING) && grace == 0)
-		push_kill(c, j, 0);
-	begin_end(c, j, now, grace);
+		dvmd_jobctl_push_kill(c, j, 0);
+	dvmd_jobctl_begin_end(c, j, now, grace);
 	return 0;
 }
 
 int dvmd_jobctl_again(struct dvmd_jobctl *c, uint64_t job, Pb__JobHow how, const char *reason,
 		      uint64_t now)
 {
-	struct job *j = find(c, job);
+	struct job *j = dvmd_jobctl_find(c, job);
 
 	if (!j)
 		return -ENOENT;
@@ -818,15 +758,15 @@ int dvmd_jobctl_again(struct dvmd_jobctl *c, uint64_t job, Pb__JobHow how, const
 		return -EBUSY;
 	j->again = true;
 	j->signal = SIGTERM;
-	blame(j, how, 128 + SIGTERM, "%s", reason);
-	begin_end(c, j, now, c->config.kill_grace);
+	dvmd_jobctl_blame(j, how, 128 + SIGTERM, "%s", reason);
+	dvmd_jobctl_begin_end(c, j, now, c->config.kill_grace);
 	return 0;
 }
 
 void dvmd_jobctl_leave(struct dvmd_jobctl *c, uint64_t job, uint64_t other, uint64_t grace,
 		       uint64_t now)
 {
-	struct job *j = find(c, job);
+	struct job *j = dvmd_jobctl_find(c, job);
 
 	if (!j || j->wanted_by)
 		return;
@@ -834,170 +774,19 @@ void dvmd_jobctl_leave(struct dvmd_jobctl *c, uint64_t job, uint64_t other, uint
 	j->leave_by = later(now, grace);
 }
 
-/* ---- time ---- */
-
-/* What a share that is not running yet says it waits for, with ": " in front; or "". */
-static const char *late_text(const struct job *j, char *out, size_t size)
-{
-	for (size_t i = 0; i < j->nshares; i++) {
-		const struct share *s = &j->shares[i];
-		if (share_running(s) || !s->status || !*s->status->text)
-			continue;
-		snprintf(out, size, ": %s", s->status->text);
-		return out;
-	}
-	return "";
-}
-
-static void tick_launching(struct dvmd_jobctl *c, struct job *j, uint64_t now)
-{
-	char late[256];
-
-	if (now >= j->launch_by) {
-		char *names = names_not(j, share_running);
-		blame(j, HOW(FAILED), 1, "launch timed out: %s did not start all ranks in time%s",
-		      names ? names : "some nodes", late_text(j, late, sizeof late));
-		free(names);
-		begin_end(c, j, now, 0);
-	} else if (now >= j->notice_at) {
-		char *names = names_not(j, share_running), *text = NULL;
-		if (asprintf(&text, "waiting for %s to start the ranks%s",
-			     names ? names : "some nodes", late_text(j, late, sizeof late)) >= 0)
-			push_event(c, j, PB__JOB_EVENT__KIND__PHASE, text);
-		free(names);
-		free(text);
-		j->notice_at = later(now, c->config.notice_after);
-	}
-}
-
-static void give_up(struct dvmd_jobctl *c, struct job *j, uint64_t now)
-{
-	char *names = names_not(j, share_final), *text = NULL;
-
-	if (asprintf(&text, "%s did not answer to the end of the job and was given up",
-		     names ? names : "some nodes") >= 0)
-		push_event(c, j, PB__JOB_EVENT__KIND__WARNING, text);
-	free(names);
-	free(text);
-	for (size_t i = 0; i < j->nshares; i++)
-		if (!share_final(&j->shares[i]))
-			j->shares[i].dead = true;
-	blame(j, HOW(LOST), 1, "nodes were given up");
-	reconsider(c, j, now);
-}
-
-static void tick_ending(struct dvmd_jobctl *c, struct job *j, uint64_t now)
-{
-	if (now >= j->give_up_by) {
-		give_up(c, j, now);
-	} else if (now >= j->kill_by) {
-		push_kill(c, j, 0);
-		j->kill_by = later(now, 2 * DVMI_SEC);
-	}
-}
-
-static void tick_orphan(struct dvmd_jobctl *c, struct job *j, uint64_t now)
-{
-	j->orphan_by = UINT64_MAX;
-	if (find(c, j->parent) || j->state == S(ENDING))
-		return;
-	blame(j, HOW(CANCELLED), 1, "job %llu, which spawned it, has ended", (unsigned long long)j->parent);
-	begin_end(c, j, now, c->config.kill_grace);
-}
-
-static void tick_warning(struct dvmd_jobctl *c, struct job *j)
-{
-	struct dvmd_jobctl_action *a = push(c, DVMD_DO_KILL, j->id);
-	Pb__JobSignal warning = PB__JOB_SIGNAL__INIT;
-
-	warning.job = j->id;
-	warning.signal = j->warn_signal;
-	if (a)
-		a->kill = dvmi_pb_dup(&warning);
-	j->warn_signal = 0;
-}
-
-static void tick_leaving(struct dvmd_jobctl *c, struct job *j, uint64_t now)
-{
-	j->leave_by = UINT64_MAX;
-	if (j->state == S(ENDING))
-		return;
-	j->signal = SIGTERM;
-	blame(j, HOW(PREEMPTED), 128 + SIGTERM, "did not leave in time for job %llu",
-	      (unsigned long long)j->wanted_by);
-	begin_end(c, j, now, c->config.kill_grace);
-}
-
-static void tick_job(struct dvmd_jobctl *c, struct job *j, uint64_t now)
-{
-	if (now >= j->leave_by)
-		tick_leaving(c, j, now);
-	if (j->warn_signal && j->state == S(RUNNING) && !j->stopped && now >= j->warn_at)
-		tick_warning(c, j);
-	if (now >= j->orphan_by)
-		tick_orphan(c, j, now);
-	if (j->state != S(ENDING) && !j->stopped && now >= j->ends_by) {
-		blame(j, HOW(TIMEOUT), TIMEOUT_EXIT, "time limit reached");
-		begin_end(c, j, now, c->config.kill_grace);
-	}
-	if (now >= j->hold_by) {
-		j->weak = false;
-		j->hold_by = UINT64_MAX;
-		reconsider(c, j, now);
-	} else if (j->state == S(LAUNCHING) && now >= j->settle_by)
-		reconsider(c, j, now);
-	else if (j->state == S(LAUNCHING))
-		tick_launching(c, j, now);
-	else if (j->state == S(ENDING))
-		tick_ending(c, j, now);
-}
-
-void dvmd_jobctl_tick(struct dvmd_jobctl *c, uint64_t now)
-{
-	struct job *j, *tmp;
-
-	HASH_ITER(hh, c->jobs, j, tmp)
-		tick_job(c, j, now);
-}
-
-static uint64_t min_u64(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
-uint64_t dvmd_jobctl_next_deadline(const struct dvmd_jobctl *c)
-{
-	uint64_t next = UINT64_MAX;
-
-	for (const struct job *j = c->jobs; j; j = j->hh.next) {
-		if (j->state == S(LAUNCHING))
-			next = min_u64(next, min_u64(j->settle_by,
-						     min_u64(j->launch_by, j->notice_at)));
-		if (j->state == S(ENDING))
-			next = min_u64(next, min_u64(j->kill_by, j->give_up_by));
-		else
-			next = min_u64(next, min_u64(j->hold_by, min_u64(j->orphan_by, j->leave_by)));
-		if (j->state != S(ENDING) && !j->stopped)
-			next = min_u64(next, j->ends_by);
-		if (j->warn_signal && j->state == S(RUNNING) && !j->stopped)
-			next = min_u64(next, j->warn_at);
-	}
-	return next;
-}
-
 /* ---- questions ---- */
 
 const Pb__JobStatus *dvmd_jobctl_share(const struct dvmd_jobctl *c, uint64_t job, uint32_t node)
 {
-	const struct share *s = find_share(find(c, job), node);
+	const struct share *s = find_share(dvmd_jobctl_find(c, job), node);
 
 	return s ? s->status : NULL;
 }
 
 void dvmd_jobctl_reannounce(struct dvmd_jobctl *c, uint64_t job)
 {
-	const struct job *j = find(c, job);
+	const struct job *j = dvmd_jobctl_find(c, job);
 
 	if (j && j->state != S(LAUNCHING))
-		push_event(c, j, PB__JOB_EVENT__KIND__STARTED, "");
+		dvmd_jobctl_push_event(c, j, PB__JOB_EVENT__KIND__STARTED, "");
 }

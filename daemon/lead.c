@@ -10,7 +10,7 @@
 #include "daemon/agent.h"
 #include "daemon/cast.h"
 #include "daemon/jobctl.h"
-#include "daemon/lead.h"
+#include "daemon/lead_private.h"
 #include "daemon/live.h"
 #include "daemon/origin.h"
 #include "daemon/assign.h"
@@ -26,23 +26,6 @@
 #define CAST_TIMEOUT (10 * DVMI_SEC)
 #define RETRY_MS     1000
 #define ACTIONS_MAX  256 /* taken together */
-#define PS_WAIT_MS   80	 /* for fresh reports of what ranks have used */
-#define PS_ASKS_MAX  64u /* jobs; with more than that the last reports have to do */
-
-/* A change that the log would not take (a full disk): it is offered again. */
-struct unlogged {
-	struct unlogged *next;
-	Pb__JobChange *change;
-};
-
-struct dvmd_lead {
-	struct dvmd *d;
-	struct dvmd_jobctl *jobs;
-	uv_timer_t timer, retry, turn;
-	int handles;
-	struct unlogged *unlogged;
-	struct ps_wait *ps;
-};
 
 /* ---- carrying out ---- */
 
@@ -658,137 +641,6 @@ void dvmd_lead_signal(struct dvmd_call *call, const uint8_t *body, size_t len)
 	drain(l);
 }
 
-struct ps {
-	struct dvmd_lead *lead;
-	Pb__ProcInfo *procs;
-	Pb__ProcInfo **list;
-	size_t n, cap;
-	uint64_t job;
-};
-
-static int ps_add(struct ps *p, uint64_t job, const char *node, Pb__RankStatus *rank)
-{
-	if (p->n == p->cap) {
-		size_t cap = p->cap ? 2 * p->cap : 64;
-		Pb__ProcInfo *procs = reallocarray(p->procs, cap, sizeof *procs);
-		if (!procs)
-			return -ENOMEM;
-		p->procs = procs;
-		p->cap = cap;
-	}
-	Pb__ProcInfo *info = &p->procs[p->n++];
-	pb__proc_info__init(info);
-	info->job = job;
-	info->node = (char *)node;
-	info->rank = rank;
-	return 0;
-}
-
-static int ps_job(const Pb__JobRecord *r, void *arg)
-{
-	struct ps *p = arg;
-
-	if ((p->job && r->id != p->job) || r->state == PB__JOB_STATE__JOB_DONE)
-		return 0;
-	for (size_t i = 0; i < r->placement->n_nodes; i++) {
-		const Pb__NodeShare *share = r->placement->nodes[i];
-		const Pb__JobStatus *st = dvmd_jobctl_share(p->lead->jobs, r->id, share->node);
-		for (size_t k = 0; st && k < st->n_ranks; k++)
-			if (ps_add(p, r->id, share->name, st->ranks[k]) < 0)
-				return -ENOMEM;
-	}
-	return 0;
-}
-
-static void answer_ps(struct dvmd_lead *l, struct dvmd_call *call, uint64_t job)
-{
-	Pb__PsReply reply = PB__PS_REPLY__INIT;
-	struct ps p = { .lead = l, .job = job };
-	int rc = dvmd_cstate_each_job(dvmd_state(l->d), ps_job, &p);
-
-	p.list = calloc(p.n + 1, sizeof *p.list);
-	for (size_t i = 0; p.list && i < p.n; i++)
-		p.list[i] = &p.procs[i];
-	reply.procs = p.list;
-	reply.n_procs = p.list ? p.n : 0;
-	if (rc < 0 || !p.list)
-		dvmd_call_error(&call, -ENOMEM, "out of memory");
-	else
-		dvmd_call_answer(&call, DVMI_MSG_PS, &reply);
-	free(p.list);
-	free(p.procs);
-}
-
-/* Reports that have been asked for are waited for, a moment. */
-struct ps_wait {
-	struct ps_wait *prev, *next;
-	struct dvmd_lead *lead;
-	struct dvmd_call *call;
-	uint64_t job;
-	uv_timer_t timer;
-};
-
-static void on_ps_closed(uv_handle_t *h)
-{
-	free(h->data);
-}
-
-static void ps_over(struct ps_wait *w)
-{
-	DL_DELETE(w->lead->ps, w);
-	uv_close((uv_handle_t *)&w->timer, on_ps_closed);
-}
-
-static void on_ps_time(uv_timer_t *t)
-{
-	struct ps_wait *w = t->data;
-
-	answer_ps(w->lead, w->call, w->job);
-	ps_over(w);
-}
-
-static void want_status(struct dvmd_lead *l, uint64_t job);
-
-static int ask_job(const Pb__JobRecord *r, void *arg)
-{
-	const struct ps_wait *w = arg;
-
-	if ((!w->job || r->id == w->job) && r->state != PB__JOB_STATE__JOB_DONE)
-		want_status(w->lead, r->id);
-	return 0;
-}
-
-/* What ranks have used is not reported by itself: it changes all the time. */
-static void ask_first(struct dvmd_lead *l, struct dvmd_call *call, uint64_t job)
-{
-	struct ps_wait *w = dvmd_jobctl_count(l->jobs) <= PS_ASKS_MAX ? calloc(1, sizeof *w) : NULL;
-
-	if (!w) {
-		answer_ps(l, call, job);
-		return;
-	}
-	w->lead = l;
-	w->call = call;
-	w->job = job;
-	w->timer.data = w;
-	DL_APPEND(l->ps, w);
-	dvmd_cstate_each_job(dvmd_state(l->d), ask_job, w);
-	uv_timer_init(l->d->loop, &w->timer);
-	uv_timer_start(&w->timer, on_ps_time, PS_WAIT_MS, 0);
-}
-
-void dvmd_lead_ps(struct dvmd_call *call, const uint8_t *body, size_t len)
-{
-	cleanup_pb Pb__JobRef *ref = NULL;
-
-	if (dvmi_pb_unpack(&pb__job_ref__descriptor, body, len, &ref) < 0)
-		dvmd_call_error(&call, -DVM_EPROTO, "malformed request");
-	else if (ref->job && !dvmd_cstate_job(dvmd_state(call->d), ref->job))
-		dvmd_call_error(&call, -ENOENT, "no job %llu", (unsigned long long)ref->job);
-	else
-		ask_first(call->d->lead, call, ref->job);
-}
-
 /* ---- what happens ---- */
 
 /* A report of a job that is over: its share waits for a release that was lost. */
@@ -852,7 +704,7 @@ size_t dvmd_lead_jobs(const struct dvmd_lead *l)
 	return dvmd_jobctl_count(l->jobs);
 }
 
-static void want_status(struct dvmd_lead *l, uint64_t job)
+void dvmd_lead_want_status(struct dvmd_lead *l, uint64_t job)
 {
 	Pb__JobRef ref = PB__JOB_REF__INIT;
 
@@ -881,7 +733,7 @@ static int recover_job(const Pb__JobRecord *r, void *arg)
 	dvmd_jobctl_has_run(l->jobs, r->id, dvmd_queue_ran(r, dvmd_steady_now(&l->d->clock)),
 			    dvmi_clock_mono());
 	lose_absent_shares(l, r, dvmi_clock_mono());
-	want_status(l, r->id);
+	dvmd_lead_want_status(l, r->id);
 	return 0;
 }
 
@@ -896,7 +748,7 @@ static int ask_restarted(const Pb__JobRecord *r, void *arg)
 
 	for (size_t i = 0; r->state != PB__JOB_STATE__JOB_DONE && i < r->placement->n_nodes; i++)
 		if (r->placement->nodes[i]->node == re->node)
-			want_status(re->lead, r->id);
+			dvmd_lead_want_status(re->lead, r->id);
 	return 0;
 }
 
@@ -951,10 +803,7 @@ void dvmd_lead_destroy(struct dvmd_lead *l)
 		return;
 	while (l->unlogged)
 		drop_unlogged(l, l->unlogged);
-	while (l->ps) {
-		dvmd_call_error(&l->ps->call, -ECANCELED, "stopping");
-		ps_over(l->ps);
-	}
+	dvmd_lead_ps_stop(l);
 	dvmd_jobctl_destroy(l->jobs);
 	uv_close((uv_handle_t *)&l->timer, on_closed);
 	uv_close((uv_handle_t *)&l->retry, on_closed);
