@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A node of sim_walk.c: its memory, the gate before its messages, and what the engine does to both.
+ */
+#ifndef TESTS_SIM_WALK_NODE_H
+#define TESTS_SIM_WALK_NODE_H
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <utlist.h>
+
+#include "libdvm/base/rng.h"
+#include "shm/diff.h"
+#include "shm/protocol.h"
+#include "shm/walked.h"
+#include "tests/sim/seeds.h"
+
+enum { NODES_MAX = 6, TABLES = 2, ENTRIES = 6, WORDS = DSM_WALKED_WORDS };
+enum { LOCK, TRUTH, ACTIVE, TABLE, PAGES = TABLE + TABLES };
+/* Words of the page of truth. */
+enum { T_ENTRY = 0, T_GEN = 16, T_DATA = 32, T_COUNT = 40 };
+#define FRAMES UINT64_C(0x100000)
+
+enum broken { WHOLE, NO_WAIT, EARLY_ACK, NO_DIRTY, NO_END, NO_LAST, NO_LOOK, BROKEN };
+static const char *const broken_names[] = { "nothing",
+					    "nobody waits for differences",
+					    "acknowledgements are taken to tell nothing",
+					    "dirty bits are left to the hardware",
+					    "data stays in the mode",
+					    "last differences are forgotten",
+					    "nobody compares before an interrupt" };
+
+enum post_kind { SHOOT, SHOT, UNLINK, LINK, DATA, STOP };
+
+struct post {
+	enum post_kind kind;
+	uint64_t t, i, gen;
+};
+
+struct packet {
+	struct packet *prev, *next;
+	uint64_t at; /* it arrives */
+	uint32_t to;
+	bool is_post;
+	struct post post;
+	struct dsm_msg m;
+	size_t n;
+	uint64_t bytes[2 * WORDS];
+};
+
+enum access { NONE, READ, WRITE };
+enum kernel { IDLE, IN, AIMING, SHOOTING, UNLINKING, STOPPING, UNLOCKING };
+
+struct node {
+	struct sim *s;
+	uint32_t self, view;
+	struct dsm *d;
+	bool dead;
+	uint64_t live[PAGES][WORDS];
+	enum access access[PAGES];
+	bool waits[PAGES], writes[PAGES];
+	uint64_t since[PAGES];
+	struct packet *incoming;
+	/* the mode */
+	bool walks[PAGES];
+	struct dsm_walked w[PAGES];
+	unsigned stays[PAGES];
+	uint64_t room[2 * WORDS];
+	/* the gate, as in shm/node_gate.c */
+	struct packet *open, *closed;
+	bool tells, shut;
+	/* the guest */
+	uint64_t must[TABLES][ENTRIES];
+	bool active, unlinked[TABLES], data[TABLES];
+	enum kernel kernel;
+	uint64_t t, i, gen, old;
+	unsigned answers;
+	bool relink, new_data;
+};
+
+struct sim {
+	struct dvmi_rng rng;
+	uint64_t now;
+	uint32_t n, epoch;
+	struct node nodes[NODES_MAX];
+	struct packet *channels[NODES_MAX][NODES_MAX];
+	bool alive[NODES_MAX], killed;
+	uint64_t wrote[TABLES][ENTRIES]; /* generation of the entry by which data was written last */
+	uint64_t skipped[NODES_MAX][TABLES][ENTRIES]; /* what a node was not told, being away */
+	uint64_t counted[TABLES];
+	enum broken broken;
+	uint64_t latency, hold; /* 0: messages come when they come */
+	uint64_t longest;	/* that one has waited */
+	uint64_t walks, changes, counts, told, ends;
+	char failure[SIM_FAILURE];
+};
+
+#define fail(s, ...) sim_fail((s)->failure, __VA_ARGS__)
+
+static uint32_t below(struct sim *s, uint32_t n)
+{
+	return (uint32_t)dvmi_rng_below(&s->rng, n);
+}
+
+static uint64_t gen_of(uint64_t e)
+{
+	return (e & UINT64_C(0x000ffffffffff000)) >> 12;
+}
+
+/*
+ * Nobody waits longer than so. A page goes through the hands of all nodes before, twice (who reads
+ * may want to write then); each hands it on after its hold, four messages and twice what it has to
+ * settle; and it settles what was under way and what is new, behind a transaction of each other.
+ */
+static uint64_t patience(const struct sim *s)
+{
+	uint64_t l = s->latency + 1, settled = 4 * l + 3 * l * s->n;
+
+	return 2 * s->n * (s->hold + 4 * l + 2 * 2 * settled);
+}
+
+/* ---- what leaves a node ---- */
+
+static void travel(struct sim *s, uint32_t from, struct packet *p)
+{
+	struct packet *last = s->channels[from][p->to] ? s->channels[from][p->to]->prev : NULL;
+
+	p->at = s->now + (s->latency ? 1 + below(s, (uint32_t)s->latency) : 0);
+	if (last && last->at > p->at)
+		p->at = last->at;
+	DL_APPEND(s->channels[from][p->to], p);
+}
+
+static bool gate_needed(const struct node *node)
+{
+	bool walking = false;
+
+	for (int p = 0; p < PAGES; p++)
+		walking |= node->walks[p];
+	return node->shut || node->open || walking || dsm_walk_pending(node->d);
+}
+
+static void leave_node(struct node *node, struct packet *p, enum dsm_lane lane)
+{
+	struct sim *s = node->s;
+
+	if (s->broken == EARLY_ACK && !p->is_post && p->m.kind == DSM_ACK)
+		lane = DSM_LANE_ORDERED;
+	if (lane == DSM_LANE_FREE || !gate_needed(node)) {
+		travel(s, node->self, p);
+		return;
+	}
+	DL_APPEND(node->open, p);
+	node->tells |= lane == DSM_LANE_TELLS && !(s->broken == NO_LOOK && p->is_post);
+}
+
+static void post(struct node *node, uint32_t to, struct post what)
+{
+	struct packet *p = calloc(1, sizeof *p);
+
+	if (!p)
+		abort();
+	p->to = to;
+	p->is_post = true;
+	p->post = what;
+	leave_node(node, p, DSM_LANE_TELLS);
+}
+
+static void release(struct node *node)
+{
+	struct packet *p, *tmp;
+
+	DL_FOREACH_SAFE(node->closed, p, tmp) {
+		DL_DELETE(node->closed, p);
+		travel(node->s, node->self, p);
+	}
+}
+
+/* The real one, or one without what is to be shown necessary. */
+static enum dsm_walked_look look(struct node *node, uint64_t page, size_t *n)
+{
+	uint8_t *room = (uint8_t *)node->room;
+	struct dsm_walked *w = &node->w[page];
+	enum broken b = node->s->broken;
+	uint64_t *live = node->live[page];
+
+	if (b != NO_DIRTY && !(b == NO_END && dsm_walked_table(live, FRAMES) <= 0))
+		return dsm_walked_look(w, live, FRAMES, room, n);
+	if (b == NO_DIRTY && dsm_walked_table(live, FRAMES) <= 0)
+		return DSM_WALKED_END;
+	*n = dsm_diff_make(w->sent, live, sizeof w->sent, room, DSM_WALKED_DIFF);
+	memcpy(w->sent, live, sizeof w->sent);
+	return *n ? DSM_WALKED_TELL : DSM_WALKED_SAME;
+}
+
+static void compare(struct node *node)
+{
+	for (uint64_t p = 0; p < PAGES; p++) {
+		size_t n = 0;
+		enum dsm_walked_look l = node->walks[p] ? look(node, p, &n) : DSM_WALKED_SAME;
+		if (l == DSM_WALKED_TELL) {
+			dsm_walk_diff(node->d, p, (uint8_t *)node->room, n);
+			node->s->told++;
+		}
+		if (l == DSM_WALKED_END)
+			dsm_walk_end(node->d, p, node->s->now);
+	}
+}
+
+static bool pending(const struct node *node)
+{
+	return node->s->broken != NO_WAIT && dsm_walk_pending(node->d);
+}
+
+static void gate_step(struct node *node)
+{
+	if (node->shut && !pending(node)) {
+		node->shut = false;
+		release(node);
+	}
+	if (node->shut || !node->open)
+		return;
+	DL_CONCAT(node->closed, node->open);
+	node->open = NULL;
+	if (node->tells)
+		compare(node);
+	node->tells = false;
+	node->shut = pending(node);
+	if (!node->shut)
+		release(node);
+}
+
+/* ---- what the engine does to memory ---- */
+
+static void on_send(void *arg, uint32_t to, const struct dsm_msg *m)
+{
+	struct node *node = arg;
+	struct packet *p = calloc(1, sizeof *p);
+	const void *from = m->flags & DSM_WALK ? node->w[m->page].base : node->live[m->page];
+
+	if (!p)
+		abort();
+	p->to = to;
+	p->m = *m;
+	p->n = m->flags & DSM_BYTES ? sizeof node->live[0] : 0;
+	if (m->kind != DSM_DATA) {
+		from = m->diff;
+		p->n = m->ndiff;
+	}
+	if (p->n)
+		memcpy(p->bytes, from, p->n);
+	leave_node(node, p, dsm_walk_lane(m));
+}
+
+static void on_fill(void *arg, uint64_t page)
+{
+	struct node *node = arg;
+
+	if (node->access[page] != NONE)
+		fail(node->s, "bytes come for a page that is in use");
+	memcpy(node->live[page], node->incoming->bytes, sizeof node->live[page]);
+}
+
+static void on_install(void *arg, uint64_t page, bool write)
+{
+	struct node *node = arg;
+
+	struct sim *s = node->s;
+
+	node->access[page] = write ? WRITE : READ;
+	if (!node->waits[page] || (!write && node->writes[page]))
+		return;
+	node->waits[page] = false;
+	uint64_t took = s->now - node->since[page];
+	if (s->latency && took > s->longest)
+		s->longest = took;
+}
+
+static void on_protect(void *arg, uint64_t page)
+{
+	struct node *node = arg;
+
+	node->access[page] = node->access[page] == WRITE ? READ : node->access[page];
+}
+
+static void on_drop(void *arg, uint64_t page)
+{
+	((struct node *)arg)->access[page] = NONE;
+}
+
+static void on_poison(void *arg, uint64_t page)
+{
+	struct node *node = arg;
+
+	if (!node->s->killed)
+		fail(node->s, "page %" PRIu64 " is lost", page);
+	node->access[page] = NONE;
+	node->waits[page] = false;
+}
+
+static bool on_may(void *arg, uint64_t page)
+{
+	struct node *node = arg;
+
+	return dsm_walked_table(node->live[page], FRAMES) > 0 && ++node->stays[page] > 1;
+}
+
+static void on_enter(void *arg, uint64_t page)
+{
+	struct node *node = arg;
+	struct dsm_walked *w = &node->w[page];
+
+	node->walks[page] = true;
+	if (node->s->broken != NO_DIRTY) {
+		dsm_walked_begin(w, node->live[page]);
+		return;
+	}
+	memcpy(w->base, node->live[page], sizeof w->base);
+	memcpy(w->sent, w->base, sizeof w->sent);
+}
+
+static bool on_merge(void *arg, uint64_t page, const uint8_t *diff, size_t n, bool last)
+{
+	struct node *node = arg;
+
+	if (!dsm_diff_good(diff, n, sizeof node->live[page])) {
+		fail(node->s, "a difference that is none");
+		return true;
+	}
+	bool good = dsm_walked_apply(&node->w[page], node->live[page], diff, n, last) == 0;
+	if (!good && !last && !node->s->killed)
+		fail(node->s, "two nodes have changed an entry");
+	return good;
+}
+
+static void on_settled(void *arg, uint64_t page)
+{
+	dsm_walked_settled(&((struct node *)arg)->w[page]);
+}
+
+static void on_last(void *arg, uint64_t page, struct dsm_msg *m)
+{
+	struct node *node = arg;
+
+	m->diff = (uint8_t *)node->room;
+	if (node->s->broken != NO_LAST)
+		m->ndiff = dsm_walked_last(&node->w[page], node->live[page],
+					   (uint8_t *)node->room);
+}
+
+static void on_leave(void *arg, uint64_t page)
+{
+	struct node *node = arg;
+
+	node->walks[page] = false;
+	node->stays[page] = 0;
+	node->s->ends++;
+}
+
+static const struct dsm_ops ops = {
+	.send = on_send,
+	.fill = on_fill,
+	.install = on_install,
+	.protect = on_protect,
+	.drop = on_drop,
+	.poison = on_poison,
+};
+
+static const struct dsm_walk_ops walk_ops = {
+	.may = on_may,
+	.enter = on_enter,
+	.merge = on_merge,
+	.settled = on_settled,
+	.last = on_last,
+	.leave = on_leave,
+};
+
+static uint32_t home_of(void *arg, uint64_t page)
+{
+	return (uint32_t)((page * 5 + 1) % ((const struct node *)arg)->s->n);
+}
+
+/* PAGE may be used; else it is asked for. */
+static bool have(struct node *node, uint64_t page, bool write)
+{
+	if (node->access[page] == WRITE || (node->access[page] == READ && !write))
+		return true;
+	if (node->waits[page] && (node->writes[page] || !write))
+		return false;
+	if (!node->waits[page])
+		node->since[page] = node->s->now;
+	node->waits[page] = true;
+	node->writes[page] = write;
+	if (dsm_fault(node->d, page, write, node->s->now) != 0)
+		fail(node->s, "a fault is refused");
+	return false;
+}
+
+#endif
