@@ -77,10 +77,10 @@ int dsm_rc_while_lent(struct dsm_rc *d, uint32_t from, const struct dsm_rc_msg *
 		dsm_rc_recall(d, m->page, c);
 		return -EAGAIN;
 	}
-	if (m->kind == DSM_RC_DIFF)
-		thank(d, from, m, c);
-	else
-		d->stats.dropped++;
+	/* It had given its copy up before it heard of this, asks anew, and is about to refuse. */
+	if (m->kind != DSM_RC_DIFF)
+		return -EAGAIN;
+	thank(d, from, m, c);
 	return 0;
 }
 
@@ -128,6 +128,9 @@ void dsm_rc_give_back(struct dsm_rc *d, uint64_t page, struct dsm_rc_cell *c, bo
 		d->c.ops->drop(d->c.arg, page);
 	c->state = stays ? DSM_RC_READ : DSM_RC_INVALID;
 	c->known = ++c->version;
+	/* Who has lent it is dead, and we are the next: that is found out with the others. */
+	if (dsm_rc_home(d, page) == d->c.self)
+		return;
 	dsm_rc_send(d, dsm_rc_home(d, page),
 		    (struct dsm_rc_msg){ .kind = DSM_RC_BACK,
 					 .flags = DSM_RC_BYTES | (stays ? DSM_RC_VALID : 0),

@@ -137,6 +137,9 @@ static void on_send(void *arg, uint32_t to, const struct dsm_rc_msg *m)
 		fail(node->s, "a channel is full, or leads nowhere");
 		return;
 	}
+	/* Lent to one that is dead already, which nobody can tell from one that has written. */
+	if (node->s->nodes[to].dead && m->flags & DSM_RC_ALONE && m->kind != DSM_RC_GET)
+		node->s->home_died[m->page] = true;
 	struct packet *p = &c->q[(c->head + c->n++) % QUEUE];
 	*p = (struct packet){ .from = node->self, .m = *m };
 	if (m->flags & (DSM_RC_BYTES | DSM_RC_ZEROS))
