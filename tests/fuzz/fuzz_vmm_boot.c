@@ -15,7 +15,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static struct vmm_mem *mem;
 	static const uint8_t initrd[100];
 	const uint64_t ram = RAM;
-	struct vmm_boot_input in = { .initrd = { initrd, sizeof initrd }, .append = "a=b" };
+	struct vmm_boot_input in = { .initrd = { .data = initrd, .len = sizeof initrd },
+				     .append = "a=b" };
 	struct vmm_boot boot;
 	struct kvm_regs regs = { 0 };
 	struct kvm_sregs sregs = { 0 };
