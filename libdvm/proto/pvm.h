@@ -25,6 +25,7 @@
 #define PVMI_ENV_TASK	"DVM_PVM_TASK"	 /* what they enrol with: their place, and a word */
 #define PVMI_ENV_NEAR	"DVM_PVM_NEAR"	 /* where the spawning program is, and where it runs */
 #define PVMI_ENV_DEBUG	"DVM_PVM_DEBUG"	 /* set: a debugger is started, with the program */
+#define PVMI_ENV_TRACE	"DVM_PVM_TRACE" /* how a task is traced: options, bytes of a buffer, a mask */
 #define PVMI_ENV_DIR	"DVM_PVM_DIR"	 /* where tasks shall begin, seen from their host's place */
 
 #define PVMI_TIDPVMD  0x80000000u

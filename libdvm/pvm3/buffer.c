@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Buffers by their numbers: which one is packed into, which one is unpacked, what is known of each. */
-#include "libdvm/pvm3/state.h"
+#include "libdvm/pvm3/trace.h"
 
 /* The encoding of a message that is packed as KIND says, or PvmBadParam. */
 static int encoding(int kind)
@@ -60,12 +60,18 @@ int pvmi_initsend(int kind)
 
 int pvm_mkbuf(int kind)
 {
-	return pvmi_result("pvm_mkbuf", pvmi_mkbuf(kind));
+	PVMI_BEGINS(TEV_MKBUF, PVMI_INT(ME, kind));
+	int mid = pvmi_mkbuf(kind);
+	PVMI_ENDS(TEV_MKBUF, PVMI_INT(MB, mid));
+	return pvmi_result("pvm_mkbuf", mid);
 }
 
 int pvm_initsend(int kind)
 {
-	return pvmi_result("pvm_initsend", pvmi_initsend(kind));
+	PVMI_BEGINS(TEV_INITSEND, PVMI_INT(ME, kind));
+	int mid = pvmi_initsend(kind);
+	PVMI_ENDS(TEV_INITSEND, PVMI_INT(MSB, mid));
+	return pvmi_result("pvm_initsend", mid);
 }
 
 /* The message MID in *M. 0, or what is wrong with MID. */
@@ -82,8 +88,9 @@ int pvm_freebuf(int buffer)
 	struct pvmi_msg *m = NULL;
 	int rc = buffer == 0 ? 0 : find(buffer, &m);
 
+	PVMI_BEGINS(TEV_FREEBUF, PVMI_INT(MB, buffer));
 	pvmi_drop(m);
-	return pvmi_result("pvm_freebuf", rc);
+	return pvmi_result("pvm_freebuf", pvmi_ends(TEV_FREEBUF, rc));
 }
 
 /* MID takes the place *WHERE; it cannot have the place OTHER as well. The one that had it. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* pvm_notify(). */
 #include "libdvm/pvm3/manager.h"
+#include "libdvm/pvm3/trace.h"
 
 static bool is_local(unsigned tid)
 {
@@ -67,6 +68,8 @@ int pvm_notify(int what, int tag, int count, int *tids)
 {
 	int rc = pvmi_enrol();
 
+	PVMI_BEGINS(TEV_NOTIFY, PVMI_INT(NE, what), PVMI_INT(NMC, tag),
+		    PVMI_INTS(NTL, tids, tids && count > 0 ? count : 0));
 	if (rc == 0)
 		rc = check(what, tag, count, tids);
 	if (rc == 0 && about_routes(what))
@@ -74,5 +77,5 @@ int pvm_notify(int what, int tag, int count, int *tids)
 	else if (rc == 0)
 		rc = pvmi_managed() ? tell_manager(what, tag, count, tids) :
 				      ask(what, tag, count, tids);
-	return pvmi_result("pvm_notify", rc);
+	return pvmi_result("pvm_notify", pvmi_ends(TEV_NOTIFY, rc));
 }

@@ -3,50 +3,92 @@
 #include <stdlib.h>
 
 #include "libdvm/pvm3/code.h"
-#include "libdvm/pvm3/state.h"
+#include "libdvm/pvm3/trace.h"
+
+static const int packs[] = {
+	[PVM_BYTE] = TEV_PKBYTE,
+	[PVM_SHORT] = TEV_PKSHORT,
+	[PVM_INT] = TEV_PKINT,
+	[PVM_FLOAT] = TEV_PKFLOAT,
+	[PVM_CPLX] = TEV_PKCPLX,
+	[PVM_DOUBLE] = TEV_PKDOUBLE,
+	[PVM_DCPLX] = TEV_PKDCPLX,
+	[PVM_LONG] = TEV_PKLONG,
+	[PVM_USHORT] = TEV_PKUSHORT,
+	[PVM_UINT] = TEV_PKUINT,
+	[PVM_ULONG] = TEV_PKULONG,
+};
+
+static const int unpacks[] = {
+	[PVM_BYTE] = TEV_UPKBYTE,
+	[PVM_SHORT] = TEV_UPKSHORT,
+	[PVM_INT] = TEV_UPKINT,
+	[PVM_FLOAT] = TEV_UPKFLOAT,
+	[PVM_CPLX] = TEV_UPKCPLX,
+	[PVM_DOUBLE] = TEV_UPKDOUBLE,
+	[PVM_DCPLX] = TEV_UPKDCPLX,
+	[PVM_LONG] = TEV_UPKLONG,
+	[PVM_USHORT] = TEV_UPKUSHORT,
+	[PVM_UINT] = TEV_UPKUINT,
+	[PVM_ULONG] = TEV_UPKULONG,
+};
 
 static int pack(const char *call, int type, const void *from, int n, int stride)
 {
 	struct pvmi_msg *m = pvmi.sbuf;
+	int rc = PvmNoBuf;
 
-	if (!m)
-		return pvmi_result(call, PvmNoBuf);
-	pvmi_msg_packing(m);
-	return pvmi_result(call, pvmi_pack(m, type, from, n, stride));
+	PVMI_BEGINS(packs[type], PVMI_ADDRESS(PDA, from), PVMI_INT(PC, n), PVMI_INT(PSD, stride));
+	if (m) {
+		pvmi_msg_packing(m);
+		rc = pvmi_pack(m, type, from, n, stride);
+	}
+	return pvmi_result(call, pvmi_ends(packs[type], rc));
 }
 
 static int unpack(const char *call, int type, void *to, int n, int stride)
 {
 	struct pvmi_msg *m = pvmi.rbuf;
+	int rc = PvmNoBuf;
 
-	if (!m)
-		return pvmi_result(call, PvmNoBuf);
-	pvmi_msg_unpacking(m);
-	return pvmi_result(call, pvmi_unpack(m, type, to, n, stride));
+	PVMI_BEGINS(unpacks[type], PVMI_ADDRESS(PDA, to), PVMI_INT(PC, n), PVMI_INT(PSD, stride));
+	if (m) {
+		pvmi_msg_unpacking(m);
+		rc = pvmi_unpack(m, type, to, n, stride);
+	}
+	return pvmi_result(call, pvmi_ends(unpacks[type], rc));
+}
+
+static int pack_str(const char *from)
+{
+	struct pvmi_msg *m = pvmi.sbuf;
+
+	if (!m || !from)
+		return m ? PvmBadParam : PvmNoBuf;
+	pvmi_msg_packing(m);
+	return pvmi_pack_str(m, from);
 }
 
 int pvm_pkstr(char *from)
 {
-	struct pvmi_msg *m = pvmi.sbuf;
+	PVMI_BEGINS(TEV_PKSTR, PVMI_ADDRESS(PDA, from));
+	return pvmi_result("pvm_pkstr", pvmi_ends(TEV_PKSTR, pack_str(from)));
+}
 
-	if (!m)
-		return pvmi_result("pvm_pkstr", PvmNoBuf);
-	if (!from)
-		return pvmi_result("pvm_pkstr", PvmBadParam);
-	pvmi_msg_packing(m);
-	return pvmi_result("pvm_pkstr", pvmi_pack_str(m, from));
+static int unpack_str(char *to)
+{
+	struct pvmi_msg *m = pvmi.rbuf;
+
+	if (!m || !to)
+		return m ? PvmBadParam : PvmNoBuf;
+	pvmi_msg_unpacking(m);
+	return pvmi_unpack_str(m, to);
 }
 
 int pvm_upkstr(char *to)
 {
-	struct pvmi_msg *m = pvmi.rbuf;
-
-	if (!m)
-		return pvmi_result("pvm_upkstr", PvmNoBuf);
-	if (!to)
-		return pvmi_result("pvm_upkstr", PvmBadParam);
-	pvmi_msg_unpacking(m);
-	return pvmi_result("pvm_upkstr", pvmi_unpack_str(m, to));
+	PVMI_BEGINS(TEV_UPKSTR, PVMI_ADDRESS(PDA, to));
+	return pvmi_result("pvm_upkstr", pvmi_ends(TEV_UPKSTR, unpack_str(to)));
 }
 
 int pvm_pkbyte(char *from, int count, int stride)

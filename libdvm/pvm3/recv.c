@@ -8,7 +8,7 @@
 
 #include "libdvm/base/clock.h"
 #include "libdvm/pvm3/code.h"
-#include "libdvm/pvm3/state.h"
+#include "libdvm/pvm3/trace.h"
 #include "libdvm/src/wait.h"
 
 /* What is wanted; -1: any. */
@@ -143,6 +143,20 @@ static struct want wanted(int tid, int tag)
 	return (struct want){ .tid = tid, .tag = tag, .ctx = pvmi.ctx, .by_function = true };
 }
 
+static void begins(int event, const struct want *w)
+{
+	PVMI_BEGINS(event, PVMI_INT(RST, w->tid), PVMI_INT(RMC, w->tag), PVMI_INT(RCX, w->ctx));
+}
+
+/* M is received; or why there is none. */
+static int ends(int event, struct pvmi_msg *m, int rc)
+{
+	rc = m ? receive(m) : rc;
+	if (pvmi_traced(event))
+		pvmi_trace_received(event, rc > 0 ? m : NULL);
+	return rc;
+}
+
 int pvm_recv(int tid, int tag)
 {
 	int rc = pvmi_enrol();
@@ -150,8 +164,9 @@ int pvm_recv(int tid, int tag)
 	if (rc < 0)
 		return pvmi_result("pvm_recv", rc);
 	const struct want w = wanted(tid, tag);
+	begins(TEV_RECV, &w);
 	struct pvmi_msg *m = wait_for(&w, 0, &rc);
-	return pvmi_result("pvm_recv", m ? receive(m) : rc);
+	return pvmi_result("pvm_recv", ends(TEV_RECV, m, rc));
 }
 
 /* The message that is wanted if it is here. What comes while the descriptor is watched counts. */
@@ -176,8 +191,9 @@ int pvm_nrecv(int tid, int tag)
 		return pvmi_result("pvm_nrecv", rc);
 	pvmi_drop(pvmi.rbuf); /* also where nothing comes */
 	const struct want w = wanted(tid, tag);
+	begins(TEV_NRECV, &w);
 	struct pvmi_msg *m = look(&w, &rc);
-	return pvmi_result("pvm_nrecv", m ? receive(m) : rc);
+	return pvmi_result("pvm_nrecv", ends(TEV_NRECV, m, rc));
 }
 
 /* When MOST is over; a time that makes no sense is over. */
@@ -202,8 +218,11 @@ int pvm_trecv(int tid, int tag, struct timeval *most)
 		return pvmi_result("pvm_trecv", rc);
 	pvmi_drop(pvmi.rbuf); /* also where nothing comes */
 	const struct want w = wanted(tid, tag);
+	PVMI_BEGINS(TEV_TRECV, PVMI_INT(RST, tid), PVMI_INT(RMC, tag), PVMI_INT(RCX, pvmi.ctx),
+		    PVMI_INT(MTS, most ? (int)most->tv_sec : -1),
+		    PVMI_INT(MTU, most ? (int)most->tv_usec : -1));
 	struct pvmi_msg *m = wait_for(&w, end_of(most), &rc);
-	return pvmi_result("pvm_trecv", m ? receive(m) : rc);
+	return pvmi_result("pvm_trecv", ends(TEV_TRECV, m, rc));
 }
 
 /* The message stays where it is, and keeps its number. */
@@ -214,8 +233,9 @@ int pvm_probe(int tid, int tag)
 	if (rc < 0)
 		return pvmi_result("pvm_probe", rc);
 	const struct want w = wanted(tid, tag);
+	begins(TEV_PROBE, &w);
 	struct pvmi_msg *m = look(&w, &rc);
-	return pvmi_result("pvm_probe", m ? number(m) : rc);
+	return pvmi_result("pvm_probe", pvmi_ends(TEV_PROBE, m ? number(m) : rc));
 }
 
 /* What fits of M into DATA. */
@@ -238,9 +258,13 @@ static int precv(int tid, int tag, void *data, int count, int type, int *rtid, i
 
 	if (!pvmi_type_size(type))
 		return type == PVM_STR ? PvmNotImpl : PvmBadParam;
+	PVMI_BEGINS(TEV_PRECV, PVMI_INT(RST, tid), PVMI_INT(RMC, tag), PVMI_INT(RCX, pvmi.ctx),
+		    PVMI_ADDRESS(PDA, data), PVMI_INT(PC, count), PVMI_INT(PDT, type));
 	struct pvmi_msg *m = wait_for(&w, 0, &rc);
 	if (!m)
 		return rc;
+	PVMI_ENDS(TEV_PRECV, PVMI_INT(CC, 0), PVMI_INT(MNB, (int)m->len), PVMI_INT(MC, m->tag),
+		  PVMI_INT(MCX, m->ctx), PVMI_INT(SRC, m->src));
 	if (rtid)
 		*rtid = m->src;
 	if (rtag)

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "libdvm/pvm3/code.h"
-#include "libdvm/pvm3/state.h"
+#include "libdvm/pvm3/trace.h"
 #include "libdvm/pvm3/wire.h"
 
 bool pvmi_sending(void)
@@ -197,7 +197,9 @@ static int send(int tid, int tag)
 		return PvmBadParam;
 	if (!pvmi.sbuf)
 		return PvmNoBuf;
-	return pvmi_send_current(&tid, 1, tag, pvmi.ctx);
+	PVMI_BEGINS(TEV_SEND, PVMI_INT(MNB, (int)pvmi.sbuf->len), PVMI_INT(DST, tid),
+		    PVMI_INT(MC, tag), PVMI_INT(MCX, pvmi.ctx));
+	return pvmi_ends(TEV_SEND, pvmi_send_current(&tid, 1, tag, pvmi.ctx));
 }
 
 int pvm_send(int tid, int tag)
@@ -222,6 +224,8 @@ static int mcast(const int *tids, int n, int tag)
 			return PvmBadParam;
 	if (!pvmi.sbuf)
 		return PvmNoBuf;
+	PVMI_BEGINS(TEV_MCAST, PVMI_INT(MNB, (int)pvmi.sbuf->len), PVMI_INT(MC, tag),
+		    PVMI_INT(MCX, pvmi.ctx), PVMI_INTS(MDL, tids, n));
 	int *to = malloc(((size_t)n + 1) * sizeof *to);
 	if (!to)
 		return PvmNoMem;
@@ -233,7 +237,7 @@ static int mcast(const int *tids, int n, int tag)
 			to[count++] = to[i];
 	rc = pvmi_send_current(to, count, tag, pvmi.ctx);
 	free(to);
-	return rc;
+	return pvmi_ends(TEV_MCAST, rc);
 }
 
 int pvm_mcast(int *tids, int count, int tag)
@@ -254,13 +258,15 @@ static int psend(int tid, int tag, const void *data, int count, int type)
 
 	if (bad_tag(tag) || !is_task(tid))
 		return PvmBadParam;
+	PVMI_BEGINS(TEV_PSEND, PVMI_INT(DST, tid), PVMI_INT(MC, tag), PVMI_INT(MCX, pvmi.ctx),
+		    PVMI_ADDRESS(PDA, data), PVMI_INT(PC, count), PVMI_INT(PDT, type));
 	int rc = pvmi_pack(&m, type, data, count < 0 ? 0 : count, 1);
 	struct pvmi_blob *b = rc == 0 ? pvmi_msg_bytes(&m, &len) : NULL;
 	if (rc == 0)
 		rc = b ? pvmi_send_blob(tid, &m, b, len) : PvmNoMem;
 	pvmi_blob_unref(b);
 	pvmi_blob_unref(m.blob);
-	return rc;
+	return pvmi_ends(TEV_PSEND, rc);
 }
 
 int pvm_psend(int tid, int tag, void *data, int count, int type)

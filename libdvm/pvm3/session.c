@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "dvm/dvm.h"
-#include "libdvm/pvm3/state.h"
+#include "libdvm/pvm3/trace.h"
 #include "libdvm/src/wait.h"
 
 /* What an agent says of the place that it gives a new task. */
@@ -67,6 +67,7 @@ static void inherit(void)
 {
 	pvmi.out = pvmi.self_out;
 	pvmi.trace = pvmi.self_trace;
+	pvmi_trace_inherit();
 }
 
 static int ask_for_place(struct place *p)
@@ -201,6 +202,7 @@ void pvmi_leave(void)
 {
 	struct dvmi_wait w = { 0 };
 
+	pvmi_trace_flush();
 	while (pvmi_sending() && !pvmi.d->broken)
 		pvmi_wait(&w);
 	forget_messages(false);
@@ -232,6 +234,8 @@ int pvm_exit(void)
 	int rc = pvmi_enrol();
 
 	if (rc == 0) {
+		if (pvmi_traced(TEV_EXIT))
+			pvmi_trace_event(TEV_EXIT | TEV_EVENT_ENTRY, NULL, 0);
 		pvmi_output_finish();
 		pvmi_leave();
 		pvmi_drop(pvmi.rbuf); /* other buffers stay */

@@ -8,6 +8,7 @@
 
 #include "libdvm/pvm3/code.h"
 #include "libdvm/pvm3/manager.h"
+#include "libdvm/pvm3/trace.h"
 
 #define EXPORT "PVM_EXPORT" /* names of variables, with colons between them */
 
@@ -102,6 +103,12 @@ static void put_environment(struct dvmi_buf *b, int flags)
 	struct dvmi_buf vars = { 0 };
 	uint32_t n = put_places(&vars) + put_exports(&vars);
 
+	char trace[128];
+
+	if (pvmi_trace_for_children(trace, sizeof trace)) {
+		put_variable(&vars, PVMI_ENV_TRACE, trace);
+		n++;
+	}
 	if (flags & PvmTaskDebug) {
 		put_variable(&vars, PVMI_ENV_DEBUG, "1");
 		n++;
@@ -261,7 +268,11 @@ static int spawn(const char *task, char **argv, int flags, const char *where, in
 
 int pvm_spawn(char *task, char **argv, int flags, char *where, int ntask, int *tids)
 {
-	return pvmi_result("pvm_spawn", spawn(task, argv, flags, where, ntask, tids));
+	PVMI_BEGINS(TEV_SPAWN, PVMI_STRING(SE, task), PVMI_STRING(SW, where), PVMI_INT(SF, flags),
+		    PVMI_INT(SC, ntask));
+	int rc = spawn(task, argv, flags, where, ntask, tids);
+	PVMI_ENDS(TEV_SPAWN, PVMI_INT(CC, rc), PVMI_INTS(STL, tids, tids && rc > 0 ? rc : 0));
+	return pvmi_result("pvm_spawn", rc);
 }
 
 /* ---- what is exported ---- */

@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include "pvmproto.h"
+#include "pvmtev.h"
 #include "libdvm/proto/pvm.h"
 #include "libdvm/pvm3/lend.h"
 #include "libdvm/pvm3/msg.h"
@@ -65,6 +66,7 @@ struct pvmi_state {
 	int route, debug_mask, frag_size, resv_tids, show_tids, no_reset;
 	struct pvmi_where out, trace;		/* of what we spawn */
 	struct pvmi_where self_out, self_trace; /* ours */
+	Pvmtmask self_mask, child_mask;
 	int trace_buffer, trace_options, self_trace_buffer, self_trace_options;
 	/* Buffers. */
 	struct pvmi_mids mids;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "libdvm/pvm3/manager.h"
+#include "libdvm/pvm3/trace.h"
 
 static int ask_one(uint16_t type, int tid)
 {
@@ -38,12 +39,14 @@ static int send_signal(int tid, int sig)
 
 int pvm_sendsig(int tid, int signum)
 {
-	return pvmi_result("pvm_sendsig", send_signal(tid, signum));
+	PVMI_BEGINS(TEV_SENDSIG, PVMI_INT(TT, tid), PVMI_INT(SN, signum));
+	return pvmi_result("pvm_sendsig", pvmi_ends(TEV_SENDSIG, send_signal(tid, signum)));
 }
 
 int pvm_kill(int tid)
 {
-	return pvmi_result("pvm_kill", send_signal(tid, SIGTERM));
+	PVMI_BEGINS(TEV_KILL, PVMI_INT(TT, tid));
+	return pvmi_result("pvm_kill", pvmi_ends(TEV_KILL, send_signal(tid, SIGTERM)));
 }
 
 /* ---- lists ---- */
