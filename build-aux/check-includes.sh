@@ -19,7 +19,7 @@ rules()
 	libdvm/proto/pb.h: libdvm/base/ <protobuf-c/ dvm_client.pb-c.h dvm_common.pb-c.h dvm_job.pb-c.h dvm_pmix.pb-c.h dvm_state.pb-c.h
 	libdvm/net/: dvm/error.h libdvm/base/ libdvm/net/ <rdma/
 	libdvm/src/: dvm/ libdvm/base/ libdvm/net/ libdvm/proto/rank.h libdvm/src/ shm/dsm.h shm/syncer.h
-	libdvm/pvm3/: pvm3.h pvmproto.h dvm/ libdvm/base/ libdvm/net/ libdvm/proto/pvm.h libdvm/proto/rank.h libdvm/src/ libdvm/pvm3/
+	libdvm/pvm3/: pvm3.h pvmproto.h pvmtev.h dvm/ libdvm/base/ libdvm/net/ libdvm/proto/pvm.h libdvm/proto/rank.h libdvm/src/ libdvm/pvm3/
 	libdvm/pvm3/console/: pvm3.h pvmproto.h libdvm/base/ libdvm/pvm3/console/ <editline/
 	shm/: dvm/error.h libdvm/base/ libdvm/net/ shm/ <uthash.h> <utlist.h>
 	sched/: dvm/error.h libdvm/base/ sched/

@@ -184,7 +184,7 @@ static Pb__ReserveInfo *describe(const struct dvmd *d, const Pb__Reservation *r)
 		names[i] = (char *)dvmd_node_name(d, r->nodes[i], texts[i]);
 	info.name = r->name;
 	info.start = dvmd_steady_shown(&d->clock, r->start);
-	info.end = dvmd_steady_shown(&d->clock, r->end);
+	info.end = info.start + (r->end - r->start); /* shown twice, the clock would have gone on */
 	info.nodes = names;
 	info.n_nodes = r->n_nodes;
 	info.users = r->users;

@@ -63,7 +63,7 @@ static void arguments_of_create(void **state)
 	c.consistency = 3;
 	assert_int_equal(create(c), -EINVAL);
 	c = config(4096);
-	c.homes = 3;
+	c.homes = DVM_HOMES_FIRST_TOUCH + 1;
 	assert_int_equal(create(c), -EINVAL);
 	c.homes = DVM_HOMES_EXPLICIT;
 	assert_int_equal(create(c), -EINVAL);

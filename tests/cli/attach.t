@@ -5,6 +5,9 @@
 
 daemon <<END
 accept
+expect JOBS job=5 all=1
+reply JOBS jobs.0.id=5 jobs.0.state=running
+accept
 expect ATTACH job=5 have=0
 reply ATTACH $placed state=JOB_RUNNING
 send OUTPUT job=5 node=2 seq=40 chunks.0.rank=1 chunks.0.stream=1 chunks.0.data=in\\sthe\\smiddle\\n
@@ -17,6 +20,9 @@ is "$rc:$out" "4:in the middle" "attach: output from now on, and the job's exit 
 daemon_ok "attach"
 
 daemon <<END
+accept
+expect JOBS job=5 all=1
+reply JOBS jobs.0.id=5 jobs.0.state=running
 accept
 expect ATTACH job=5 have=0
 reply ATTACH $placed state=JOB_RUNNING detached=1

@@ -42,7 +42,7 @@ for s in 7200 -90000 0; do
 	ok "... and ends nobody" state_is "$r" running
 	ok "... starts nobody" why_is "$q" begin
 	ok "... begins no reservation" why_is "$l" reservation
-	ok "... and starves nobody" until_ok 10 state_is "$b" done
+	ok "... and starves nobody" until_ok 10 state_is "$b" "done"
 done
 
 step 7200

@@ -34,14 +34,14 @@ for host in host1 host2; do
 	for by in 90000 -180000 90000; do
 		soon=$(submit -n 1 --begin 1s true)
 		ok "the clock of $host is set by $by s" on $host sh -c "date -s @\$((\$(date +%s) + $by))"
-		ok "... who is to start in a second does" until_ok 20 state_is "$soon" done
+		ok "... who is to start in a second does" until_ok 20 state_is "$soon" "done"
 		ok "... who is to start in an hour does not" why_is "$late" begin
 		ok "... and the gang runs on" state_is "$gang" running
 	done
 done
 ok "... and nobody is thought dead" all_see "$all_up" host1 host2 host3
 go gang
-ok "it ends" until_ok 20 state_is "$gang" done
+ok "it ends" until_ok 20 state_is "$gang" "done"
 is "... with 0" "$(job_field host1 "$gang" "exit code")$(job_field host1 "$gang" reason)" 0
 ok "who waits can be cancelled" on host1 dvm cancel "$late"
 
@@ -63,7 +63,7 @@ ok "the current comes back" rig on host3
 ok "... the daemon starts" start_dvmd host3
 ok "... and the gang, on all" until_ok 40 state_is "$again" running
 go all
-ok "it ends" until_ok 30 state_is "$again" done
+ok "it ends" until_ok 30 state_is "$again" "done"
 is "... and has run once" "$(on host1 dvm logs "$again" | sort | uniq -c | xargs)" \
 	"2 all host1 2 all host2 2 all host3"
 is "... no rank of it in vain" "$(on host1 dvm logs "$gang")" ""
