@@ -54,7 +54,7 @@ static void kick(struct vmm_vcpu *v)
 	else if (v->where == VMM_AWAKE)
 		v->news = true;
 	else if (v->where == VMM_IN_GUEST && v->page.waits != VMM_NO_PAGE)
-		v->page.kick = true;
+		vmm_vcpu_page_kick(v);
 	else if (v->where == VMM_IN_GUEST)
 		vmm_vcpu_kick(v);
 }
@@ -306,12 +306,13 @@ static bool enter(struct vmm_vcpu *v)
 {
 	follow_clock(v);
 	pthread_mutex_lock(&v->lock);
+	/* First: the timer may fire as soon as it is set, and that must not be forgotten. */
+	v->run->immediate_exit = 0;
 	bool go = get_ready(v);
 	if (go) {
 		if (!vmm_vcpu_page_owed(v))
 			inject(v);
 		v->run->cr8 = v->lapic.tpr >> 4;
-		v->run->immediate_exit = 0;
 		v->kicked = false;
 		v->where = VMM_IN_GUEST;
 	}

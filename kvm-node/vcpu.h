@@ -139,6 +139,8 @@ void vmm_vcpu_interrupt(struct vmm_vcpu *v, const struct vmm_intr *msg);
 /* vcpu_page.c: it waits for the page at PAGE; that has come. Any thread. */
 void vmm_vcpu_page_wait(struct vmm_vcpu *v, uint64_t page);
 void vmm_vcpu_page_came(struct vmm_vcpu *v, uint64_t page);
+/* It is to look, but waits: when its page has come, or after a while. Locked. */
+void vmm_vcpu_page_kick(struct vmm_vcpu *v);
 /* Its thread is back from the guest, INTERRUPTED or not; locked. The page it is a sample for, or
  * VMM_NO_PAGE. */
 uint64_t vmm_vcpu_page_back(struct vmm_vcpu *v, bool interrupted);

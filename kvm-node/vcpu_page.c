@@ -14,6 +14,7 @@
 
 #define MOMENT	  (200 * DVMI_USEC) /* from a page's coming to the next look */
 #define RUN	  (100 * DVMI_USEC) /* time of its thread in which it has done the instruction */
+#define PATIENCE  (50 * DVMI_MSEC) /* of who would disturb it: no page takes so long, or all do */
 #define TRIES_MAX 4u
 #define SAMPLE	  8u /* waits, of which one says where it was */
 
@@ -41,6 +42,13 @@ void vmm_vcpu_page_wait(struct vmm_vcpu *v, uint64_t page)
 	if (v->where == VMM_IN_GUEST)
 		p->waits = page;
 	pthread_mutex_unlock(&v->lock);
+}
+
+void vmm_vcpu_page_kick(struct vmm_vcpu *v)
+{
+	if (!v->page.kick)
+		vmm_vcpu_set_timer(v, dvmi_clock_mono() + PATIENCE);
+	v->page.kick = true;
 }
 
 void vmm_vcpu_page_came(struct vmm_vcpu *v, uint64_t page)

@@ -250,9 +250,10 @@ bool dsm_seg_fault(struct dsm_seg *s, const struct dsm_uffd_fault *f)
 	uint64_t page = at / s->c.unit;
 	if (!f->mapped)
 		dsm_backing_doubt(&s->b, page);
-	if (s->c.hooks.wait && !dsm_seg_allowed(s, page, f->write))
-		s->c.hooks.wait(s->c.hooks.arg, page, f->thread);
 	dsm_seg_want(s, page, f->write);
+	/* What is there already comes no more. */
+	if (s->c.hooks.wait && find_wait(s, page))
+		s->c.hooks.wait(s->c.hooks.arg, page, f->thread);
 	return true;
 }
 
