@@ -10,7 +10,7 @@ extern volatile uint32_t ap_count;
 void load_traps(void);
 
 static void (*volatile work)(unsigned cpu);
-static volatile uint32_t finished, apic_ids[CPUS_MAX], go;
+static volatile uint32_t finished, listening, apic_ids[CPUS_MAX], go;
 
 void payload_ap(unsigned cpu);
 
@@ -19,6 +19,7 @@ void payload_ap(unsigned cpu)
 	load_traps();
 	apic_on();
 	apic_ids[cpu] = (uint32_t)rdmsr(X2_ID);
+	__atomic_fetch_add(&listening, 1, __ATOMIC_SEQ_CST);
 	work(cpu);
 	__atomic_fetch_add(&finished, 1, __ATOMIC_SEQ_CST);
 	for (;;)
@@ -47,7 +48,8 @@ unsigned start_cpus(void (*fn)(unsigned cpu), unsigned others)
 	wrmsr(X2_ICR, 3 << 18 | 0x8500); /* its de-assertion means nothing */
 	wrmsr(X2_ICR, 3 << 18 | 0x4600 | TRAMPOLINE >> 12);
 	wrmsr(X2_ICR, 3 << 18 | 0x4600 | TRAMPOLINE >> 12); /* a second is ignored */
-	spin_until(&ap_count, others);
+	/* A local APIC that is not switched on yet takes no interrupt. */
+	spin_until(&listening, others);
 	return ap_count + 1;
 }
 
