@@ -295,6 +295,16 @@ static int open_signals(void)
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
+/* Whoever looks whether a keeper lives has the lock for a moment. */
+static int take_lock(int fd)
+{
+	int rc;
+
+	for (int i = 0; (rc = flock(fd, LOCK_EX | LOCK_NB)) < 0 && errno == EWOULDBLOCK && i < 100; i++)
+		poll(NULL, 0, 10);
+	return rc;
+}
+
 /* Enters the rig's directory and holds its lock with our pid in it. 0 or -E. */
 static int take_directory(const char *dir)
 {
@@ -303,7 +313,7 @@ static int take_directory(const char *dir)
 	if (chdir(dir) < 0)
 		return -errno;
 	fd = open("lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
+	if (fd < 0 || take_lock(fd) < 0)
 		return -errno;
 	if (ftruncate(fd, 0) < 0 || dprintf(fd, "%d\n", (int)getpid()) < 0)
 		return -EIO;

@@ -150,6 +150,6 @@ while read -r line; do
 	"not ok "*) report 1 "${line#* - }" ;;
 	esac
 done < <(console)
-like "all tests came to their ends" "$(console)" $'*\n1..20\n*\n1..14\nintel: the end*'
+like "all tests came to their ends" "$(console)" $'*\n1..[0-9]*\n*\n1..[0-9]*\nintel: the end*'
 [ "$tap_failed" -eq 0 ] || diag "$(console | tail -n 40)"
 tap_end
