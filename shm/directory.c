@@ -51,16 +51,26 @@ static void free_requests(struct dsm_request **list)
 	*list = NULL;
 }
 
+static void free_entry(struct dsm *d, struct dsm_entry *e)
+{
+	HASH_DEL(d->entries, e);
+	free_requests(&e->queue);
+	free(e);
+}
+
 void dsm_home_clear(struct dsm *d)
 {
 	struct dsm_entry *e, *tmp;
 
-	HASH_ITER(hh, d->entries, e, tmp) {
-		HASH_DEL(d->entries, e);
-		free_requests(&e->queue);
-		free(e);
-	}
+	HASH_ITER(hh, d->entries, e, tmp)
+		free_entry(d, e);
 	free_requests(&d->waiting);
+}
+
+void dsm_home_end(struct dsm *d)
+{
+	dsm_home_clear(d);
+	free_requests(&d->kept);
 }
 
 static int queue(struct dsm_request **list, uint32_t from, const struct dsm_msg *m)
@@ -82,11 +92,8 @@ void dsm_home_forget(struct dsm *d, uint64_t page)
 {
 	struct dsm_entry *e = find(d, page);
 
-	if (!e)
-		return;
-	HASH_DEL(d->entries, e);
-	free_requests(&e->queue);
-	free(e);
+	if (e)
+		free_entry(d, e);
 }
 
 bool dsm_home_alone(const struct dsm *d, uint64_t page)
@@ -489,6 +496,36 @@ void dsm_home_applied(struct dsm *d, uint32_t from, uint64_t page)
 }
 
 /* ---- after a change of view ---- */
+
+int dsm_home_keep(struct dsm *d, const struct dsm_msg *m)
+{
+	return queue(&d->kept, d->c.self, m);
+}
+
+void dsm_home_unmade(struct dsm *d)
+{
+	struct dsm_entry *e, *tmp;
+
+	HASH_ITER(hh, d->entries, e, tmp)
+		if (e->kept != DSM_NO_VERSION)
+			dsm_home_keep(d, &(struct dsm_msg){ .kind = DSM_HOLD,
+							    .page = e->page,
+							    .node = (uint16_t)e->keeper,
+							    .state = DSM_INVALID,
+							    .version = e->kept });
+}
+
+void dsm_home_kept(struct dsm *d)
+{
+	struct dsm_request *r, *next;
+
+	DL_FOREACH_SAFE(d->kept, r, next) {
+		if (d->alive[r->m.node])
+			dsm_report(d, &r->m);
+		free(r);
+	}
+	d->kept = NULL;
+}
 
 int dsm_home_hold(struct dsm *d, const struct dsm_msg *m)
 {

@@ -129,8 +129,7 @@ enum dsm_seg_flag {
 	DSM_NO_BATCH = 4,
 	DSM_NO_HOLD = 8,
 	DSM_NO_DIFF = 16,
-	DSM_SERIAL = 32, /* sharers are told one after the other; DSM_READ_OWNS: who reads becomes the
-			  * owner: as the first of its kind were */
+	DSM_SERIAL = 32, /* sharers are told one after the other, as by the first of its kind */
 	DSM_SIGBUS = 64, /* faults are handled by the thread that has them */
 	DSM_MOSTLY_READ = 128, /* release consistency; changes go to all who have copies */
 	/*
@@ -142,9 +141,9 @@ enum dsm_seg_flag {
 	DSM_EAGER = 512, /* who writes memory that is new, at its home, is given what is around it:
 			  * with its node it is lost, as if it had been written */
 	DSM_RELEASE = 1024, /* release consistency */
-	DSM_READ_OWNS = 4096,
+	DSM_NO_LEND = 2048, /* of that: also pages that one node alone writes stay at home */
+	DSM_READ_OWNS = 4096, /* who reads becomes the owner, as with the first of its kind */
 	DSM_FIRST_TOUCH = 8192, /* who writes a page first is its home */
-	DSM_NO_LEND = 2048, /* likewise: pages that one node writes stay at home */
 };
 
 /* What is told of pages, for those who keep translations of their own. All locked. */

@@ -51,7 +51,7 @@ void dsm_destroy(struct dsm *d)
 		free(w);
 	}
 	dsm_held_clear(d);
-	dsm_home_clear(d);
+	dsm_home_end(d);
 	dsm_cells_free(d);
 	free(d->alive);
 	free(d->marked);
@@ -141,7 +141,8 @@ static bool is_over(const struct dsm *d, const struct dsm_held *h)
 	return h->woken && !h->pinned && !h->asked && h->until <= d->now;
 }
 
-bool dsm_is_held(struct dsm *d, uint64_t page)
+/* What holds PAGE now, or NULL. */
+static struct dsm_held *holding(struct dsm *d, uint64_t page)
 {
 	struct dsm_held *h = d->held ? find_held(d, page) : NULL;
 
@@ -150,6 +151,11 @@ bool dsm_is_held(struct dsm *d, uint64_t page)
 		h = NULL;
 	}
 	return h;
+}
+
+bool dsm_is_held(struct dsm *d, uint64_t page)
+{
+	return holding(d, page);
 }
 
 /*
@@ -207,7 +213,7 @@ void dsm_held_clear(struct dsm *d)
 /* Keeps M for later if its page is held. A home asks one thing of a page at a time. */
 static bool deferred(struct dsm *d, const struct dsm_msg *m)
 {
-	struct dsm_held *h = dsm_is_held(d, m->page) ? find_held(d, m->page) : NULL;
+	struct dsm_held *h = holding(d, m->page);
 
 	if (!h || h->asked)
 		return false;

@@ -105,6 +105,7 @@ struct dsm {
 	bool flushing;	  /* not all have marked */
 	bool making;	  /* not all have reported: the directory is not complete */
 	struct dsm_request *waiting; /* until it is */
+	struct dsm_request *kept; /* what was reported for a directory that was never complete */
 
 	/* Differences of ours that not all have, and those of others likewise. */
 	uint64_t unsettled, foreign;
@@ -167,8 +168,17 @@ void dsm_home_done(struct dsm *d, uint32_t from, const struct dsm_msg *m);
 bool dsm_home_acked(struct dsm *d, uint64_t page);
 void dsm_home_applied(struct dsm *d, uint32_t from, uint64_t page);
 void dsm_home_clear(struct dsm *d);
+void dsm_home_end(struct dsm *d);
 /* A copy is reported. */
 int dsm_home_hold(struct dsm *d, const struct dsm_msg *m);
+/*
+ * The next view comes before the directory was complete, so nobody got anything of us: that a copy
+ * was given up in vain, as M and the entries say, is as true as it was, and is reported once more.
+ * Without memory it is not, and the page may be lost.
+ */
+int dsm_home_keep(struct dsm *d, const struct dsm_msg *m);
+void dsm_home_unmade(struct dsm *d);
+void dsm_home_kept(struct dsm *d);
 /* The owner of PAGE, which we have appointed, has nothing. */
 void dsm_home_gone(struct dsm *d, uint32_t from, uint64_t page);
 /* Nobody but us has PAGE, ours, and nobody has asked. */
@@ -199,5 +209,7 @@ void dsm_homes_back(struct dsm *d);
 int dsm_view_message(struct dsm *d, uint32_t from, const struct dsm_msg *m);
 /* Whether M may be looked at at all, now. */
 bool dsm_view_lets(const struct dsm *d, uint32_t from, const struct dsm_msg *m);
+/* A copy, to its page's home. */
+void dsm_report(struct dsm *d, const struct dsm_msg *m);
 
 #endif

@@ -21,19 +21,24 @@ bool dsm_settling(const struct dsm *d)
 	return d->flushing || d->making;
 }
 
-/* Of an older view come only answers, from who has not marked the new one. */
+/* What counts also when it is of an older view: answers, and what only one knows. */
+static bool outlives(const struct dsm_msg *m)
+{
+	return m->kind == DSM_DATA || m->kind == DSM_GRANT || m->kind == DSM_ACK ||
+	       m->kind == DSM_LOST || m->kind == DSM_ENDED || m->kind == DSM_OWN ||
+	       (m->kind == DSM_HOLD && m->state == DSM_INVALID);
+}
+
+/* Of an older view come only those, from who has not marked the new one. */
 bool dsm_view_lets(const struct dsm *d, uint32_t from, const struct dsm_msg *m)
 {
 	if (m->kind == DSM_MARK)
 		return true;
 	if (!d->alive[from])
 		return false;
-	if (!d->flushing)
+	if (!d->flushing || d->marked[from] == d->epoch)
 		return m->epoch == d->epoch;
-	if (d->marked[from] == d->epoch)
-		return m->epoch == d->epoch;
-	return m->kind == DSM_DATA || m->kind == DSM_GRANT || m->kind == DSM_ACK ||
-	       m->kind == DSM_LOST || m->kind == DSM_ENDED;
+	return outlives(m);
 }
 
 /* ---- what was under way ---- */
@@ -76,7 +81,7 @@ static void ask_again(struct dsm *d)
 
 /* ---- reports ---- */
 
-static void hold_at_home(struct dsm *d, const struct dsm_msg *m)
+void dsm_report(struct dsm *d, const struct dsm_msg *m)
 {
 	uint32_t home = dsm_home(d, m->page);
 
@@ -90,11 +95,11 @@ static void report_cell(struct dsm *d, uint64_t page, struct dsm_cell *c)
 {
 	if (c->state == DSM_INVALID || c->state == DSM_POISONED)
 		return;
-	hold_at_home(d, &(struct dsm_msg){ .kind = DSM_HOLD,
-					   .page = page,
-					   .node = (uint16_t)d->c.self,
-					   .state = c->state,
-					   .version = c->version });
+	dsm_report(d, &(struct dsm_msg){ .kind = DSM_HOLD,
+					 .page = page,
+					 .node = (uint16_t)d->c.self,
+					 .state = c->state,
+					 .version = c->version });
 }
 
 /* A write that got nothing: whoever has given its copy up for it has not done so for a new one. */
@@ -102,11 +107,11 @@ static void report_want(struct dsm *d, const struct dsm_want *w)
 {
 	if (w->data || w->given == DSM_NO_VERSION || !d->alive[w->giver])
 		return;
-	hold_at_home(d, &(struct dsm_msg){ .kind = DSM_HOLD,
-					   .page = w->page,
-					   .node = (uint16_t)w->giver,
-					   .state = DSM_INVALID,
-					   .version = w->given });
+	dsm_report(d, &(struct dsm_msg){ .kind = DSM_HOLD,
+					 .page = w->page,
+					 .node = (uint16_t)w->giver,
+					 .state = DSM_INVALID,
+					 .version = w->given });
 }
 
 static void maybe_made(struct dsm *d)
@@ -125,6 +130,7 @@ static void report(struct dsm *d)
 	dsm_cells_each(d, report_cell);
 	HASH_ITER(hh, d->wants, w, tmp)
 		report_want(d, w);
+	dsm_home_kept(d);
 	for (uint32_t i = 0; i < d->c.nodes; i++)
 		if (i != d->c.self)
 			dsm_send(d, i, (struct dsm_msg){ .kind = DSM_HELD });
@@ -155,6 +161,8 @@ int dsm_view(struct dsm *d, uint32_t epoch, const bool *alive, uint64_t now)
 	if (epoch <= d->epoch || !alive[d->c.self])
 		return -EINVAL;
 	d->now = now;
+	if (dsm_settling(d))
+		dsm_home_unmade(d);
 	d->epoch = epoch;
 	for (uint32_t i = 0; i < d->c.nodes; i++)
 		d->alive[i] = alive[i];
@@ -179,14 +187,14 @@ static int on_own(struct dsm *d, uint32_t from, const struct dsm_msg *m)
 
 	if (!c)
 		return -ENOMEM;
-	if (from != dsm_home(d, m->page)) {
+	if (!d->flushing && from != dsm_home(d, m->page)) {
 		d->stats.dropped++;
 	} else if (c->state == DSM_SHARED) {
 		c->state = DSM_OWNED;
 	} else if (c->state == DSM_INVALID && c->version == m->version) {
 		c->state = DSM_OWNED;
 		d->c.ops->install(d->c.arg, m->page, false);
-	} else {
+	} else if (!d->flushing) {
 		dsm_send(d, from,
 			 (struct dsm_msg){
 				 .kind = DSM_HOLD, .page = m->page, .state = DSM_POISONED });
@@ -198,6 +206,8 @@ static int on_hold(struct dsm *d, uint32_t from, const struct dsm_msg *m)
 {
 	bool ours = dsm_home(d, m->page) == d->c.self && m->node < d->c.nodes;
 
+	if (m->epoch != d->epoch && m->node < d->c.nodes)
+		return dsm_home_keep(d, m);
 	if (ours && dsm_settling(d) && m->state != DSM_POISONED && m->state <= DSM_WALKING)
 		return dsm_home_hold(d, m);
 	if (ours && !dsm_settling(d) && m->state == DSM_POISONED)

@@ -391,6 +391,109 @@ static void hold_as_long_as_the_way(void **state)
 	dsm_destroy(s.d);
 }
 
+/* ---- views, one after the other ---- */
+
+static void hear_of(struct scene *s, uint32_t epoch)
+{
+	static const bool all[NODES] = { true, true, true, true };
+
+	assert_int_equal(dsm_view(s->d, epoch, all, s->now), 0);
+}
+
+static void hear_all(struct scene *s, uint8_t kind, uint32_t epoch)
+{
+	for (uint32_t i = 0; i < NODES; i++)
+		if (i != 1)
+			hear(s, i, (struct dsm_msg){ .kind = kind, .epoch = epoch });
+}
+
+/* Node 2 got nothing to write but what node 3 gave up, of version 7: its report of view EPOCH. */
+static void hear_of_keeper(struct scene *s, uint32_t epoch)
+{
+	hear(s, 2,
+	     (struct dsm_msg){ .kind = DSM_HOLD, .epoch = epoch, .node = 3, .version = 7 });
+}
+
+/* The home has nothing, and hears of view 1. */
+static void start_without(struct scene *s)
+{
+	start(s, 1, 0);
+	hear(s, 2, (struct dsm_msg){ .kind = DSM_GETM });
+	hear_of(s, 1);
+}
+
+/* A copy that was given up in vain is heard of once; then comes the next view. */
+static void report_outlives_view(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	start_without(&s);
+	hear_all(&s, DSM_MARK, 1);
+	hear_of_keeper(&s, 1);
+	hear_of(&s, 2);
+	hear_of(&s, 3);
+	hear_all(&s, DSM_MARK, 3);
+	hear_all(&s, DSM_HELD, 3);
+	assert_int_equal(dsm_stats(s.d)->sent[DSM_OWN], 1);
+	dsm_destroy(s.d);
+}
+
+/* Likewise, when the next view is there first. */
+static void late_report_counts(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	start_without(&s);
+	hear_all(&s, DSM_MARK, 1);
+	hear_of(&s, 2);
+	hear_of_keeper(&s, 1);
+	hear_all(&s, DSM_MARK, 2);
+	hear_all(&s, DSM_HELD, 2);
+	assert_int_equal(dsm_stats(s.d)->sent[DSM_OWN], 1);
+	assert_int_equal(dsm_stats(s.d)->dropped, 0);
+	dsm_destroy(s.d);
+}
+
+/* But once the directory was complete somebody may have written since. */
+static void old_report_does_not_count(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	start_without(&s);
+	hear_all(&s, DSM_MARK, 1);
+	hear_of_keeper(&s, 1);
+	hear_all(&s, DSM_HELD, 1);
+	assert_int_equal(dsm_stats(s.d)->sent[DSM_OWN], 1);
+	hear_of(&s, 2);
+	hear_all(&s, DSM_MARK, 2);
+	hear_all(&s, DSM_HELD, 2);
+	assert_int_equal(dsm_stats(s.d)->sent[DSM_OWN], 1);
+	dsm_destroy(s.d);
+}
+
+/* Who is told to own what it has kept does, also when it has heard of the next view. */
+static void appointment_outlives_view(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	bring_to(&s, M);
+	hear(&s, 0, (struct dsm_msg){ .kind = DSM_FWD_GETM, .node = 2 });
+	assert_int_equal(dsm_state(s.d, PAGE), DSM_INVALID);
+	hear_of(&s, 1);
+	hear_all(&s, DSM_MARK, 1);
+	hear_all(&s, DSM_HELD, 1);
+	hear_of(&s, 2);
+	hear(&s, 0, (struct dsm_msg){ .kind = DSM_OWN, .epoch = 1, .version = 8 });
+	assert_int_equal(dsm_state(s.d, PAGE), DSM_OWNED);
+	hear_all(&s, DSM_MARK, 2);
+	assert_int_equal(dsm_stats(s.d)->sent[DSM_HOLD], 1);
+	dsm_destroy(s.d);
+}
+
 static void bad_arguments(void **state)
 {
 	struct dsm_config c = { .self = 4, .nodes = 4, .pages = 1, .home = home_of, .ops = &ops };
@@ -426,6 +529,10 @@ int main(void)
 		cmocka_unit_test(home_shares),	 cmocka_unit_test(home_holds),
 		cmocka_unit_test(home_as_the_first),
 		cmocka_unit_test(hold),		 cmocka_unit_test(hold_as_long_as_the_way),
+		cmocka_unit_test(report_outlives_view),
+		cmocka_unit_test(late_report_counts),
+		cmocka_unit_test(old_report_does_not_count),
+		cmocka_unit_test(appointment_outlives_view),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
