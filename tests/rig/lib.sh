@@ -22,15 +22,23 @@ rig()
 	"$lib_dir/rig" "$@"
 }
 
-# True if no kernel has complained on its console. Stalls do not count: a busy machine makes them;
-# nor does the trace with which a kernel tells that a control group was out of memory.
+# What kernels complain of in these consoles. Stalls do not count: a busy machine makes them, and the
+# trace that follows within seconds is theirs; nor does the trace with which a kernel tells that a
+# control group was out of memory.
+complaints() # FILE...
+{
+	awk 'FNR == 1 { oom = 0; stalled = -100 }
+		{ at = $0; sub(/^[^[]*\[ */, "", at); at += 0 }
+		/soft lockup|stalls? on CPU|blocked for more than/ { stalled = at; next }
+		/invoked oom-killer/ { oom = 1 }
+		/oom-kill:/ { oom = 0 }
+		/Call Trace/ && (oom || (at >= stalled && at - stalled < 20)) { next }
+		/BUG: |Oops|WARNING: CPU|general protection|Call Trace/ { print FILENAME ": " $0 }' "$@"
+}
+
 kernels_are_calm()
 {
-	! awk '/invoked oom-killer/ { oom = 1 }
-		/oom-kill:/ { oom = 0 }
-		/soft lockup/ || (oom && /Call Trace/) { next }
-		/BUG: |Oops|WARNING: CPU|general protection|Call Trace/ { print FILENAME ": " $0 }' \
-		"$RIG_DIR"/host*/console* | grep .
+	! complaints "$RIG_DIR"/host*/console* | grep .
 }
 
 # Boots the hosts of this test: the arguments of rig up.

@@ -179,6 +179,20 @@ another_rig_with_owner()
 ok "a second rig elsewhere goes with its owner" another_rig_with_owner
 
 ok "the kernels have nothing to complain about" kernels_are_calm
+told=$lib_temp/console
+cat > "$told" <<'EOF'
+[   12.000000] rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:
+[   12.100000] Call Trace:
+[   40.000000] watchdog: BUG: soft lockup - CPU#0 stuck for 22s! [init:1]
+[   40.200000] Call Trace:
+[   50.000000] dvmd invoked oom-killer: gfp_mask=0xcc0, order=0
+[   50.100000] Call Trace:
+[   50.200000] oom-kill:constraint=CONSTRAINT_MEMCG
+EOF
+is "a stall is no complaint" "$(complaints "$told")" ""
+echo "[   95.000000] Call Trace:" >> "$told"
+echo "[   96.000000] BUG: kernel NULL pointer dereference" >> "$told"
+is "... others are" "$(complaints "$told" | wc -l)" 2
 pids=$(cat "$RIG_DIR/lock" "$RIG_DIR"/host*/state | tr -dc '0-9\n')
 none_left()
 {
