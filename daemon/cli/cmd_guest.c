@@ -15,9 +15,8 @@
 
 /* ---- what all of them do first ---- */
 
-/* Parses, finds the guest that is named and, if ALIVE, insists that it runs. */
-static int begin(struct cli *c, const struct cli_command *cmd, int argc, char **argv,
-		 cli_option_fn *set, void *arg, bool alive, struct cli_guest *g)
+int cli_guest_begin(struct cli *c, const struct cli_command *cmd, int argc, char **argv,
+		    cli_option_fn *set, void *arg, bool alive, struct cli_guest *g)
 {
 	struct dvmi_opt_parser p;
 	dvm_error_t err;
@@ -61,7 +60,7 @@ static int show(struct cli *c, const struct cli_command *cmd, int argc, char **a
 {
 	struct cli_guest g;
 	bool json = false;
-	int rc = begin(c, cmd, argc, argv, set_flag, &json, false, &g);
+	int rc = cli_guest_begin(c, cmd, argc, argv, set_flag, &json, false, &g);
 
 	if (rc == CLI_GO)
 		rc = job_command(c, &cli_cmd_jobs, json ? "--json" : NULL, &g);
@@ -77,7 +76,7 @@ static int log_of(struct cli *c, const struct cli_command *cmd, int argc, char *
 {
 	struct cli_guest g;
 	bool follow = false;
-	int rc = begin(c, cmd, argc, argv, set_flag, &follow, false, &g);
+	int rc = cli_guest_begin(c, cmd, argc, argv, set_flag, &follow, false, &g);
 
 	return rc != CLI_GO ? rc : job_command(c, &cli_cmd_logs, follow ? "--follow" : NULL, &g);
 }
@@ -85,7 +84,7 @@ static int log_of(struct cli *c, const struct cli_command *cmd, int argc, char *
 static int wait_for(struct cli *c, const struct cli_command *cmd, int argc, char **argv)
 {
 	struct cli_guest g;
-	int rc = begin(c, cmd, argc, argv, NULL, NULL, false, &g);
+	int rc = cli_guest_begin(c, cmd, argc, argv, NULL, NULL, false, &g);
 
 	return rc != CLI_GO ? rc : job_command(c, &cli_cmd_wait, NULL, &g);
 }
@@ -93,7 +92,7 @@ static int wait_for(struct cli *c, const struct cli_command *cmd, int argc, char
 static int kill_it(struct cli *c, const struct cli_command *cmd, int argc, char **argv)
 {
 	struct cli_guest g;
-	int rc = begin(c, cmd, argc, argv, NULL, NULL, true, &g);
+	int rc = cli_guest_begin(c, cmd, argc, argv, NULL, NULL, true, &g);
 
 	return rc != CLI_GO ? rc : job_command(c, &cli_cmd_cancel, "--now", &g);
 }
@@ -105,7 +104,7 @@ static int ask(struct cli *c, const struct cli_command *cmd, int argc, char **ar
 {
 	struct cli_guest g;
 	bool json; /* which is what there is anyway */
-	int rc = begin(c, cmd, argc, argv, set_flag, &json, true, &g);
+	int rc = cli_guest_begin(c, cmd, argc, argv, set_flag, &json, true, &g);
 
 	return rc != CLI_GO ? rc : cli_guest_ask(c, &g, strrchr(cmd->opt.name, ' ') + 1);
 }
@@ -168,7 +167,7 @@ static int console(struct cli *c, const struct cli_command *cmd, int argc, char 
 {
 	struct cli_guest g;
 	struct termios saved;
-	int rc = begin(c, cmd, argc, argv, NULL, NULL, true, &g);
+	int rc = cli_guest_begin(c, cmd, argc, argv, NULL, NULL, true, &g);
 
 	if (rc != CLI_GO)
 		return rc;

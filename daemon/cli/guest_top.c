@@ -25,7 +25,7 @@ enum { INTERVAL = 1, COUNT, JSON };
 
 struct choice {
 	const char *interval;
-	uint64_t count; /* 0: without end */
+	uint32_t count; /* 0: without end */
 	bool json;
 };
 
@@ -35,18 +35,6 @@ static const struct dvmi_opt options[] = {
 	{ JSON, 0, "json", NULL, NULL, NULL, "print the counters, a line of JSON each time", NULL },
 	CLI_GENERAL_OPTIONS,
 };
-
-static int set_count(const char *arg, uint64_t *count, dvm_error_t *err)
-{
-	char *end;
-
-	errno = 0;
-	unsigned long n = strtoul(arg, &end, 10);
-	if (errno || *end || !n || *arg == '-')
-		return dvmi_error_set(err, -EINVAL, "\"%s\" is not a number of tables", arg);
-	*count = n;
-	return 0;
-}
 
 static int set_interval(const char *arg, const char **interval, dvm_error_t *err)
 {
@@ -65,7 +53,7 @@ static int set(struct dvmi_opt_parser *p, int id, void *arg, dvm_error_t *err)
 
 	switch (id) {
 	case INTERVAL: return set_interval(p->arg, &c->interval, err);
-	case COUNT: return set_count(p->arg, &c->count, err);
+	case COUNT: return dvmi_opt_u32(p, 1, UINT32_MAX, &c->count, err);
 	default: c->json = true; return 0;
 	}
 }
@@ -138,7 +126,7 @@ static int64_t show_all(const struct choice *o, const char *name, FILE *from)
 	int64_t shown = 0;
 	int rc = 0;
 
-	while (rc == 0 && (!o->count || shown < (int64_t)o->count) && getline(&line, &cap, from) > 0) {
+	while (rc == 0 && (!o->count || shown < o->count) && getline(&line, &cap, from) > 0) {
 		now = json_loads(line, 0, NULL);
 		if (!now)
 			continue; /* it was cut off */
@@ -154,19 +142,13 @@ static int64_t show_all(const struct choice *o, const char *name, FILE *from)
 static int run(struct cli *c, const struct cli_command *cmd, int argc, char **argv)
 {
 	struct choice choice = { .interval = "2s" };
-	struct dvmi_opt_parser p;
 	struct cli_guest g;
-	dvm_error_t err;
 	FILE *from;
 	pid_t pid = -1;
-	int rc = cli_options(c, cmd, argc, argv, &p, set, &choice);
+	int rc = cli_guest_begin(c, cmd, argc, argv, set, &choice, true, &g);
 
 	if (rc != CLI_GO)
 		return rc;
-	if (cli_guest_find(c, p.operands[0], &g, &err) < 0)
-		return cli_fail(c, &err);
-	if (g.ended)
-		return cli_failf(c, "guest %s has ended", g.name);
 	rc = start_child(c, &g, choice.interval, &pid, &from);
 	if (rc < 0)
 		return cli_failf(c, "no process to ask %s: %s", g.name, strerror(-rc));
@@ -188,8 +170,8 @@ const struct cli_command cli_guest_top_verb = {
 		 .text = "For each processor how busy it is, its exits and interrupts; for each host of "
 			 "a guest over several ones its page faults with their times (P50, P99), what it "
 			 "sends, and how much of the memory is there; then the pages that were taken "
-			 "away most often, who took them, and at which instruction. The first table is the average since the "
-			 "start. Ctrl-C ends it.",
+			 "away most often, who took them, and at which instruction. The first table "
+			 "is the average since the start. Ctrl-C ends it.",
 		 .options = options,
 		 .words = "@guest",
 		 .min_operands = 1,
