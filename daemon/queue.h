@@ -42,12 +42,12 @@ void dvmd_queue_charge(struct dvmd *d, const char *user, const char *account, ui
 int dvmd_queue_place(const struct dvmd_call *call, Pb__JobSpec *spec, uint64_t ticket,
 		     Pb__Placement **out, char **bindings, dvm_error_t *err);
 
-/* A signal to a job that waits: it ends the job or does nothing. Takes the call. */
 /*
  * Ends what waits of the array SIG->job but its first task, which is called so itself: how many. -EPERM
  * and ERR: none.
  */
 int dvmd_queue_end_tasks(const struct dvmd_call *call, const Pb__JobSignal *sig, dvm_error_t *err);
+/* A signal to a job that waits: it ends the job or does nothing. Takes the call. */
 void dvmd_queue_signal(struct dvmd_call *call, const Pb__JobSignal *sig);
 
 /*
