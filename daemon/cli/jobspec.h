@@ -58,7 +58,7 @@ int cli_programs_finish(struct cli_jobspec *js, const struct dvmi_opt_command *c
 /* What a job is called whose program is at PATH: borrows from it. */
 const char *cli_base_name(const char *path);
 
-/* The text of a host file: lines of "NAME", "NAME:SLOTS" or "NAME slots=SLOTS", # comments. */
+/* hostfile.c: the text of one: lines of "NAME", "NAME:SLOTS" or "NAME slots=SLOTS", # comments. */
 int cli_jobspec_hostfile(Pb__JobSpec *spec, const char *text, dvm_error_t *err);
 /* --output: raw, lines, tag, json or dir=D. */
 int cli_output_parse(const char *text, enum cli_output *output, const char **dir, dvm_error_t *err);
