@@ -51,7 +51,7 @@ static void on_no_detail(struct dvmd_dial *d, uint32_t error)
 	if (error == ETIMEDOUT)
 		fail(d, -ETIMEDOUT, "no answer to the handshake");
 	else
-		fail(d, -DVM_EAUTH, "the daemon there is not the one that we are to find");
+		fail(d, -DVM_EAUTH, "not the daemon that we are to find, or a very slow one");
 }
 
 static void on_event(const struct dvmd_zmon_event *ev, void *arg)

@@ -74,8 +74,10 @@ static bool on_handshake(const uint8_t *key, const char *address, void *arg)
 
 	if (dvmd_allow_find(t->allow, key))
 		return true;
-	if (!memcmp(key, t->stranger, DVMD_KEY_BYTES))
+	if (!memcmp(key, t->stranger, DVMD_KEY_BYTES)) {
+		t->stranger_refused = true;
 		return false;
+	}
 	t->stats.refused++;
 	dvmd_transport_complain(t, "refused an unknown key from %s", address);
 	return false;

@@ -70,7 +70,8 @@ void dvmd_transport_destroy(struct dvmd_transport *t);
 
 /*
  * Starts a check that a client with a fresh, unknown key is refused and one with our own key is
- * not; CB gets 0, or -DVM_EAUTH (the daemon must not go on), or -ETIMEDOUT.
+ * not; CB gets 0; -DVM_EAUTH: the stranger was let in, the daemon must not go on; -ETIMEDOUT: no
+ * answer, or not with our own key; -ECANCELED.
  */
 int dvmd_transport_selftest(struct dvmd_transport *t, void (*cb)(int code, void *arg), void *arg);
 

@@ -84,6 +84,7 @@ struct dvmd_transport {
 	struct dvmd_join *joins;
 	struct dvmd_why *whys;
 	uint8_t stranger[DVMD_KEY_BYTES]; /* the key that the self-test expects to be refused */
+	bool stranger_refused;		  /* libzmq has asked about it, and was told so */
 	struct dvmd_complaints complaints;
 	struct dvmd_transport_stats stats;
 };

@@ -654,6 +654,38 @@ static void the_self_test_passes(void **state)
 	assert_int_equal(code, -ECANCELED);
 }
 
+#define SHORT_HANDSHAKE 100
+
+static bool short_handshakes;
+
+int __real_zmq_setsockopt(void *socket, int option, const void *value, size_t len);
+int __wrap_zmq_setsockopt(void *socket, int option, const void *value, size_t len);
+
+int __wrap_zmq_setsockopt(void *socket, int option, const void *value, size_t len)
+{
+	int ms = SHORT_HANDSHAKE;
+
+	if (short_handshakes && option == ZMQ_HANDSHAKE_IVL)
+		value = &ms;
+	return __real_zmq_setsockopt(socket, option, value, len);
+}
+
+/* The daemon stands still for longer than libzmq gives a handshake: nobody was let in by that. */
+static void the_self_test_outlasts_a_halt(void **state)
+{
+	struct node a;
+	int code = 1;
+
+	short_handshakes = true;
+	node_make(&a, 1);
+	assert_int_equal(dvmd_transport_selftest(a.t, selftest_done, &code), 0);
+	usleep(3 * SHORT_HANDSHAKE * 1000);
+	assert_true(wait_until(decided, &code));
+	short_handshakes = false;
+	node_stop(&a);
+	assert_int_equal(code, 0);
+}
+
 static int try_bind(const char *address, uint16_t port, dvm_error_t *err)
 {
 	uint8_t pk[32], sk[32];
@@ -745,6 +777,7 @@ int main(void)
 		T(a_flood_does_not_starve_the_loop),
 		T(an_idle_connection_is_closed),
 		T(the_self_test_passes),
+		T(the_self_test_outlasts_a_halt),
 		T(what_cannot_be_bound_is_said),
 		T(ipv6_works_alike),
 	};
