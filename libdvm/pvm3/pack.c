@@ -5,6 +5,7 @@
 #include "libdvm/pvm3/code.h"
 #include "libdvm/pvm3/trace.h"
 
+/* The trace event of packing each type. */
 static const int packs[] = {
 	[PVM_BYTE] = TEV_PKBYTE,
 	[PVM_SHORT] = TEV_PKSHORT,
@@ -19,19 +20,13 @@ static const int packs[] = {
 	[PVM_ULONG] = TEV_PKULONG,
 };
 
-static const int unpacks[] = {
-	[PVM_BYTE] = TEV_UPKBYTE,
-	[PVM_SHORT] = TEV_UPKSHORT,
-	[PVM_INT] = TEV_UPKINT,
-	[PVM_FLOAT] = TEV_UPKFLOAT,
-	[PVM_CPLX] = TEV_UPKCPLX,
-	[PVM_DOUBLE] = TEV_UPKDOUBLE,
-	[PVM_DCPLX] = TEV_UPKDCPLX,
-	[PVM_LONG] = TEV_UPKLONG,
-	[PVM_USHORT] = TEV_UPKUSHORT,
-	[PVM_UINT] = TEV_UPKUINT,
-	[PVM_ULONG] = TEV_UPKULONG,
-};
+/* The events of unpacking stand in the same order. */
+static int unpacks(int type)
+{
+	return packs[type] + (TEV_UPKBYTE - TEV_PKBYTE);
+}
+
+_Static_assert(TEV_UPKSTR - TEV_PKSTR == TEV_UPKBYTE - TEV_PKBYTE, "as many of both");
 
 static int pack(const char *call, int type, const void *from, int n, int stride)
 {
@@ -51,12 +46,12 @@ static int unpack(const char *call, int type, void *to, int n, int stride)
 	struct pvmi_msg *m = pvmi.rbuf;
 	int rc = PvmNoBuf;
 
-	PVMI_BEGINS(unpacks[type], PVMI_ADDRESS(PDA, to), PVMI_INT(PC, n), PVMI_INT(PSD, stride));
+	PVMI_BEGINS(unpacks(type), PVMI_ADDRESS(PDA, to), PVMI_INT(PC, n), PVMI_INT(PSD, stride));
 	if (m) {
 		pvmi_msg_unpacking(m);
 		rc = pvmi_unpack(m, type, to, n, stride);
 	}
-	return pvmi_result(call, pvmi_ends(unpacks[type], rc));
+	return pvmi_result(call, pvmi_ends(unpacks(type), rc));
 }
 
 static int pack_str(const char *from)

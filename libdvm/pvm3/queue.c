@@ -13,9 +13,6 @@
 #include "libdvm/src/p2p_private.h"
 #include "libdvm/src/wait.h"
 
-#define DIRECT_SPINS 50u /* looks at one task, about 2 us */
-#define DIRECT_RUN   32u /* every so many messages that come so all others have their turn */
-
 static const struct dvmi_match_key any = { .source = DVMI_MATCH_ANY, .tag = DVMI_MATCH_ANY };
 
 static struct pvmi_entry *new_entry(struct pvmi_msg *m)
@@ -168,9 +165,7 @@ static bool take_directly(const struct dvmi_match_key *key)
 		return false;
 	dvmi_p2p_recv_now(&pvmi.d->p2p, &e->op, key, e->msg->blob->bytes, room_of(e));
 	arrives(e);
-	/* Everything else gets its turn now and then, however well this works. */
-	if (++pvmi.direct % DIRECT_RUN == 0)
-		dvmi_progress(pvmi.d);
+	dvmi_wait_went_direct(pvmi.d);
 	return true;
 }
 
@@ -180,7 +175,7 @@ bool pvmi_take_from(int rank)
 
 	if (pvmi.ncoming || pvmi.d->threads.on || !dvmi_p2p_direct(&pvmi.d->p2p, &key))
 		return false;
-	uint32_t spins = dvmi_wait_crowded(pvmi.d) ? 1 : DIRECT_SPINS;
+	uint32_t spins = dvmi_wait_spins(pvmi.d);
 	for (uint32_t i = 0; i < spins; i++) {
 		if (i)
 			dvmi_cpu_pause();

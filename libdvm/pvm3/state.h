@@ -78,7 +78,6 @@ struct pvmi_state {
 	struct pvmi_entry *spare;
 	struct pvmi_flight *flights;
 	uint32_t ncoming;
-	uint32_t direct; /* messages that came the short way */
 	struct pvmi_peer *peers; /* [npeers], a power of two; open addressing */
 	uint32_t npeers, known;
 	int (*match)(int buffer, int tid, int tag); /* pvm_recvf() */

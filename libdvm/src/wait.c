@@ -14,8 +14,6 @@
 #define SEGS_EVERY    4u		/* rounds in which pages are looked for, too */
 #define SPIN_HOT      32u		/* rounds before the core is let breathe in between */
 #define SPIN_CROWDED  4u		/* the same when cores are short */
-#define DIRECT_SPINS  50u		/* looks into one ring, about 2 us */
-#define DIRECT_RUN    32u		/* every so many receives all of progress has its turn */
 #define SPIN_ALONE    (20 * DVMI_USEC)	/* pure spinning with a core to itself */
 #define YIELD_ALONE   (20 * DVMI_MSEC)	/* then giving way to whoever needs the core */
 #define YIELD_CROWDED (200 * DVMI_USEC) /* giving way at once when cores are short */
@@ -259,7 +257,7 @@ bool dvmi_wait_direct(dvm_t *d, struct dvmi_op *op, const struct dvmi_match_key 
 {
 	if (d->threads.on || !dvmi_p2p_direct(&d->p2p, key))
 		return false;
-	uint32_t spins = dvmi_wait_crowded(d) ? 1 : DIRECT_SPINS;
+	uint32_t spins = dvmi_wait_spins(d);
 	int rc = 0;
 	/* Pauses: who looks without one keeps the line from whoever wants to write it. */
 	for (uint32_t i = 0; i < spins && rc == 0; i++) {
@@ -267,9 +265,8 @@ bool dvmi_wait_direct(dvm_t *d, struct dvmi_op *op, const struct dvmi_match_key 
 			dvmi_cpu_pause();
 		rc = dvmi_p2p_recv_now(&d->p2p, op, key, buf, len);
 	}
-	/* Everything else gets its turn now and then, however well this works. */
-	if (rc > 0 && ++d->direct % DIRECT_RUN == 0)
-		dvmi_progress(d);
+	if (rc > 0)
+		dvmi_wait_went_direct(d);
 	return rc > 0;
 }
 

@@ -39,6 +39,19 @@ static inline bool dvmi_wait_crowded(const dvm_t *d)
 	return d->mates > d->cores || d->crowded_until;
 }
 
+/* How often the short way of a receive is looked at before the long one is taken: about 2 us. */
+static inline uint32_t dvmi_wait_spins(const dvm_t *d)
+{
+	return dvmi_wait_crowded(d) ? 1 : 50;
+}
+
+/* A receive went the short way: now and then all of progress has its turn, however well it works. */
+static inline void dvmi_wait_went_direct(dvm_t *d)
+{
+	if (++d->direct % 32 == 0)
+		dvmi_progress(d);
+}
+
 /* Gives the core to whoever needs it, and learns from that whether cores are short. */
 void dvmi_wait_yield(dvm_t *d);
 
