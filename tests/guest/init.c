@@ -23,10 +23,10 @@
 
 #include "tests/guest/init_io.h"
 #include "tests/guest/mapping.h"
+#include "tests/guest/programs.h"
 #include "tests/guest/threads.h"
 
-/* The first line of a file, or "-". */
-static const char *line_of(const char *path)
+const char *guest_line(const char *path)
 {
 	static char buf[4096];
 	FILE *f = fopen(path, "re");
@@ -39,6 +39,20 @@ static const char *line_of(const char *path)
 	return buf;
 }
 
+bool guest_pin(unsigned cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	return sched_setaffinity(0, sizeof set, &set) == 0;
+}
+
+unsigned guest_cpus(void)
+{
+	return (unsigned)sysconf(_SC_NPROCESSORS_ONLN);
+}
+
 static void show_kernel(void)
 {
 	struct utsname u;
@@ -49,29 +63,29 @@ static void show_kernel(void)
 
 static void show_cpus(void)
 {
-	printf("guest: cpus %s\n", line_of("/sys/devices/system/cpu/online"));
+	printf("guest: cpus %s\n", guest_line("/sys/devices/system/cpu/online"));
 }
 
 static void show_nodes(void)
 {
 	char path[64];
 
-	printf("guest: nodes %s\n", line_of("/sys/devices/system/node/online"));
+	printf("guest: nodes %s\n", guest_line("/sys/devices/system/node/online"));
 	for (int i = 0;; i++) {
 		snprintf(path, sizeof path, "/sys/devices/system/node/node%d/cpulist", i);
 		if (access(path, F_OK))
 			return;
-		printf("guest: node %d cpus %s", i, line_of(path));
+		printf("guest: node %d cpus %s", i, guest_line(path));
 		snprintf(path, sizeof path, "/sys/devices/system/node/node%d/distance", i);
-		printf(" distance %s\n", line_of(path));
+		printf(" distance %s\n", guest_line(path));
 	}
 }
 
 static void show_clock(void)
 {
 	printf("guest: clock %s of %s\n",
-	       line_of("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
-	       strdup(line_of("/sys/devices/system/clocksource/clocksource0/available_clocksource")));
+	       guest_line("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
+	       strdup(guest_line("/sys/devices/system/clocksource/clocksource0/available_clocksource")));
 }
 
 /* CPUs that the kernel has left alone (maxcpus=) are started now. */
@@ -100,10 +114,7 @@ static void visit_cpus(void)
 	for (int round = 0; round < 200; round++)
 		for (long cpu = 0; cpu < n; cpu++) {
 			struct timespec ts;
-			cpu_set_t set;
-			CPU_ZERO(&set);
-			CPU_SET((size_t)cpu, &set);
-			if (sched_setaffinity(0, sizeof set, &set))
+			if (!guest_pin((unsigned)cpu))
 				continue;
 			clock_gettime(CLOCK_MONOTONIC, &ts);
 			int64_t now = ts.tv_sec * INT64_C(1000000000) + ts.tv_nsec;
@@ -168,15 +179,6 @@ static void count_late(void)
 	printf("guest: late %.0f ns\n", ns_between(&a, &b, N) - 1e6);
 }
 
-static void stay_on(int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	sched_setaffinity(0, sizeof set, &set);
-}
-
 /* A byte to a process that sleeps on another CPU, and back: two interrupts between processors. */
 static void count_wakes(void)
 {
@@ -189,13 +191,13 @@ static void count_wakes(void)
 		return;
 	pid_t pid = fork();
 	if (pid == 0) {
-		stay_on(1);
+		guest_pin(1);
 		for (int i = 0; i < N; i++)
 			if (read(there[0], &c, 1) != 1 || write(back[1], &c, 1) != 1)
 				_exit(1);
 		_exit(0);
 	}
-	stay_on(0);
+	guest_pin(0);
 	clock_gettime(CLOCK_MONOTONIC, &a);
 	for (int i = 0; i < N; i++)
 		if (write(there[1], &c, 1) != 1 || read(back[0], &c, 1) != 1)
@@ -215,6 +217,56 @@ static void touch_memory(void)
 		bad += p[i * 512] != (uint64_t)i * 2654435761u;
 	printf("guest: memory %s\n", p && !bad ? "good" : "bad");
 	free(p);
+}
+
+/* What follows is done by the last CPU, in a guest over several hosts the last host's. */
+static void go_far(void)
+{
+	unsigned last = guest_cpus() - 1;
+
+	printf("guest: on CPU %u%s\n", last, guest_pin(last) ? "" : ": bad");
+}
+
+/* A program that says where it runs; as another process (see each). */
+static void work(void)
+{
+	uint64_t seed = 1, sum = 0;
+
+	for (unsigned i = 0; i < 100000; i++)
+		sum += guest_next(&seed) >> 32;
+	printf("guest: program on CPU %d: %s\n", sched_getcpu(),
+	       sum == UINT64_C(214647737704915) ? "good" : "bad");
+}
+
+/* A program is started on every CPU. */
+static void run_on_each(void)
+{
+	unsigned n = guest_cpus(), good = 0;
+
+	for (unsigned cpu = 0; cpu < n; cpu++) {
+		int status = -1;
+		pid_t pid = fork();
+		if (pid == 0) {
+			guest_pin(cpu);
+			execl("/proc/self/exe", "init", "work", (char *)NULL);
+			_exit(1);
+		}
+		good += pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
+	}
+	printf("guest: programs ran on %u of %u CPUs\n", good, n);
+}
+
+/* Since the kernel has begun. */
+static void show_time(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_BOOTTIME, &t);
+	printf("guest: up %.1f s\n", (double)t.tv_sec + (double)t.tv_nsec / 1e9);
+}
+
+static void do_nothing(void)
+{
 }
 
 /* Waits to be ended from outside. */
@@ -277,11 +329,26 @@ static void try_litmus(void)
 	guest_litmus(100);
 }
 
+static void stress_a_little(void)
+{
+	guest_stress(1);
+}
+
+static void stress_much(void)
+{
+	guest_stress(20);
+}
+
 static const struct {
 	const char *name;
 	void (*fn)(void);
 } verbs[] = {
 	{ "threads", use_threads }, { "litmus", try_litmus },
+	{ "look", guest_look },	   { "each", run_on_each },    { "work", work },
+	{ "far", go_far },	   { "up", show_time },	       { "nothing", do_nothing },
+	{ "compute", guest_compute }, { "stream", guest_stream },
+	{ "stress", stress_a_little }, { "stresses", stress_much },
+	{ "diskcheck", io_check_disk }, { "netcheck", io_check_network },
 	{ "remap", some_mappings }, { "mapping", few_mappings }, { "mappings", many_mappings },
 	{ "kernel", show_kernel }, { "cpus", show_cpus },      { "nodes", show_nodes },
 	{ "clock", show_clock },   { "visit", visit_cpus },    { "nap", nap },
@@ -319,7 +386,7 @@ int main(int argc, char **argv)
 	if (getpid() != 1)
 		return 0;
 	mount_all();
-	char *list = strstr(strdup(line_of("/proc/cmdline")), "do=");
+	char *list = strstr(strdup(guest_line("/proc/cmdline")), "do=");
 	if (list) {
 		list += 3;
 		list[strcspn(list, " ")] = 0;

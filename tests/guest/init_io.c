@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What a guest's disk and network can do: sizes are those of an emulated host, which is slow. */
 #include "tests/guest/init_io.h"
+#include "tests/guest/programs.h"
 
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -26,10 +27,7 @@
 
 static double now_us(void)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
+	return guest_now_ms() * 1e3;
 }
 
 static int by_name(const struct dirent **a, const struct dirent **b)
@@ -104,6 +102,34 @@ void io_disk(void)
 	close(fd);
 }
 
+static void fill_block(uint64_t *block, size_t bytes, uint64_t seed)
+{
+	for (size_t i = 0; i < bytes / sizeof *block; i++)
+		block[i] = guest_next(&seed);
+}
+
+void io_check_disk(void)
+{
+	enum { SOME = 65536, BLOCKS = 16 };
+	int fd = open("/dev/vda", O_RDWR | O_DIRECT | O_CLOEXEC);
+	uint64_t *out = aligned_alloc(4096, SOME), *in = aligned_alloc(4096, SOME);
+	unsigned bad = 0;
+
+	for (unsigned i = 0; fd >= 0 && out && in && i < BLOCKS; i++) {
+		fill_block(out, SOME, i + 1);
+		bad += pwrite(fd, out, SOME, (off_t)i * SOME) != SOME;
+	}
+	bad += fd < 0 || fsync(fd) < 0;
+	for (unsigned i = 0; fd >= 0 && out && in && i < BLOCKS; i++) {
+		fill_block(out, SOME, i + 1);
+		bad += pread(fd, in, SOME, (off_t)i * SOME) != SOME || memcmp(in, out, SOME);
+	}
+	printf("guest: disk %u blocks: %s\n", BLOCKS, bad ? "bad" : "good");
+	free(out);
+	free(in);
+	close(fd);
+}
+
 /* ---- network ---- */
 
 static int bring_up(void)
@@ -123,18 +149,29 @@ static int bring_up(void)
 	return rc;
 }
 
-/* A connection whose other end does WHAT (guest_watch.c). */
-static int ask(char what)
+static int connect_to(uint16_t port)
 {
-	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(PORT) };
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(port) };
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
 
 	inet_pton(AF_INET, HOST, &a.sin_addr);
-	if (connect(fd, (struct sockaddr *)&a, sizeof a) < 0 || write(fd, &what, 1) != 1) {
+	if (connect(fd, (struct sockaddr *)&a, sizeof a) < 0) {
 		close(fd);
 		return -1;
 	}
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+	return fd;
+}
+
+/* A connection whose other end does WHAT (guest_watch.c). */
+static int ask(char what)
+{
+	int fd = connect_to(PORT);
+
+	if (fd >= 0 && write(fd, &what, 1) != 1) {
+		close(fd);
+		return -1;
+	}
 	return fd;
 }
 
@@ -186,4 +223,22 @@ void io_network(void)
 	ping_pong();
 	flood(true);
 	flood(false);
+}
+
+void io_check_network(void)
+{
+	enum { SOME = 4096, BLOCKS = 32 };
+	uint64_t out[SOME / 8], in[SOME / 8];
+	bool good = bring_up() == 0;
+	int fd = good ? connect_to(PORT + 1) : -1;
+
+	good &= fd >= 0;
+	for (unsigned i = 0; good && i < BLOCKS; i++) {
+		fill_block(out, SOME, i + 1);
+		good = write(fd, out, SOME) == SOME && recv(fd, in, SOME, MSG_WAITALL) == SOME &&
+		       !memcmp(in, out, SOME);
+	}
+	printf("guest: network %u blocks: %s\n", BLOCKS, good ? "good" : "bad");
+	if (fd >= 0)
+		close(fd);
 }

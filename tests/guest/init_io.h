@@ -6,5 +6,9 @@
 void io_modules(void);
 void io_disk(void);
 void io_network(void); /* with guest_watch on the other side of the card */
+/* What is written is there after fsync, past the guest's cache; what is sent comes back (an echo is
+ * on the other side, at the next port). */
+void io_check_disk(void);
+void io_check_network(void);
 
 #endif
