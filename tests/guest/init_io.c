@@ -108,26 +108,36 @@ static void fill_block(uint64_t *block, size_t bytes, uint64_t seed)
 		block[i] = guest_next(&seed);
 }
 
-void io_check_disk(void)
+static void check_disk(const char *path)
 {
 	enum { SOME = 65536, BLOCKS = 16 };
-	int fd = open("/dev/vda", O_RDWR | O_DIRECT | O_CLOEXEC);
+	int fd = open(path, O_RDWR | O_DIRECT | O_CLOEXEC);
 	uint64_t *out = aligned_alloc(4096, SOME), *in = aligned_alloc(4096, SOME);
-	unsigned bad = 0;
+	unsigned bad = fd < 0 || !out || !in;
 
-	for (unsigned i = 0; fd >= 0 && out && in && i < BLOCKS; i++) {
+	for (unsigned i = 0; !bad && i < BLOCKS; i++) {
 		fill_block(out, SOME, i + 1);
-		bad += pwrite(fd, out, SOME, (off_t)i * SOME) != SOME;
+		bad = pwrite(fd, out, SOME, (off_t)i * SOME) != SOME;
 	}
-	bad += fd < 0 || fsync(fd) < 0;
-	for (unsigned i = 0; fd >= 0 && out && in && i < BLOCKS; i++) {
+	bad |= fsync(fd) < 0;
+	for (unsigned i = 0; !bad && i < BLOCKS; i++) {
 		fill_block(out, SOME, i + 1);
-		bad += pread(fd, in, SOME, (off_t)i * SOME) != SOME || memcmp(in, out, SOME);
+		bad = pread(fd, in, SOME, (off_t)i * SOME) != SOME || memcmp(in, out, SOME);
 	}
-	printf("guest: disk %u blocks: %s\n", BLOCKS, bad ? "bad" : "good");
+	printf("guest: disk %s %u blocks: %s\n", path, BLOCKS, bad ? "bad" : "good");
 	free(out);
 	free(in);
 	close(fd);
+}
+
+void io_check_disk(void)
+{
+	char path[] = "/dev/vda";
+	char *letter = path + strlen(path) - 1;
+
+	for (; *letter <= 'z' && access(path, F_OK) == 0; ++*letter)
+		check_disk(path);
+	printf("guest: disks %d\n", *letter - 'a');
 }
 
 /* ---- network ---- */

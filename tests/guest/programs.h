@@ -40,7 +40,7 @@ void guest_compute(void);
 /* How fast memory of the first node is read and written by the last CPU. */
 void guest_stream(void);
 
-/* stress.c: each of its parts for a while on every CPU, each checked; SCALE times as long. */
-void guest_stress(unsigned scale);
+/* stress.c: each of its parts, or the one named, on every CPU, each checked; SCALE times as long. */
+void guest_stress(const char *only, unsigned scale);
 
 #endif
