@@ -3,12 +3,14 @@
 #include "kvm-node/acpi.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "kvm-node/acpi_private.h"
 #include "kvm-node/aml.h"
 #include "kvm-node/layout.h"
+#include "kvm-node/pci.h"
 #include "libdvm/base/err.h"
 
 #define TABLES_MAX 8u
@@ -58,29 +60,38 @@ int vmm_acpi_add_device(struct vmm_acpi *a, const struct vmm_acpi_device *d)
 	return b->err;
 }
 
-int vmm_acpi_add_pci(struct vmm_acpi *a, uint64_t mmio64, uint64_t mmio64_len)
+static void put_named(struct dvmi_buf *b, const char *name, unsigned value)
+{
+	vmm_aml_name(b, name);
+	vmm_aml_int(b, value);
+}
+
+int vmm_acpi_add_pci(struct vmm_acpi *a, const struct vmm_acpi_pci *p)
 {
 	struct dvmi_buf *b = &a->devices;
 	struct vmm_aml_crs crs = { 0 };
-	size_t at = vmm_aml_device(b, "PCI0");
+	char name[8] = "PCI0";
 
+	if (p->segment)
+		snprintf(name, sizeof name, "PC%02X", p->segment & 0xff);
+	size_t at = vmm_aml_device(b, name);
 	vmm_aml_name(b, "_HID");
 	vmm_aml_id(b, "PNP0A08");
 	vmm_aml_name(b, "_CID");
 	vmm_aml_id(b, "PNP0A03");
-	vmm_aml_name(b, "_UID");
-	vmm_aml_int(b, 0);
-	vmm_aml_name(b, "_BBN");
-	vmm_aml_int(b, 0);
-	vmm_aml_name(b, "_CCA");
-	vmm_aml_int(b, 1);
+	put_named(b, "_UID", p->segment);
+	put_named(b, "_SEG", p->segment);
+	put_named(b, "_BBN", 0);
+	put_named(b, "_CCA", 1);
+	if (p->node >= 0)
+		put_named(b, "_PXM", (unsigned)p->node);
 	vmm_aml_crs_bus(&crs, 0, 0);
-	vmm_aml_crs_window32(&crs, (uint32_t)VMM_PCI_MMIO, (uint32_t)VMM_PCI_MMIO_SIZE);
-	if (mmio64_len)
-		vmm_aml_crs_window64(&crs, mmio64, mmio64_len);
+	vmm_aml_crs_window32(&crs, p->mmio, p->mmio_len);
+	if (p->mmio64_len)
+		vmm_aml_crs_window64(&crs, p->mmio64, p->mmio64_len);
 	vmm_aml_crs_end(&crs, b);
 	vmm_aml_close(b, at);
-	a->pci = true;
+	a->pci |= UINT64_C(1) << p->segment;
 	return b->err;
 }
 
@@ -164,16 +175,20 @@ static uint64_t put_fadt(struct dvmi_buf *b, uint64_t facs, uint64_t dsdt)
 	return end(b, at);
 }
 
-static uint64_t put_mcfg(struct dvmi_buf *b)
+static uint64_t put_mcfg(struct dvmi_buf *b, uint64_t segments)
 {
 	size_t at = begin(b, "MCFG", 1, 16);
 
 	dvmi_buf_put_u64(b, 0);
-	dvmi_buf_put_u64(b, VMM_PCI_ECAM);
-	dvmi_buf_put_u16(b, 0);	/* segment */
-	dvmi_buf_put_u8(b, 0);	/* first and */
-	dvmi_buf_put_u8(b, 0);	/* last bus */
-	dvmi_buf_put_u32(b, 0);
+	for (unsigned i = 0; i < 64; i++) {
+		if (!(segments >> i & 1))
+			continue;
+		dvmi_buf_put_u64(b, VMM_PCI_ECAM + i * VMM_PCI_BUS_ECAM);
+		dvmi_buf_put_u16(b, (uint16_t)i);
+		dvmi_buf_put_u8(b, 0); /* first and */
+		dvmi_buf_put_u8(b, 0); /* last bus */
+		dvmi_buf_put_u32(b, 0);
+	}
 	return end(b, at);
 }
 
@@ -216,7 +231,7 @@ int vmm_acpi_tables(const struct vmm_acpi *a, const struct vmm_acpi_machine *m, 
 	tables[n++] = put_about(b, m, "SRAT", 3, vmm_acpi_put_srat);
 	tables[n++] = put_about(b, m, "SLIT", 1, vmm_acpi_put_slit);
 	if (a->pci)
-		tables[n++] = put_mcfg(b);
+		tables[n++] = put_mcfg(b, a->pci);
 	size_t at = begin(b, "XSDT", 1, 16);
 	for (unsigned i = 0; i < n; i++)
 		dvmi_buf_put_u64(b, tables[i]);

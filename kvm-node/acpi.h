@@ -32,8 +32,14 @@ struct vmm_acpi_device {
 };
 int vmm_acpi_add_device(struct vmm_acpi *a, const struct vmm_acpi_device *d);
 
-/* The PCI host bridge and its configuration space (MCFG), with one bus. */
-int vmm_acpi_add_pci(struct vmm_acpi *a, uint64_t mmio64, uint64_t mmio64_len);
+/* A PCI host bridge, and its configuration space (MCFG) with one bus. */
+struct vmm_acpi_pci {
+	unsigned segment; /* below 64; the other windows are those of its number */
+	int node;	  /* what it is near, or -1 */
+	uint32_t mmio, mmio_len;
+	uint64_t mmio64, mmio64_len; /* or 0 */
+};
+int vmm_acpi_add_pci(struct vmm_acpi *a, const struct vmm_acpi_pci *p);
 
 /* Ready-made AML (aml.h), in the scope \_SB_. */
 int vmm_acpi_add_aml(struct vmm_acpi *a, const void *aml, uint32_t len);

@@ -10,7 +10,7 @@
 
 struct vmm_acpi {
 	struct dvmi_buf devices; /* AML of the scope \_SB_ */
-	bool pci;
+	uint64_t pci; /* segments that have a bus, a bit each */
 };
 
 /* All tables as they will lie from VMM_ACPI on. */

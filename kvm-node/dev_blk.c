@@ -157,6 +157,7 @@ int vmm_blk_create(struct vmm_vbus *bus, struct vmm_device **list, dvm_error_t *
 	int rc = 0;
 
 	for (unsigned i = 0; i < bus->m->config->n_disks && rc >= 0; i++)
-		rc = create_one(bus, i, list, err);
+		if (bus->m->config->disks[i].host == bus->m->host)
+			rc = create_one(bus, i, list, err);
 	return rc;
 }

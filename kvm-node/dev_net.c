@@ -180,7 +180,8 @@ int vmm_net_create(struct vmm_vbus *bus, struct vmm_device **list, dvm_error_t *
 	int rc = 0;
 
 	for (unsigned i = 0; i < bus->m->config->n_nets && rc >= 0; i++)
-		if (bus->m->config->nets[i].kind != VMM_NET_NONE)
+		if (bus->m->config->nets[i].kind != VMM_NET_NONE &&
+		    bus->m->config->nets[i].host == bus->m->host)
 			rc = create_one(bus, i, list, err);
 	return rc;
 }

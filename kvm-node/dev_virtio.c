@@ -59,7 +59,8 @@ static void decoding(void *ctx, uint32_t base)
 {
 	struct vmm_vpci *t = ctx;
 	struct vmm_vdevice *d = (struct vmm_vdevice *)((char *)t - offsetof(struct vmm_vdevice, t));
-	bool ours = base >= VMM_PCI_MMIO && base - VMM_PCI_MMIO <= VMM_PCI_MMIO_SIZE - VMM_VPCI_BAR;
+	const struct vmm_pci *p = &d->bus->pci;
+	bool ours = base >= p->window && base + VMM_VPCI_BAR <= p->window_end;
 
 	each_bell(d, vmm_bus_remove_doorbell);
 	d->bells_at = ours ? base + VMM_VPCI_NOTIFY : 0;
@@ -174,18 +175,22 @@ static void access_window(void *dev, struct vmm_access *a)
 		a->data = data;
 }
 
+/* A bus of its own for each of several hosts: whoever uses a device finds its host by the address. */
 static int claim(struct vmm_vbus *b, dvm_error_t *err)
 {
 	static const struct vmm_bus_ops ports = { access_ports }, ecam = { access_ecam },
 					window = { access_window };
 	const struct vmm_region regions[] = {
+		{ "pci configuration", VMM_MMIO, VMM_PCI_ECAM + b->m->host * VMM_PCI_BUS_ECAM,
+		  VMM_PCI_BUS_ECAM, 0, &ecam, b },
+		{ "pci devices", VMM_MMIO, b->pci.window, b->pci.window_end - b->pci.window, 0,
+		  &window, b },
 		{ "pci ports", VMM_PIO, VMM_PCI_PORT, VMM_PCI_PORTS, 0, &ports, b },
-		{ "pci configuration", VMM_MMIO, VMM_PCI_ECAM, VMM_PCI_BUS_ECAM, 0, &ecam, b },
-		{ "pci devices", VMM_MMIO, VMM_PCI_MMIO, VMM_PCI_MMIO_SIZE, 0, &window, b },
 	};
+	size_t n = sizeof regions / sizeof *regions - (b->m->host > 0); /* ports are the first bus's */
 	int rc = 0;
 
-	for (size_t i = 0; i < sizeof regions / sizeof *regions && rc >= 0; i++)
+	for (size_t i = 0; i < n && rc >= 0; i++)
 		rc = vmm_bus_add(b->m->bus, &regions[i], err);
 	return rc;
 }
@@ -213,8 +218,42 @@ static int mem_drop(void *ctx, uint64_t gpa, uint64_t len)
 	return vmm_mem_drop(ctx, gpa, len);
 }
 
+static bool has_devices(const struct vmm_config *c, unsigned host)
+{
+	for (unsigned i = 0; i < c->n_disks; i++)
+		if (c->disks[i].host == host)
+			return true;
+	for (unsigned i = 0; i < c->n_nets; i++)
+		if (c->nets[i].kind != VMM_NET_NONE && c->nets[i].host == host)
+			return true;
+	return host == 0;
+}
+
+static uint64_t slice_of(const struct vmm_config *c)
+{
+	return c->spread ? VMM_PCI_SLICE : VMM_PCI_MMIO_SIZE;
+}
+
+/* The buses of all hosts: the tables are the first one's to write. */
+static int describe_buses(const struct vmm_machine *m)
+{
+	const struct vmm_config *c = m->config;
+	int rc = 0;
+
+	for (unsigned host = 0; host < c->n_nodes && rc == 0; host++)
+		if (host == 0 || (c->spread && has_devices(c, host)))
+			rc = vmm_acpi_add_pci(m->acpi, &(struct vmm_acpi_pci){
+					.segment = host,
+					.node = c->spread ? (int)host : -1,
+					.mmio = (uint32_t)(VMM_PCI_MMIO + host * slice_of(c)),
+					.mmio_len = (uint32_t)slice_of(c),
+				});
+	return rc;
+}
+
 static int create(const struct vmm_machine *m, struct vmm_device **list, dvm_error_t *err)
 {
+	/* Those of the first host alone come last. */
 	static vmm_vdevice_create_fn *const kinds[] = {
 		vmm_blk_create,
 		vmm_net_create,
@@ -224,19 +263,22 @@ static int create(const struct vmm_machine *m, struct vmm_device **list, dvm_err
 		vmm_console_create,
 		vmm_fs_create,
 	};
+	size_t n = m->host ? 2 : sizeof kinds / sizeof *kinds;
 	struct vmm_vbus *b;
 
+	if (!has_devices(m->config, m->host))
+		return 0;
 	b = calloc(1, sizeof *b);
 	if (!b)
 		return dvmi_error_code(err, -ENOMEM, "PCI");
 	b->m = m;
 	b->mem = (struct vmm_gmem){ .at = mem_at, .drop = mem_drop, .ctx = m->mem };
-	vmm_pci_init(&b->pci, VMM_PCI_MMIO, VMM_PCI_MMIO_SIZE);
+	vmm_pci_init(&b->pci, VMM_PCI_MMIO + m->host * slice_of(m->config), slice_of(m->config));
 	vmm_device_add(list, &b->base, &bus_ops, "pci");
 	int rc = claim(b, err);
-	if (rc >= 0)
-		rc = vmm_acpi_add_pci(m->acpi, 0, 0);
-	for (size_t i = 0; i < sizeof kinds / sizeof *kinds && rc >= 0; i++)
+	if (rc >= 0 && m->host == 0)
+		rc = describe_buses(m);
+	for (size_t i = 0; i < n && rc >= 0; i++)
 		rc = kinds[i](b, list, err);
 	return rc < 0 ? rc : 0;
 }

@@ -28,6 +28,7 @@ struct vmm_device;
 /* The machine as a device sees it. */
 struct vmm_machine {
 	const struct vmm_config *config;
+	unsigned host; /* of several; the first one has what a machine has once */
 	struct vmm_mem *mem;
 	struct vmm_bus *bus;
 	struct vmm_irq *irq;

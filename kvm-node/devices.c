@@ -12,6 +12,9 @@ int vmm_devices_create(const struct vmm_machine *m, struct vmm_device **list, dv
 {
 	for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
 		dvm_error_t why = { 0 };
+		/* A machine has one of each, on its first host, but for buses. */
+		if (m->host && kinds[i] != &vmm_dev_virtio)
+			continue;
 		int rc = kinds[i]->create(m, list, &why);
 		if (rc < 0 && why.code)
 			return dvmi_error_set(err, rc, "%s: %s", kinds[i]->name, why.text);

@@ -4,9 +4,10 @@
  * hosts of a guest.
  *
  *	0x0000_0000 … 0xbfff_ffff	RAM (0x9f000 … 0xfffff reserved: boot tables and ACPI)
- *	0xc000_0000 … 0xcfff_ffff	windows of PCI devices, below 4 GiB
+ *	0xc000_0000 … 0xcfff_ffff	windows of PCI devices, below 4 GiB; over several hosts each has a
+ *					slice of it
  *	0xd000_0000 … 0xd00f_ffff	virtio-mmio, a page each
- *	0xe000_0000 … 0xefff_ffff	PCI configuration space (MCFG)
+ *	0xe000_0000 … 0xefff_ffff	PCI configuration space (MCFG), one bus of it for each host
  *	0xfec0_0000			I/O APIC
  *	0xfee0_0000			local APICs, and where MSIs go
  *	0x1_0000_0000 …			the rest of RAM, then windows of PCI devices from the next TiB
@@ -21,6 +22,7 @@
 
 #define VMM_PCI_MMIO	  0xc0000000ull
 #define VMM_PCI_MMIO_SIZE 0x10000000ull
+#define VMM_PCI_SLICE	  0x400000ull
 #define VMM_VIRTIO_MMIO	  0xd0000000ull
 #define VMM_VIRTIO_MAX	  32u /* devices, a page each */
 #define VMM_PCI_ECAM	  0xe0000000ull

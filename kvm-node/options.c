@@ -46,9 +46,9 @@ static const struct dvmi_opt options[] = {
 	{ OPT_APIC, 0, "apic", NULL, "MODE", NULL,
 	  "how the local APICs start: x2apic or xapic (default x2apic)", "x2apic xapic" },
 	{ OPT_KSM, 0, "ksm", NULL, NULL, NULL, "share equal pages with other guests (KSM)", NULL },
-	{ OPT_DISK, 'd', "disk", NULL, "FILE[,format=raw|qcow2][,ro][,snapshot]", "Devices", "a disk",
+	{ OPT_DISK, 'd', "disk", NULL, "FILE[,format=raw|qcow2][,ro][,snapshot][,host=N]", "Devices", "a disk",
 	  "@file" },
-	{ OPT_NET, 0, "net", NULL, "user|tap=IF|none[,mac=ADDR]", NULL, "a network card", NULL },
+	{ OPT_NET, 0, "net", NULL, "user|tap=IF|none[,mac=ADDR][,host=N]", NULL, "a network card", NULL },
 	{ OPT_SHARE, 0, "share", NULL, "DIR[,tag=NAME][,ro]", NULL, "a directory of the host", "@dir" },
 	{ OPT_RNG, 0, "rng", NULL, NULL, NULL, "a source of randomness", NULL },
 	{ OPT_BALLOON, 0, "balloon", NULL, NULL, NULL, "gives unused memory back to the host", NULL },
@@ -119,6 +119,18 @@ static const char *value_of(const char *word, const char *key)
 	return !strncmp(word, key, n) && word[n] == '=' ? word + n + 1 : NULL;
 }
 
+/* WORD says on which of several hosts a device is. */
+static bool is_host(const char *word, unsigned *host)
+{
+	const char *v = value_of(word, "host");
+	uint64_t n;
+
+	if (!v || dvmi_text_u64(v, 0, VMM_NODES_MAX - 1, &n) < 0)
+		return false;
+	*host = (unsigned)n;
+	return true;
+}
+
 static int parse_disk(const struct dvmi_opt_parser *p, struct vmm_config *c, char *arg,
 		      dvm_error_t *err)
 {
@@ -137,8 +149,10 @@ static int parse_disk(const struct dvmi_opt_parser *p, struct vmm_config *c, cha
 			d->ro = true;
 		else if (!strcmp(word, "snapshot"))
 			d->snapshot = true;
-		else
-			return dvmi_opt_bad(p, err, "\"%s\" is not of format=raw, format=qcow2, ro, snapshot",
+		else if (!is_host(word, &d->host))
+			return dvmi_opt_bad(p, err,
+					    "\"%s\" is not of format=raw, format=qcow2, ro, snapshot, "
+					    "host=N",
 					    word);
 	}
 	return *d->path ? 0 : dvmi_opt_bad(p, err, "which file?");
@@ -168,11 +182,13 @@ static int parse_net(const struct dvmi_opt_parser *p, struct vmm_config *c, char
 		else if (!strcmp(word, "none"))
 			net.kind = VMM_NET_NONE;
 		else if ((v = value_of(word, "tap")) && *v)
-			net = (struct vmm_net_config){ VMM_NET_TAP, v, net.has_mac, { 0 } };
+			net.kind = VMM_NET_TAP, net.tap = v;
 		else if ((v = value_of(word, "mac")) && parse_mac(v, net.mac) == 0)
 			net.has_mac = true;
-		else
-			return dvmi_opt_bad(p, err, "\"%s\" is not of user, tap=IF, none, mac=ADDR", word);
+		else if (!is_host(word, &net.host))
+			return dvmi_opt_bad(p, err,
+					    "\"%s\" is not of user, tap=IF, none, mac=ADDR, host=N",
+					    word);
 	}
 	if (net.kind != VMM_NET_NONE)
 		c->nets[c->n_nets++] = net;

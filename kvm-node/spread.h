@@ -3,8 +3,9 @@
  * A guest over several hosts: what joins its monitors. doc/design/0020-spread.md is its paper.
  *
  * Each host runs a monitor, a rank of one job; ranks are hosts, and host I has the guest's NUMA node
- * I with its CPUs. The first host has the devices and the I/O APIC and decides when the guest starts,
- * stands still and ends; the others follow. RAM is a segment of shm/dsm.h.
+ * I with its CPUs. The first host has the I/O APIC and all devices but those disks and network cards
+ * that are given to another one, and decides when the guest starts, stands still and ends; the others
+ * follow. RAM is a segment of shm/dsm.h.
  *
  * Everything one host says to another goes through the segment's own node, in the order in which it
  * is said: whatever a host has written to RAM before is seen by who has heard of it.
@@ -113,10 +114,10 @@ void vmm_spread_done(struct vmm_spread *s, uint32_t id, int rc);
 
 /* They wait. -DVM_EPEERLOST: a host is gone, and the guest with it. */
 int vmm_spread_row(struct vmm_spread *s, unsigned cpu, const struct vmm_apic_row *row);
-/* Writes to memory do not wait, as on a bus. */
-void vmm_spread_access(struct vmm_spread *s, struct vmm_access *a);
+/* To a device of HOST. Writes to memory do not wait, as on a bus. */
+void vmm_spread_access(struct vmm_spread *s, unsigned host, struct vmm_access *a);
 /*
- * Before a vCPU of the host that has the devices uses one: what others have written, and told it of by
+ * Before a vCPU uses a device of its own host: what others have written, and told it of by
  * memory or interrupts, is done first. Waits for the thread of ours.
  */
 void vmm_spread_settle(struct vmm_spread *s);

@@ -181,12 +181,11 @@ static void act(struct vmm_spread *s, unsigned from, const struct vmm_msg *n, co
 	}
 }
 
-/* The first host has the devices and decides; who else says what only it may say has erred. */
+/* The first host decides; who else says what only it may say has erred. */
 static bool fits(const struct vmm_spread *s, unsigned from, uint8_t kind)
 {
 	switch (kind) {
 	case VMM_MSG_EOI:
-	case VMM_MSG_ACCESS:
 	case VMM_MSG_END:
 	case VMM_MSG_ASK:
 	case VMM_MSG_TIME: return s->self == 0;

@@ -180,16 +180,16 @@ static bool may_post(struct vmm_spread *s, const struct vmm_access *a)
 	       atomic_fetch_add_explicit(&s->posted, 1, memory_order_relaxed) % POSTED_MAX;
 }
 
-void vmm_spread_access(struct vmm_spread *s, struct vmm_access *a)
+void vmm_spread_access(struct vmm_spread *s, unsigned host, struct vmm_access *a)
 {
-	struct spread_wait w = { .from = 1 };
+	struct spread_wait w = { .from = UINT64_C(1) << host };
 	struct vmm_msg n = vmm_msg_access(a);
 	uint64_t began = dvmi_clock_mono();
 
 	spread_count(&s->n.accesses_out);
 	if (may_post(s, a)) {
 		spread_count(&s->n.posted);
-		say(s, 0, &n, NULL);
+		say(s, host, &n, NULL);
 		return;
 	}
 	if (question(s, &w, &n) == 0)

@@ -135,9 +135,8 @@ int vmm_make_new(struct vmm *v, dvm_error_t *err)
 	return rc;
 }
 
-static void reset_devices(struct vmm *v)
+void vmm_reset_devices(struct vmm *v)
 {
-	vmm_irq_reset(v->irq);
 	for (struct vmm_device *d = v->devices; d; d = d->next)
 		if (d->ops->reset)
 			d->ops->reset(d);
@@ -150,7 +149,8 @@ static int reset_guest(struct vmm *v, dvm_error_t *err)
 	if (rc < 0)
 		return rc;
 	forget_end(v);
-	reset_devices(v);
+	vmm_irq_reset(v->irq);
+	vmm_reset_devices(v);
 	rc = forget_ram(v, err);
 	if (rc == 0)
 		rc = vmm_hosts_order(v, VMM_ORDER_AGAIN, err);

@@ -31,6 +31,7 @@ struct vmm_disk_config {
 	const char *path;
 	enum vmm_disk_format format;
 	bool ro, snapshot; /* snapshot: writes are forgotten in the end */
+	unsigned host;	   /* of several, where it is */
 };
 
 enum vmm_net_kind { VMM_NET_NONE, VMM_NET_USER, VMM_NET_TAP };
@@ -40,6 +41,7 @@ struct vmm_net_config {
 	const char *tap; /* interface, or NULL */
 	bool has_mac;
 	uint8_t mac[6];
+	unsigned host; /* of several, where it is */
 };
 
 struct vmm_share_config {

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kvm-node/layout.h"
+#include "kvm-node/pci.h"
 #include "kvm-node/vmm_private.h"
 #include "libdvm/base/err.h"
 
@@ -128,9 +130,24 @@ static void far_eoi(void *arg, uint8_t vector)
 	vmm_spread_eoi(v->config->spread, vector);
 }
 
+/* The windows of PCI are cut into slices, one for each host; everything else is the first one's. */
+static unsigned host_of(const struct vmm_access *a)
+{
+	if (a->space == VMM_MMIO && a->addr - VMM_PCI_MMIO < VMM_PCI_MMIO_SIZE)
+		return (unsigned)((a->addr - VMM_PCI_MMIO) / VMM_PCI_SLICE);
+	if (a->space == VMM_MMIO && a->addr - VMM_PCI_ECAM < VMM_PCI_ECAM_SIZE)
+		return (unsigned)((a->addr - VMM_PCI_ECAM) / VMM_PCI_BUS_ECAM);
+	return 0;
+}
+
+/* Nobody here has claimed it: then it is somebody else's, or nobody's. */
 static void forward(void *dev, struct vmm_access *a)
 {
-	vmm_spread_access(dev, a);
+	struct vmm_spread *s = dev;
+	unsigned host = host_of(a);
+
+	if (host < vmm_spread_hosts(s) && host != vmm_spread_self(s))
+		vmm_spread_access(s, host, a);
 }
 
 void vmm_hosts_interrupt(struct vmm *v, unsigned cpu, const struct vmm_intr *msg)
@@ -163,8 +180,7 @@ int vmm_hosts_attach(struct vmm *v, dvm_error_t *err)
 		return 0;
 	vmm_irq_set_far(v->irq, &(struct vmm_irq_far){ far_publish,
 						       vmm_is_first(v) ? NULL : far_eoi, v });
-	if (!vmm_is_first(v))
-		vmm_bus_set_rest(v->bus, &rest, s);
+	vmm_bus_set_rest(v->bus, &rest, s);
 	vmm_spread_attach(s, &ops, v->config->cpus);
 	return vmm_spread_agree(s, 0, err);
 }
@@ -381,7 +397,7 @@ static int obey(struct vmm *v, enum vmm_order what, dvm_error_t *err)
 	switch (what) {
 	case VMM_ORDER_STAND: return stand(v);
 	case VMM_ORDER_MOVE: return move(v, err);
-	case VMM_ORDER_FORGET: return vmm_hosts_forget(v);
+	case VMM_ORDER_FORGET: vmm_reset_devices(v); return vmm_hosts_forget(v);
 	case VMM_ORDER_AGAIN: return again(v, err);
 	default: return 0;
 	}

@@ -53,6 +53,17 @@ void vmm_ended(void *arg, enum vmm_end end, unsigned code, const char *why)
 
 /* ---- steps ---- */
 
+static unsigned hosts_of(const struct vmm_config *c)
+{
+	return c->spread ? vmm_spread_hosts(c->spread) : 1;
+}
+
+static int no_such_host(const struct vmm_config *c, const char *what, unsigned host, dvm_error_t *err)
+{
+	return dvmi_error_set(err, -EINVAL, "%s: host=%u, but the guest has %u, numbered from 0", what,
+			      host, hosts_of(c));
+}
+
 static int check_config(struct vmm *v, dvm_error_t *err)
 {
 	const struct vmm_config *c = v->config;
@@ -74,6 +85,12 @@ static int check_config(struct vmm *v, dvm_error_t *err)
 		return dvmi_error_set(err, -EINVAL,
 				      "a guest on %u hosts has as many NUMA nodes, not %u",
 				      vmm_spread_hosts(c->spread), c->n_nodes);
+	for (unsigned i = 0; i < c->n_disks; i++)
+		if (c->disks[i].host && c->disks[i].host >= hosts_of(c))
+			return no_such_host(c, c->disks[i].path, c->disks[i].host, err);
+	for (unsigned i = 0; i < c->n_nets; i++)
+		if (c->nets[i].host && c->nets[i].host >= hosts_of(c))
+			return no_such_host(c, "a network card", c->nets[i].host, err);
 	for (unsigned i = 0; c->spread && i < c->n_nodes; i++)
 		if (!c->nodes[i].cpus)
 			return dvmi_error_set(err, -EINVAL, "%u CPUs are too few for %u hosts",
@@ -184,7 +201,7 @@ static void make_env(struct vmm *v)
 		.jail = v->config->jail,
 		.lazy_eoi = !v->config->spread, /* memory that may be elsewhere is nothing for it */
 		.ended = vmm_ended,
-		.settle = v->config->spread && vmm_is_first(v) ? vmm_hosts_settle : NULL,
+		.settle = v->config->spread ? vmm_hosts_settle : NULL,
 		.sampled = vmm_hosts_sampled,
 		.arg = v,
 	};
@@ -250,6 +267,7 @@ static int make_devices(struct vmm *v, dvm_error_t *err)
 {
 	v->machine = (struct vmm_machine){
 		.config = v->config,
+		.host = v->config->spread ? vmm_spread_self(v->config->spread) : 0,
 		.mem = v->mem,
 		.bus = v->bus,
 		.irq = v->irq,
@@ -259,8 +277,6 @@ static int make_devices(struct vmm *v, dvm_error_t *err)
 		.ended = vmm_ended,
 		.arg = v,
 	};
-	if (!vmm_is_first(v))
-		return 0;
 	return vmm_devices_create(&v->machine, &v->devices, err);
 }
 

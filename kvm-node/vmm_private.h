@@ -62,6 +62,7 @@ void vmm_ended(void *arg, enum vmm_end end, unsigned code, const char *why);
 /* vmm.c: this host's vCPUs and devices. */
 void vmm_stand_still(struct vmm *v);
 void vmm_move_on(struct vmm *v);
+void vmm_reset_devices(struct vmm *v);
 /* As after power-on, with RAM that is zero; the first host's kernel is not loaded yet. */
 int vmm_make_new(struct vmm *v, dvm_error_t *err);
 void vmm_set_state(struct vmm *v, enum vmm_state state);

@@ -9,6 +9,7 @@
 #include "kvm-node/acpi.h"
 #include "kvm-node/aml.h"
 #include "kvm-node/layout.h"
+#include "kvm-node/pci.h"
 #include "tests/unit/cm.h"
 
 #define GIB (UINT64_C(1) << 30)
@@ -34,7 +35,17 @@ static void make(struct tables *t)
 	assert_int_equal(vmm_acpi_create(&t->acpi), 0);
 	assert_int_equal(vmm_acpi_add_device(t->acpi, &com), 0);
 	assert_int_equal(vmm_acpi_add_device(t->acpi, &virtio), 0);
-	assert_int_equal(vmm_acpi_add_pci(t->acpi, UINT64_C(1) << 40, UINT64_C(1) << 36), 0);
+	assert_int_equal(vmm_acpi_add_pci(t->acpi, &(struct vmm_acpi_pci){
+					 .node = -1,
+					 .mmio = (uint32_t)VMM_PCI_MMIO,
+					 .mmio_len = (uint32_t)VMM_PCI_SLICE,
+					 .mmio64 = UINT64_C(1) << 40,
+					 .mmio64_len = UINT64_C(1) << 36 }), 0);
+	assert_int_equal(vmm_acpi_add_pci(t->acpi, &(struct vmm_acpi_pci){
+					 .segment = 1,
+					 .node = 1,
+					 .mmio = (uint32_t)(VMM_PCI_MMIO + VMM_PCI_SLICE),
+					 .mmio_len = (uint32_t)VMM_PCI_SLICE }), 0);
 	assert_int_equal(vmm_acpi_write(t->acpi, &m, &t->rsdp, NULL), 0);
 }
 
@@ -137,6 +148,25 @@ static void cpus_and_pins(void **state)
 	assert_int_equal(x2apics, 1);
 	assert_int_equal(ioapics, 1);
 	assert_int_equal(overrides, 2);
+	unmake(&t);
+}
+
+/* Two buses: each a window of its own, told of in both tables. */
+static void buses(void **state)
+{
+	struct tables t;
+
+	make(&t);
+	const uint8_t *p = find(&t, "MCFG");
+	assert_int_equal(len_of(p), 44 + 2 * 16);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(get(p + 44 + 16 * i, 8), VMM_PCI_ECAM + i * VMM_PCI_BUS_ECAM);
+		assert_int_equal(get(p + 44 + 16 * i + 8, 2), i);
+	}
+	p = find(&t, "DSDT");
+	assert_non_null(memmem(p, len_of(p), "PCI0", 4));
+	assert_non_null(memmem(p, len_of(p), "PC01", 4));
+	assert_non_null(memmem(p, len_of(p), "_PXM", 4));
 	unmake(&t);
 }
 
@@ -247,7 +277,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_add_up),	  cmocka_unit_test(cpus_and_pins),
-		cmocka_unit_test(near_and_far),	  cmocka_unit_test(words_of_aml),
+		cmocka_unit_test(buses), cmocka_unit_test(near_and_far),	  cmocka_unit_test(words_of_aml),
 		cmocka_unit_test(lengths_of_aml), cmocka_unit_test(too_many_devices),
 	};
 	if (argc > 1)
