@@ -89,15 +89,26 @@ static void check_kvm(const struct look *l)
 		say(l, "guests", true, "/dev/kvm can be used");
 }
 
+static bool is_off(char parameter)
+{
+	return parameter == 'N' || parameter == '0';
+}
+
 /*
- * A guest over several hosts shares its page tables between them. An Intel processor that keeps
- * accessed and dirty bits in its nested tables counts every walk as a write, and they bounce.
+ * A guest over several hosts shares its page tables between them. Where KVM walks them itself it would
+ * not see what others change. An Intel processor that keeps accessed and dirty bits in its nested tables
+ * counts every walk as a write, and they bounce.
  */
-static void check_eptad(const struct look *l)
+static void check_walks(const struct look *l)
 {
 	char c = first_byte(l, "/sys/module/kvm_intel/parameters/eptad");
 
-	if (c == 'Y' || c == '1')
+	if (is_off(first_byte(l, "/sys/module/kvm_amd/parameters/npt")) ||
+	    is_off(first_byte(l, "/sys/module/kvm_intel/parameters/ept")))
+		say(l, "guests over several hosts", false,
+		    "KVM walks page tables itself (shadow paging): no Linux guests over several hosts; "
+		    "load kvm_amd with npt=1, or kvm_intel with ept=1");
+	else if (c == 'Y' || c == '1')
 		say(l, "guests over several hosts", false,
 		    "kvm_intel has eptad=Y, which makes page tables slow to share: put \"options "
 		    "kvm_intel eptad=0\" into /etc/modprobe.d/ and load the module again");
@@ -140,7 +151,7 @@ void dvmd_doctor_host(const char *root, dvmd_doctor_note_fn *note, void *arg)
 
 	check_kvm(&l);
 	if (there(&l, "/dev/kvm", F_OK)) {
-		check_eptad(&l);
+		check_walks(&l);
 		check_helpers(&l);
 	}
 	check_userfaultfd(&l);

@@ -4,6 +4,8 @@
 #include <cpuid.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -84,6 +86,43 @@ static void look_at_processor(struct vmm_kvm *k)
 	k->software = !vmx && !svm;
 }
 
+/* A module's parameter: 'Y', 'N', or 0 where there is none. */
+static char parameter(const char *dir, const char *name)
+{
+	char path[PATH_MAX], c = 0;
+
+	if (snprintf(path, sizeof path, "%s/%s", dir, name) >= (int)sizeof path)
+		return 0;
+	cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || read(fd, &c, 1) != 1)
+		return 0;
+	return c == '1' ? 'Y' : c == '0' ? 'N' : c;
+}
+
+enum vmm_mmu vmm_kvm_mmu(const char *dir)
+{
+	char npt = parameter(dir, "kvm_amd/parameters/npt");
+	char ept = parameter(dir, "kvm_intel/parameters/ept");
+
+	if (npt)
+		return npt == 'Y' ? VMM_MMU_NPT : VMM_MMU_SHADOW;
+	if (!ept)
+		return VMM_MMU_UNKNOWN;
+	if (ept == 'N')
+		return VMM_MMU_SHADOW;
+	return parameter(dir, "kvm_intel/parameters/eptad") == 'N' ? VMM_MMU_EPT : VMM_MMU_EPT_AD;
+}
+
+const char *vmm_mmu_name(enum vmm_mmu mmu)
+{
+	static const char *const names[] = {
+		[VMM_MMU_UNKNOWN] = "unknown", [VMM_MMU_SHADOW] = "shadow", [VMM_MMU_NPT] = "npt",
+		[VMM_MMU_EPT] = "ept",	       [VMM_MMU_EPT_AD] = "ept-ad",
+	};
+
+	return names[mmu];
+}
+
 static int read_cpuid(struct vmm_kvm *k, dvm_error_t *err)
 {
 	k->cpuid = calloc(1, sizeof *k->cpuid + CPUID_MAX * sizeof k->cpuid->entries[0]);
@@ -142,6 +181,7 @@ int vmm_kvm_open(struct vmm_kvm *k, dvm_error_t *err)
 {
 	*k = (struct vmm_kvm){ .dev = -1, .vm = -1 };
 	look_at_processor(k);
+	k->mmu = k->software ? VMM_MMU_SHADOW : vmm_kvm_mmu("/sys/module");
 	int rc = open_device(k, err);
 	if (rc == 0)
 		rc = check_abilities(k, err);

@@ -22,12 +22,22 @@
 #define VMM_MSR_SYSTEM_TIME  0x4b564d01u
 #define VMM_MSR_PV_EOI	     0x4b564d04u
 
+/* How the host walks a guest's page tables (facts that doc/design/0021-walked.md builds on). */
+enum vmm_mmu {
+	VMM_MMU_UNKNOWN,
+	VMM_MMU_SHADOW, /* KVM does, and keeps copies: what another host changes is not seen */
+	VMM_MMU_NPT,	/* AMD: each access of a walk is a write */
+	VMM_MMU_EPT,	/* Intel without accessed and dirty bits: a read */
+	VMM_MMU_EPT_AD, /* Intel with them: a write */
+};
+
 struct vmm_kvm {
 	int dev, vm;
 	size_t run_size;	 /* of struct kvm_run's mapping */
 	struct kvm_cpuid2 *cpuid; /* what the host can offer */
 	bool intel;
 	bool software; /* no svm, no vmx: runs bare programs, not kernels */
+	enum vmm_mmu mmu;
 };
 
 /*
@@ -36,6 +46,10 @@ struct vmm_kvm {
  */
 int vmm_kvm_open(struct vmm_kvm *k, dvm_error_t *err);
 void vmm_kvm_close(struct vmm_kvm *k);
+
+/* What a host whose KVM modules' parameters lie below DIR ("/sys/module") does. */
+enum vmm_mmu vmm_kvm_mmu(const char *dir);
+const char *vmm_mmu_name(enum vmm_mmu mmu);
 
 /* Why this host cannot run a kernel, or 0. */
 int vmm_kvm_check_kernel(const struct vmm_kvm *k, dvm_error_t *err);

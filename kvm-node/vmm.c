@@ -342,6 +342,7 @@ void vmm_stat(struct vmm *v, struct dvmi_buf *out)
 	pthread_mutex_lock(&v->lock);
 	dvmi_buf_printf(out, "{\"state\":\"%s\"", state_names[v->state]);
 	pthread_mutex_unlock(&v->lock);
+	dvmi_buf_printf(out, ",\"mmu\":\"%s\"", vmm_mmu_name(v->kvm.mmu));
 	dvmi_buf_printf(out, ",\"guest_ns\":%llu,\"resets\":%llu,\"tsc_khz\":%u,\"memory\":%llu,\"cpus\":[",
 			(unsigned long long)vmm_clock_ns(&v->clock, vmm_clock_tsc(&v->clock)),
 			(unsigned long long)v->resets, v->clock.tsc_khz,

@@ -277,7 +277,7 @@ int vmm_hosts_again(struct vmm *v, dvm_error_t *err)
 /* ---- one kind of processor, one time ---- */
 
 struct host_facts {
-	uint32_t tsc_khz, intel, hash;
+	uint32_t tsc_khz, intel, hash, mmu;
 };
 
 static uint32_t hash_of(const struct kvm_cpuid2 *c)
@@ -319,12 +319,15 @@ int vmm_hosts_compare(struct vmm *v, uint32_t *tsc_khz, const struct kvm_cpuid2 
 		      dvm_error_t *err)
 {
 	struct vmm_spread *s = v->config->spread;
-	const struct host_facts mine = { *tsc_khz, v->kvm.intel, model ? hash_of(model) : 0 };
+	const struct host_facts mine = { *tsc_khz, v->kvm.intel, model ? hash_of(model) : 0,
+					 v->kvm.mmu };
 	struct host_facts all[VMM_HOSTS_MAX];
 
 	if (!s)
 		return 0;
 	int rc = vmm_spread_share(s, &mine, all, sizeof mine, err);
+	for (unsigned i = 0; rc == 0 && i < vmm_spread_hosts(s); i++)
+		v->shadow_hosts |= (uint64_t)(all[i].mmu == VMM_MMU_SHADOW) << i;
 	for (unsigned i = 1; rc == 0 && i < vmm_spread_hosts(s); i++) {
 		rc = judge(v, all, i, err);
 		if (rc == 0 && model && all[i].hash != all[0].hash)
@@ -333,6 +336,22 @@ int vmm_hosts_compare(struct vmm *v, uint32_t *tsc_khz, const struct kvm_cpuid2 
 	}
 	*tsc_khz = rc == 0 ? all[0].tsc_khz : *tsc_khz;
 	return rc;
+}
+
+/*
+ * Pages of page tables come and go without KVM being told, which is right where the hardware walks
+ * them. Where KVM does, and keeps what it found, a kernel would use what is no longer mapped.
+ */
+int vmm_hosts_check_kernel(struct vmm *v, dvm_error_t *err)
+{
+	if (!v->shadow_hosts)
+		return 0;
+	return dvmi_error_set(err, -ENOTSUP,
+			      "host %s cannot run a share of a kernel: its KVM walks page tables itself "
+			      "(shadow paging) and would not see what other hosts change in them; load "
+			      "kvm_amd with npt=1, or kvm_intel with ept=1",
+			      vmm_spread_name(v->config->spread,
+					      (unsigned)__builtin_ctzll(v->shadow_hosts)));
 }
 
 int vmm_hosts_set_clock(struct vmm *v, dvm_error_t *err)

@@ -330,6 +330,8 @@ int vmm_load(struct vmm *v, dvm_error_t *err)
 		rc = load_images(v, &boot, err);
 	if (rc == 0 && boot.kind != VMM_BOOT_BARE)
 		rc = vmm_kvm_check_kernel(&v->kvm, err);
+	if (rc == 0 && boot.kind != VMM_BOOT_BARE)
+		rc = vmm_hosts_check_kernel(v, err);
 	if (rc < 0)
 		return rc;
 	vmm_boot_registers(&boot, &regs, &sregs);

@@ -41,6 +41,7 @@ struct vmm {
 	struct vmm_vcpu_env env;
 	struct vmm_vcpu **vcpus; /* by number; NULL: on another host */
 	uint64_t resets;
+	uint64_t shadow_hosts; /* of several, a bit each: they cannot run kernels together */
 
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t news;
@@ -90,6 +91,8 @@ int vmm_hosts_attach(struct vmm *v, dvm_error_t *err);
 /* All have one kind of processor, and the first host's rate in *TSC_KHZ. */
 int vmm_hosts_compare(struct vmm *v, uint32_t *tsc_khz, const struct kvm_cpuid2 *model,
 		      dvm_error_t *err);
+/* Why these hosts cannot run one kernel together, or 0. After they were compared. */
+int vmm_hosts_check_kernel(struct vmm *v, dvm_error_t *err);
 /* The first host's time is ours, as of now. */
 int vmm_hosts_set_clock(struct vmm *v, dvm_error_t *err);
 int vmm_hosts_agree(struct vmm *v, int rc, dvm_error_t *err);

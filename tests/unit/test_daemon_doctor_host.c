@@ -101,6 +101,11 @@ static void nested_tables_that_are_written_to(void **state)
 	SAYS("NO guests over several hosts: kvm_intel has eptad=Y");
 	put("/sys/module/kvm_intel/parameters/eptad", "N\n");
 	SAYS("\nguests over several hosts: kvm_intel has eptad=N");
+	put("/sys/module/kvm_intel/parameters/ept", "N\n");
+	SAYS("NO guests over several hosts: KVM walks page tables itself");
+	put("/sys/module/kvm_intel/parameters/ept", "Y\n");
+	put("/sys/module/kvm_amd/parameters/npt", "0\n");
+	SAYS("NO guests over several hosts: KVM walks page tables itself");
 }
 
 int main(void)
