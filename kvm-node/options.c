@@ -15,6 +15,7 @@ enum {
 	OPT_KERNEL, OPT_INITRD, OPT_APPEND, OPT_DISK, OPT_NET, OPT_SHARE, OPT_RNG, OPT_BALLOON,
 	OPT_VSOCK, OPT_NO_REBOOT, OPT_STAT, OPT_LOG_LEVEL, OPT_CHECK, OPT_VERSION, OPT_CONTROL,
 	OPT_ASK, OPT_HOSTS, OPT_ISOLATION, OPT_CONSOLE, OPT_KSM, OPT_TICK_REST, OPT_NO_TUNING,
+	OPT_PAGES,
 };
 
 static const struct dvmi_opt options[] = {
@@ -37,6 +38,10 @@ static const struct dvmi_opt options[] = {
 	  "this is one of N monitors of a guest, ranks of one job, each with a NUMA node", NULL },
 	{ OPT_TICK_REST, 0, "tick-rest", NULL, "N", NULL,
 	  "a vCPU's timer waits N times as long as its last interrupt took (default 0, over hosts 3)",
+	  NULL },
+	{ OPT_PAGES, 0, "pages", NULL, "ivy|no-WHAT,…", NULL,
+	  "over hosts, for measurements: as the first systems did, or without some of prefetch, elision, "
+	  "batch, hold, diff, runs, walked",
 	  NULL },
 	{ OPT_DISTANCE, 0, "distance", NULL, "D", NULL,
 	  "between NUMA nodes, 10 being local (default 20, over hosts 40)", NULL },
@@ -215,6 +220,39 @@ static int parse_share(const struct dvmi_opt_parser *p, struct vmm_config *c, ch
 	return *s->dir ? 0 : dvmi_opt_bad(p, err, "which directory?");
 }
 
+static const struct {
+	const char *word;
+	unsigned pages;
+} page_words[] = {
+	{ "no-prefetch", VMM_PAGES_NO_PREFETCH },
+	{ "no-elision", VMM_PAGES_NO_ELISION },
+	{ "no-batch", VMM_PAGES_NO_BATCH },
+	{ "no-hold", VMM_PAGES_NO_HOLD },
+	{ "no-diff", VMM_PAGES_NO_DIFF },
+	{ "no-runs", VMM_PAGES_NO_RUNS },
+	{ "no-walked", VMM_PAGES_NO_WALKED },
+	/* Page tables stay what they are: nothing else gets a kernel through its start. */
+	{ "ivy", VMM_PAGES_NO_PREFETCH | VMM_PAGES_NO_ELISION | VMM_PAGES_NO_BATCH |
+			 VMM_PAGES_NO_HOLD | VMM_PAGES_NO_DIFF | VMM_PAGES_NO_RUNS |
+			 VMM_PAGES_SERIAL },
+};
+
+static int parse_pages(const struct dvmi_opt_parser *p, struct vmm_config *c, char *arg,
+		       dvm_error_t *err)
+{
+	const size_t n = sizeof page_words / sizeof page_words[0];
+
+	for (char *word; (word = next_word(&arg));) {
+		size_t i = 0;
+		while (i < n && strcmp(word, page_words[i].word))
+			i++;
+		if (i == n)
+			return dvmi_opt_bad(p, err, "there is no \"%s\"", word);
+		c->pages |= page_words[i].pages;
+	}
+	return 0;
+}
+
 static int parse_vsock(const struct dvmi_opt_parser *p, struct vmm_config *c, char *arg,
 		       dvm_error_t *err)
 {
@@ -308,6 +346,7 @@ static int parse_device(const struct dvmi_opt_parser *p, int id, struct vmm_conf
 	switch (id) {
 	case OPT_DISK: return parse_disk(p, c, arg, err);
 	case OPT_NET: return parse_net(p, c, arg, err);
+	case OPT_PAGES: return parse_pages(p, c, arg, err);
 	case OPT_SHARE: return parse_share(p, c, arg, err);
 	case OPT_NODE: return parse_node(p, c, arg, err);
 	case OPT_KSM: c->ksm = true; return 0;

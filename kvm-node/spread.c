@@ -212,15 +212,38 @@ static void on_came(void *arg, uint64_t page)
 		s->ops.came(s->ops.arg, spread_address(page));
 }
 
+static uint32_t flags_of(unsigned pages)
+{
+	static const struct {
+		unsigned pages;
+		uint32_t off, on;
+	} rows[] = {
+		{ VMM_PAGES_NO_PREFETCH, 0, DSM_NO_PREFETCH },
+		{ VMM_PAGES_NO_ELISION, 0, DSM_NO_ELISION },
+		{ VMM_PAGES_NO_BATCH, 0, DSM_NO_BATCH },
+		{ VMM_PAGES_NO_HOLD, 0, DSM_NO_HOLD },
+		{ VMM_PAGES_NO_DIFF, 0, DSM_NO_DIFF },
+		{ VMM_PAGES_NO_RUNS, DSM_EAGER, 0 },
+		{ VMM_PAGES_NO_WALKED, DSM_WALKED, 0 },
+		{ VMM_PAGES_SERIAL, 0, DSM_SERIAL | DSM_READ_OWNS },
+	};
+	uint32_t flags = DSM_WALKED | DSM_EAGER;
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+		if (pages & rows[i].pages)
+			flags = (flags & ~rows[i].off) | rows[i].on;
+	return flags;
+}
+
 static int create_segment(struct vmm_spread *s)
 {
 	const struct dsm_seg_config c = {
 		.id = s->seg_id,
 		.bytes = s->bytes,
 		.unit = VMM_PAGE,
-		.flags = DSM_WALKED | DSM_EAGER,
+		.flags = s->flags,
 		.hold = HOLD,
-		.hold_max = HOLD_MAX,
+		.hold_max = s->flags & DSM_NO_HOLD ? 0 : HOLD_MAX,
 		.home = home_of,
 		.home_arg = s,
 		.hooks = { .wait = on_wait, .came = on_came, .arg = s },
@@ -232,14 +255,15 @@ static int create_segment(struct vmm_spread *s)
 	return rc;
 }
 
-int vmm_spread_map(struct vmm_spread *s, const uint64_t *home, uint64_t size, void **base,
-		   dvm_error_t *err)
+int vmm_spread_map(struct vmm_spread *s, const uint64_t *home, uint64_t size, unsigned pages,
+		   void **base, dvm_error_t *err)
 {
 	uint64_t end = 0;
 
 	for (unsigned i = 0; i < s->hosts; i++)
 		s->home_end[i] = end += home[i] / VMM_PAGE;
 	s->bytes = size;
+	s->flags = flags_of(pages);
 	pthread_mutex_lock(&s->seg_lock);
 	int rc = create_segment(s);
 	pthread_mutex_unlock(&s->seg_lock);

@@ -87,11 +87,11 @@ int vmm_spread_share(struct vmm_spread *s, const void *mine, void *all, size_t e
 int vmm_spread_agree(struct vmm_spread *s, int rc, dvm_error_t *err);
 
 /*
- * RAM: SIZE bytes, of which each host is home to what HOME says, and where they are here. Collective,
- * and all must have come back (agree) before one touches it.
+ * RAM: SIZE bytes, of which each host is home to what HOME says, and where they are here; PAGES is of
+ * enum vmm_pages. Collective, and all must have come back (agree) before one touches it.
  */
-int vmm_spread_map(struct vmm_spread *s, const uint64_t *home, uint64_t size, void **base,
-		   dvm_error_t *err);
+int vmm_spread_map(struct vmm_spread *s, const uint64_t *home, uint64_t size, unsigned pages,
+		   void **base, dvm_error_t *err);
 /* No host touches it any more. */
 void vmm_spread_unmap(struct vmm_spread *s);
 /* As vmm_mem_hook. */

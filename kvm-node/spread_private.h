@@ -44,6 +44,7 @@ struct vmm_spread {
 	struct dsm_seg *seg;
 	uint32_t seg_id;
 	uint64_t bytes;
+	uint32_t flags; /* enum dsm_seg_flag */
 	uint64_t home_end[VMM_HOSTS_MAX]; /* pages below are the host's, from the one before */
 	unsigned self, hosts, cpus;
 	char names[VMM_HOSTS_MAX][VMM_HOST_NAME];

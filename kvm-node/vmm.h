@@ -49,6 +49,18 @@ struct vmm_share_config {
 	bool ro;
 };
 
+/* How pages go between hosts, each a bit: for measurements, what is left out. */
+enum vmm_pages {
+	VMM_PAGES_NO_PREFETCH = 1,
+	VMM_PAGES_NO_ELISION = 2,
+	VMM_PAGES_NO_BATCH = 4,
+	VMM_PAGES_NO_HOLD = 8,
+	VMM_PAGES_NO_DIFF = 16,
+	VMM_PAGES_NO_RUNS = 32,	  /* of new memory */
+	VMM_PAGES_NO_WALKED = 64, /* page tables are pages like others */
+	VMM_PAGES_SERIAL = 128,	  /* copies are called back one after the other, and who reads owns */
+};
+
 /* A NUMA node of the guest. */
 struct vmm_node_config {
 	uint64_t mem;
@@ -86,6 +98,7 @@ struct vmm_config {
 	bool hvc;		     /* there is a virtio console, too */
 	int hvc_in, hvc_out;	     /* its descriptors, the same */
 	bool no_reboot; /* a reset ends the guest */
+	unsigned pages; /* enum vmm_pages */
 	/* Of a guest on several hosts, each with the NUMA node of its number: the others. Else NULL. */
 	struct vmm_spread *spread;
 	const struct vmm_jail *jail; /* what is in force when it runs, or NULL; filled in before */

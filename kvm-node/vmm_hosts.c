@@ -241,7 +241,8 @@ int vmm_hosts_memory(struct vmm *v, const uint64_t *node_mem, dvm_error_t *err)
 {
 	const struct vmm_mem_hook hook = { .touch = touch, .arg = v };
 	void *base = NULL;
-	int rc = vmm_spread_map(v->config->spread, node_mem, v->config->mem, &base, err);
+	int rc = vmm_spread_map(v->config->spread, node_mem, v->config->mem, v->config->pages,
+				&base, err);
 
 	if (rc == 0)
 		rc = vmm_mem_create_at(&v->mem, node_mem, v->config->n_nodes, base, err);
@@ -267,7 +268,7 @@ int vmm_hosts_again(struct vmm *v, dvm_error_t *err)
 
 	for (unsigned i = 0; i < c->n_nodes; i++)
 		home[i] = c->nodes[i].mem;
-	int rc = vmm_spread_map(c->spread, home, c->mem, &base, err);
+	int rc = vmm_spread_map(c->spread, home, c->mem, c->pages, &base, err);
 	if (rc < 0)
 		return rc;
 	vmm_mem_move(v->mem, base);

@@ -49,6 +49,8 @@ static const struct dvmi_opt options[] = {
 	{ PASS, 0, "tick-rest", NULL, "N", NULL,
 	  "a CPU's timer waits N times as long as its last interrupt took (default: 0, over several "
 	  "hosts 3)", NULL },
+	{ PASS, 0, "pages", NULL, "ivy|no-WHAT,…", NULL,
+	  "over several hosts, for measurements: how pages go between them (see dvm-vmm(8))", NULL },
 	{ PASS, 0, "cpu", NULL, "MODEL", NULL,
 	  "host, or x86-64-v1 to x86-64-v4 for a guest that may move (default: host)",
 	  "host x86-64-v1 x86-64-v2 x86-64-v3 x86-64-v4" },
