@@ -6,6 +6,7 @@
 #include "daemon/cast.h"
 #include "daemon/lead.h"
 #include "daemon/live.h"
+#include "daemon/queue.h"
 #include "daemon/replica.h"
 #include "daemon/roster.h"
 #include "libdvm/base/clock.h"
@@ -40,6 +41,7 @@ static void node_down(struct dvmd_live *l, uint32_t node, unsigned flags)
 	if (dvmd_leads(d)) {
 		dvmd_roster_node_changed(d, node, false);
 		dvmd_lead_node_down(d->lead, node);
+		dvmd_queue_kick(d);
 	}
 }
 
@@ -60,6 +62,7 @@ static void node_up(struct dvmd_live *l, uint32_t node, unsigned flags)
 		dvmd_roster_node_changed(d, node, true);
 	if (dvmd_leads(d) && (flags & DVMD_MEMBER_F_RESTARTED))
 		dvmd_lead_node_restarted(d->lead, node);
+	dvmd_queue_kick(d); /* who joined again is a member before it is heard of */
 }
 
 static void on_event(struct dvmd_live *l, const struct dvmd_member_act *act)

@@ -17,7 +17,7 @@
 
 #define RETRY	   (1 * DVMI_SEC) /* after a job could not be started for want of disk or memory */
 #define SLEEP_MAX  (3600 * DVMI_SEC)
-#define LOOK_AGAIN (5 * DVMI_SEC) /* for room that nobody reports: free memory */
+#define LOOK_AGAIN (5 * DVMI_SEC) /* while anybody waits for room */
 
 /* ---- deciding ---- */
 
@@ -150,19 +150,20 @@ static int carry_out(struct dvmd_queue *q, struct dvmd_queue_view *v)
 	return logged ? rc : err.code;
 }
 
-static uint64_t wake_at(const struct dvmd_queue_view *v)
-{
-	for (size_t i = 0; i < v->decision.n; i++) {
-		const struct dsched_reason *r = v->decision.answers[i].reason;
-		if (r && r->constraint == DSCHED_C_MEMORY && v->decision.wake > v->now + LOOK_AGAIN)
-			return v->now + LOOK_AGAIN;
-	}
-	return v->decision.wake;
-}
-
 static uint64_t sooner(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;
+}
+
+/* Room may come up that nobody tells of: memory that is free again. */
+static uint64_t wake_at(const struct dvmd_queue_view *v)
+{
+	for (size_t i = 0; i < v->decision.n; i++) {
+		const struct dsched_answer *a = &v->decision.answers[i];
+		if (dsched_waits_for_room(a) || a->why == DSCHED_W_IMPOSSIBLE)
+			return sooner(v->decision.wake, v->now + LOOK_AGAIN);
+	}
+	return v->decision.wake;
 }
 
 static void decide(struct dvmd_queue *q)
