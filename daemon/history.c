@@ -16,6 +16,7 @@
 #include "daemon/shares.h"
 #include "libdvm/base/clock.h"
 #include "libdvm/base/err.h"
+#include "libdvm/base/grow.h"
 
 #define KEEP_MAX 20000u /* rows that wait for the disk */
 #define BATCH_MS 50	/* in which rows are collected for one transaction */
@@ -60,14 +61,8 @@ struct dvmd_history {
 
 static int rows_add(struct rows *r, Pb__HistoryRow *row)
 {
-	if (r->n == r->cap) {
-		size_t cap = r->cap ? 2 * r->cap : 64;
-		Pb__HistoryRow **list = reallocarray(r->list, cap, sizeof *list);
-		if (!list)
-			return -ENOMEM;
-		r->list = list;
-		r->cap = cap;
-	}
+	if (dvmi_grow(&r->list, r->n, &r->cap, sizeof *r->list) < 0)
+		return -ENOMEM;
 	r->list[r->n++] = row;
 	return 0;
 }

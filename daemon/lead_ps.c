@@ -6,6 +6,7 @@
 #include <utlist.h>
 
 #include "daemon/lead_private.h"
+#include "libdvm/base/grow.h"
 
 #define PS_WAIT_MS   80	 /* for fresh reports of what ranks have used */
 #define PS_ASKS_MAX  64u /* jobs; with more than that the last reports have to do */
@@ -20,14 +21,8 @@ struct ps {
 
 static int ps_add(struct ps *p, uint64_t job, const char *node, Pb__RankStatus *rank)
 {
-	if (p->n == p->cap) {
-		size_t cap = p->cap ? 2 * p->cap : 64;
-		Pb__ProcInfo *procs = reallocarray(p->procs, cap, sizeof *procs);
-		if (!procs)
-			return -ENOMEM;
-		p->procs = procs;
-		p->cap = cap;
-	}
+	if (dvmi_grow(&p->procs, p->n, &p->cap, sizeof *p->procs) < 0)
+		return -ENOMEM;
 	Pb__ProcInfo *info = &p->procs[p->n++];
 	pb__proc_info__init(info);
 	info->job = job;

@@ -6,6 +6,7 @@
 
 #include "daemon/pairs.h"
 #include "daemon/shares.h"
+#include "libdvm/base/grow.h"
 
 void dvmd_shares_free(struct dvmd_shares *s)
 {
@@ -18,14 +19,8 @@ void dvmd_shares_free(struct dvmd_shares *s)
 
 static int add(struct dvmd_shares *s, const char *name)
 {
-	if (s->n == s->cap) {
-		size_t cap = s->cap ? 2 * s->cap : 16;
-		struct dvmd_sharer *list = reallocarray(s->list, cap, sizeof *list);
-		if (!list)
-			return -ENOMEM;
-		s->list = list;
-		s->cap = cap;
-	}
+	if (dvmi_grow(&s->list, s->n, &s->cap, sizeof *s->list) < 0)
+		return -ENOMEM;
 	s->list[s->n] = (struct dvmd_sharer){ .name = strdup(name) };
 	return s->list[s->n].name ? (int)s->n++ : -ENOMEM;
 }

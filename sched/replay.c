@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "libdvm/base/grow.h"
 #include "sched/dsched_replay.h"
 #include "sched/queue_private.h"
 
@@ -253,14 +254,8 @@ static int note(struct world *w)
 {
 	struct dsched_replay *r = w->r;
 
-	if (r->npoints == r->cap) {
-		size_t cap = r->cap ? 2 * r->cap : 256;
-		struct dsched_replay_point *p = reallocarray(r->points, cap, sizeof *p);
-		if (!p)
-			return -ENOMEM;
-		r->points = p;
-		r->cap = cap;
-	}
+	if (dvmi_grow(&r->points, r->npoints, &r->cap, sizeof *r->points) < 0)
+		return -ENOMEM;
 	r->points[r->npoints++] = (struct dsched_replay_point){ w->now, w->used, w->nwaiting };
 	r->end = w->now;
 	return 0;

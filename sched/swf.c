@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "libdvm/base/grow.h"
 #include "sched/dsched_replay.h"
 
 #define SECOND	 UINT64_C(1000000000)
@@ -61,14 +62,8 @@ static int split(const char *line, int64_t *v)
 
 static int append(struct dsched_trace *t, const struct dsched_trace_job *j)
 {
-	if (t->n == t->cap) {
-		size_t cap = t->cap ? 2 * t->cap : 256;
-		struct dsched_trace_job *jobs = reallocarray(t->jobs, cap, sizeof *jobs);
-		if (!jobs)
-			return -ENOMEM;
-		t->jobs = jobs;
-		t->cap = cap;
-	}
+	if (dvmi_grow(&t->jobs, t->n, &t->cap, sizeof *t->jobs) < 0)
+		return -ENOMEM;
 	t->jobs[t->n++] = *j;
 	return 1;
 }
