@@ -9,51 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sched/queue_private.h"
+#include "sched/decide_private.h"
 
-#define SHAPES	       32
 #define DEPTH_CONSERVE 50
-#define SOON	       1 /* ns: as short a while as there is */
-#define REACHES	       8 /* 1, 2, 4 … dates */
-
-/* A kind of request that did not fit, so that its like need not be tried. */
-struct shape {
-	struct dsched_request req;
-	uint32_t ranks; /* so many or more */
-	size_t dates;	/* in an outlook that reaches over so many dates or more */
-};
-
-struct tally {
-	uint64_t array;
-	uint32_t running;
-};
-
-struct decider {
-	const struct dsched_queue *q;
-	struct dsched_decision *d;
-	struct dsched_snapshot snap; /* with nodes of our own, whose busy PUs grow */
-	struct dsched_node *nodes;
-	struct dvmi_idset *busy; /* of nodes that somebody was started on */
-	bool *own_busy;
-	struct dsched_timeline line;
-	struct dsched_outlook near; /* of jobs that end before anything planned begins */
-	/* Of jobs that are still there at up to 2^i dates. One that reaches further does no harm.
-	 */
-	struct dsched_outlook far[REACHES];
-	bool valid[REACHES];
-	struct dsched_outlook scratch; /* of one job's own */
-	uint64_t *dates;	       /* at which something planned begins, ascending */
-	size_t ndates, dates_cap;
-	struct shape shapes[SHAPES];
-	size_t nshapes;
-	struct tally *tallies; /* by array */
-	size_t ntallies;
-	bool *leaving; /* runs */
-	size_t nlent;  /* of them may be asked back */
-	size_t planned;
-	uint64_t blocked; /* the first job that waits for room; 0: none does */
-	uint64_t total;	  /* slots of all nodes that are up */
-};
 
 /* ---- arrays ---- */
 
@@ -80,85 +38,6 @@ static struct tally *tally(struct decider *x, uint64_t array)
 static bool array_is_full(struct decider *x, const struct dsched_job *j)
 {
 	return j->array && j->array_max && tally(x, j->array)->running >= j->array_max;
-}
-
-/* ---- outlooks ---- */
-
-static int add_date(struct decider *x, uint64_t at)
-{
-	size_t i = x->ndates;
-
-	if (x->ndates == x->dates_cap) {
-		size_t cap = x->dates_cap ? 2 * x->dates_cap : 64;
-		uint64_t *dates = reallocarray(x->dates, cap, sizeof *dates);
-		if (!dates)
-			return -ENOMEM;
-		x->dates = dates;
-		x->dates_cap = cap;
-	}
-	for (; i > 0 && x->dates[i - 1] > at; i--)
-		x->dates[i] = x->dates[i - 1];
-	x->dates[i] = at;
-	x->ndates++;
-	memset(x->valid, 0, sizeof x->valid);
-	return 0;
-}
-
-static size_t dates_before(const struct decider *x, uint64_t until)
-{
-	size_t n = 0;
-
-	while (n < x->ndates && x->dates[n] < until)
-		n++;
-	return n;
-}
-
-/* How far to look for a job that is still there at DATES dates (1 or more). */
-static unsigned reach(size_t dates)
-{
-	unsigned i = 0;
-
-	while (i < REACHES - 1 && (size_t)1 << i < dates)
-		i++;
-	return i;
-}
-
-static int make_far(struct decider *x, unsigned i)
-{
-	size_t dates = i == REACHES - 1 ? x->ndates : (size_t)1 << i;
-	uint64_t until = dates < x->ndates ? x->dates[dates] : DSCHED_NEVER;
-
-	if (!x->far[i].nodes)
-		x->far[i].nodes = calloc(x->snap.nnodes + 1, sizeof *x->nodes);
-	if (!x->far[i].nodes)
-		return -ENOMEM;
-	dsched_timeline_look(&x->line, &x->far[i], x->q->now, until, NULL);
-	x->valid[i] = true;
-	return 0;
-}
-
-/* The present machine as job J may use it; NULL: out of memory. */
-static struct dsched_outlook *outlook(struct decider *x, const struct dsched_job *j, size_t *dates)
-{
-	uint64_t until = dsched_until(x->q->now, j->limit);
-
-	*dates = dates_before(x, until);
-	if (j->booking) {
-		dsched_timeline_look(&x->line, &x->scratch, x->q->now, until, j->booking);
-		return &x->scratch;
-	}
-	if (!*dates)
-		return &x->near;
-	unsigned i = reach(*dates);
-	return x->valid[i] || make_far(x, i) == 0 ? &x->far[i] : NULL;
-}
-
-static void charge_all(struct decider *x, const struct dsched_use *use)
-{
-	dsched_outlook_charge(&x->near, use);
-	for (unsigned i = 0; i < REACHES; i++)
-		if (x->valid[i])
-			dsched_outlook_charge(&x->far[i], use);
 }
 
 /* ---- what need not be tried ---- */
@@ -232,7 +111,7 @@ static int start(struct decider *x, size_t i, struct dsched_placement *p)
 	if (dsched_placement_uses(j->req, p, &uses) < 0)
 		return -ENOMEM;
 	for (uint32_t k = 0; k < p->nnodes; k++)
-		charge_all(x, &uses[k]);
+		dsched_decider_charge(x, &uses[k]);
 	return dsched_timeline_plan(&x->line, uses, p->nnodes, x->q->now,
 				    dsched_until(x->q->now, j->limit));
 }
@@ -252,7 +131,7 @@ static size_t depth(const struct dsched_policy *p)
 	return p->depth ? p->depth : DEPTH_CONSERVE;
 }
 
-static bool more_dates(const struct decider *x)
+bool dsched_decider_more_dates(const struct decider *x)
 {
 	return x->planned < depth(x->q->policy) && x->line.budget;
 }
@@ -266,13 +145,13 @@ static int keep_reason(struct dsched_answer *a, const struct dsched_reason *r)
 }
 
 /* Sets aside what the job will take; USES are taken. */
-static int plan(struct decider *x, const struct dsched_job *j, struct dsched_use *uses, size_t n,
-		uint64_t from)
+int dsched_decider_plan(struct decider *x, const struct dsched_job *j, struct dsched_use *uses,
+			size_t n, uint64_t from)
 {
 	int rc = dsched_timeline_plan(&x->line, uses, n, from, dsched_until(from, j->limit));
 
 	x->planned++;
-	return rc < 0 ? rc : add_date(x, from);
+	return rc < 0 ? rc : dsched_decider_add_date(x, from);
 }
 
 static int give_date(struct decider *x, size_t i)
@@ -287,7 +166,7 @@ static int give_date(struct decider *x, size_t i)
 	if (rc < 0)
 		return rc == -ENOENT ? 0 : rc;
 	x->d->answers[i].start = from;
-	return plan(x, j, uses, n, from);
+	return dsched_decider_plan(x, j, uses, n, from);
 }
 
 /* It waits, for room or for those in front of it. REASON: why it did not fit, NULL: not tried. */
@@ -310,76 +189,7 @@ static int wait(struct decider *x, size_t i, const struct dsched_reason *reason)
 		x->blocked = j->id;
 	if (reason && keep_reason(a, reason) < 0)
 		return -ENOMEM;
-	return more_dates(x) ? give_date(x, i) : 0;
-}
-
-/* ---- making room ---- */
-
-static int push_out(struct decider *x, size_t i, const size_t *runs, size_t n)
-{
-	struct dsched_decision *d = x->d;
-	struct dsched_victim *v = reallocarray(d->victims, d->nvictims + n + 1, sizeof *v);
-
-	if (!v)
-		return -ENOMEM;
-	d->victims = v;
-	for (size_t k = 0; k < n; k++) {
-		v[d->nvictims++] = (struct dsched_victim){ runs[k], x->q->jobs[i].id };
-		x->leaving[runs[k]] = true;
-	}
-	return 0;
-}
-
-static bool is_lent(const struct dsched_run *r)
-{
-	return r->preempt == DSCHED_PREEMPT_LEAVE;
-}
-
-/* Somebody who is not lent has to go, or goes. */
-static bool pushes(const struct decider *x)
-{
-	for (size_t i = 0; i < x->q->nruns; i++)
-		if (x->leaving[i] && !is_lent(&x->q->runs[i]))
-			return true;
-	return false;
-}
-
-/* Of what is lent the first ones in the queue may ask, of others those of a higher tier. */
-static bool may_ask(const struct decider *x, const struct dsched_job *j)
-{
-	return (x->q->policy->preempt && j->tier) || (x->nlent && more_dates(x));
-}
-
-/* 1: others make room for it; 0: they cannot. */
-static int preempt(struct decider *x, size_t i)
-{
-	const struct dsched_job *j = &x->q->jobs[i];
-	struct dsched_reason reason;
-	struct dsched_use *uses = NULL;
-	size_t *runs = NULL, n, nuses;
-
-	if (!may_ask(x, j))
-		return 0;
-	dsched_timeline_look(&x->line, &x->scratch, x->q->now, dsched_until(x->q->now, j->limit),
-			     j->booking);
-	int rc = dsched_preempt(x->q, &x->snap, j, &x->scratch, x->leaving, &runs, &n);
-	if (rc == -ENOENT)
-		return 0;
-	if (rc == 0)
-		rc = dsched_fit_uses(&x->snap, &x->scratch, j->req, &uses, &nuses, &reason);
-	if (rc == 0)
-		rc = push_out(x, i, runs, n);
-	free(runs);
-	if (rc < 0) {
-		free(uses);
-		return rc;
-	}
-	x->d->answers[i].why = pushes(x) ? DSCHED_W_PREEMPTS : DSCHED_W_SHRINKS;
-	x->d->answers[i].start = x->q->now + SOON;
-	for (size_t k = 0; k < nuses; k++)
-		dsched_outlook_charge(&x->near, &uses[k]);
-	rc = plan(x, j, uses, nuses, x->q->now + SOON);
-	return rc < 0 ? rc : 1;
+	return dsched_decider_more_dates(x) ? give_date(x, i) : 0;
 }
 
 /* ---- one job after the other ---- */
@@ -392,7 +202,7 @@ static bool may_pass(const struct decider *x)
 /* Why it does not fit matters only where it holds others up, or is impossible for sure. */
 static bool need_not_know(const struct decider *x, const struct dsched_job *j)
 {
-	return x->blocked && !more_dates(x) && j->req->ranks <= x->total;
+	return x->blocked && !dsched_decider_more_dates(x) && j->req->ranks <= x->total;
 }
 
 static int consider(struct decider *x, size_t i)
@@ -410,7 +220,7 @@ static int consider(struct decider *x, size_t i)
 	}
 	if (!may_pass(x))
 		return wait(x, i, NULL);
-	struct dsched_outlook *o = outlook(x, j, &dates);
+	struct dsched_outlook *o = dsched_decider_outlook(x, j, &dates);
 	if (!o)
 		return -ENOMEM;
 	bool hopeless =
@@ -423,7 +233,7 @@ static int consider(struct decider *x, size_t i)
 		return rc;
 	if (!hopeless && reason.verdict == DSCHED_WAIT)
 		remember(x, j, dates);
-	if ((rc = preempt(x, i)) != 0)
+	if ((rc = dsched_decider_preempt(x, i)) != 0)
 		return rc < 0 ? rc : 0;
 	return wait(x, i, hopeless ? NULL : &reason);
 }
@@ -450,76 +260,6 @@ static int run(struct decider *x)
 	for (size_t k = 0; rc == 0 && k < n; k++)
 		rc = consider(x, list[k]);
 	free(list);
-	return rc;
-}
-
-/* ---- growth ---- */
-
-bool dsched_waits_for_room(const struct dsched_answer *a)
-{
-	return a->why == DSCHED_W_RESOURCES || a->why == DSCHED_W_PRIORITY ||
-	       a->why == DSCHED_W_PREEMPTS || a->why == DSCHED_W_SHRINKS;
-}
-
-static bool anybody_waits(const struct decider *x)
-{
-	for (size_t i = 0; i < x->d->n; i++)
-		if (dsched_waits_for_room(&x->d->answers[i]))
-			return true;
-	return false;
-}
-
-/* As many of MOST ranks as fit O, which they are charged to. */
-static int room(struct decider *x, struct dsched_outlook *o, const struct dsched_elastic *e,
-		uint32_t most, uint32_t *out)
-{
-	struct dsched_request req = *e->req;
-	struct dsched_reason reason;
-	struct dsched_use *uses;
-	size_t n;
-	int rc = -EAGAIN;
-
-	req.ranks = most < req.ranks ? most : req.ranks;
-	while (req.ranks && (rc = dsched_fit_uses(&x->snap, o, &req, &uses, &n, &reason)) == -EAGAIN)
-		req.ranks = !reason.of_nodes && reason.have < req.ranks ? (uint32_t)reason.have
-									: req.ranks - 1;
-	if (rc != 0)
-		return rc == -ENOMEM ? rc : 0; /* what can never fit is no room either */
-	for (size_t i = 0; i < n; i++)
-		charge_all(x, &uses[i]);
-	free(uses);
-	*out = req.ranks;
-	return 0;
-}
-
-/* Who has grown least and has not had its turn. */
-static size_t next_elastic(const struct dsched_queue *q, const bool *had)
-{
-	size_t best = SIZE_MAX;
-
-	for (size_t i = 0; i < q->nelastics; i++)
-		if (!had[i] && (best == SIZE_MAX || q->elastics[i].extra < q->elastics[best].extra))
-			best = i;
-	return best;
-}
-
-/* What is free when nobody waits is lent, to each an equal part. */
-static int lend(struct decider *x)
-{
-	const struct dsched_queue *q = x->q;
-	bool *had = calloc(q->nelastics + 1, sizeof *had);
-	int rc = had ? 0 : -ENOMEM;
-
-	for (size_t left = anybody_waits(x) ? 0 : q->nelastics; rc == 0 && left; left--) {
-		size_t i = next_elastic(q, had), dates;
-		const struct dsched_elastic *e = &q->elastics[i];
-		uint64_t limit = e->until == DSCHED_NEVER ? 0 : e->until > q->now ? e->until - q->now : 1;
-		struct dsched_outlook *o = outlook(x, &(struct dsched_job){ .limit = limit }, &dates);
-		rc = o ? room(x, o, e, (uint32_t)((o->free + left - 1) / left), &x->d->rooms[i]) :
-			 -ENOMEM;
-		had[i] = true;
-	}
-	free(had);
 	return rc;
 }
 
@@ -573,7 +313,7 @@ static int prepare(struct decider *x, struct dsched_decision *d)
 	own.snap = &x->snap;
 	for (size_t i = 0; i < x->q->nruns; i++) {
 		x->leaving[i] = x->q->runs[i].leaving;
-		x->nlent += is_lent(&x->q->runs[i]);
+		x->nlent += dsched_run_is_lent(&x->q->runs[i]);
 		if (x->q->runs[i].array)
 			tally(x, x->q->runs[i].array)->running++;
 	}
@@ -583,9 +323,11 @@ static int prepare(struct decider *x, struct dsched_decision *d)
 	if (dsched_timeline_create(&x->line, &own) < 0)
 		return -ENOMEM;
 	dsched_timeline_look(&x->line, &x->near, x->q->now, x->q->now + SOON, NULL);
-	for (uint32_t i = 0; i < x->q->nbookings; i++)
-		if (x->q->bookings[i].start > x->q->now && add_date(x, x->q->bookings[i].start) < 0)
+	for (uint32_t i = 0; i < x->q->nbookings; i++) {
+		uint64_t at = x->q->bookings[i].start;
+		if (at > x->q->now && dsched_decider_add_date(x, at) < 0)
 			return -ENOMEM;
+	}
 	return 0;
 }
 
@@ -617,7 +359,7 @@ int dsched_decide(const struct dsched_queue *q, struct dsched_decision *out)
 	if (rc == 0)
 		rc = run(&x);
 	if (rc == 0)
-		rc = lend(&x);
+		rc = dsched_decider_lend(&x);
 	decider_free(&x);
 	if (rc < 0)
 		dsched_decision_free(&d);
