@@ -9,6 +9,7 @@
 #include "daemon/queue_private.h"
 #include "daemon/replica.h"
 #include "libdvm/base/err.h"
+#include "libdvm/base/grow.h"
 
 int dvmd_queue_permitted(const struct dvmd_call *call, uint64_t job, const Pb__JobSpec *spec,
 			 dvm_error_t *err)
@@ -63,14 +64,8 @@ static int add_id(const Pb__Waiting *w, void *arg)
 
 	if (w->id != s->wanted && w->array != s->wanted)
 		return 0;
-	if (s->n == s->cap) {
-		size_t cap = s->cap ? 2 * s->cap : 16;
-		uint64_t *id = reallocarray(s->id, cap, sizeof *id);
-		if (!id)
-			return -ENOMEM;
-		s->id = id;
-		s->cap = cap;
-	}
+	if (dvmi_grow(&s->id, s->n, &s->cap, sizeof *s->id) < 0)
+		return -ENOMEM;
 	s->id[s->n++] = w->id;
 	return 0;
 }
@@ -98,10 +93,12 @@ static int change_waiting(const struct dvmd_call *call, const Pb__QueueRequest *
 	if (rc == 0 && !ids.n)
 		rc = dvmi_error_set(err, -ENOENT, "job %llu does not wait",
 				    (unsigned long long)req->job);
+	dvmd_replica_hold(call->d->replica);
 	for (size_t i = 0; rc == 0 && i < ids.n; i++)
 		rc = change_one(call, ids.id[i], req, err);
+	int all = dvmd_replica_release(call->d->replica, rc < 0 ? NULL : err);
 	free(ids.id);
-	return rc;
+	return rc < 0 ? rc : all;
 }
 
 /* ---- what runs ---- */
