@@ -227,8 +227,8 @@ int dsm_seg_acquire(struct dsm_seg *s);
 int dsm_seg_lost(struct dsm_seg *s, uint64_t first, uint64_t *page);
 uint32_t dsm_seg_home(struct dsm_seg *s, uint64_t page);
 /*
- * Node TO becomes home to [FIRST, FIRST + N). 0; -ENOTSUP (release consistency), -ENOSPC (too much was
- * moved in pieces), -DVM_EPEERLOST (TO is gone, or the others go on without us).
+ * Node TO becomes home to [FIRST, FIRST + N). 0; -ENOSPC (too much was moved in
+ * pieces), -DVM_EPEERLOST (TO is gone, or the others go on without us).
  */
 int dsm_seg_move_home(struct dsm_seg *s, uint64_t first, uint64_t n, uint32_t to);
 /* HEIR gets all homes that are here, and the homes all pages; nothing is lost with us then. Likewise. */

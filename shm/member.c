@@ -39,7 +39,7 @@ static uint32_t lowest(const struct dsm_member *m)
 }
 
 /* The next epoch that is ours. */
-static uint32_t next_epoch(const struct dsm_member *m)
+uint32_t dsm_member_next(const struct dsm_member *m)
 {
 	return (m->epoch / m->nodes + 1) * m->nodes + m->self;
 }
@@ -59,7 +59,7 @@ bool dsm_member_decide_again(struct dsm_member *m)
 {
 	if (lowest(m) != m->self)
 		return false;
-	m->epoch = next_epoch(m);
+	m->epoch = dsm_member_next(m);
 	memcpy(m->gone, m->heard, m->nodes * sizeof *m->gone);
 	return true;
 }

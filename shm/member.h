@@ -33,6 +33,8 @@ void dsm_member_heard(struct dsm_member *m, uint32_t node);
 bool dsm_member_decide(struct dsm_member *m);
 /* Likewise, whatever we have heard. False: it is not for us to decide. */
 bool dsm_member_decide_again(struct dsm_member *m);
+/* The epoch that would have. */
+uint32_t dsm_member_next(const struct dsm_member *m);
 /* Who decides, as far as we have heard. */
 uint32_t dsm_member_decider(const struct dsm_member *m);
 /* FROM has the view of EPOCH, which is newer than what we had decided: decide again. */

@@ -268,6 +268,7 @@ static void on_view(struct dsm_node *n, uint32_t from, const struct dsm_wire_rec
 	}
 	if (r->service == DSM_WIRE_STALE) {
 		dsm_member_stale(&n->member, epoch);
+		dsm_homes_again(n);
 		decide(n);
 		return;
 	}

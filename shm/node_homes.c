@@ -13,24 +13,22 @@
 #include "shm/seg_private.h"
 
 struct wire_move {
-	uint32_t segment, to;
+	uint32_t segment, to, since, reserved;
 	uint64_t first, count;
 };
 
-_Static_assert(sizeof(struct wire_move) == 24, "wire format");
+_Static_assert(sizeof(struct wire_move) == 32, "wire format");
 
 /* ---- lists ---- */
 
-bool dsm_homes_find(const struct dsm_node *n, uint32_t segment, uint64_t page, uint32_t *home)
+const struct dsm_move *dsm_homes_find(const struct dsm_moves *l, uint32_t segment, uint64_t page)
 {
-	for (uint32_t i = n->homes.n; i-- > 0;) {
-		const struct dsm_move *m = &n->homes.moves[i];
-		if (m->segment == segment && page - m->first < m->count) {
-			*home = m->to;
-			return true;
-		}
+	for (uint32_t i = l->n; i-- > 0;) {
+		const struct dsm_move *m = &l->moves[i];
+		if (m->segment == segment && page - m->first < m->count)
+			return m;
 	}
-	return false;
+	return NULL;
 }
 
 static bool covers(const struct dsm_move *a, const struct dsm_move *b)
@@ -62,15 +60,29 @@ static bool good(const struct dsm_node *n, const struct dsm_move *m)
 
 /* ---- a list becomes the one that counts ---- */
 
-/* What is known of the pages that either says something of shall not follow from the home. */
-static int remember(struct dsm_node *n, const struct dsm_moves *l)
+/* Whether L says the same of PAGE as what counts now. */
+static bool stays(const struct dsm_node *n, const struct dsm_moves *l, uint32_t segment,
+		  uint64_t page)
+{
+	const struct dsm_move *a = dsm_homes_find(&n->homes, segment, page);
+	const struct dsm_move *b = dsm_homes_find(l, segment, page);
+
+	return a && b && a->to == b->to && a->since == b->since;
+}
+
+/* What is known of the pages that MOVES say something of, and L something else, shall not follow
+ * from the home. */
+static int remember(struct dsm_node *n, const struct dsm_moves *moves, const struct dsm_moves *l)
 {
 	int rc = 0;
 
-	for (uint32_t i = 0; i < l->n && rc == 0; i++) {
-		struct dsm_seg *s = n->segs[l->moves[i].segment];
-		if (s && s->d)
-			rc = dsm_seg_remember(s, l->moves[i].first, l->moves[i].count);
+	for (uint32_t i = 0; i < moves->n; i++) {
+		const struct dsm_move *m = &moves->moves[i];
+		struct dsm_seg *s = n->segs[m->segment];
+		uint64_t end = s && m->first < s->b.pages ? s->b.pages : 0;
+		for (uint64_t p = m->first; p < end && p - m->first < m->count && rc == 0; p++)
+			if (!stays(n, l, m->segment, p))
+				rc = dsm_seg_remember(s, p);
 	}
 	return rc;
 }
@@ -78,7 +90,7 @@ static int remember(struct dsm_node *n, const struct dsm_moves *l)
 static void count_kept(struct dsm_node *n)
 {
 	for (uint32_t i = 0; i < n->nsegs; i++)
-		if (n->segs[i] && n->segs[i]->d)
+		if (n->segs[i])
 			dsm_seg_count_kept(n->segs[i]);
 }
 
@@ -86,9 +98,9 @@ int dsm_homes_adopt(struct dsm_node *n, const struct dsm_moves *l)
 {
 	if (!l->n && !n->homes.n)
 		return 0;
-	int rc = remember(n, &n->homes);
+	int rc = remember(n, &n->homes, l);
 	if (rc == 0)
-		rc = remember(n, l);
+		rc = remember(n, l, l);
 	if (rc < 0)
 		return rc;
 	n->homes = *l;
@@ -96,12 +108,26 @@ int dsm_homes_adopt(struct dsm_node *n, const struct dsm_moves *l)
 	return 0;
 }
 
+void dsm_homes_forget(struct dsm_node *n, uint32_t segment)
+{
+	struct dsm_moves *l = &n->homes;
+	uint32_t k = 0;
+
+	for (uint32_t i = 0; i < l->n; i++)
+		if (l->moves[i].segment != segment)
+			l->moves[k++] = l->moves[i];
+	l->n = k;
+}
+
 /* ---- messages ---- */
 
 static void put(uint8_t *to, const struct dsm_move *m)
 {
-	struct wire_move w = { htole32(m->segment), htole32(m->to), htole64(m->first),
-			       htole64(m->count) };
+	struct wire_move w = { .segment = htole32(m->segment),
+			       .to = htole32(m->to),
+			       .since = htole32(m->since),
+			       .first = htole64(m->first),
+			       .count = htole64(m->count) };
 
 	memcpy(to, &w, sizeof w);
 }
@@ -111,8 +137,11 @@ static struct dsm_move get(const uint8_t *from)
 	struct wire_move w;
 
 	memcpy(&w, from, sizeof w);
-	return (struct dsm_move){ le32toh(w.segment), le32toh(w.to), le64toh(w.first),
-				  le64toh(w.count) };
+	return (struct dsm_move){ .segment = le32toh(w.segment),
+				  .to = le32toh(w.to),
+				  .since = le32toh(w.since),
+				  .first = le64toh(w.first),
+				  .count = le64toh(w.count) };
 }
 
 static void send(struct dsm_node *n, uint32_t to, unsigned service, const struct dsm_move *m,
@@ -143,18 +172,31 @@ void dsm_homes_on_list(struct dsm_node *n, const struct dsm_wire_record *r)
 	}
 	for (uint32_t i = 0; i < count; i++) {
 		struct dsm_move m = get(r->body + i * sizeof(struct wire_move));
-		if (good(n, &m))
+		if (good(n, &m) && n->segs[m.segment])
 			l->moves[l->n++] = m;
 	}
 }
 
-static void move(struct dsm_node *n, const struct dsm_move *m)
+/* It is for us to decide. */
+static void move(struct dsm_node *n, struct dsm_move *m)
 {
 	struct dsm_moves l = n->homes;
 
-	if (good(n, m) && n->segs[m->segment] && add(n, &l, m) && dsm_homes_adopt(n, &l) == 0)
+	m->since = dsm_member_next(&n->member);
+	if (good(n, m) && n->segs[m->segment] && dsm_member_decider(&n->member) == n->c.self &&
+	    add(n, &l, m) && dsm_homes_adopt(n, &l) == 0)
 		dsm_node_decide(n, true);
 	else
+		n->dropped++;
+}
+
+void dsm_homes_again(struct dsm_node *n)
+{
+	struct dsm_moves l = n->homes;
+
+	for (uint32_t i = 0; i < l.n; i++)
+		l.moves[i].since = dsm_member_next(&n->member);
+	if (dsm_homes_adopt(n, &l) < 0)
 		n->dropped++;
 }
 
@@ -171,9 +213,10 @@ void dsm_homes_on_ask(struct dsm_node *n, const struct dsm_wire_record *r)
 void dsm_homes_ask(struct dsm_node *n, const struct dsm_move *m)
 {
 	uint32_t to = dsm_member_decider(&n->member);
+	struct dsm_move mine = *m;
 
 	if (to == n->c.self)
-		move(n, m);
+		move(n, &mine);
 	else
 		send(n, to, DSM_WIRE_MOVE, m, 1);
 }

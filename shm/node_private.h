@@ -49,9 +49,9 @@ struct dsm_early {
 	uint8_t bytes[];
 };
 
-/* Pages [first, first + count) of a segment have their home at TO. */
+/* Pages [first, first + count) of a segment have their home at TO since that view. */
 struct dsm_move {
-	uint32_t segment, to;
+	uint32_t segment, to, since;
 	uint64_t first, count;
 };
 
@@ -149,10 +149,14 @@ void dsm_node_decide(struct dsm_node *n, bool again);
 
 /* ---- node_homes.c ---- */
 
-/* PAGE has been given another home. */
-bool dsm_homes_find(const struct dsm_node *n, uint32_t segment, uint64_t page, uint32_t *home);
+/* What L says of PAGE, which has been given another home; or NULL. */
+const struct dsm_move *dsm_homes_find(const struct dsm_moves *l, uint32_t segment, uint64_t page);
 /* L counts from now on; a new view follows. 0 or -ENOMEM. */
 int dsm_homes_adopt(struct dsm_node *n, const struct dsm_moves *l);
+/* SEGMENT is gone here. */
+void dsm_homes_forget(struct dsm_node *n, uint32_t segment);
+/* What has been told of moves was old when it came: they count from the view that is to come on. */
+void dsm_homes_again(struct dsm_node *n);
 /* TO hears of all moves. */
 void dsm_homes_tell(struct dsm_node *n, uint32_t to);
 /* Asks for M, of a segment that is there. */

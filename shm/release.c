@@ -29,8 +29,9 @@ int dsm_rc_create(struct dsm_rc **out, const struct dsm_rc_config *config)
 	d->c = *config;
 	d->chunks = calloc(chunks_of(d), sizeof(struct dsm_rc_chunk *));
 	d->alive = calloc(config->nodes, sizeof *d->alive);
+	d->lived = calloc(config->nodes, sizeof *d->lived);
 	d->held = calloc(config->nodes, sizeof *d->held);
-	if (!d->chunks || !d->alive || !d->held) {
+	if (!d->chunks || !d->alive || !d->lived || !d->held) {
 		dsm_rc_destroy(d);
 		return -ENOMEM;
 	}
@@ -52,6 +53,7 @@ void dsm_rc_destroy(struct dsm_rc *d)
 	free(d->stale.pages);
 	free(d->chunks);
 	free(d->alive);
+	free(d->lived);
 	free(d->held);
 	free(d);
 }
@@ -99,7 +101,8 @@ bool dsm_rc_list_add(struct dsm_rc_list *l, uint64_t page)
 
 bool dsm_rc_is_home(const struct dsm_rc *d, uint64_t page, const struct dsm_rc_cell *c)
 {
-	return d->c.home(d->c.arg, page) == d->c.self || c->flags & RC_ADOPTED;
+	return c->flags & RC_ADOPTED ||
+	       (d->c.home(d->c.arg, page) == d->c.self && !dsm_rc_has_moved(d, page));
 }
 
 void dsm_rc_send(struct dsm_rc *d, uint32_t to, struct dsm_rc_msg m)
@@ -272,7 +275,7 @@ static int drop_stale(struct dsm_rc *d, uint64_t page, struct dsm_rc_cell *c)
 		d->c.ops->drop(d->c.arg, page);
 	}
 	c->state = DSM_RC_INVALID;
-	c->flags |= d->alive[d->c.home(d->c.arg, page)] ? 0 : RC_KEPT;
+	c->flags |= dsm_rc_is_orphan(d, page) ? RC_KEPT : 0;
 	return 0;
 }
 
@@ -311,13 +314,15 @@ int dsm_rc_acquire(struct dsm_rc *d)
 int dsm_rc_discard(struct dsm_rc *d, uint64_t page)
 {
 	struct dsm_rc_cell *c = page < d->c.pages ? dsm_rc_touch(d, page) : NULL;
-	uint32_t first = c ? d->c.home(d->c.arg, page) : d->c.self;
 	struct dsm_rc_flush *f = NULL;
 
 	/* A copy of what was a dead node's may be the last one. */
-	if (first == d->c.self || !d->alive[first] || c->state == DSM_RC_LOST)
+	if (!c || dsm_rc_home(d, page) == d->c.self || dsm_rc_is_orphan(d, page) ||
+	    c->state == DSM_RC_LOST)
 		return -ENOENT;
-	if (c->flags & RC_WANT)
+	if (c->state == DSM_RC_OPEN)
+		dsm_rc_give_back(d, page, c, false);
+	if (c->flags & (RC_WANT | RC_KEPT))
 		return -EAGAIN;
 	if (c->state == DSM_RC_WRITTEN && !(f = dsm_rc_flush_open(d)))
 		return -ENOMEM;
@@ -325,8 +330,6 @@ int dsm_rc_discard(struct dsm_rc *d, uint64_t page)
 		dsm_rc_write_back(d, f, page, c, true);
 	else if (c->state == DSM_RC_READ)
 		d->c.ops->drop(d->c.arg, page);
-	else if (c->state == DSM_RC_OPEN)
-		dsm_rc_give_back(d, page, c, false);
 	dsm_rc_flush_close(d);
 	c->state = DSM_RC_INVALID;
 	return 0;
@@ -353,10 +356,12 @@ static bool on_data(struct dsm_rc *d, const struct dsm_rc_msg *m, struct dsm_rc_
 		dsm_rc_pulled(d, m, c);
 		return true;
 	}
-	/* Asked for twice, around a death. */
-	if (!(c->flags & RC_WANT) || c->state != DSM_RC_INVALID)
+	/* Asked for twice, around a death or a move. */
+	if (!(c->flags & RC_WANT) || c->state != DSM_RC_INVALID ||
+	    dsm_rc_has_moved_since(d, m->page, m->epoch))
 		return true;
 	d->c.ops->fill(d->c.arg, m->page);
+	dsm_rc_safe(d, m->page, c);
 	c->state = m->flags & DSM_RC_ALONE ? DSM_RC_OPEN : DSM_RC_READ;
 	c->version = m->version;
 	c->known = m->version > c->known ? m->version : c->known;
@@ -410,11 +415,30 @@ static int take_copy(struct dsm_rc *d, uint32_t from, const struct dsm_rc_msg *m
 	case DSM_RC_BACK:
 		good = dsm_rc_on_back(d, from, m, c);
 		break;
+	case DSM_RC_GOT:
+		good = dsm_rc_on_got(d, from, m, c);
+		break;
 	default:
 		dsm_rc_on_gone(d, from, m, c);
 	}
 	d->stats.dropped += !good;
 	return 0;
+}
+
+static int take(struct dsm_rc *d, uint32_t from, const struct dsm_rc_msg *m)
+{
+	switch (m->kind) {
+	case DSM_RC_GET:
+	case DSM_RC_DIFF:
+		return dsm_rc_at_home(d, from, m);
+	case DSM_RC_HOLD:
+	case DSM_RC_HELD:
+	case DSM_RC_PULL:
+	case DSM_RC_MADE:
+		return dsm_rc_on_view(d, from, m);
+	default:
+		return take_copy(d, from, m);
+	}
 }
 
 int dsm_rc_receive(struct dsm_rc *d, uint32_t from, const struct dsm_rc_msg *m)
@@ -426,17 +450,9 @@ int dsm_rc_receive(struct dsm_rc *d, uint32_t from, const struct dsm_rc_msg *m)
 	}
 	if (dsm_rc_too_early(d, m))
 		return -EAGAIN;
-	switch (m->kind) {
-	case DSM_RC_GET:
-	case DSM_RC_DIFF:
-		return dsm_rc_at_home(d, from, m);
-	case DSM_RC_HOLD:
-	case DSM_RC_HELD:
-	case DSM_RC_PULL:
-		return dsm_rc_on_view(d, from, m);
-	default:
-		return take_copy(d, from, m);
-	}
+	bool making = d->making;
+	int rc = take(d, from, m);
+	return rc == 0 && (m->kind == DSM_RC_BACK || d->making != making) ? 1 : rc;
 }
 
 /* ---- questions ---- */
@@ -444,6 +460,14 @@ int dsm_rc_receive(struct dsm_rc *d, uint32_t from, const struct dsm_rc_msg *m)
 enum dsm_rc_state dsm_rc_state(const struct dsm_rc *d, uint64_t page)
 {
 	return (enum dsm_rc_state)dsm_rc_cell(d, page).state;
+}
+
+bool dsm_rc_is_needed(const struct dsm_rc *d, uint64_t page)
+{
+	struct dsm_rc_cell c = dsm_rc_cell(d, page);
+
+	return dsm_rc_home(d, page) == d->c.self || c.flags & RC_KEPT || c.lessee ||
+	       c.state == DSM_RC_OPEN || c.state == DSM_RC_WRITTEN;
 }
 
 bool dsm_rc_allows(const struct dsm_rc *d, uint64_t page, bool write)

@@ -50,6 +50,9 @@ enum dsm_rc_kind {
 	/* pages that are lent */
 	DSM_RC_RECALL, /* home → who has it: others want it */
 	DSM_RC_BACK,   /* → home: the page as it is, or (without bytes) it was not taken */
+	DSM_RC_GOT,    /* home → who gave it back: `version` has come */
+	/* homes that move */
+	DSM_RC_MADE, /* new home → all: has what it is home to now */
 	DSM_RC_KINDS
 };
 
@@ -92,9 +95,9 @@ struct dsm_rc_ops {
 	/* A twin of what is kept is made, or forgotten. False: no memory. */
 	bool (*twin)(void *arg, uint64_t page);
 	void (*untwin)(void *arg, uint64_t page);
-	/* The changes KEPT of a DIFF are made, as those of fill() under what has changed since the
-	 * twin; or forgotten. KEPT may be NULL. */
-	void (*redo)(void *arg, uint64_t page, unsigned part, void *kept);
+	/* The changes KEPT of a DIFF are made in the bytes of the message that is being received,
+	 * before fill(); or forgotten. KEPT may be NULL. */
+	void (*redo)(void *arg, unsigned part, void *kept);
 	void (*forget)(void *arg, void *kept);
 	/* Whether PART of the page differs from its twin. */
 	bool (*changed)(void *arg, uint64_t page, unsigned part);
@@ -107,7 +110,10 @@ struct dsm_rc_config {
 	uint32_t twins;	 /* pages at most that are written and not released; 0: any number */
 	bool push;
 	bool lend; /* pages that only one node writes; not with push */
-	uint32_t (*home)(void *arg, uint64_t page); /* the same everywhere */
+	uint32_t (*home)(void *arg, uint64_t page); /* at first; the same everywhere */
+	/* PAGE has another home since view *SINCE, *TO if that lives. Changes with a view, the same
+	 * everywhere, after dsm_rc_remember(). NULL: no home moves. */
+	bool (*moved)(void *arg, uint64_t page, uint32_t *to, uint32_t *since);
 	const struct dsm_rc_ops *ops;
 	void *arg;
 };
@@ -149,13 +155,18 @@ int dsm_rc_discard(struct dsm_rc *d, uint64_t page);
 /*
  * M came from FROM, in the order of its channel. It is input: nonsense is counted. -ENOMEM; -EAGAIN:
  * it cannot be looked at yet, and shall come again in its order once anything else was taken, or a
- * view has come, and before anything newer does; and all such as long as one more is taken.
+ * view has come, and before anything newer does; and all such as long as one more is taken. 0; 1: it
+ * was what others may wait for, which come again now from the first on.
  */
 int dsm_rc_receive(struct dsm_rc *d, uint32_t from, const struct dsm_rc_msg *m);
 /* As dsm_view() of protocol.h. */
 int dsm_rc_view(struct dsm_rc *d, uint32_t epoch, const bool *alive);
 /* It is being found out who has what of the dead: what was written waits. */
 bool dsm_rc_settling(const struct dsm_rc *d);
+/* With the view that comes PAGE gets another home: before moved() says so. 0 or -ENOMEM. */
+int dsm_rc_remember(struct dsm_rc *d, uint64_t page);
+/* Something of PAGE would be lost with us: we are its home, or have what that does not have yet. */
+bool dsm_rc_is_needed(const struct dsm_rc *d, uint64_t page);
 
 enum dsm_rc_state dsm_rc_state(const struct dsm_rc *d, uint64_t page);
 /* Whether PAGE may be touched so here. */

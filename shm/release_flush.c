@@ -161,6 +161,10 @@ static void send_changes(struct dsm_rc *d, struct dsm_rc_flush *f, struct dsm_rc
 			 uint8_t flags)
 {
 	d->stats.diffs++;
+	s->home = dsm_rc_home(d, s->page);
+	s->epoch = d->epoch;
+	if (s->home == d->c.self)
+		return;
 	dsm_rc_send(d, s->home, (struct dsm_rc_msg){ .kind = DSM_RC_DIFF,
 						     .flags = flags,
 						     .part = s->part,
@@ -178,7 +182,6 @@ static bool send_part(struct dsm_rc *d, struct dsm_rc_flush *f, uint64_t page, u
 		return false;
 	s->page = page;
 	s->part = (uint8_t)part;
-	s->home = dsm_rc_home(d, page);
 	DL_APPEND(f->sent, s);
 	send_changes(d, f, s, DSM_RC_CHANGES);
 	return true;
@@ -206,7 +209,13 @@ void dsm_rc_flush_redo(struct dsm_rc *d, uint64_t page)
 	DL_FOREACH(d->flushes, f)
 		DL_FOREACH(f->sent, s)
 			if (s->page == page && s->home == d->c.self)
-				d->c.ops->redo(d->c.arg, page, s->part, s->kept);
+				d->c.ops->redo(d->c.arg, s->part, s->kept);
+}
+
+/* Who had it may have given it away, or be dead. */
+static bool is_outdated(const struct dsm_rc *d, const struct dsm_rc_sent *s)
+{
+	return s->home != dsm_rc_home(d, s->page) || dsm_rc_has_moved_since(d, s->page, s->epoch);
 }
 
 void dsm_rc_flush_again(struct dsm_rc *d, bool here)
@@ -218,10 +227,8 @@ void dsm_rc_flush_again(struct dsm_rc *d, bool here)
 		DL_FOREACH_SAFE(f->sent, s, ts) {
 			if (here && s->home == d->c.self) {
 				tell(d, f, s);
-			} else if (!here && !d->alive[s->home]) {
-				s->home = dsm_rc_home(d, s->page);
-				if (s->home != d->c.self)
-					send_changes(d, f, s, DSM_RC_CHANGES | DSM_RC_AGAIN);
+			} else if (!here && is_outdated(d, s)) {
+				send_changes(d, f, s, DSM_RC_CHANGES | DSM_RC_AGAIN);
 			}
 		}
 		end_if_done(d, f);
@@ -276,6 +283,26 @@ static bool expect(struct dsm_rc *d, struct dsm_rc_flush *f, uint32_t home, uint
 	return true;
 }
 
+/*
+ * Changes that were sent again, because the home has moved: those that have been told say so to us
+ * all the same. What was lent for them is not taken. F: may be over.
+ */
+static int taken_twice(struct dsm_rc *d, struct dsm_rc_flush *f, uint32_t from,
+		       const struct dsm_rc_msg *m)
+{
+	if (f && !expect(d, f, from, m->sharers, false))
+		return -EAGAIN;
+	if (m->flags & DSM_RC_ALONE && from == dsm_rc_home(d, m->page) &&
+	    !dsm_rc_has_moved_since(d, m->page, m->epoch))
+		dsm_rc_keep(d, m->page, dsm_rc_touch(d, m->page), false);
+	if (!f)
+		return 0;
+	expect(d, f, from, m->sharers, true);
+	have_version(dsm_rc_touch(d, m->page), m->version);
+	end_if_done(d, f);
+	return 0;
+}
+
 int dsm_rc_on_taken(struct dsm_rc *d, uint32_t from, const struct dsm_rc_msg *m)
 {
 	struct dsm_rc_flush *f = find(d, m->flush);
@@ -284,6 +311,8 @@ int dsm_rc_on_taken(struct dsm_rc *d, uint32_t from, const struct dsm_rc_msg *m)
 	/* They are answered in their order, mostly. */
 	while (s && (s->page != m->page || s->part != m->part || s->home != from))
 		s = s->next;
+	if (!s && dsm_rc_has_moved(d, m->page))
+		return taken_twice(d, f, from, m);
 	if (!s) {
 		d->stats.dropped++;
 		return 0;

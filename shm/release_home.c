@@ -72,6 +72,9 @@ static void on_get(struct dsm_rc *d, uint32_t from, const struct dsm_rc_msg *m,
 	if (c->state == DSM_RC_OPEN) {
 		d->c.ops->protect(d->c.arg, page);
 		c->state = DSM_RC_READ;
+		/* Version 0 is all zeros, everywhere. */
+		if (!c->version)
+			c->known = ++c->version;
 	}
 	c->streak = 0;
 	if (dsm_rc_lends_first(d, c, m)) {
@@ -135,6 +138,9 @@ int dsm_rc_at_home(struct dsm_rc *d, uint32_t from, const struct dsm_rc_msg *m)
 		d->stats.dropped++;
 		return 0;
 	}
+	/* That was for who was home to it then, and comes again. */
+	if (dsm_rc_has_moved_since(d, m->page, m->epoch))
+		return 0;
 	bool here = dsm_rc_is_home(d, m->page, c);
 	/* Without its bytes: a DIFF was made for the page as it was when its home died. */
 	if (!here && (d->making || c->flags & RC_PULLED))

@@ -59,10 +59,14 @@ void dsm_rc_recall(struct dsm_rc *d, uint64_t page, struct dsm_rc_cell *c)
 	dsm_rc_send(d, c->lessee - 1u, (struct dsm_rc_msg){ .kind = DSM_RC_RECALL, .page = page });
 }
 
-/* Changes that were on their way when it was lent are in the copy that is. */
+/*
+ * Changes that were on their way when it was lent: they are in the copy that is, and count here if
+ * that is refused.
+ */
 static void thank(struct dsm_rc *d, uint32_t from, const struct dsm_rc_msg *m,
 		  const struct dsm_rc_cell *c)
 {
+	d->c.ops->merge(d->c.arg, m->page);
 	dsm_rc_send(d, from, (struct dsm_rc_msg){ .kind = DSM_RC_TAKEN,
 						  .part = m->part,
 						  .page = m->page,
@@ -114,6 +118,10 @@ bool dsm_rc_on_back(struct dsm_rc *d, uint32_t from, const struct dsm_rc_msg *m,
 		c->known = m->version > c->known ? m->version : c->known;
 	}
 	c->sharers = m->flags & DSM_RC_VALID ? dsm_rc_bit(d, from) : 0;
+	if (bytes)
+		dsm_rc_send(d, from, (struct dsm_rc_msg){ .kind = DSM_RC_GOT,
+							  .page = m->page,
+							  .version = m->version });
 	go_on(d, m->page, c);
 	return true;
 }
@@ -128,6 +136,7 @@ void dsm_rc_give_back(struct dsm_rc *d, uint64_t page, struct dsm_rc_cell *c, bo
 		d->c.ops->drop(d->c.arg, page);
 	c->state = stays ? DSM_RC_READ : DSM_RC_INVALID;
 	c->known = ++c->version;
+	c->flags |= RC_KEPT;
 	/* Who has lent it is dead, and we are the next: that is found out with the others. */
 	if (dsm_rc_home(d, page) == d->c.self)
 		return;
@@ -136,6 +145,17 @@ void dsm_rc_give_back(struct dsm_rc *d, uint64_t page, struct dsm_rc_cell *c, bo
 					 .flags = DSM_RC_BYTES | (stays ? DSM_RC_VALID : 0),
 					 .page = page,
 					 .version = c->version });
+}
+
+bool dsm_rc_on_got(struct dsm_rc *d, uint32_t from, const struct dsm_rc_msg *m,
+		   struct dsm_rc_cell *c)
+{
+	if (from != dsm_rc_home(d, m->page) || dsm_rc_is_home(d, m->page, c))
+		return false;
+	/* Not of one that has come and gone before. */
+	if (m->version == c->version && c->state != DSM_RC_OPEN)
+		dsm_rc_safe(d, m->page, c);
+	return true;
 }
 
 bool dsm_rc_on_recall(struct dsm_rc *d, uint32_t from, const struct dsm_rc_msg *m,

@@ -17,9 +17,10 @@ enum {
 	RC_DIRTY = 2,	/* in the list of those that are written */
 	RC_WANT = 4,	/* GET is under way */
 	RC_WRITE = 8,	/* likewise, and it is to be written */
-	RC_ADOPTED = 16, /* its home is dead, and we have its bytes in its place */
+	RC_ADOPTED = 16, /* its home is dead, or has moved, and we have its bytes in its place */
 	RC_PULLED = 32,	/* likewise, and they are under way */
-	RC_KEPT = 64,	/* its home is dead; the copy was dropped, but its bytes are still there */
+	RC_KEPT = 64,	/* the bytes of `version` are there, also if the copy was dropped, and may be
+			 * needed: who is home to it has not said that it has them */
 	RC_RECALLED = 128, /* the home wants it back */
 };
 
@@ -29,7 +30,8 @@ struct dsm_rc_cell {
 	uint64_t sharers; /* at the home: a bit a node, or a group of nodes */
 	uint8_t state;	  /* enum dsm_rc_state */
 	uint8_t flags;
-	uint16_t lessee; /* at the home: who has it lent + 1; what lies here is old */
+	uint16_t lessee; /* at the home, and at who was until its move is over: who has it lent + 1;
+			  * what lies here is old */
 	uint16_t writer; /* likewise: who has written it last, and was alone with it, + 1 */
 	uint8_t streak;	 /* how often in a row */
 	uint8_t recalls; /* how often it was lent in vain */
@@ -51,7 +53,7 @@ struct dsm_rc_list {
 struct dsm_rc_sent {
 	struct dsm_rc_sent *prev, *next;
 	uint64_t page;
-	uint32_t home;
+	uint32_t home, epoch; /* to that one, in this view */
 	uint8_t part;
 	void *kept; /* the caller's */
 };
@@ -73,7 +75,7 @@ struct dsm_rc_flush {
 	uint32_t own[]; /* [nodes]: acknowledgements to come for what we are home to */
 };
 
-/* A page that a dead node was home to, at the new one: what the others say of it. */
+/* A page that another node was home to, at the new one: what the others say of it. */
 struct dsm_rc_claim {
 	uint64_t page, known, version, sharers;
 	uint32_t node; /* has `version` */
@@ -90,11 +92,12 @@ struct dsm_rc {
 	struct dsm_rc_flush *open; /* the one that is being filled */
 	uint32_t flush;		   /* the last number */
 
-	uint32_t epoch;
-	bool *alive;	/* [nodes] */
+	uint32_t epoch, before; /* of this view, and the last one */
+	bool *alive, *lived;	/* [nodes]: likewise */
 	uint32_t *held; /* [nodes]: the last epoch each has reported for */
 	bool making;	/* not all have reported */
 	uint32_t pulls;
+	bool claimed; /* in this view we have become home to something */
 	struct dsm_rc_claim *claims;
 	struct dsm_rc_stats stats;
 };
@@ -137,7 +140,7 @@ int dsm_rc_on_ack(struct dsm_rc *d, uint32_t from, const struct dsm_rc_msg *m);
 void dsm_rc_flush_died(struct dsm_rc *d, uint32_t node);
 /* Changes whose home is dead go to the new one; where that is us, others are told of them (HERE). */
 void dsm_rc_flush_again(struct dsm_rc *d, bool here);
-/* What another had of PAGE, which is ours now, was without them. */
+/* What another has sent of PAGE, which is ours now, is without them: before it is filled in. */
 void dsm_rc_flush_redo(struct dsm_rc *d, uint64_t page);
 void dsm_rc_flush_free(struct dsm_rc *d);
 /* What is written in PAGE goes where it has to, as part of F; the page is DROPped, or stays. */
@@ -173,10 +176,20 @@ bool dsm_rc_on_recall(struct dsm_rc *d, uint32_t from, const struct dsm_rc_msg *
 		      struct dsm_rc_cell *c);
 bool dsm_rc_on_back(struct dsm_rc *d, uint32_t from, const struct dsm_rc_msg *m,
 		    struct dsm_rc_cell *c);
+bool dsm_rc_on_got(struct dsm_rc *d, uint32_t from, const struct dsm_rc_msg *m,
+		   struct dsm_rc_cell *c);
 
 /* ---- release_view.c ---- */
 
 int dsm_rc_on_view(struct dsm_rc *d, uint32_t from, const struct dsm_rc_msg *m);
+/* PAGE has, or had, another home than at first. */
+bool dsm_rc_has_moved(const struct dsm_rc *d, uint64_t page);
+/* Who was to be its home is dead. */
+bool dsm_rc_is_orphan(const struct dsm_rc *d, uint64_t page);
+/* In view EPOCH it had another home, or has had one since. */
+bool dsm_rc_has_moved_since(const struct dsm_rc *d, uint64_t page, uint32_t epoch);
+/* The home has what we have of PAGE. */
+void dsm_rc_safe(struct dsm_rc *d, uint64_t page, struct dsm_rc_cell *c);
 /* M cannot be looked at yet. */
 bool dsm_rc_too_early(const struct dsm_rc *d, const struct dsm_rc_msg *m);
 /* What was pulled has come. */

@@ -407,6 +407,7 @@ void dsm_seg_destroy(struct dsm_seg *s)
 	struct dsm_node *n = s->n;
 	dsm_node_enter(n);
 	n->segs[s->c.id] = NULL;
+	dsm_homes_forget(n, s->c.id);
 	while (n->nsegs && !n->segs[n->nsegs - 1])
 		n->nsegs--;
 	unmake(s);

@@ -21,11 +21,9 @@ static const struct dsm_ops ops = {
 static uint32_t home_of(void *arg, uint64_t page)
 {
 	const struct dsm_seg *s = arg;
-	uint32_t home;
+	const struct dsm_move *m = dsm_homes_find(&s->n->homes, s->c.id, page);
 
-	return s->n->homes.n && dsm_homes_find(s->n, s->c.id, page, &home)
-		       ? home
-		       : s->c.home(s->c.home_arg, page);
+	return m ? m->to : s->c.home(s->c.home_arg, page);
 }
 
 /* What we are home to is never given up: only as much as there is room for. */
@@ -84,13 +82,22 @@ uint32_t dsm_seg_home_of(const struct dsm_seg *s, uint64_t page)
 	return s->r ? dsm_rc_home(s->r, page) : dsm_home(s->d, page);
 }
 
-int dsm_seg_remember(struct dsm_seg *s, uint64_t first, uint64_t count)
+int dsm_seg_remember(struct dsm_seg *s, uint64_t page)
 {
-	int rc = 0;
+	return s->r ? dsm_rc_remember(s->r, page) : dsm_remember(s->d, page);
+}
 
-	for (uint64_t i = 0; i < count && first + i < s->b.pages && rc == 0; i++)
-		rc = dsm_remember(s->d, first + i);
-	return rc;
+bool dsm_seg_settling(const struct dsm_seg *s)
+{
+	return s->r ? dsm_rc_settling(s->r) : dsm_settling(s->d);
+}
+
+bool dsm_seg_is_needed(const struct dsm_seg *s, uint64_t page)
+{
+	if (s->r)
+		return dsm_rc_is_needed(s->r, page);
+	enum dsm_state st = dsm_state(s->d, page);
+	return st == DSM_OWNED || st == DSM_MODIFIED;
 }
 
 bool dsm_seg_is_lost(const struct dsm_seg *s, uint64_t page)

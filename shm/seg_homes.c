@@ -14,7 +14,7 @@ static bool has_moved(const struct dsm_seg *s, const struct dsm_move *m)
 	for (uint64_t page = m->first; page < m->first + m->count; page++)
 		if (dsm_seg_home_of(s, page) != m->to)
 			return false;
-	return !dsm_settling(s->d);
+	return !dsm_seg_settling(s);
 }
 
 /* 1: it is under way. */
@@ -37,10 +37,10 @@ static int look_at_move(struct dsm_seg *s, const struct dsm_move *m, uint64_t *a
 
 int dsm_seg_move_home(struct dsm_seg *s, uint64_t first, uint64_t n, uint32_t to)
 {
-	const struct dsm_move m = { s->c.id, to, first, n };
+	const struct dsm_move m = { .segment = s->c.id, .to = to, .first = first, .count = n };
 	_Atomic uint32_t never = 0;
 	uint64_t asked = 0;
-	int rc = !s->d ? -ENOTSUP : n ? 1 : 0;
+	int rc = n ? 1 : 0;
 
 	while (rc > 0) {
 		dsm_node_enter(s->n);
@@ -75,10 +75,9 @@ static bool give_all_up(struct dsm_seg *s)
 
 	dsm_node_enter(s->n);
 	for (uint64_t page = 0; page < s->b.pages && !s->cut; page++) {
-		enum dsm_state st = dsm_state(s->d, page);
-		if (st == DSM_SHARED || st == DSM_OWNED || st == DSM_MODIFIED)
+		some |= dsm_seg_is_needed(s, page);
+		if (dsm_seg_allowed(s, page, false))
 			dsm_seg_give_up(s, page);
-		some |= st == DSM_OWNED || st == DSM_MODIFIED;
 	}
 	dsm_node_leave(s->n);
 	return some;
@@ -88,11 +87,14 @@ int dsm_seg_leave(struct dsm_seg *s, uint32_t heir)
 {
 	_Atomic uint32_t never = 0;
 	uint64_t at = 0, n;
-	int rc = s->d ? 0 : -ENOTSUP;
+	int rc = dsm_seg_release(s);
 
 	while (rc == 0 && (n = homes_here(s, &at)))
 		rc = dsm_seg_move_home(s, at, n, heir);
 	while (rc == 0 && give_all_up(s))
 		dsm_node_wait(s->n, &never, dvmi_clock_mono() + LOOK_EVERY);
+	/* What was written until then, by somebody who does not heed that, is on its way. */
+	if (rc == 0)
+		rc = dsm_seg_release(s);
 	return rc == 0 && s->cut ? -DVM_EPEERLOST : rc;
 }

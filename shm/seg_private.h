@@ -54,6 +54,7 @@ struct seg_late {
 /* What a segment with release consistency has beside. */
 struct seg_rc {
 	struct seg_twin_rc *twins;
+	uint8_t *base; /* [unit]: what came, with what we had sent in it */
 	struct seg_flush *flushes;
 	struct seg_late *late;
 	uint32_t nlate;
@@ -107,8 +108,12 @@ void dsm_seg_free_engine(struct dsm_seg *s);
 bool dsm_seg_allowed(const struct dsm_seg *s, uint64_t page, bool write);
 /* As dsm_fault(); AHEAD: nobody has touched it yet. */
 int dsm_seg_ask(struct dsm_seg *s, uint64_t page, bool write, bool ahead);
-/* What is known of COUNT pages from FIRST on will not follow from who is their home. -ENOMEM. */
-int dsm_seg_remember(struct dsm_seg *s, uint64_t first, uint64_t count);
+/* What is known of PAGE will not follow from who is its home. 0 or -ENOMEM. */
+int dsm_seg_remember(struct dsm_seg *s, uint64_t page);
+/* It is being found out who has what. */
+bool dsm_seg_settling(const struct dsm_seg *s);
+/* Others would miss something of PAGE without us. */
+bool dsm_seg_is_needed(const struct dsm_seg *s, uint64_t page);
 uint32_t dsm_seg_home_of(const struct dsm_seg *s, uint64_t page);
 bool dsm_seg_is_lost(const struct dsm_seg *s, uint64_t page);
 
@@ -137,9 +142,8 @@ bool dsm_seg_rc_twin(void *seg, uint64_t page);
 void dsm_seg_rc_untwin(void *seg, uint64_t page);
 void dsm_seg_rc_untwin_all(struct dsm_seg *s);
 void dsm_seg_rc_fill(void *seg, uint64_t page);
-/* Makes C in PART of what is kept of PAGE; UNDER: what was changed here stays on top. */
-void dsm_seg_rc_apply(struct dsm_seg *s, uint64_t page, unsigned part, struct seg_changes c,
-		      bool under);
+/* Makes C in PART of what is kept of PAGE, and in its twin. */
+void dsm_seg_rc_apply(struct dsm_seg *s, uint64_t page, unsigned part, struct seg_changes c);
 
 /* ---- seg_room.c ---- */
 

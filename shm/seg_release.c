@@ -95,15 +95,24 @@ static void op_merge(void *arg, uint64_t page)
 	struct dsm_seg *s = arg;
 
 	dsm_seg_keep(s, page);
-	dsm_seg_rc_apply(s, page, s->part, (struct seg_changes){ s->nbytes, s->bytes }, false);
+	dsm_seg_rc_apply(s, page, s->part, (struct seg_changes){ s->nbytes, s->bytes });
 }
 
-static void op_redo(void *arg, uint64_t page, unsigned part, void *kept)
+static void op_redo(void *arg, unsigned part, void *kept)
 {
+	struct dsm_seg *s = arg;
 	const struct kept *k = kept;
 
-	if (k)
-		dsm_seg_rc_apply(arg, page, part, (struct seg_changes){ k->len, k->bytes }, true);
+	if (!k || (s->form != DSM_FORM_ZERO && s->form != DSM_FORM_RAW))
+		return;
+	if (s->form == DSM_FORM_ZERO)
+		memset(s->rc.base, 0, s->c.unit);
+	else if (s->bytes != s->rc.base)
+		memcpy(s->rc.base, s->bytes, s->c.unit);
+	s->form = DSM_FORM_RAW;
+	s->bytes = s->rc.base;
+	s->nbytes = s->c.unit;
+	dsm_merge_apply(k->bytes, k->len, s->rc.base + part * dsm_seg_part_len(s));
 }
 
 static void op_forget(void *arg, void *kept)
@@ -136,10 +145,26 @@ static uint32_t home_of(void *arg, uint64_t page)
 	return s->c.home(s->c.home_arg, page);
 }
 
+static bool has_moved(void *arg, uint64_t page, uint32_t *to, uint32_t *since)
+{
+	const struct dsm_seg *s = arg;
+	const struct dsm_move *m = dsm_homes_find(&s->n->homes, s->c.id, page);
+
+	if (!m)
+		return false;
+	*to = m->to;
+	*since = m->since;
+	return true;
+}
+
 int dsm_seg_rc_make(struct dsm_seg *s)
 {
 	uint64_t room = s->c.memory && s->c.memory / 4 < TWINS ? s->c.memory / 4 : TWINS;
 	uint32_t twins = room > 4 * s->c.unit ? (uint32_t)(room / s->c.unit) : 4;
+
+	s->rc.base = malloc(s->c.unit);
+	if (!s->rc.base)
+		return -ENOMEM;
 
 	return dsm_rc_create(&s->r, &(struct dsm_rc_config){
 					    .self = s->n->c.self,
@@ -150,6 +175,7 @@ int dsm_seg_rc_make(struct dsm_seg *s)
 					    .push = s->c.flags & DSM_MOSTLY_READ,
 					    .lend = !(s->c.flags & (DSM_MOSTLY_READ | DSM_NO_LEND)),
 					    .home = home_of,
+					    .moved = has_moved,
 					    .ops = &ops,
 					    .arg = s,
 				    });
@@ -161,6 +187,7 @@ void dsm_seg_rc_free(struct dsm_seg *s)
 
 	dsm_rc_destroy(s->r);
 	dsm_seg_rc_untwin_all(s);
+	free(s->rc.base);
 	DL_FOREACH_SAFE(s->rc.late, l, tmp)
 		free(l);
 }
@@ -250,7 +277,7 @@ static bool bytes_good(const struct dsm_seg *s)
 	return s->form != DSM_FORM_RAW || s->nbytes == s->c.unit;
 }
 
-/* 0 or -EAGAIN. */
+/* As dsm_rc_receive(), but for -ENOMEM. */
 static int take(struct dsm_seg *s, uint32_t from, const struct dsm_wire_record *r)
 {
 	struct dsm_rc_msg m;
@@ -294,12 +321,15 @@ static bool take_late_ones(struct dsm_seg *s)
 
 	DL_FOREACH_SAFE(s->rc.late, l, tmp) {
 		struct dsm_wire_record r = { DSM_WIRE_RELEASE, l->bytes, l->len };
-		if (take(s, l->from, &r) == -EAGAIN)
+		int rc = take(s, l->from, &r);
+		if (rc == -EAGAIN)
 			continue;
 		DL_DELETE(s->rc.late, l);
 		s->rc.nlate--;
 		free(l);
 		some = true;
+		if (rc > 0)
+			break;
 	}
 	return some;
 }

@@ -93,17 +93,13 @@ size_t dsm_seg_rc_changes(struct dsm_seg *s, uint64_t page, unsigned part, uint8
 	return t ? dsm_merge_make(t->bytes + part * len, part_at(s, page, part), len, room) : 0;
 }
 
-void dsm_seg_rc_apply(struct dsm_seg *s, uint64_t page, unsigned part, struct seg_changes c,
-		      bool under)
+void dsm_seg_rc_apply(struct dsm_seg *s, uint64_t page, unsigned part, struct seg_changes c)
 {
 	struct seg_twin_rc *t = s->rc.twins ? find(s, page) : NULL;
-	uint8_t own[DSM_MERGE_ROOM(DSM_MERGE_PART)];
-	size_t n = t && under ? dsm_seg_rc_changes(s, page, part, own) : 0;
 
 	dsm_merge_apply(c.bytes, c.len, part_at(s, page, part));
 	if (t)
 		dsm_merge_apply(c.bytes, c.len, t->bytes + part * dsm_seg_part_len(s));
-	dsm_merge_apply(own, n, part_at(s, page, part));
 }
 
 /* What was changed here stays on top of what comes. */

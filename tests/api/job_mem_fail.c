@@ -188,6 +188,14 @@ int dies_mem_rc(struct job *j)
 	return meet(j, last);
 }
 
+/* All have written and see it; what is sequential does without. */
+static int agree(struct job *j, dvm_seg_t *s)
+{
+	CHECK_INT(dvm_sync_release(s), 0);
+	CHECK_INT(dvm_barrier(j->w), 0);
+	return dvm_sync_acquire(s);
+}
+
 /* The last rank leaves in order, and ends: nothing of what it had is lost. */
 int leaves_mem(struct job *j)
 {
@@ -201,14 +209,14 @@ int leaves_mem(struct job *j)
 	for (uint64_t i = 0; i < PAGES; i++)
 		if (j->rank == (i % 4 ? last : 0))
 			p[i * EACH] = i + 1;
-	CHECK_INT(dvm_barrier(j->w), 0);
+	CHECK_INT(agree(j, s), 0);
 	for (uint64_t i = 0; i < PAGES && j->rank == 0; i += 2)
 		CHECK_INT(p[i * EACH], i + 1);
-	CHECK_INT(dvm_barrier(j->w), 0);
+	CHECK_INT(agree(j, s), 0);
 	/* What it has locked goes to who waits for it, as far as the locks live elsewhere. */
 	for (uint64_t id = 0; id < LOCKS && j->rank == last; id++)
 		CHECK_INT(dvm_lock_acquire(s, id), 0);
-	CHECK_INT(dvm_barrier(j->w), 0);
+	CHECK_INT(agree(j, s), 0);
 	if (j->rank == last) {
 		CHECK_INT(dvm_seg_leave(s, last - 1), 0);
 		return 0;

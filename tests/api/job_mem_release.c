@@ -250,6 +250,45 @@ int mem_rc_many(struct job *j)
 	return 0;
 }
 
+/* Homes move to and fro under ranks that count, with locks and beside each other. */
+int mem_rc_moves(struct job *j)
+{
+	enum { PAGES = 24, N = 400, EACH = PAGE / 8 };
+	uint64_t own[PAGES] = { 0 }, sum = 0;
+	dvm_seg_t *s;
+
+	CHECK_INT(make(j, PAGES, &s), 0);
+	volatile uint64_t *p = dvm_seg_base(s);
+	for (uint64_t i = 0; i < N; i++) {
+		uint64_t r = mix((uint64_t)j->rank, i), page = r % PAGES;
+		volatile uint64_t *slot = p + page * EACH;
+		CHECK_INT(slot[j->rank], own[page]);
+		slot[j->rank] = ++own[page];
+		CHECK_INT(dvm_lock_acquire(s, page), 0);
+		slot[100]++;
+		CHECK_INT(dvm_lock_release(s, page), 0);
+		if (i % 50 == 25) {
+			uint64_t first = (r >> 20) % PAGES, len = 1 + (r >> 30) % (PAGES - first);
+			CHECK_INT(dvm_seg_move_home(s, first * PAGE, len * PAGE,
+						    (int)((r >> 40) % (uint64_t)j->size)), 0);
+		}
+	}
+	CHECK_INT(dvm_seg_barrier(s, 1, 0), 0);
+	for (uint64_t i = 0; i < PAGES; i++) {
+		sum += p[i * EACH + 100];
+		CHECK_INT(p[i * EACH + (uint64_t)j->rank], own[i]);
+	}
+	CHECK_INT(sum, N * (uint64_t)j->size);
+	if (j->rank == 0)
+		CHECK_INT(dvm_seg_move_home(s, 0, PAGES * PAGE, j->size - 1), 0);
+	CHECK_INT(dvm_seg_barrier(s, 1, 0), 0);
+	for (uint64_t i = 0; i < PAGES && arg(j, 1, DVM_SEG_PROTOCOL); i++)
+		CHECK_INT(dvm_seg_home(s, i * PAGE), j->size - 1);
+	CHECK_INT(dvm_seg_barrier(s, 1, 0), 0);
+	CHECK_INT(dvm_seg_destroy(s), 0);
+	return 0;
+}
+
 /* Who only reads has what was written without asking for it again. */
 int mem_rc_pushed(struct job *j)
 {

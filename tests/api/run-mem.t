@@ -90,6 +90,12 @@ for consistency in 1 2; do
 	for seed in 1 2 3; do
 		check 4 4 dies_mem_busy 0 $seed $consistency
 	done
+	check 3 1 mem_rc_moves $consistency 0
+	check 3 3 mem_rc_moves $consistency
+	check 4 2 mem_rc_moves $consistency 64 1
+	check 3 3 leaves_mem 0 0 $consistency
+	check 4 2 leaves_mem 1 0 $consistency
+	DVM_SHM_UFFD=missing check 3 3 mem_rc_moves $consistency
 	DVM_SHM_UFFD=missing check 3 3 mem_rc_writers $consistency
 	DVM_SHM_UFFD=missing check 3 3 mem_rc_locks $consistency
 	DVM_SHM_TRANSPORT=tcp check 3 3 mem_rc_writers $consistency

@@ -20,7 +20,7 @@ typedef bool sim_run_fn(const void *plan, uint64_t seed);
 
 /*
  * Runs RUN for RUNS seeds ($SIM_RUNS of them, from $SIM_SEED on, where those are set) and prints
- * test case NUMBER. True if all went well.
+ * test case NUMBER; unless its name is without $SIM_ONLY, if that is set. True if all went well.
  */
 bool sim_seeds(int number, const char *name, unsigned runs, sim_run_fn *run, const void *plan);
 

@@ -47,6 +47,11 @@ struct thread {
 	int left;
 };
 
+/* A page has its home at `to` since view `since`; 0: never. */
+struct moved {
+	uint32_t to, since;
+};
+
 struct node {
 	struct sim *s;
 	uint32_t self, view;
@@ -59,13 +64,15 @@ struct node {
 	struct packet late[KEPT]; /* to come again */
 	unsigned nlate;
 	struct thread threads[THREADS];
+	struct moved moved[PAGES]; /* as of its view */
 };
 
 struct sim {
 	struct dvmi_rng rng;
 	uint64_t stamps, reads, writes, checked;
 	uint32_t n, epoch;
-	bool push, alive[NODES_MAX];
+	bool push, moves, alive[NODES_MAX];
+	struct moved moved[PAGES];
 	unsigned parts;
 	uint32_t twins;
 	struct node nodes[NODES_MAX];
@@ -185,10 +192,10 @@ static void on_merge(void *arg, uint64_t page)
 		make(node->twins[page], &node->incoming);
 }
 
-static void on_redo(void *arg, uint64_t page, unsigned part, void *kept)
+static void on_redo(void *arg, unsigned part, void *kept)
 {
 	(void)part;
-	put_under(arg, page, kept);
+	make(((struct node *)arg)->incoming.slots, kept);
 }
 
 static void on_forget(void *arg, void *kept)
@@ -275,6 +282,15 @@ static const struct dsm_rc_ops ops = {
 static uint32_t home_of(void *arg, uint64_t page)
 {
 	return (uint32_t)(page * 7 % ((const struct node *)arg)->s->n);
+}
+
+static bool has_moved(void *arg, uint64_t page, uint32_t *to, uint32_t *since)
+{
+	const struct moved *m = &((const struct node *)arg)->moved[page];
+
+	*to = m->to;
+	*since = m->since;
+	return m->since != 0;
 }
 
 /* ---- threads ---- */
@@ -377,14 +393,16 @@ static void run_thread(struct node *node, struct thread *t)
 
 /* ---- messages ---- */
 
-static void give(struct node *node, const struct packet *p)
+/* As dsm_rc_receive(). */
+static int give(struct node *node, const struct packet *p)
 {
 	node->incoming = p->c;
 	int rc = dsm_rc_receive(node->d, p->from, &p->m);
 	if (rc == -EAGAIN && node->nlate < KEPT)
 		node->late[node->nlate++] = *p;
-	else if (rc != 0)
+	else if (rc < 0)
 		fail(node->s, "a message is refused: %d", rc);
+	return rc;
 }
 
 /* Until none of them can be taken any more: what comes next of the same sender is newer. */
@@ -397,8 +415,11 @@ static void retry(struct node *node)
 		n = node->nlate;
 		memcpy(all, node->late, n * sizeof *all);
 		node->nlate = 0;
-		for (unsigned i = 0; i < n; i++)
-			give(node, &all[i]);
+		unsigned i = 0;
+		while (i < n && give(node, &all[i++]) <= 0)
+			;
+		while (i < n)
+			node->late[node->nlate++] = all[i++];
 	} while (node->nlate < n);
 }
 
@@ -434,12 +455,22 @@ static bool is_lent(const struct sim *s, uint64_t page, uint32_t to)
 	return false;
 }
 
+static bool is_home(const struct sim *s, uint64_t page, uint32_t node)
+{
+	bool is = false;
+
+	for (uint32_t i = 0; i < s->n; i++)
+		is |= !s->nodes[i].dead && dsm_rc_home(s->nodes[i].d, page) == node;
+	return is;
+}
+
 static void kill_node(struct sim *s, uint32_t victim)
 {
 	struct node *node = &s->nodes[victim];
 
 	for (uint64_t p = 0; p < PAGES; p++)
-		s->home_died[p] |= dsm_rc_home(node->d, p) == victim || is_lent(s, p, victim);
+		s->home_died[p] |= is_home(s, p, victim) || is_lent(s, p, victim) ||
+				   (s->moves && dsm_rc_is_needed(node->d, p));
 	node->dead = true;
 	s->alive[victim] = false;
 	s->epoch++;
@@ -461,9 +492,19 @@ static void tell_view(struct sim *s, struct node *node)
 	if (node->dead || node->view == s->epoch)
 		return;
 	node->view = s->epoch;
+	for (uint64_t p = 0; p < PAGES; p++)
+		if (node->moved[p].since != s->moved[p].since && dsm_rc_remember(node->d, p) != 0)
+			fail(s, "no memory");
+	memcpy(node->moved, s->moved, sizeof node->moved);
 	if (dsm_rc_view(node->d, s->epoch, s->alive) < 0)
 		fail(s, "a view is refused");
 	retry(node);
+}
+
+/* Some page gets another home: a view in which nobody dies. */
+static void move_home(struct sim *s)
+{
+	s->moved[below(s, PAGES)] = (struct moved){ below(s, s->n), ++s->epoch };
 }
 
 /* ---- a run ---- */
@@ -479,6 +520,8 @@ static void step(struct sim *s)
 		deliver_one(s);
 	if (below(s, 20) == 0)
 		tell_view(s, node);
+	if (s->moves && below(s, 300) == 0)
+		move_home(s);
 	if (!node->dead && below(s, 150) == 0)
 		dsm_rc_discard(node->d, below(s, PAGES));
 }
@@ -545,6 +588,7 @@ struct plan {
 	int steps, kills;
 	unsigned runs;
 	unsigned lends; /* pages are lent; in so many parts */
+	bool moves;	/* of homes */
 };
 
 static void start(struct sim *s, const struct plan *plan, uint64_t seed, uint32_t n)
@@ -552,6 +596,7 @@ static void start(struct sim *s, const struct plan *plan, uint64_t seed, uint32_
 	memset(s, 0, sizeof *s);
 	s->n = n;
 	s->push = plan->push;
+	s->moves = plan->moves;
 	s->parts = plan->lends ? plan->lends : 2;
 	dvmi_rng_seed(&s->rng, seed);
 	s->channels = calloc((size_t)n * n, sizeof *s->channels);
@@ -568,6 +613,7 @@ static void start(struct sim *s, const struct plan *plan, uint64_t seed, uint32_
 						 .push = plan->push,
 						 .lend = plan->lends > 0,
 						 .home = home_of,
+						 .moved = plan->moves ? has_moved : NULL,
 						 .ops = &ops,
 						 .arg = node };
 		if (dsm_rc_create(&node->d, &c) < 0)
@@ -617,21 +663,27 @@ static bool run(const void *arg, uint64_t seed)
 int main(void)
 {
 	static const struct plan plans[] = {
-		{ "two nodes", 2, 2, false, 0, 4000, 0, 60, 0 },
-		{ "a few nodes", 3, 8, false, 0, 6000, 0, 60, 0 },
-		{ "few twins", 2, 6, false, 4, 4000, 0, 60, 0 },
-		{ "changes are pushed", 2, 6, true, 0, 5000, 0, 60, 0 },
-		{ "likewise, few twins", 2, 6, true, 4, 4000, 0, 40, 0 },
-		{ "more nodes than bits", 70, 80, false, 0, 5000, 0, 3, 0 },
-		{ "a node dies", 2, 6, false, 0, 4000, 1, 120, 0 },
-		{ "a node dies, changes are pushed", 3, 6, true, 4, 4000, 1, 80, 0 },
-		{ "three nodes die", 4, 8, false, 0, 4000, 3, 120, 0 },
-		{ "two nodes, lent pages", 2, 2, false, 0, 4000, 0, 60, 1 },
-		{ "lent pages", 2, 6, false, 0, 6000, 0, 60, 1 },
-		{ "lent pages in parts, few twins", 2, 6, false, 4, 4000, 0, 60, 2 },
-		{ "lent pages, a node dies", 2, 6, false, 0, 4000, 1, 120, 1 },
-		{ "lent pages, three nodes die", 4, 8, false, 4, 4000, 3, 120, 1 },
-		{ "lent pages, more nodes than bits", 70, 80, false, 0, 5000, 0, 3, 1 },
+		{ "two nodes", 2, 2, false, 0, 4000, 0, 60, 0, false },
+		{ "a few nodes", 3, 8, false, 0, 6000, 0, 60, 0, false },
+		{ "few twins", 2, 6, false, 4, 4000, 0, 60, 0, false },
+		{ "changes are pushed", 2, 6, true, 0, 5000, 0, 60, 0, false },
+		{ "likewise, few twins", 2, 6, true, 4, 4000, 0, 40, 0, false },
+		{ "more nodes than bits", 70, 80, false, 0, 5000, 0, 3, 0, false },
+		{ "a node dies", 2, 6, false, 0, 4000, 1, 120, 0, false },
+		{ "a node dies, changes are pushed", 3, 6, true, 4, 4000, 1, 80, 0, false },
+		{ "three nodes die", 4, 8, false, 0, 4000, 3, 120, 0, false },
+		{ "two nodes, lent pages", 2, 2, false, 0, 4000, 0, 60, 1, false },
+		{ "lent pages", 2, 6, false, 0, 6000, 0, 60, 1, false },
+		{ "lent pages in parts, few twins", 2, 6, false, 4, 4000, 0, 60, 2, false },
+		{ "lent pages, a node dies", 2, 6, false, 0, 4000, 1, 120, 1, false },
+		{ "lent pages, three nodes die", 4, 8, false, 4, 4000, 3, 120, 1, false },
+		{ "lent pages, more nodes than bits", 70, 80, false, 0, 5000, 0, 3, 1, false },
+		{ "homes move", 2, 6, false, 0, 4000, 0, 80, 0, true },
+		{ "homes move, changes are pushed", 2, 6, true, 4, 4000, 0, 60, 0, true },
+		{ "homes move, lent pages", 2, 6, false, 0, 4000, 0, 80, 1, true },
+		{ "homes move, lent pages in parts", 2, 6, false, 4, 4000, 0, 60, 2, true },
+		{ "homes move, and nodes die", 3, 7, false, 0, 4000, 2, 100, 0, true },
+		{ "homes move, lent pages, nodes die", 3, 7, false, 0, 4000, 2, 120, 1, true },
 	};
 	bool good = true;
 
