@@ -114,6 +114,16 @@ int shep_environ_add(struct shep_environ *e, const char *fmt, ...)
 	return 0;
 }
 
+int shep_environ_default(struct shep_environ *e, const char *name, const char *value)
+{
+	const char *old = shep_environ_get(e, SHEP_ENV_DEFAULTS);
+
+	if (shep_environ_get(e, name))
+		return 0;
+	int rc = shep_environ_add(e, SHEP_ENV_DEFAULTS "=%s%s=%s;", old ? old : "", name, value);
+	return rc < 0 ? rc : shep_environ_add(e, "%s=%s", name, value);
+}
+
 int shep_environ_add_own(struct shep_environ *e, const char *name, enum shep_own what)
 {
 	int rc = e->nown == OWN_MAX ? -ENOSPC : make_room(e);
@@ -141,9 +151,30 @@ static bool is_no_launchers(const char *entry, const void *arg)
 	return true;
 }
 
+bool shep_environ_is_default(const char *entry, const char *list)
+{
+	size_t n = strlen(entry);
+
+	for (const char *p = list; *p; p += strcspn(p, ";"), p += *p == ';')
+		if (strcspn(p, ";") == n && !strncmp(p, entry, n))
+			return true;
+	return false;
+}
+
+static bool is_no_default(const char *entry, const void *list)
+{
+	return !shep_environ_is_default(entry, list);
+}
+
 void shep_environ_drop_launcher(struct shep_environ *e)
 {
+	const char *defaults = shep_environ_get(e, SHEP_ENV_DEFAULTS);
+
 	filter(e, is_no_launchers, NULL);
+	if (!defaults)
+		return;
+	filter(e, is_no_default, defaults);
+	drop(e, SHEP_ENV_DEFAULTS "=");
 }
 
 /* "DVM_GRES_gpu=0,1": which ones of this node the job has. */

@@ -143,6 +143,35 @@ static int settle_apps(Pb__JobSpec *spec, dvm_error_t *err)
 	return rc < 0 ? dvmi_error_code(err, rc, "spawn") : 0;
 }
 
+static const char *own_defaults(const Pb__JobSpec *own)
+{
+	const size_t n = strlen(SHEP_ENV_DEFAULTS "=");
+
+	for (size_t i = 0; i < own->n_env; i++)
+		if (!strncmp(own->env[i], SHEP_ENV_DEFAULTS "=", n))
+			return own->env[i] + n;
+	return "";
+}
+
+/*
+ * The user's environment. Open MPI adds its settings to that: those that are defaults of this job and
+ * node are said to be so.
+ */
+static int take_env(const struct shep_mpi *m, Pb__JobSpec *spec)
+{
+	const Pb__JobSpec *own = m->c.launch->spec;
+	const char *old = own_defaults(own), *list = shep_environ_get(m->c.environ, SHEP_ENV_DEFAULTS);
+	cleanup_free char *entry = NULL;
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < own->n_env; i++)
+		if (!shep_environ_is_default(own->env[i], old))
+			rc = dvmd_spec_add_string(&spec->env, &spec->n_env, own->env[i]);
+	if (rc == 0 && asprintf(&entry, SHEP_ENV_DEFAULTS "=%s", list ? list : "") < 0)
+		rc = -ENOMEM;
+	return rc < 0 ? rc : dvmd_spec_set_env(spec, entry);
+}
+
 static int make_spec(const struct shep_mpi *m, const Pb__PmixSpawn *msg, Pb__JobSpec *spec,
 		     dvm_error_t *err)
 {
@@ -159,8 +188,8 @@ static int make_spec(const struct shep_mpi *m, const Pb__PmixSpawn *msg, Pb__Job
 	spec->apps = calloc(msg->n_apps + 1, sizeof(Pb__App *));
 	if (rc == 0 && !spec->apps)
 		rc = -ENOMEM;
-	for (size_t i = 0; rc == 0 && i < own->n_env; i++)
-		rc = dvmd_spec_add_string(&spec->env, &spec->n_env, own->env[i]);
+	if (rc == 0)
+		rc = take_env(m, spec);
 	for (size_t i = 0; rc == 0 && i < msg->n_pairs; i++)
 		rc = dvmd_spec_add_string(&spec->pmi_pairs, &spec->n_pmi_pairs, msg->pairs[i]);
 	if (rc < 0)

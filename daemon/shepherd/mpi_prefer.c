@@ -20,9 +20,7 @@ enum { INTERFACE_MAX = 64 };
 /* A preference that the user has not stated. */
 static int prefer(struct shep_mpi *m, const char *name, const char *value)
 {
-	if (shep_environ_get(m->c.environ, name))
-		return 0;
-	return shep_environ_add(m->c.environ, "%s=%s", name, value);
+	return shep_environ_default(m->c.environ, name, value);
 }
 
 static bool has_rdma(void)

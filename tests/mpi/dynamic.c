@@ -139,12 +139,26 @@ static void do_bad(char *verb)
 
 /* ---- children ---- */
 
+/* Where memory is shared: names in it are those of others in the directory of another job or node. */
+static int has_own_directory(void)
+{
+	const char *dir = getenv("OMPI_MCA_btl_vader_backing_directory"), *job = getenv("DVM_JOBID"),
+		   *node = getenv("DVM_NODENAME");
+	char end[128];
+
+	if (!dir || !job || !node)
+		return 1; /* the user's own choice */
+	snprintf(end, sizeof end, "/%s/jobs/%s", node, job);
+	return strlen(dir) > strlen(end) && !strcmp(dir + strlen(dir) - strlen(end), end);
+}
+
 static void be_child(MPI_Comm parent, int argc, char **argv)
 {
 	char *verb = argc > 2 ? argv[2] : "";
 	int token, parents, *number, found;
 
 	check(argc > 2 && !strcmp(argv[1], "child"), "arguments of a child");
+	check(has_own_directory(), "its job's directory on this node");
 	MPI_Comm_remote_size(parent, &parents);
 	if (!strcmp(verb, "child-abort") && rank == 1)
 		MPI_Abort(MPI_COMM_WORLD, 7);
