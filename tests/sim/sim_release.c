@@ -335,8 +335,9 @@ static void touch(struct node *node, struct thread *t)
 		if (write) {
 			/* Sometimes as if nothing had been written since it has the lock. */
 			uint64_t stamp = below(s, 3) ? ++s->stamps : t->before[t->page];
+			/* What a dead home had not released may be here: that once more is no change. */
+			s->unsure[t->page][t->lock] &= stamp == node->kept[t->page][t->lock];
 			node->kept[t->page][t->lock] = s->truth[t->page][t->lock] = stamp;
-			s->unsure[t->page][t->lock] = false;
 			s->writes++;
 		}
 	}
