@@ -4,74 +4,11 @@
 # (a stand-in for it) and by token, cut off, half blocked, with packets lost.
 # shellcheck disable=SC2016,SC2317
 
-# An ordinary user gets by in a user namespace.
-if [ "$(id -u)" -ne 0 ] && unshare --map-root-user true 2> /dev/null; then
-	exec unshare --map-root-user "$BASH" "$0" "$@"
-fi
-# shellcheck source=tests/multi/lib.sh
-. "$(dirname "$0")/lib.sh"
+# shellcheck source=tests/multi/hosts.sh
+. "$(dirname "$0")/hosts.sh"
 
-[ -n "$lib_private" ] || skip_all "no namespaces of our own"
-command -v ip > /dev/null || skip_all "no ip"
-
-# ---- the hosts ----
-
-net=10.117.0
-hosts=(x) # 1..3: a process whose namespaces are the host's
-
-# A process that holds new namespaces; its number is in $held.
-hold()
-{
-	env -u DVM_MULTI unshare --net --uts sleep infinity &
-	held=$!
-	until_ok 5 sh -c "! [ /proc/$held/ns/net -ef /proc/self/ns/net ] &&
-		grep -q sleep /proc/$held/comm" && nsenter -t $held -n ip link set lo up
-}
-
-in_host() # N CMD...
-{
-	local n=$1
-	shift
-	DVM_RUN_BASE=$work/h$n DVM_STATE_BASE=$work/s$n DVM_CONFIG=$work/dvm.conf \
-		nsenter -t "${hosts[n]}" -n -u timeout -k 5 40 "$@"
-}
-
-plug_in() # N
-{
-	hold || return 1
-	hosts[$1]=$held
-	ip link add "p$1" netns "$switch" type veth peer name eth0 netns "$held" &&
-		nsenter -t "$switch" -n ip link set "p$1" master br0 up &&
-		nsenter -t "$held" -u hostname "host$1" &&
-		in_host "$1" ip address add "$net.$1/24" dev eth0 &&
-		in_host "$1" ip link set eth0 up
-}
-
-build_network()
-{
-	hold || return 1
-	switch=$held
-	nsenter -t "$switch" -n ip link add br0 type bridge &&
-		nsenter -t "$switch" -n ip link set br0 up || return 1
-	plug_in 1 && plug_in 2 && plug_in 3
-}
-
-build_network > "$work/net" 2>&1 || skip_all "no network of our own: $(tail -n 1 "$work/net")"
-for n in 1 2 3; do echo "$net.$n host$n"; done > "$work/hosts"
-echo 127.0.0.1 localhost >> "$work/hosts"
-mount --bind "$work/hosts" /etc/hosts || skip_all "no names of our own"
+hosts_up 3
 echo 'failure_timeout: 3s' > "$work/dvm.conf"
-
-# ssh HOST COMMAND, as far as dvm can tell.
-cat > "$lib_temp/bin/fake-ssh" <<-EOT
-	#!/bin/sh
-	n=\${1#host}
-	pid=\$(sed -n "\${n}p" "$work/holders")
-	export DVM_RUN_BASE="$work/h\$n" DVM_STATE_BASE="$work/s\$n"
-	exec nsenter -t "\$pid" -n -u sh -c "\$2"
-EOT
-chmod +x "$lib_temp/bin/fake-ssh"
-printf '%s\n' "${hosts[@]:1}" > "$work/holders"
 
 node_is() # NODE STATE SEEN-BY
 {
@@ -96,11 +33,6 @@ is_unknown() # NODE
 deaths()
 {
 	cat "$work"/h?/*/*/dvmd.log | grep -c 'is dead'
-}
-
-halt_all()
-{
-	in_host 1 dvm halt --force
 }
 
 # ---- a machine ----
