@@ -26,7 +26,7 @@ struct client {
 	uint64_t period;	 /* of these, ns */
 	char line[VMM_CONTROL_LINE_MAX];
 	size_t len;
-	bool console, telling;
+	bool console;
 };
 
 /* A console of the guest's: a pipe each way. */
@@ -110,7 +110,6 @@ static void begin_stat(struct client *c, const char *period)
 		answer(c, "error: out of memory\n");
 		return;
 	}
-	c->telling = true;
 	tell_stat_again(c);
 }
 
@@ -220,7 +219,7 @@ static void on_client(void *arg, int events)
 		return;
 	if (n <= 0)
 		leave(c);
-	else if (c->telling)
+	else if (c->timer)
 		; /* listens only */
 	else if (!c->console)
 		take_line(c, p, (size_t)n);

@@ -109,7 +109,8 @@ void vmm_vcpu_set_timer(struct vmm_vcpu *v, uint64_t at)
 	const struct itimerspec when = { .it_value = { (time_t)(at / DVMI_SEC),
 						       (long)(at % DVMI_SEC) } };
 
-	timer_settime(v->timer, TIMER_ABSTIME, &when, NULL);
+	if (v->has_timer)
+		timer_settime(v->timer, TIMER_ABSTIME, &when, NULL);
 	v->timer_at = at;
 }
 

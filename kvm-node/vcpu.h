@@ -89,7 +89,9 @@ struct vmm_vcpu {
 	uint64_t apic_base;
 	uint32_t clock_changes; /* that its TSC has seen */
 	bool halted;
-	struct vmm_notes notes; /* its own thread only */
+	/* Its own thread only. */
+	struct vmm_notes notes;
+	uint64_t early; /* ns before a deadline at which a sleep for it ends */
 
 	clockid_t cpu_clock; /* of the thread */
 
@@ -104,7 +106,6 @@ struct vmm_vcpu {
 	uint64_t asleep_since; /* where it is VMM_ASLEEP */
 	_Atomic bool news; /* for one that waits awake */
 	struct vmm_vcpu_eoi eoi;
-	uint64_t early; /* ns before a deadline at which a sleep for it ends; its own thread only */
 	struct vmm_page_wait page;
 
 	struct vmm_vcpu_counts n;

@@ -34,7 +34,7 @@ void vmm_vcpu_page_wait(struct vmm_vcpu *v, uint64_t page)
 	if (v->where == VMM_IN_GUEST && p->waits == VMM_NO_PAGE) {
 		p->cpu = cpu_time(v);
 		p->timer = v->timer_at;
-		if (p->timer && v->has_timer)
+		if (p->timer)
 			vmm_vcpu_set_timer(v, 0);
 		if (p->tries == 0 && p->count++ % SAMPLE == 0)
 			p->sample = page;

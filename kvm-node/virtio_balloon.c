@@ -142,11 +142,6 @@ void vmm_vballoon_init(struct vmm_vballoon *b, const struct vmm_gmem *mem)
 	memset(b->stat, 0xff, sizeof b->stat);
 }
 
-void vmm_vballoon_destroy(struct vmm_vballoon *b)
-{
-	vmm_vdev_destroy(&b->v);
-}
-
 void vmm_vballoon_want(struct vmm_vballoon *b, uint32_t pages)
 {
 	memcpy(b->v.config, &pages, sizeof pages);

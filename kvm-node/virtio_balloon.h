@@ -22,7 +22,6 @@ struct vmm_vballoon {
 };
 
 void vmm_vballoon_init(struct vmm_vballoon *b, const struct vmm_gmem *mem);
-void vmm_vballoon_destroy(struct vmm_vballoon *b);
 
 /* How many pages the guest shall give, and has given. Lock held. */
 void vmm_vballoon_want(struct vmm_vballoon *b, uint32_t pages);

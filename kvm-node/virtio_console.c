@@ -76,8 +76,3 @@ void vmm_vconsole_init(struct vmm_vconsole *c, const struct vmm_gmem *mem,
 	c->room = room;
 	c->ctx = ctx;
 }
-
-void vmm_vconsole_destroy(struct vmm_vconsole *c)
-{
-	vmm_vdev_destroy(&c->v);
-}

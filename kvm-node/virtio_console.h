@@ -21,7 +21,6 @@ struct vmm_vconsole {
 void vmm_vconsole_init(struct vmm_vconsole *c, const struct vmm_gmem *mem,
 		       void (*output)(void *ctx, const void *bytes, size_t len),
 		       void (*room)(void *ctx), void *ctx);
-void vmm_vconsole_destroy(struct vmm_vconsole *c);
 
 /* Bytes for the guest; how many it takes now. Lock held. */
 size_t vmm_vconsole_input(struct vmm_vconsole *c, const void *bytes, size_t len);

@@ -70,11 +70,6 @@ void vmm_vfs_init(struct vmm_vfs *f, const struct vmm_gmem *mem, const char *tag
 	c->num_request_queues = VMM_FS_QUEUES - 1;
 }
 
-void vmm_vfs_destroy(struct vmm_vfs *f)
-{
-	vmm_vdev_destroy(&f->v);
-}
-
 void vmm_vfs_back(struct vmm_vfs *f)
 {
 	if (f->rings != VMM_FS_COMING)

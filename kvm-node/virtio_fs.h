@@ -41,7 +41,6 @@ struct vmm_vfs {
 /* FEATURES: of the transport, what whoever gets the rings can do. TAG has at most VMM_FS_TAG bytes. */
 void vmm_vfs_init(struct vmm_vfs *f, const struct vmm_gmem *mem, const char *tag, uint64_t features,
 		  const struct vmm_vfs_ops *ops, void *ctx);
-void vmm_vfs_destroy(struct vmm_vfs *f);
 
 /* Lock held. All rings are back, `base` says how far they have come. */
 void vmm_vfs_back(struct vmm_vfs *f);

@@ -188,8 +188,3 @@ void vmm_vnet_init(struct vmm_vnet *n, const struct vmm_gmem *mem, const uint8_t
 	n->ops = ops;
 	n->ctx = ctx;
 }
-
-void vmm_vnet_destroy(struct vmm_vnet *n)
-{
-	vmm_vdev_destroy(&n->v);
-}

@@ -45,7 +45,6 @@ struct vmm_vnet {
 /* MTU 0: the driver decides. */
 void vmm_vnet_init(struct vmm_vnet *n, const struct vmm_gmem *mem, const uint8_t mac[6],
 		   uint16_t mtu, bool headers, const struct vmm_vnet_ops *ops, void *ctx);
-void vmm_vnet_destroy(struct vmm_vnet *n);
 
 /* Which offloads may packets to the guest use? Bits VIRTIO_NET_F_GUEST_…; lock held. */
 uint64_t vmm_vnet_guest_offloads(const struct vmm_vnet *n);

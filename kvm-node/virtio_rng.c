@@ -45,8 +45,3 @@ void vmm_vrng_init(struct vmm_vrng *r, const struct vmm_gmem *mem,
 	r->bytes = bytes;
 	r->ctx = ctx;
 }
-
-void vmm_vrng_destroy(struct vmm_vrng *r)
-{
-	vmm_vdev_destroy(&r->v);
-}

@@ -18,6 +18,5 @@ struct vmm_vrng {
 
 void vmm_vrng_init(struct vmm_vrng *r, const struct vmm_gmem *mem,
 		   ssize_t (*bytes)(void *ctx, void *buf, size_t len), void *ctx);
-void vmm_vrng_destroy(struct vmm_vrng *r);
 
 #endif

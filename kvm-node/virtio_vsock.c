@@ -383,8 +383,3 @@ void vmm_vsock_init(struct vmm_vsock *s, const struct vmm_gmem *mem, uint64_t ci
 	s->ops = ops;
 	s->ctx = ctx;
 }
-
-void vmm_vsock_destroy(struct vmm_vsock *s)
-{
-	vmm_vdev_destroy(&s->v);
-}

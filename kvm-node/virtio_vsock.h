@@ -70,7 +70,6 @@ struct vmm_vsock {
 /* CID: the guest's, 3 or more. V is big. */
 void vmm_vsock_init(struct vmm_vsock *s, const struct vmm_gmem *mem, uint64_t cid,
 		    const struct vmm_vsock_ops *ops, void *ctx);
-void vmm_vsock_destroy(struct vmm_vsock *s);
 
 /* In all that follows the lock is held. */
 

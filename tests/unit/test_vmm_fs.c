@@ -240,7 +240,7 @@ static int close_bench(void **state)
 	struct bench *b = *state;
 
 	drv_close(&b->d);
-	vmm_vfs_destroy(&b->f);
+	vmm_vdev_destroy(&b->f.v);
 	free(b);
 	return 0;
 }
@@ -267,7 +267,7 @@ static void test_only_what_the_other_side_can_is_offered(void **state)
 	struct bench *b = *state;
 	uint64_t can = 1ull << VIRTIO_F_VERSION_1 | 1ull << VIRTIO_RING_F_EVENT_IDX | 1 << 5;
 
-	vmm_vfs_destroy(&b->f);
+	vmm_vdev_destroy(&b->f.v);
 	vmm_vfs_init(&b->f, &b->d.mem, "a", can, &ops, b);
 	assert_int_equal(b->f.v.offered, can & ~(1 << 5));
 }

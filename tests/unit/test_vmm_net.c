@@ -76,7 +76,7 @@ static int bench_close(void **state)
 	struct bench *b = *state;
 
 	drv_close(&b->d);
-	vmm_vnet_destroy(&b->n);
+	vmm_vdev_destroy(&b->n.v);
 	drv_ram_close(&b->d);
 	free(b);
 	return 0;

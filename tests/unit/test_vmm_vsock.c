@@ -102,7 +102,7 @@ static int bench_close(void **state)
 	struct bench *b = *state;
 
 	drv_close(&b->d);
-	vmm_vsock_destroy(&b->s);
+	vmm_vdev_destroy(&b->s.v);
 	drv_ram_close(&b->d);
 	free(b);
 	return 0;
