@@ -167,12 +167,47 @@ static bool drop_user(void)
 	return setgroups(0, NULL) == 0 && setresgid(id, id, id) == 0 && setresuid(id, id, id) == 0;
 }
 
+/* ---- with threads ---- */
+
+/* A directory that is gone, where nothing can be made: its root is that of all threads. */
+static bool gone_root(void)
+{
+	char dir[] = "/tmp/dvm-empty.XXXXXX";
+
+	if (!mkdtemp(dir))
+		return false;
+	cleanup_fd int fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return rmdir(dir) == 0 && fd >= 0 && fchdir(fd) == 0 && chroot(".") == 0;
+}
+
+/*
+ * Namespaces and capabilities are a thread's own. A new user is all threads' (the C library sees to
+ * that), and who stops being root has no capabilities.
+ */
+static void enter_all(struct vmm_jail *j, bool together)
+{
+	bool root = geteuid() == 0;
+
+	if (root && !together) {
+		j->empty_root = gone_root();
+		j->own_user = j->no_capabilities = drop_user();
+	}
+	j->no_new_privs = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
+	prctl(PR_SET_DUMPABLE, 0);
+	j->uid = geteuid();
+	j->seccomp = j->no_new_privs && vmm_seccomp_enter(VMM_SECCOMP_HOSTS) == 0;
+}
+
 int vmm_jail_enter(struct vmm_jail *j, const struct vmm_jail_config *c, dvm_error_t *err)
 {
 	bool root = geteuid() == 0;
 	int rc;
 
 	j->entered = true;
+	if (c->hosts) {
+		enter_all(j, c->together);
+		return 0;
+	}
 	leave_world(j);
 	if (j->mount_ns && (rc = empty_root(c->dir)) < 0 && c->dir)
 		return dvmi_error_code(err, rc, "shutting the guest in with %s", c->dir);
@@ -186,7 +221,7 @@ int vmm_jail_enter(struct vmm_jail *j, const struct vmm_jail_config *c, dvm_erro
 	j->no_new_privs = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
 	prctl(PR_SET_DUMPABLE, 0);
 	j->uid = geteuid();
-	j->seccomp = j->no_new_privs && vmm_seccomp_enter(VMM_SECCOMP_ALL) == 0;
+	j->seccomp = j->narrow = j->no_new_privs && vmm_seccomp_enter(VMM_SECCOMP_ALL) == 0;
 	return 0;
 }
 
@@ -227,7 +262,8 @@ void vmm_jail_describe(const struct vmm_jail *j, struct dvmi_buf *out)
 		{ j->net_ns, "network namespace" },
 		{ j->ipc_ns, "IPC namespace" },
 		{ j->uts_ns, "UTS namespace" },
-		{ j->seccomp, "system calls filtered for each thread" },
+		{ j->narrow, "system calls filtered for each thread" },
+		{ j->seccomp && !j->narrow, "system calls filtered" },
 	};
 	const char *comma = "";
 

@@ -3,7 +3,8 @@
  * The monitor shut in, once everything it needs is open: what is left to a guest that has taken it
  * over.
  *
- * Entered between the guest's creation and its run, before there are threads of ours. Each measure that
+ * Entered between the guest's creation and its run, before there are threads of ours; a monitor of
+ * several hosts has some by then, and only what holds for all threads is of use to it. Each measure that
  * this host does not allow is left out; what is in force can be asked for. There is no way back.
  */
 #ifndef VMM_JAIL_H
@@ -19,6 +20,8 @@ struct vmm_jail_config {
 	const char *dir; /* the only directory that can still be seen, or NULL; then it is the
 			  * working directory */
 	bool keep_user;	 /* root stays root, without its capabilities: DIR is root's */
+	bool hosts;	 /* there are threads, and monitors on other hosts */
+	bool together;	 /* one of those is on this host, and we call it by names of files */
 };
 
 struct vmm_jail {
@@ -26,6 +29,7 @@ struct vmm_jail {
 	bool entered, own_user, no_new_privs, no_capabilities;
 	bool user_ns, mount_ns, net_ns, ipc_ns, uts_ns, empty_root;
 	bool seccomp; /* vmm_seccomp_enter() is in force for all threads */
+	bool narrow;  /* and each has less than all together */
 };
 
 /*

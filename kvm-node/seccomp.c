@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include <linux/kvm.h>
+#include <linux/userfaultfd.h>
 
 #define COUNT(list) (sizeof(list) / sizeof(list)[0])
 
@@ -80,6 +81,13 @@ static const int of_all[] = {
 	SCMP_SYS(fadvise64), SCMP_SYS(kill),  SCMP_SYS(rt_sigtimedwait), SCMP_SYS(rt_sigpending),
 	SCMP_SYS(unlink),    SCMP_SYS(wait4), SCMP_SYS(waitid),		 SCMP_SYS(ftruncate),
 	SCMP_SYS(seccomp), /* threads narrow their own further */
+};
+
+/* Monitors of several hosts: a segment after a reset, threads that wait for messages, links. */
+static const int of_hosts[] = {
+	SCMP_SYS(bind),		  SCMP_SYS(getpriority),  SCMP_SYS(getsockname), SCMP_SYS(listen),
+	SCMP_SYS(memfd_create),	  SCMP_SYS(ppoll),	  SCMP_SYS(rmdir),
+	SCMP_SYS(sched_setattr), SCMP_SYS(sched_setscheduler),
 };
 
 /* These end the process. */
@@ -157,12 +165,18 @@ static int add_signals(scmp_filter_ctx f)
 }
 
 /* All of KVM's requests are of one type. A terminal must not be typed on behalf of its user. */
+static int add_type(scmp_filter_ctx f, unsigned type)
+{
+	return add_if(f, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_CMP_MASKED_EQ, 0xff00, type << 8);
+}
+
 static int add_requests(scmp_filter_ctx f, enum vmm_seccomp kind)
 {
 	static const unsigned long others[] = { TUNSETOFFLOAD, FIONBIO, TCGETS, TCSETS, TCSETSW };
-	int rc = add_if(f, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_CMP_MASKED_EQ, 0xff00,
-			KVMIO << 8);
+	int rc = add_type(f, KVMIO);
 
+	if (rc == 0 && kind == VMM_SECCOMP_HOSTS)
+		rc = add_type(f, UFFDIO);
 	for (size_t i = 0; rc == 0 && kind != VMM_SECCOMP_VCPU && i < COUNT(others); i++)
 		rc = add_if(f, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1, SCMP_CMP_MASKED_EQ, 0xffffffff,
 			    others[i]);
@@ -216,9 +230,15 @@ static int fill(scmp_filter_ctx f, enum vmm_seccomp kind)
 		rc = add_threads(f);
 	if (rc == 0 && kind != VMM_SECCOMP_VCPU)
 		rc = add(f, SCMP_ACT_ALLOW, of_loops, COUNT(of_loops));
-	if (rc == 0 && kind != VMM_SECCOMP_VCPU)
+	if (rc == 0 && kind == VMM_SECCOMP_HOSTS)
+		rc = seccomp_attr_set(f, SCMP_FLTATR_CTL_TSYNC, 1);
+	if (rc == 0 && kind == VMM_SECCOMP_HOSTS)
+		rc = add(f, SCMP_ACT_ALLOW, (const int[]){ SCMP_SYS(socket) }, 1);
+	else if (rc == 0 && kind != VMM_SECCOMP_VCPU)
 		rc = add_sockets(f);
-	if (rc == 0 && kind == VMM_SECCOMP_ALL)
+	if (rc == 0 && kind == VMM_SECCOMP_HOSTS)
+		rc = add(f, SCMP_ACT_ALLOW, of_hosts, COUNT(of_hosts));
+	if (rc == 0 && (kind == VMM_SECCOMP_ALL || kind == VMM_SECCOMP_HOSTS))
 		rc = add(f, SCMP_ACT_ALLOW, of_all, COUNT(of_all));
 	return rc;
 }

@@ -3,17 +3,21 @@
 #include "kvm-node/spread.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "dvm/coll.h"
 #include "kvm-node/layout.h"
 #include "kvm-node/spread_private.h"
+#include "libdvm/base/cleanup.h"
 #include "libdvm/base/clock.h"
 #include "libdvm/base/err.h"
 
 #define SALT UINT64_C(0x6775657374) /* no other domain of the job has it */
+#define BOOT_ID 40u
 #define SPIN (20 * DVMI_USEC)
 #define HOLD (100 * DVMI_USEC)
 #define HOLD_MAX (5 * DVMI_MSEC) /* where a page takes long to come */
@@ -70,6 +74,25 @@ static int learn_names(struct vmm_spread *s, dvm_error_t *err)
 	return rc;
 }
 
+static void read_boot_id(char id[BOOT_ID])
+{
+	cleanup_fd int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? 0 : read(fd, id, BOOT_ID - 1);
+
+	id[n > 0 ? n : 0] = '\0';
+}
+
+static int learn_kernels(struct vmm_spread *s, dvm_error_t *err)
+{
+	char mine[BOOT_ID] = { 0 }, all[VMM_HOSTS_MAX][BOOT_ID];
+
+	read_boot_id(mine);
+	int rc = vmm_spread_share(s, mine, all, sizeof mine, err);
+	for (unsigned i = 0; rc == 0 && i < s->hosts; i++)
+		s->together |= i != s->self && memcmp(all[i], mine, sizeof mine) == 0;
+	return rc;
+}
+
 /* A guest does not outlive a host: nothing has to be agreed on, it ends. */
 static bool host_died(void *arg, uint32_t host)
 {
@@ -123,6 +146,8 @@ int vmm_spread_open(struct vmm_spread **out, unsigned hosts, struct dvmi_log *lo
 	if (rc == 0)
 		rc = learn_names(s, err);
 	if (rc == 0)
+		rc = learn_kernels(s, err);
+	if (rc == 0)
 		rc = meet(s, err);
 	if (rc < 0)
 		vmm_spread_close(s);
@@ -166,6 +191,11 @@ unsigned vmm_spread_self(const struct vmm_spread *s)
 unsigned vmm_spread_hosts(const struct vmm_spread *s)
 {
 	return s->hosts;
+}
+
+bool vmm_spread_together(const struct vmm_spread *s)
+{
+	return s->together;
 }
 
 const char *vmm_spread_name(const struct vmm_spread *s, unsigned host)

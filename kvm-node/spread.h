@@ -80,6 +80,9 @@ unsigned vmm_spread_self(const struct vmm_spread *s);
 unsigned vmm_spread_hosts(const struct vmm_spread *s);
 const char *vmm_spread_name(const struct vmm_spread *s, unsigned host);
 
+/* Another monitor of the guest is on this host's kernel. */
+bool vmm_spread_together(const struct vmm_spread *s);
+
 /* All give EACH bytes and get all of them. Collective. */
 int vmm_spread_share(struct vmm_spread *s, const void *mine, void *all, size_t each,
 		     dvm_error_t *err);

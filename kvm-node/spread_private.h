@@ -48,6 +48,7 @@ struct vmm_spread {
 	uint64_t home_end[VMM_HOSTS_MAX]; /* pages below are the host's, from the one before */
 	unsigned self, hosts, cpus;
 	char names[VMM_HOSTS_MAX][VMM_HOST_NAME];
+	bool together; /* with another one on one kernel */
 	struct dvmi_log *log;
 	_Atomic int lost;
 	_Atomic bool ending;

@@ -394,7 +394,7 @@ static void *run_vcpu(void *arg)
 	make_timer(v);
 	pthread_getcpuclockid(pthread_self(), &v->cpu_clock);
 	atomic_store(&v->tid, gettid());
-	if (v->env->jail && v->env->jail->seccomp)
+	if (v->env->jail && v->env->jail->narrow)
 		(void)vmm_seccomp_enter(VMM_SECCOMP_VCPU);
 	while (enter(v)) {
 		int rc = ioctl(v->fd, KVM_RUN, 0) < 0 ? -errno : 0;

@@ -244,7 +244,7 @@ static int start_threads(struct vmm *v, dvm_error_t *err)
 {
 	int rc = vmm_loop_start(v->loop);
 
-	if (rc == 0 && v->config->jail && v->config->jail->seccomp)
+	if (rc == 0 && v->config->jail && v->config->jail->narrow)
 		rc = vmm_loop_call(v->loop, filter_loop, NULL);
 	VMM_EACH_VCPU(v, c)
 		if (rc == 0)

@@ -218,7 +218,10 @@ static int shut_in(struct vmm_options *o, struct vmm_jail *jail, dvm_error_t *er
 
 	if (!o->isolate)
 		return 0;
-	if (o->config.vsock_cid) {
+	if (o->config.spread)
+		c = (struct vmm_jail_config){ .hosts = true,
+					      .together = vmm_spread_together(o->config.spread) };
+	else if (o->config.vsock_cid) {
 		int rc = vsock_dir(&o->config, dir);
 		if (rc < 0)
 			return dvmi_error_code(err, rc, "the directory of vsock");
@@ -246,9 +249,8 @@ static int run(struct vmm_options *o, struct dvmi_log *log)
 	struct vmm *v = NULL;
 	dvm_error_t err = { 0 };
 
-	/* Monitors of several hosts go on opening what connects them. */
-	o->isolate &= o->hosts < 2;
-	if (o->isolate)
+	/* In a namespace of users, monitors of several hosts would not find each other. */
+	if (o->isolate && o->hosts < 2)
 		vmm_jail_prepare(&jail);
 	block_signals(&signals);
 	o->config.jail = &jail;

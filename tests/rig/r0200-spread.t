@@ -84,6 +84,8 @@ ok "a guest that waits is started" wait_guest idle
 ok "... and says so" until_ok 20 says idle waiting
 like "its counters are of both hosts" "$(on host1 dvm guest stat idle)" \
 	'*"host":"host1"*"hosts":\[{*"host":"host2"*'
+like "the monitors are shut in, each of them" "$(on host1 dvm guest stat idle)" \
+	'*"own_user":true,"no_new_privs":true,*"empty_root":true*"seccomp":true*"hosts":*"own_user":true*"seccomp":true*'
 ok "it is paused" on host1 dvm guest pause idle
 ok "... and stands still" until_ok 20 state_is idle paused
 ok "it is resumed" on host1 dvm guest resume idle

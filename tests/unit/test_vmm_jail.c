@@ -126,7 +126,11 @@ static int work_as_usual(void)
 static void filters_stop_what_is_hostile(void **state)
 {
 	static const enum vmm_seccomp kinds[] = { VMM_SECCOMP_ALL, VMM_SECCOMP_LOOP,
-						  VMM_SECCOMP_VCPU };
+						  VMM_SECCOMP_VCPU, VMM_SECCOMP_HOSTS };
+	static const int dialled[] = { [VMM_SECCOMP_ALL] = STOPPED,
+				       [VMM_SECCOMP_LOOP] = STOPPED,
+				       [VMM_SECCOMP_VCPU] = 7,
+				       [VMM_SECCOMP_HOSTS] = 0 };
 
 #ifndef HAVE_SECCOMP
 	skip();
@@ -140,7 +144,7 @@ static void filters_stop_what_is_hostile(void **state)
 		assert_int_equal(outcome(signal_parent), STOPPED);
 		assert_int_equal(outcome(open_a_file), 7);
 		assert_int_equal(outcome(type_at_the_terminal), 7);
-		assert_int_equal(outcome(dial_out), kind == VMM_SECCOMP_VCPU ? 7 : STOPPED);
+		assert_int_equal(outcome(dial_out), dialled[kind]);
 	}
 }
 
@@ -242,12 +246,73 @@ static void one_directory_can_be_kept(void **state)
 	tmpdir_remove(kept);
 }
 
+/* ---- the jail of a monitor that has threads already ---- */
+
+static pthread_barrier_t gate;
+
+/* Here before it is shut; what it finds then, as the codes of look_around(). */
+static void *already_here(void *arg)
+{
+	struct vmm_jail *j = arg;
+
+	pthread_barrier_wait(&gate);
+	pthread_barrier_wait(&gate);
+	if (j->own_user && (geteuid() != j->uid || setuid(0) == 0))
+		return (void *)4;
+	if (j->empty_root && (there("/etc/passwd") || mkdir("/x", 0700) == 0))
+		return (void *)3;
+	if (j->seccomp && (open("/etc/passwd", O_RDONLY) >= 0 || errno != EPERM))
+		return (void *)7;
+	return NULL;
+}
+
+static int shut_threads_in(void)
+{
+	const struct vmm_jail_config c = { .hosts = true, .together = keep };
+	struct vmm_jail j = { 0 };
+	pthread_t t;
+	void *found = NULL;
+	dvm_error_t err;
+
+	pthread_barrier_init(&gate, NULL, 2);
+	if (pthread_create(&t, NULL, already_here, &j))
+		return 90;
+	pthread_barrier_wait(&gate);
+	int rc = vmm_jail_enter(&j, &c, &err) < 0 ? 92 : !j.no_new_privs || (keep && j.own_user);
+	pthread_barrier_wait(&gate);
+	pthread_join(t, &found);
+	if (rc == 0 && found)
+		rc = (int)(intptr_t)found;
+	if (rc == 0 && j.seccomp && prctl(PR_GET_SECCOMP) != 2)
+		return 8;
+	return rc;
+}
+
+static int shut_threads_out_of_programs(void)
+{
+	int rc = shut_threads_in();
+
+	return rc ? rc : execl("/bin/true", "true", (char *)NULL) < 0 ? 1 : 0;
+}
+
+static void all_threads_are_shut_in(void **state)
+{
+	for (int i = 0; i < 2; i++) {
+		keep = i;
+		assert_int_equal(outcome(shut_threads_in), 0);
+#ifdef HAVE_SECCOMP
+		assert_int_equal(outcome(shut_threads_out_of_programs), STOPPED);
+#endif
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(filters_stop_what_is_hostile),
 		cmocka_unit_test(a_jail_has_no_way_back),
 		cmocka_unit_test(one_directory_can_be_kept),
+		cmocka_unit_test(all_threads_are_shut_in),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
