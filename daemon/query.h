@@ -8,6 +8,8 @@
 void dvmd_query_info(struct dvmd_call *call, const uint8_t *body, size_t len);
 void dvmd_query_nodes(struct dvmd_call *call, const uint8_t *body, size_t len);
 void dvmd_query_jobs(struct dvmd_call *call, const uint8_t *body, size_t len);
+/* How far a job or an array is; consumes *CALL. -ENOENT: not known here, the call is as it was. */
+int dvmd_query_progress(struct dvmd_call **call, uint64_t job);
 void dvmd_query_log(struct dvmd_call *call, const uint8_t *body, size_t len);
 
 #endif

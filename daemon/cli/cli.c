@@ -13,7 +13,7 @@
 
 #include "daemon/cli/cli.h"
 #include "daemon/cli/dump.h"
-#include "daemon/cli/relay.h"
+#include "daemon/cli/show.h"
 #include "libdvm/base/err.h"
 #include "libdvm/base/text.h"
 
@@ -236,10 +236,9 @@ static int run_command(struct cli *c, const struct cli_command *cmd, int argc, c
 {
 	int rc = cmd->run(c, cmd, argc, argv);
 
+	errno = 0;
 	if (fflush(stdout) == EOF || ferror(stdout)) {
-		if (errno == EPIPE)
-			cli_relay_die(SIGPIPE);
-		cli_say(c, "writing the output: %s", strerror(errno));
+		cli_say(c, "writing the output: %s", strerror(-cli_output_failed(errno)));
 		return rc ? rc : CLI_FAILED;
 	}
 	return rc;

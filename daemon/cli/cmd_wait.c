@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 #include <time.h>
@@ -20,34 +21,42 @@ static void pause_for(uint64_t ns)
 	nanosleep(&ts, NULL);
 }
 
-/*
- * The exit code once the job is over, -1 while it is not, CLI_FAILED with a message. A job that
- * was put back into the queue goes on as *JOB, under the new id.
- */
-static int look(struct cli *c, uint64_t *job)
+/* A job, or an array, that is waited for. */
+struct awaited {
+	uint64_t job; /* its id by now: one that was put back into the queue has a new one */
+	bool seen;
+	int code; /* of the first task that was seen to have failed */
+};
+
+/* The exit code once it is over, -1 while it is not, CLI_FAILED with a message. */
+static int look(struct cli *c, struct awaited *a)
 {
 	Pb__JobsRequest req = PB__JOBS_REQUEST__INIT;
 	cleanup_pb Pb__JobsReply *r = NULL;
 	dvm_error_t err;
 
-	req.all = true;
-	req.job = *job;
-	if (cli_ask(c, DVMI_MSG_JOBS, &req, &pb__jobs_reply__descriptor, &r, &err) < 0)
+	req.progress = true;
+	req.job = a->job;
+	int rc = cli_ask(c, DVMI_MSG_JOBS, &req, &pb__jobs_reply__descriptor, &r, &err);
+	if (rc == -ENOENT && a->seen)
+		return a->code; /* over, and so long ago that it is forgotten */
+	if (rc < 0)
 		return cli_fail(c, &err);
-	if (!r->n_jobs)
-		return cli_failf(c, "there is no job %" PRIu64, *job);
-	if (r->jobs[0]->ended && r->jobs[0]->next) {
-		*job = r->jobs[0]->next;
-		return -1;
-	}
-	return r->jobs[0]->ended ? r->jobs[0]->exit_code & 0xff : -1;
+	if (!r->progress)
+		return cli_failf(c, "the daemon does not say how far job %" PRIu64 " is", a->job);
+	a->seen = true;
+	a->job = r->progress->job;
+	if (!a->code)
+		a->code = r->progress->exit_code & 0xff;
+	return r->progress->left ? -1 : a->code;
 }
 
 int cli_wait_for(struct cli *c, uint64_t job)
 {
+	struct awaited a = { .job = job };
 	int rc;
 
-	for (uint64_t wait = POLL_FIRST; (rc = look(c, &job)) < 0;
+	for (uint64_t wait = POLL_FIRST; (rc = look(c, &a)) < 0;
 	     wait = wait * 2 < POLL_MAX ? wait * 2 : POLL_MAX)
 		pause_for(wait);
 	return rc;
@@ -70,7 +79,7 @@ static int run(struct cli *c, const struct cli_command *cmd, int argc, char **ar
 const struct cli_command cli_cmd_wait = {
 	.opt = { .name = "dvm wait",
 		 .operands = "JOB",
-		 .brief = "wait for the end of a job; its exit code is this command's",
+		 .brief = "wait for the end of a job or array; its exit code is this command's",
 		 .options = options,
 		 .words = "@job",
 		 .min_operands = 1,

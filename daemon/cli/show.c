@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -39,7 +40,21 @@ const char *cli_time_ago(uint64_t wall, uint64_t now, char out[CLI_TIME_MAX])
 	return cli_time_span(ns / 1000000000 * 1000000000, out);
 }
 
-/* A reader that leaves early has what it wanted: that ends us as it would end cat. */
+/* Which write failed, and long ago, errno does not always tell; the pipe does. */
+static bool reader_has_left(void)
+{
+	struct pollfd out = { .fd = STDOUT_FILENO, .events = POLLOUT };
+
+	return poll(&out, 1, 0) > 0 && (out.revents & POLLERR);
+}
+
+int cli_output_failed(int why)
+{
+	if (why == EPIPE || reader_has_left())
+		cli_relay_die(SIGPIPE);
+	return why ? -why : -EIO;
+}
+
 int cli_json_print(json_t *j)
 {
 	if (!j)
@@ -49,11 +64,7 @@ int cli_json_print(json_t *j)
 	int why = errno;
 	putchar('\n');
 	json_decref(j);
-	if (rc == 0)
-		return 0;
-	if (why == EPIPE)
-		cli_relay_die(SIGPIPE);
-	return why ? -why : -EIO;
+	return rc == 0 ? 0 : cli_output_failed(why);
 }
 
 /* Bytes of the well-formed UTF-8 character at P, or 0. */

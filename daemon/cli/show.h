@@ -38,6 +38,11 @@ const char *cli_time_span(uint64_t ns, char out[CLI_TIME_MAX]);
 /* How long ago WALL was, as people say it ("3m12s"); "-" for 0. Returns OUT. */
 const char *cli_time_ago(uint64_t wall, uint64_t now, char out[CLI_TIME_MAX]);
 
+/*
+ * Standard output could not be written, of which errno said WHY, if anything. A reader that leaves early
+ * has what it wanted: that ends us as it would end cat. Else the negative errno.
+ */
+int cli_output_failed(int why);
 /* Prints and drops J: an indented document. -ENOMEM when J is NULL. */
 int cli_json_print(json_t *j);
 /* Strings from elsewhere: bytes that are no UTF-8 become U+FFFD. Never NULL unless out of memory.

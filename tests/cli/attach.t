@@ -46,16 +46,29 @@ daemon_ok "attach to a detached job"
 
 daemon <<END
 accept
-expect JOBS job=5 all=1
-reply JOBS jobs.0.id=5 jobs.0.state=running
+expect JOBS job=5 progress=1
+reply JOBS progress.job=5 progress.left=1
 accept
-expect JOBS job=5 all=1
-reply JOBS jobs.0.id=5 jobs.0.state=done jobs.0.ended=7 jobs.0.exit_code=9
+expect JOBS job=5 progress=1
+reply JOBS progress.job=5 progress.exit_code=9
 eof
 END
 capture $dvm wait 5
 is "$rc" 9 "wait: the job's exit code"
 daemon_ok "wait"
+
+daemon <<END
+accept
+expect JOBS job=5 progress=1
+reply JOBS progress.job=6 progress.left=2 progress.exit_code=3
+accept
+expect JOBS job=6 progress=1
+reply ERROR code=-2 text=no\\sjob\\s6
+eof
+END
+capture $dvm wait 5
+is "$rc:$err" 3: "wait: one that is put back, and forgotten when it is over"
+daemon_ok "wait for one that is put back"
 
 daemon <<END
 accept

@@ -99,11 +99,18 @@ first=$(dvm submit --hold --array '1-6%2' sh -c 'echo $DVM_ARRAY $DVM_ARRAY_TASK
 is "an array is many jobs" "$(dvm jobs --json "$first" | python3 -c '
 import json, sys
 print(len(json.load(sys.stdin)["jobs"]))')" 6
+dvm wait "$first" &
+waits=$!
 dvm release "$first"
+ends "who waits for it waits for all of it" 0 "$waits" 20
+is "... and all are over" "$(dvm jobs --json "$first" | grep -c '"done"')" 6
 for i in 0 1 2 3 4 5; do done_is $((first + i)) 0; done
 is "... each of which knows which it is" "$(for i in 0 1 2 3 4 5; do dvm logs $((first + i)); done)" \
 	"$(for i in 1 2 3 4 5 6; do echo "$first $i 6"; done)"
 ok "... and two at a time ran" [ "$(sort -n "$work/most" | tail -1)" -le 1 ]
+
+first=$(dvm submit --array 1-4 sh -c 'exit $((DVM_ARRAY_TASK / 2))')
+is "the exit code of an array is its first failed task's" "$(code_of timeout 20 dvm wait "$first")" 1
 
 # ---- scripts ----
 
