@@ -2,13 +2,16 @@
 /*
  * What a decision costs: time and memory of dsched_decide() for machines and queues that grow.
  * "full": the machine is busy but for a few slots, and jobs of all sizes wait; "idle": nothing runs
- * yet. Prints a table, or with --json a list.
+ * yet. Prints a table of milliseconds, best of three; with --json an object a line, which says also how
+ * many jobs it starts.
  */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "libdvm/base/clock.h"
 #include "libdvm/base/rng.h"
@@ -102,13 +105,17 @@ static uint64_t measure(const struct dsched_queue *q, size_t *starts)
 	return best;
 }
 
-static void row(bool json, bool *first, bool busy, uint32_t nodes, size_t jobs,
-		enum dsched_order order)
+struct result {
+	uint64_t ns;
+	size_t starts;
+	long mib; /* at most */
+};
+
+static struct result measure_scene(bool busy, uint32_t nodes, size_t jobs, enum dsched_order order)
 {
 	struct scene s = { .policy = { .size = sizeof s.policy, .order = order, .w_age = 1000 } };
 	struct dvmi_rng rng;
-	struct rusage usage;
-	size_t starts = 0;
+	struct result r = { 0 };
 
 	dvmi_rng_seed(&rng, 1);
 	make_nodes(&s, nodes);
@@ -120,42 +127,74 @@ static void row(bool json, bool *first, bool busy, uint32_t nodes, size_t jobs,
 	make_jobs(&s, jobs, &rng);
 	s.q.runs = s.runs;
 	s.q.jobs = s.jobs;
-	uint64_t ns = measure(&s.q, &starts);
-	getrusage(RUSAGE_SELF, &usage);
-	if (json)
-		printf("%s{\"machine\": \"%s\", \"nodes\": %u, \"jobs\": %zu, \"order\": \"%s\", "
-		       "\"ms\": %.2f, \"starts\": %zu, \"peak_mib\": %ld}",
-		       *first ? "[" : ",\n ", busy ? "full" : "idle", nodes, jobs,
-		       dsched_order_name(order), (double)ns / 1e6, starts, usage.ru_maxrss / 1024);
-	else
-		printf("%-5s %7u %8zu  %-13s %9.2f %7zu %6ld\n", busy ? "full" : "idle", nodes,
-		       jobs, dsched_order_name(order), (double)ns / 1e6, starts,
-		       usage.ru_maxrss / 1024);
-	*first = false;
-	free(s.nodes);
-	free(s.names);
-	free(s.uses);
-	free(s.runs);
-	free(s.reqs);
-	free(s.jobs);
+	r.ns = measure(&s.q, &r.starts);
+	return r;
+}
+
+/* In a process of its own, whose memory is that of this one. */
+static struct result apart(bool busy, uint32_t nodes, size_t jobs, enum dsched_order order)
+{
+	struct result r = { 0 };
+	struct rusage usage;
+	int fds[2], status;
+
+	fflush(stdout);
+	if (pipe(fds) < 0)
+		return r;
+	pid_t pid = fork();
+	if (pid == 0) {
+		r = measure_scene(busy, nodes, jobs, order);
+		_exit(write(fds[1], &r, sizeof r) != (ssize_t)sizeof r);
+	}
+	close(fds[1]);
+	if (pid < 0 || read(fds[0], &r, sizeof r) != (ssize_t)sizeof r)
+		fprintf(stderr, "%u nodes, %zu jobs: no result\n", nodes, jobs);
+	close(fds[0]);
+	if (pid > 0 && wait4(pid, &status, 0, &usage) == pid)
+		r.mib = usage.ru_maxrss / 1024;
+	return r;
+}
+
+static void print_json(bool busy, uint32_t nodes, size_t jobs, enum dsched_order order)
+{
+	struct result r = apart(busy, nodes, jobs, order);
+
+	printf("{\"machine\": \"%s\", \"nodes\": %u, \"jobs\": %zu, \"order\": \"%s\", "
+	       "\"ms\": %.2f, \"starts\": %zu, \"peak_mib\": %ld}\n",
+	       busy ? "full" : "idle", nodes, jobs, dsched_order_name(order), (double)r.ns / 1e6,
+	       r.starts, r.mib);
+}
+
+static void print_row(uint32_t nodes, size_t jobs)
+{
+	long mib = 0;
+
+	printf("| %u | %zu |", nodes, jobs);
+	for (int order = DSCHED_EASY; order <= DSCHED_CONSERVATIVE; order++)
+		for (int busy = 1; busy >= 0; busy--) {
+			struct result r = apart(busy, nodes, jobs, (enum dsched_order)order);
+			printf(" %.1f |", (double)r.ns / 1e6);
+			mib = r.mib > mib ? r.mib : mib;
+		}
+	printf(" %ld |\n", mib);
 }
 
 int main(int argc, char **argv)
 {
 	static const uint32_t nodes[] = { 10, 1000, 10000, 100000 };
 	static const size_t jobs[] = { 100, 10000, 1000000 };
-	bool json = argc > 1 && strcmp(argv[1], "--json") == 0, first = true;
+	bool json = argc > 1 && strcmp(argv[1], "--json") == 0;
 
 	if (!json)
-		printf("%-5s %7s %8s  %-13s %9s %7s %6s\n", "", "nodes", "jobs", "order", "ms",
-		       "starts", "MiB");
+		printf("| nodes | jobs | full, EASY | idle, EASY | full, conservative "
+		       "| idle, conservative | MiB |\n|---|---|---|---|---|---|---|\n");
 	for (size_t j = 0; j < sizeof jobs / sizeof *jobs; j++)
 		for (size_t n = 0; n < sizeof nodes / sizeof *nodes; n++)
-			for (int busy = 1; busy >= 0; busy--)
-				for (int o = DSCHED_EASY; o <= DSCHED_CONSERVATIVE; o++)
-					row(json, &first, busy, nodes[n], jobs[j],
-					    (enum dsched_order)o);
-	if (json)
-		printf("]\n");
+			if (!json)
+				print_row(nodes[n], jobs[j]);
+			else
+				for (int k = 0; k < 4; k++)
+					print_json(k % 2, nodes[n], jobs[j],
+						   k < 2 ? DSCHED_EASY : DSCHED_CONSERVATIVE);
 	return 0;
 }

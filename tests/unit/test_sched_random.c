@@ -20,7 +20,7 @@
 struct world {
 	struct dvmi_rng rng;
 	struct dsched_topo topos[TOPOS];
-	char names[NODES][8];
+	char names[NODES][16];
 	struct dvmi_idset busy[NODES];
 	struct dsched_node nodes[NODES];
 	struct dsched_snapshot snap;
