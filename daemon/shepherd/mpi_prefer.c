@@ -41,12 +41,11 @@ static int prefer_transports(struct shep_mpi *m)
 	if (rc == 0)
 		rc = prefer(m, "OMPI_MCA_btl", "self,vader,tcp");
 	/*
-	 * Debian rules out both that can have windows over TCP. Here only what nobody needs is
-	 * ruled out: to name one that is not installed would end the job.
+	 * Debian rules out both that can have windows over TCP. Only one of them is right: with
+	 * UCX below windows alone, sums of doubles are wrong. (To name those that are wanted would
+	 * end a job where one of them is not installed.)
 	 */
-	if (rc == 0 && m->c.launch->placement->n_nodes > 1)
-		rc = prefer(m, "OMPI_MCA_osc", "^monitoring");
-	return rc;
+	return rc < 0 ? rc : prefer(m, "OMPI_MCA_osc", "^ucx");
 }
 
 /*

@@ -32,6 +32,8 @@ static const struct {
 	{ "errors", check_errors },
 	{ "fence", check_fence },
 	{ "lock", check_lock },
+	{ "doubles", check_doubles },
+	{ "dynamic", check_dynamic },
 	{ "post", check_post },
 	{ "shared", check_shared },
 	{ "file", check_file },

@@ -41,6 +41,8 @@ void check_errors(void);
 /* conform_memory.c */
 void check_fence(void);
 void check_lock(void);
+void check_doubles(void);
+void check_dynamic(void);
 void check_post(void);
 void check_shared(void);
 void check_file(void);

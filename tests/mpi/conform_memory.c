@@ -73,6 +73,59 @@ void check_lock(void)
 	MPI_Win_free(&win);
 }
 
+/* All add to all, in doubles, which not every transport adds by itself. */
+void check_doubles(void)
+{
+	enum { TIMES = 10 };
+	double *mem, old, sum;
+	MPI_Win win;
+
+	MPI_Win_allocate(size * (MPI_Aint)sizeof *mem, sizeof *mem, MPI_INFO_NULL, MPI_COMM_WORLD,
+			 &mem, &win);
+	for (int i = 0; i < size; i++)
+		mem[i] = 0;
+	MPI_Barrier(MPI_COMM_WORLD);
+	MPI_Win_lock_all(0, win);
+	for (int i = 0; i < TIMES * size; i++) {
+		double x = rank + 0.5;
+		MPI_Fetch_and_op(&x, &old, MPI_DOUBLE, i % size, rank, MPI_SUM, win);
+		MPI_Win_flush(i % size, win);
+		CHECK(old == i / size * x);
+	}
+	MPI_Win_unlock_all(win);
+	MPI_Barrier(MPI_COMM_WORLD);
+	MPI_Win_lock(MPI_LOCK_SHARED, next(), 0, win);
+	MPI_Get_accumulate(NULL, 0, MPI_DOUBLE, &sum, 1, MPI_DOUBLE, next(), rank, 1, MPI_DOUBLE,
+			   MPI_NO_OP, win);
+	MPI_Win_unlock(next(), win);
+	CHECK(sum == TIMES * (rank + 0.5));
+	MPI_Win_free(&win);
+}
+
+/* Memory that a window gets later, found by its address. */
+void check_dynamic(void)
+{
+	int mem[2] = { 11 * rank, -1 }, got = -1;
+	MPI_Aint mine, theirs;
+	MPI_Win win;
+
+	MPI_Win_create_dynamic(MPI_INFO_NULL, MPI_COMM_WORLD, &win);
+	MPI_Win_attach(win, mem, sizeof mem);
+	MPI_Get_address(mem, &mine);
+	MPI_Sendrecv(&mine, 1, MPI_AINT, prev(), 6, &theirs, 1, MPI_AINT, next(), 6, MPI_COMM_WORLD,
+		     MPI_STATUS_IGNORE);
+	MPI_Win_lock_all(0, win);
+	MPI_Put(&rank, 1, MPI_INT, next(), MPI_Aint_add(theirs, sizeof *mem), 1, MPI_INT, win);
+	MPI_Get(&got, 1, MPI_INT, next(), theirs, 1, MPI_INT, win);
+	MPI_Win_flush_all(win);
+	MPI_Barrier(MPI_COMM_WORLD);
+	MPI_Win_unlock_all(win);
+	MPI_Barrier(MPI_COMM_WORLD);
+	CHECK(got == 11 * next() && mem[1] == prev());
+	MPI_Win_detach(win, mem);
+	MPI_Win_free(&win);
+}
+
 /* Only neighbours take part. */
 void check_post(void)
 {
