@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
-# Stock kernels drive the monitor's devices: disks, networks, entropy, balloon; and what becomes of
-# a disk when its room ends, the device is reset while it works, or the monitor is killed.
+# Stock kernels drive the monitor's devices: disks, networks, entropy, balloon, sockets, the clock of
+# the board; and what becomes of a disk when its room ends, the device is reset while it works, or the monitor is killed.
 # Each single-quoted script is for a host's shell.
 # shellcheck disable=SC2012,SC2016
 
@@ -21,9 +21,11 @@ mkdir -p "$files"
 for kernel in $kernels; do
 	release=${kernel#/boot/vmlinuz-}
 	cp "$kernel" "$files/"
-	"$guest/initrd" "$release" "$guest/devices-init" "$files/initrd-$release" "$guest/dhcp" ||
+	"$guest/initrd" "$release" "$guest/devices-init" "$files/initrd-$release" "$guest/dhcp" \
+		"$DVM_BUILD/tests/guest/vsock" ||
 		skip_all "no modules of $release"
 done
+cp "$DVM_BUILD/tests/guest/vsock" "$files/"
 release=${newest#/boot/vmlinuz-}
 xz -dc "/lib/modules/$release/kernel/drivers/net/tun.ko.xz" > "$files/tun.ko" 2> /dev/null
 
@@ -121,6 +123,28 @@ passes "three disks" "$release" blk,ro,full --disk /tmp/disk,snapshot --disk /tm
 	--disk /tmp/small/disk
 is "a snapshot and a read-only disk stay as they are" \
 	"$(rig run host1 md5sum /tmp/disk /tmp/readonly)" "$before"
+
+# --- asked from outside ----------------------------------------------------------------------
+
+# Both ends talk through sockets; the host takes memory and gives it back.
+rig run host1 sh -c '
+	/g/vsock host /tmp/vs < /dev/null > /tmp/host.out 2>&1 &
+	"$0" --kernel "/g/vmlinuz-$1" --initrd "/g/initrd-$1" --mem 384M --balloon \
+		--vsock 3,path=/tmp/vs --control asked \
+		--append "console=ttyS0 quiet panic=-1 test=rtc,vsock,squeeze time=$(date +%s)" \
+		< /dev/null > /tmp/out 2>&1 & true' "$vmm" "$release"
+guest_has_said() { rig run host1 grep -q "$1" /tmp/out; }
+ask() { rig run host1 "$vmm" --control asked --ask "$1"; }
+ok "the guest reads the time of its board" until_ok 120 guest_has_said 'PASS rtc'
+ok "its programs reach the host's, and the other way round" until_ok 60 guest_has_said 'PASS vsock'
+is "... which got back what they had sent" "$(rig run host1 cat /tmp/host.out)" good
+ok "it waits" until_ok 30 guest_has_said 'SQUEEZE'
+ok "the host wants memory back" ask "balloon 256M"
+ok "... and the guest gives it" until_ok 90 guest_has_said 'SQUEEZED'
+balloon_has() { [[ $(ask stat) == *"\"pages\":$1,"* ]]; }
+ok "... all of it, as the counters tell" until_ok 60 balloon_has 32768
+ok "... may have it again" ask "balloon 384M"
+ok "... and takes it" until_ok 90 guest_has_said 'PASS squeeze'
 
 # --- the monitor is killed -------------------------------------------------------------------
 
