@@ -388,3 +388,14 @@ int dsm_backing_map(struct dsm_backing *b)
 			dsm_backing_poison(b, i);
 	return rc;
 }
+
+int dsm_backing_move(struct dsm_backing *b, void *address)
+{
+	int rc = dsm_backing_unmap(b);
+
+	if (rc < 0)
+		return rc;
+	munmap(b->app, b->bytes);
+	b->app = address;
+	return dsm_backing_map(b);
+}

@@ -45,6 +45,8 @@ void dsm_backing_destroy(struct dsm_backing *b);
 /* The application's map is taken away, and put back. Nothing is given then. */
 int dsm_backing_unmap(struct dsm_backing *b);
 int dsm_backing_map(struct dsm_backing *b);
+/* It goes to ADDRESS; what is there is unmapped. */
+int dsm_backing_move(struct dsm_backing *b, void *address);
 
 /* What is kept of PAGE: to be read, and to be overwritten while it is not given. */
 const uint8_t *dsm_backing_bytes(const struct dsm_backing *b, uint64_t page);

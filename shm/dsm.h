@@ -206,6 +206,8 @@ void *dsm_seg_base(const struct dsm_seg *s);
 /* The memory goes away here, or comes back at the same place; others are still served. */
 int dsm_seg_unmap(struct dsm_seg *s);
 int dsm_seg_map(struct dsm_seg *s);
+/* It goes to ADDRESS here, in the place of what is there. 0 or -E…: then it is nowhere. */
+int dsm_seg_move(struct dsm_seg *s, void *address);
 
 void dsm_seg_stats(struct dsm_seg *s, struct dsm_seg_stats *out);
 /* How long faults have taken that another node had to see to, in ns. */

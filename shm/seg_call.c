@@ -24,6 +24,14 @@ int dsm_seg_map(struct dsm_seg *s)
 	return rc;
 }
 
+int dsm_seg_move(struct dsm_seg *s, void *address)
+{
+	dsm_node_enter(s->n);
+	int rc = dsm_backing_move(&s->b, address);
+	dsm_node_leave(s->n);
+	return rc;
+}
+
 static void count_up(const struct dsm_seg *s, struct dsm_seg_stats *out)
 {
 	const struct dsm_stats *d = s->d ? dsm_stats(s->d) : NULL;

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "dvm/coll.h"
+#include "libdvm/src/link.h"
 #include "libdvm/src/mem.h"
 
 struct dvmi_domain {
@@ -13,18 +15,27 @@ struct dvmi_domain {
 	struct dsm_node *node;
 };
 
+/* The same at all, and nobody else's; jobs that are linked know nothing together beforehand. */
+static int key_of(dvm_group_t *g, uint64_t salt, uint64_t *key)
+{
+	*key = (g->d->key ^ salt) * 3 + g->ctx;
+	return g->link ? dvm_bcast(g, key, sizeof *key, 0) : 0;
+}
+
 int dvmi_domain_mesh(struct dsm_mesh **out, dvm_group_t *g, uint64_t salt)
 {
 	dvm_t *d = g->d;
+	uint64_t key;
+	int rc = key_of(g, salt, &key);
 
-	return dsm_mesh_create(out, &(struct dsm_mesh_config){
+	return rc < 0 ? rc : dsm_mesh_create(out, &(struct dsm_mesh_config){
 					    .self = g->rank,
 					    .nodes = g->size,
 					    .interface = d->map.map ? d->map.map->interface
 								    : "127.0.0.1",
 					    .port_low = d->map.map ? d->map.map->port_low : 0,
 					    .port_high = d->map.map ? d->map.map->port_high : 0,
-					    .key = (d->key ^ salt) * 3 + g->ctx,
+					    .key = key,
 					    .dir = d->dir,
 					    .log = &d->log,
 					    .exchange = dvmi_seg_exchange,
@@ -37,6 +48,8 @@ bool dvmi_domain_dead(const dvm_group_t *g, uint32_t rank)
 	const dvm_t *d = g->d;
 	uint32_t peer = dvmi_rankmap_peer(&g->map, rank);
 
+	if (peer >= d->world.size)
+		return g->link && dvmi_link_peer_left(g->link, peer);
 	return d->map.map && atomic_load_explicit(&d->map.state[peer], memory_order_acquire) !=
 				     DVMI_RANK_ALIVE;
 }

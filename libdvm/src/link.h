@@ -50,6 +50,8 @@ int dvmi_link_watch(struct dvmi_link *l, uint64_t job);
 void dvmi_link_unmap(struct dvmi_link *l);
 /* RANK of the job that L watches has ended or closed. */
 bool dvmi_link_has_left(const struct dvmi_link *l, uint32_t rank);
+/* The same of PEER, as it is called here. */
+bool dvmi_link_peer_left(const struct dvmi_link *l, uint32_t peer);
 /* Looks at the states of the other job's members. */
 void dvmi_link_look(struct dvmi_link *l);
 /* A group needs L no more; without any the link ends when all is sent. */

@@ -74,6 +74,14 @@ bool dvmi_link_has_left(const struct dvmi_link *l, uint32_t rank)
 	       atomic_load_explicit(&l->state[rank], memory_order_acquire) != DVMI_RANK_ALIVE;
 }
 
+bool dvmi_link_peer_left(const struct dvmi_link *l, uint32_t peer)
+{
+	uint32_t i = peer - l->base;
+
+	return i >= l->first_far && i < l->first_far + l->n_far && l->members[i].addr_len &&
+	       dvmi_link_has_left(l, l->members[i].rank);
+}
+
 /* Ends all with number I of the link once what it had sent is delivered. False: not yet. */
 static bool let_go(struct dvmi_link *l, uint32_t i)
 {

@@ -80,6 +80,8 @@ bool dvmi_seg_dead(void *domain, uint32_t node);
 
 /* An address that is free at all ranks, reserved there; collective. -EADDRINUSE. */
 int dvmi_seg_place(dvm_seg_t *s, dvm_error_t *err);
+/* BYTES at AT, which nobody else gets then; NULL: something is there. */
+void *dvmi_seg_reserve(uint64_t at, uint64_t bytes);
 /* Bytes of address space: the segment, and what is behind it. */
 uint64_t dvmi_seg_whole(const dvm_seg_t *s);
 /* The nodes of the group have memory for BYTES together (PLAIN: this one); collective. -ENOMEM. */

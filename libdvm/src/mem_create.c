@@ -284,7 +284,7 @@ int dvm_seg_create(dvm_group_t *g, const dvm_seg_config_t *config, dvm_seg_t **s
 
 	if (!g || !config || !seg)
 		return dvmi_error_set(err, -EINVAL, "no group, no config or no place");
-	if (g->link || g->local || g->size > DSM_GROUP_MAX)
+	if (g->local || g->size > DSM_GROUP_MAX)
 		return dvmi_error_set(err, -EINVAL, "segments are for the ranks of one group");
 	if (dvmi_am_inside(&g->d->am))
 		return dvmi_error_code(err, -EBUSY, "cannot make a segment in a handler");

@@ -27,7 +27,7 @@ uint64_t dvmi_seg_whole(const dvm_seg_t *s)
 	return s->c.bytes + dvmi_seg_sync_bytes(s);
 }
 
-static void *reserve(uint64_t at, uint64_t bytes)
+void *dvmi_seg_reserve(uint64_t at, uint64_t bytes)
 {
 	void *p = mmap((void *)(uintptr_t)at, bytes, PROT_NONE,
 		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
@@ -42,7 +42,7 @@ static void *reserve(uint64_t at, uint64_t bytes)
 /* Reserves BYTES at AT, at all ranks or at none. 1 or 0, or -E…. */
 static int try_at(dvm_seg_t *s, uint64_t at)
 {
-	void *p = reserve(at, dvmi_seg_whole(s));
+	void *p = dvmi_seg_reserve(at, dvmi_seg_whole(s));
 	int32_t good = p != NULL;
 	int rc = dvm_allreduce(s->dom->g, &good, &good, 1, DVM_INT32, DVM_MIN);
 

@@ -202,6 +202,34 @@ static void arguments_of_the_rest(void **state)
 	assert_int_equal(dvm_seg_destroy(s), 0);
 }
 
+/* To the ranks that have it already. */
+static void extended(void **state)
+{
+	dvm_seg_config_t c = config(8192);
+	dvm_seg_t *s = NULL;
+	dvm_group_t *g = dvm_world(d);
+	dvm_error_t err = { 0 };
+
+	(void)state;
+	assert_int_equal(dvm_seg_extend(NULL, &s, &err), -EINVAL);
+	assert_true(err.text[0] != 0);
+	assert_int_equal(dvm_seg_extend(g, NULL, NULL), -EINVAL);
+	assert_int_equal(dvm_seg_extend(g, &s, NULL), -EINVAL);
+	for (uint32_t flags = 0; flags <= DVM_SEG_PROTOCOL; flags += DVM_SEG_PROTOCOL) {
+		c.flags = flags;
+		assert_int_equal(dvm_seg_create(g, &c, &s, NULL), 0);
+		volatile char *p = dvm_seg_base(s);
+		p[5000] = 7;
+		assert_int_equal(dvm_seg_extend(g, &s, NULL), 0);
+		assert_ptr_equal(dvm_seg_base(s), (void *)(uintptr_t)p);
+		assert_int_equal(p[5000], 7);
+		assert_int_equal(p[100], 0);
+		p[100] = 8;
+		assert_int_equal(dvm_seg_destroy(s), 0);
+		s = NULL;
+	}
+}
+
 /* Closing ends what was not destroyed. */
 static void closed_with_it(void **state)
 {
@@ -222,7 +250,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(arguments_of_create), cmocka_unit_test(more_than_memory),
 		cmocka_unit_test(address_is_taken),    cmocka_unit_test(alone),
-		cmocka_unit_test(arguments_of_the_rest), cmocka_unit_test(closed_with_it),
+		cmocka_unit_test(arguments_of_the_rest), cmocka_unit_test(extended),
+		cmocka_unit_test(closed_with_it),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

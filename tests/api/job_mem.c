@@ -307,6 +307,50 @@ int mem_moves(struct job *j)
 	return 0;
 }
 
+/* The even ranks have a segment, which the others get, too. */
+int mem_extend(struct job *j)
+{
+	enum { PAGES = 70, EACH = PAGE / 8 };
+	dvm_group_t *g, *world = j->w, *self;
+	dvm_seg_t *s = NULL, *none = NULL;
+	dvm_error_t err = { 0 };
+
+	CHECK_INT(dvm_group_split(j->w, j->rank % 2, j->rank, &g), 0);
+	j->w = g;
+	if (j->rank % 2 == 0)
+		CHECK_INT(make(j, PAGES, "shared", &s), 0);
+	j->w = world;
+	volatile uint64_t *p = dvm_seg_base(s);
+	for (uint64_t i = 0; s && i < PAGES * EACH; i++)
+		if (i / EACH % 7 && i % (uint64_t)dvm_group_size(g) == (uint64_t)dvm_group_rank(g))
+			p[i] = mix(i, 3);
+	/* Nobody has one; not all who have it are there. */
+	CHECK_INT(dvm_seg_extend(j->w, &none, &err), -EINVAL);
+	CHECK_INT(dvm_group_split(j->w, j->rank, 0, &self), 0);
+	if (s && dvm_group_size(g) > 1)
+		CHECK_INT(dvm_seg_extend(self, &s, NULL), -EINVAL);
+	void *before = dvm_seg_base(s);
+	CHECK_INT(dvm_seg_extend(j->w, &s, &err), 0);
+	CHECK(!before || dvm_seg_base(s) == before);
+	p = dvm_seg_base(s);
+	for (uint64_t i = 0; i < PAGES * EACH; i++)
+		CHECK_INT(p[i], i / EACH % 7 ? mix(i, 3) : 0);
+	CHECK_INT(dvm_barrier(j->w), 0);
+	for (int i = 0; i < 50; i++) {
+		CHECK_INT(dvm_lock_acquire(s, 4), 0);
+		p[0]++;
+		CHECK_INT(dvm_lock_release(s, 4), 0);
+	}
+	CHECK_INT(dvm_seg_barrier(s, 1, 0), 0);
+	CHECK_INT(p[0], 50 * j->size);
+	CHECK_INT(dvm_seg_attach(j->d, "shared", &none, NULL), 0);
+	CHECK(none == s);
+	CHECK_INT(dvm_barrier(j->w), 0);
+	CHECK_INT(dvm_seg_destroy(s), 0);
+	CHECK_INT(dvm_group_free(self), 0);
+	return dvm_group_free(g);
+}
+
 /* A child does not have it; the parent keeps it. */
 int mem_fork(struct job *j)
 {

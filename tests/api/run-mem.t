@@ -55,6 +55,12 @@ check 3 3 leaves_mem
 check 4 2 leaves_mem 1
 DVM_SHM_UFFD=missing check 3 3 leaves_mem
 DVM_SHM_TRANSPORT=tcp check 2 2 leaves_mem
+# Ranks that come later.
+check 3 1 mem_extend 0
+check 3 3 mem_extend
+check 4 2 mem_extend 64 1
+DVM_SHM_UFFD=missing check 4 4 mem_extend
+DVM_SHM_TRANSPORT=tcp check 3 3 mem_extend
 # Homes that go to who writes first: flags, faults, pages of a unit, homes.
 check 3 1 mem_rc_first_touch 0 0 0 1 3
 for consistency in 0 1; do

@@ -14,6 +14,7 @@
 #include <dvm/connect.h>
 #include <dvm/ft.h>
 #include <dvm/msg.h>
+#include <dvm/sync.h>
 
 #define CHECK(cond)                                                                                \
 	do {                                                                                       \
@@ -111,11 +112,49 @@ static int together(dvm_t *d, dvm_group_t *g, int high)
 	return 0;
 }
 
+/* One job has memory that the other gets, too: both count in it. */
+static int share(dvm_t *d, dvm_group_t *g, int high, uint32_t consistency)
+{
+	enum { WORDS = 20000, ROUNDS = 30 };
+	dvm_seg_config_t c = { .size = sizeof c, .bytes = WORDS * 8, .consistency = consistency };
+	dvm_group_t *all;
+	dvm_seg_t *s = NULL;
+	dvm_error_t err = { 0 };
+
+	CHECK_INT(dvm_intergroup_merge(g, high, &all), 0);
+	if (!high)
+		CHECK_INT(dvm_seg_create(dvm_world(d), &c, &s, &err), 0);
+	uint64_t *p = dvm_seg_base(s);
+	for (uint64_t i = 0; s && i < WORDS; i++)
+		if (i % (uint64_t)dvm_size(d) == (uint64_t)dvm_rank(d))
+			p[i] = i * 3;
+	CHECK_INT(dvm_seg_extend(all, &s, &err), 0);
+	p = dvm_seg_base(s);
+	for (uint64_t i = 1; i < WORDS; i++)
+		CHECK(p[i] == i * 3);
+	CHECK_INT(dvm_seg_barrier(s, 1, 0), 0);
+	for (int i = 0; i < ROUNDS; i++) {
+		CHECK_INT(dvm_lock_acquire(s, 9), 0);
+		p[0]++;
+		CHECK_INT(dvm_lock_release(s, 9), 0);
+		p[1 + dvm_group_rank(all)] += i == 0;
+	}
+	CHECK_INT(dvm_seg_barrier(s, 1, 0), 0);
+	CHECK(p[0] == ROUNDS * (uint64_t)dvm_group_size(all));
+	for (uint64_t r = 0; r < (uint64_t)dvm_group_size(all); r++)
+		CHECK(p[1 + r] == (1 + r) * 3 + 1);
+	CHECK_INT(dvm_seg_barrier(s, 1, 0), 0);
+	CHECK_INT(dvm_seg_destroy(s), 0);
+	CHECK_INT(dvm_group_free(all), 0);
+	return 0;
+}
+
 static int meet(dvm_t *d, dvm_group_t *g, int high)
 {
 	int mine = dvm_group_size(g), theirs = dvm_group_remote_size(g);
 
-	if (talk(d, g) || flood(d, g) || together(d, g, high))
+	if (talk(d, g) || flood(d, g) || together(d, g, high) ||
+	    share(d, g, high, DVM_SEG_SEQUENTIAL) || share(d, g, high, DVM_SEG_RELEASE))
 		return 1;
 	CHECK_INT(dvm_disconnect(g), 0);
 	CHECK_INT(dvm_barrier(dvm_world(d)), 0);

@@ -163,6 +163,18 @@ DVM_PUBLIC int dvm_seg_create(dvm_group_t *g, const dvm_seg_config_t *config, dv
 			      dvm_error_t *err);
 
 /*
+ * The segment *SEG goes on with all ranks of G: those that have it, all of its living ones, and
+ * others, at which *SEG is NULL before; as those of a job that was spawned (dvm_intergroup_merge()).
+ * Collective in G; no rank touches the segment, has a lock of it or waits for one meanwhile. *SEG is
+ * a new handle afterwards, at all ranks, of the same bytes at the same address; handles of before are
+ * gone. Homes are as they were asked for, by the ranks of G now; explicit ones by range. It is
+ * copied: as long as that lasts there has to be memory for two. Errors as of dvm_seg_create(), *SEG
+ * as before; -EADDRINUSE: something else is at its address in a new rank; -DVM_EPEERLOST: some of it
+ * is lost; -EINVAL: not all who have it are in G. ERR may be NULL.
+ */
+DVM_PUBLIC int dvm_seg_extend(dvm_group_t *g, dvm_seg_t **seg, dvm_error_t *err);
+
+/*
  * Maps the segment called NAME, made by a group that this rank is in, once more after
  * dvm_seg_detach(), or gives another part of the program a handle of its own. Not collective.
  * -ENOENT: there is none.
