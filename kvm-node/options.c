@@ -37,7 +37,7 @@ static const struct dvmi_opt options[] = {
 	{ OPT_HOSTS, 0, "hosts", NULL, "N", NULL,
 	  "this is one of N monitors of a guest, ranks of one job, each with a NUMA node", NULL },
 	{ OPT_TICK_REST, 0, "tick-rest", NULL, "N", NULL,
-	  "a vCPU's timer waits N times as long as its last interrupt took (default 0, over hosts 3)",
+	  "a vCPU's timer waits N times as long as its last interrupt took (default 0, over hosts 12)",
 	  NULL },
 	{ OPT_PAGES, 0, "pages", NULL, "ivy|no-WHAT,…", NULL,
 	  "over hosts, for measurements: as the first systems did, or without some of prefetch, elision, "

@@ -12,13 +12,14 @@
 #define CPUID_MAX     256u
 /*
  * For a kernel over several hosts: its CPUs' clocks are ours to keep equal; ticks do not all come at
- * once; what is counted for each switch of tasks, and looked at by all; who waits for pages is not
- * stuck; 2 MiB are not cleared for one page.
+ * once; what is counted for each switch of tasks, and looked at by all, is not; who waits for pages is
+ * not stuck; 2 MiB are not cleared for one page; a CPU that has nothing to do does not search other
+ * hosts for work each time (their ticks still spread it).
  */
 #define TUNING                                                                                     \
 	"tsc=reliable no_timer_check skew_tick=1 psi=0 watchdog_thresh=60 "                        \
-	"transparent_hugepage=madvise"
-#define TICK_REST     3u /* over several hosts */
+	"transparent_hugepage=madvise relax_domain_level=3 noautogroup"
+#define TICK_REST     12u /* over several hosts */
 #define NEAR_DISTANCE 20 /* between two NUMA nodes of one host, as sockets say */
 #define FAR_DISTANCE  40 /* between hosts: kernels then keep tasks and pages together */
 

@@ -48,7 +48,7 @@ static const struct dvmi_opt options[] = {
 	  "between NUMA nodes, 10 being local (default: 20, over several hosts 40)", NULL },
 	{ PASS, 0, "tick-rest", NULL, "N", NULL,
 	  "a CPU's timer waits N times as long as its last interrupt took (default: 0, over several "
-	  "hosts 3)", NULL },
+	  "hosts 12)", NULL },
 	{ PASS, 0, "pages", NULL, "ivy|no-WHAT,…", NULL,
 	  "over several hosts, for measurements: how pages go between them (see dvm-vmm(8))", NULL },
 	{ PASS, 0, "cpu", NULL, "MODEL", NULL,
