@@ -9,7 +9,7 @@ pvm_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 # The programs, in an order from small to large.
 # shellcheck disable=SC2034
-pvm_programs=(bad corner pack options p2p long context mbox notify output role route place spawn group big)
+pvm_programs=(bad corner pack options p2p long context mbox notify output role route trace place spawn group big)
 # Those in Fortran.
 # shellcheck disable=SC2034
 pvm_fortran=(calls_f)
