@@ -457,11 +457,29 @@ uint64_t dsm_node_deadline(struct dsm_node *n)
 	return t;
 }
 
+/* Memory for what is on its way costs nothing while that is so. */
+static void warm_up(struct dsm_node *n)
+{
+	if (n->warm)
+		(void)*n->warm;
+	n->warm = NULL;
+}
+
+static void note_idle(struct dsm_node *n, int events)
+{
+	uint64_t due = dsm_node_deadline(n), look = n->now + LOOK_EVERY;
+
+	n->idle_till = events || n->behind || n->self_len ? 0 : due < look ? due : look;
+}
+
 int dsm_node_round(struct dsm_node *n, bool faults)
 {
 	n->now = dvmi_clock_mono();
 	int events = faults ? take_faults(n) : 0;
 	events += n->c.link.progress(n->c.link.arg);
+	/* Who waits looks again and again: mostly this is all. */
+	if (!events && n->now < n->idle_till)
+		return 0;
 	tick(n);
 	dsm_node_look(n);
 	events += dsm_node_take_own(n);
@@ -470,5 +488,7 @@ int dsm_node_round(struct dsm_node *n, bool faults)
 			dsm_seg_settle(n->segs[i]);
 	dsm_gate_step(n);
 	dsm_out_flush(n);
+	warm_up(n);
+	note_idle(n, events);
 	return events;
 }

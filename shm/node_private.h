@@ -80,6 +80,8 @@ struct dsm_node {
 	_Atomic uint32_t dozing; /* threads of the program that wait and sleep */
 	_Atomic uint64_t crowded_till; /* others want our cores */
 	uint64_t now, looked; /* now; when we have last looked for the dead */
+	uint64_t idle_till; /* there is nothing to do before, unless something comes; 0: maybe */
+	const volatile uint8_t *warm; /* where bytes that are asked for will be written; or NULL */
 
 	struct dsm_peer *peers; /* [nodes] */
 	uint32_t *unsent, nunsent; /* whose packets are to be sent */

@@ -41,11 +41,12 @@ static void relax(void)
 
 void dsm_node_enter(struct dsm_node *n)
 {
-	if (pthread_mutex_trylock(&n->lock) == 0)
-		return;
-	atomic_fetch_add(&n->wanting, 1);
-	pthread_mutex_lock(&n->lock);
-	atomic_fetch_sub(&n->wanting, 1);
+	if (pthread_mutex_trylock(&n->lock) != 0) {
+		atomic_fetch_add(&n->wanting, 1);
+		pthread_mutex_lock(&n->lock);
+		atomic_fetch_sub(&n->wanting, 1);
+	}
+	n->idle_till = 0;
 }
 
 static void kick(struct dsm_node *n)
@@ -90,6 +91,7 @@ void dsm_node_leave(struct dsm_node *n)
 	dsm_node_take_own(n);
 	dsm_gate_step(n);
 	dsm_out_flush(n);
+	n->idle_till = 0;
 	hand_over(n);
 }
 

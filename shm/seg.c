@@ -228,6 +228,8 @@ void dsm_seg_want(struct dsm_seg *s, uint64_t page, bool write)
 	s->stats.local_faults += local;
 	s->stats.read_faults += !local && !write;
 	s->stats.write_faults += !local && write;
+	if (!local && !s->b.store)
+		s->n->warm = s->b.alias + page * s->c.unit;
 	begin_wait(s, page);
 	dsm_seg_trace(s, DSM_TRACE_FAULT, page, write, NULL);
 	if (dsm_seg_ask(s, page, write, false) < 0) {
@@ -407,6 +409,8 @@ void dsm_seg_destroy(struct dsm_seg *s)
 	struct dsm_node *n = s->n;
 	dsm_node_enter(n);
 	n->segs[s->c.id] = NULL;
+	n->warm = NULL;
+	n->idle_till = 0;
 	dsm_homes_forget(n, s->c.id);
 	while (n->nsegs && !n->segs[n->nsegs - 1])
 		n->nsegs--;

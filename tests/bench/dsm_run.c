@@ -227,7 +227,7 @@ static void stream(bool write)
 	uint64_t bytes = stream_bytes, sum = 0;
 	static char buf[1 << 20];
 
-	if (flags & DVM_SEG_BASELINE_IVY)
+	if (flags & DVM_SEG_BASELINE_IVY && bytes / 16 >= sizeof buf)
 		bytes /= 16;
 	open_segment(bytes);
 	if (self == 1)
