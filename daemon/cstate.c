@@ -431,6 +431,16 @@ static void finish_job(struct dvmd_cstate *s, struct job *j, uint64_t wall)
 	forget_oldest(s);
 }
 
+/* One that was over before, or soon after, anybody heard of its start: its nodes say how long it ran. */
+static uint64_t was_started(const Pb__JobRecord *r, uint64_t wall)
+{
+	uint64_t ran = r->usage ? r->usage->ran_ns : 0;
+	uint64_t since = wall > r->submitted ? wall - r->submitted : 0;
+	uint64_t at = wall - (ran < since ? ran : since);
+
+	return r->started && r->started < at ? r->started : at;
+}
+
 static int go_on(struct dvmd_cstate *s, struct job *j, const Pb__JobChange *c, uint64_t wall)
 {
 	Pb__JobEnds *ends = c->ends ? dvmi_pb_dup(c->ends) : NULL;
@@ -451,8 +461,10 @@ static int go_on(struct dvmd_cstate *s, struct job *j, const Pb__JobChange *c, u
 	}
 	j->msg->state = c->state;
 	j->msg->exit_code = c->exit_code;
-	if (c->state == PB__JOB_STATE__JOB_RUNNING || (c->ran && !j->msg->started))
+	if (c->state == PB__JOB_STATE__JOB_RUNNING)
 		j->msg->started = wall;
+	else if (c->state == PB__JOB_STATE__JOB_DONE && (c->ran || j->msg->started))
+		j->msg->started = was_started(j->msg, wall);
 	if (c->state == PB__JOB_STATE__JOB_DONE)
 		finish_job(s, j, wall);
 	return 0;
@@ -483,6 +495,12 @@ static int job_suspend(struct dvmd_cstate *s, const Pb__JobSuspend *c, uint64_t 
 	if (!c->suspended)
 		r->suspended_at = 0;
 	r->suspended = c->suspended;
+	return 0;
+}
+
+static int job_limit(struct dvmd_cstate *s, const Pb__JobLimit *c)
+{
+	dvmd_cstate_find_job(s, c->id)->msg->spec->timeout_ns = c->limit_ns;
 	return 0;
 }
 
@@ -533,6 +551,8 @@ static int perform(struct dvmd_cstate *s, const Pb__Command *cmd)
 		return job_suspend(s, cmd->job_suspend, cmd->wall);
 	case PB__COMMAND__WHAT_JOB_ROOM:
 		return job_room(s, cmd->job_room);
+	case PB__COMMAND__WHAT_JOB_LIMIT:
+		return job_limit(s, cmd->job_limit);
 	case PB__COMMAND__WHAT_RESERVE_ADD:
 		return dvmd_cstate_reserve_add(s, cmd->reserve_add);
 	case PB__COMMAND__WHAT_RESERVE_REMOVE:

@@ -376,6 +376,18 @@ static int job_suspend(const struct dvmd_cstate *s, const Pb__JobSuspend *c, dvm
 	return 0;
 }
 
+static int job_limit(const struct dvmd_cstate *s, const Pb__JobLimit *c, dvm_error_t *err)
+{
+	const struct job *j = dvmd_cstate_find_job(s, c->id);
+	unsigned long long id = c->id;
+
+	if (!j)
+		return refuse(err, -ENOENT, "no job %llu", id);
+	if (j->msg->state == PB__JOB_STATE__JOB_DONE)
+		return refuse(err, -ESRCH, "job %llu is over", id);
+	return 0;
+}
+
 static int job_room(const struct dvmd_cstate *s, const Pb__JobRoom *c, dvm_error_t *err)
 {
 	const struct job *j = dvmd_cstate_find_job(s, c->id);
@@ -431,6 +443,8 @@ int dvmd_cstate_check(const struct dvmd_cstate *s, const Pb__Command *cmd, dvm_e
 		return job_change(s, cmd->job_change, err);
 	case PB__COMMAND__WHAT_JOB_SUSPEND:
 		return job_suspend(s, cmd->job_suspend, err);
+	case PB__COMMAND__WHAT_JOB_LIMIT:
+		return job_limit(s, cmd->job_limit, err);
 	case PB__COMMAND__WHAT_JOB_ROOM:
 		return job_room(s, cmd->job_room, err);
 	case PB__COMMAND__WHAT_RESERVE_ADD:

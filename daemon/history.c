@@ -269,6 +269,8 @@ void dvmd_history_add(struct dvmd *d, const Pb__JobRecord *r, const Pb__JobChang
 	row->submitted = dvmd_steady_shown(&d->clock, row->submitted);
 	row->started = dvmd_steady_shown(&d->clock, row->started);
 	row->ended = dvmd_steady_shown(&d->clock, row->ended);
+	if (row->ended < row->started) /* the offset is of each moment */
+		row->ended = row->started;
 	if (h->fresh.n >= KEEP_MAX || rows_add(&h->fresh, row) < 0) {
 		dvmi_pb_free(row);
 		h->dropped++;

@@ -116,6 +116,8 @@ static Pb__JobUsage usage_of(const struct job *j)
 	u.signal = j->signal;
 	for (size_t i = 0; i < j->nshares; i++) {
 		const Pb__JobStatus *st = j->shares[i].status;
+		if (st && st->ran_ns > u.ran_ns)
+			u.ran_ns = st->ran_ns;
 		for (size_t k = 0; st && k < st->n_ranks; k++) {
 			u.cpu_ns += st->ranks[k]->cpu_ns;
 			if (st->ranks[k]->rss_peak > u.rss_peak)
@@ -265,6 +267,7 @@ static int make_shares(struct job *j, const Pb__Placement *p)
 /* It has run for RAN ns of its limit. */
 static void plan_end(struct job *j, uint64_t now, uint64_t ran)
 {
+	j->since = now - ran;
 	j->ends_by = j->limit ? later(now, ran < j->limit ? j->limit - ran : 0) : UINT64_MAX;
 	j->warn_at = j->ends_by > j->warn_before ? j->ends_by - j->warn_before : 0;
 }
@@ -320,12 +323,26 @@ void dvmd_jobctl_has_run(struct dvmd_jobctl *c, uint64_t job, uint64_t ran, uint
 		plan_end(j, now, ran);
 }
 
+void dvmd_jobctl_limit(struct dvmd_jobctl *c, uint64_t job, const Pb__JobSpec *spec, uint64_t now)
+{
+	struct job *j = dvmd_jobctl_find(c, job);
+
+	if (!j)
+		return;
+	uint64_t then = j->stopped ? j->stopped : now; /* what follows is added when it goes on */
+	j->limit = spec->timeout_ns;
+	j->warn_signal = j->limit ? spec->warn_signal : 0;
+	plan_end(j, then, then - j->since);
+}
+
 void dvmd_jobctl_stopped(struct dvmd_jobctl *c, uint64_t job, bool stopped, uint64_t now)
 {
 	struct job *j = dvmd_jobctl_find(c, job);
 
 	if (!j || stopped == (j->stopped != 0))
 		return;
+	if (!stopped)
+		j->since += now - j->stopped;
 	if (!stopped && j->ends_by != UINT64_MAX) {
 		j->ends_by = later(j->ends_by, now - j->stopped);
 		j->warn_at = later(j->warn_at, now - j->stopped);

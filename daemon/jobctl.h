@@ -56,6 +56,8 @@ int dvmd_jobctl_add(struct dvmd_jobctl *c, const Pb__JobRecord *record, bool rec
 		    uint64_t now);
 /* Before that restart it had run for RAN ns, which its time limit counts. */
 void dvmd_jobctl_has_run(struct dvmd_jobctl *c, uint64_t job, uint64_t ran, uint64_t now);
+/* SPEC has a new time limit for it, which counts from its start. */
+void dvmd_jobctl_limit(struct dvmd_jobctl *c, uint64_t job, const Pb__JobSpec *spec, uint64_t now);
 /* Its ranks are stopped, and its time limit stands still; or they go on. */
 void dvmd_jobctl_stopped(struct dvmd_jobctl *c, uint64_t job, bool stopped, uint64_t now);
 

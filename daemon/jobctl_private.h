@@ -32,6 +32,7 @@ struct job {
 	struct share *shares;
 	size_t nshares;
 	/* UINT64_MAX: never */
+	uint64_t since; /* from when on its limit counts */
 	uint64_t launch_by, ends_by, notice_at, settle_by, kill_by, give_up_by, orphan_by, hold_by;
 	int exit_code;	/* of the first failure; 0 while there is none */
 	char *reason;	/* of the first failure, or NULL */

@@ -75,6 +75,24 @@ int dvmd_lead_suspend(struct dvmd_lead *l, uint64_t job, Pb__Suspended how, dvm_
 	return 0;
 }
 
+int dvmd_lead_limit(struct dvmd_lead *l, uint64_t job, uint64_t limit, dvm_error_t *err)
+{
+	Pb__Command cmd = PB__COMMAND__INIT;
+	Pb__JobLimit c = PB__JOB_LIMIT__INIT;
+
+	c.id = job;
+	c.limit_ns = limit;
+	cmd.what_case = PB__COMMAND__WHAT_JOB_LIMIT;
+	cmd.job_limit = &c;
+	int rc = dvmd_replica_propose(l->d->replica, &cmd, err);
+	if (rc < 0)
+		return rc;
+	dvmd_jobctl_limit(l->jobs, job, dvmd_cstate_job(dvmd_state(l->d), job)->spec,
+			  dvmi_clock_mono());
+	dvmd_lead_act(l);
+	return 0;
+}
+
 int dvmd_lead_leave(struct dvmd_lead *l, uint64_t job, uint64_t other, dvm_error_t *err)
 {
 	Pb__Command cmd = PB__COMMAND__INIT;

@@ -42,10 +42,11 @@ int dvmd_lead_log(struct dvmd_lead *l, struct dvmd_start *s, dvm_error_t *err);
 void dvmd_lead_launch(struct dvmd_lead *l, const struct dvmd_start *s);
 
 /*
- * What the queue does to running jobs: end one (HOW, REASON), after which it waits again or not; stop
- * its ranks or let them go on. 0 or -E….
+ * What the queue does to running jobs: end one (HOW, REASON), after which it waits again or not; give it
+ * another time limit (0: none); stop its ranks or let them go on. 0 or -E….
  */
 int dvmd_lead_end(struct dvmd_lead *l, uint64_t job, Pb__JobHow how, bool again, const char *reason);
+int dvmd_lead_limit(struct dvmd_lead *l, uint64_t job, uint64_t limit, dvm_error_t *err);
 int dvmd_lead_suspend(struct dvmd_lead *l, uint64_t job, Pb__Suspended how, dvm_error_t *err);
 /* Growth JOB is asked to leave for OTHER; if it has not in time, it is ended. */
 int dvmd_lead_leave(struct dvmd_lead *l, uint64_t job, uint64_t other, dvm_error_t *err);

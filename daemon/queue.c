@@ -261,6 +261,7 @@ void dvmd_queue_applied(struct dvmd *d, const Pb__Command *cmd)
 	case PB__COMMAND__WHAT_QUEUE_CHANGE:
 	case PB__COMMAND__WHAT_QUEUE_END:
 	case PB__COMMAND__WHAT_JOB_SUSPEND:
+	case PB__COMMAND__WHAT_JOB_LIMIT:
 	case PB__COMMAND__WHAT_RESERVE_ADD:
 	case PB__COMMAND__WHAT_RESERVE_REMOVE:
 		dvmd_queue_kick(d);

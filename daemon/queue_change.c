@@ -115,6 +115,18 @@ static int requeue(const struct dvmd_call *call, const Pb__JobRecord *r, dvm_err
 	return rc < 0 ? dvmi_error_set(err, rc, "job %llu ends already", id) : 0;
 }
 
+/* What others were promised behind its end is not for everybody to take back. */
+static int limit(const struct dvmd_call *call, const Pb__JobRecord *r, uint64_t ns, dvm_error_t *err)
+{
+	uint64_t had = r->spec->timeout_ns;
+
+	if (had && (!ns || ns > had) && !dvmd_call_is_admin(call))
+		return dvmi_error_set(err, -EPERM,
+				      "job %llu runs: only the machine's owner gives it more time",
+				      (unsigned long long)r->id);
+	return dvmd_lead_limit(call->d->lead, r->id, ns, err);
+}
+
 static int suspend(const struct dvmd_call *call, const Pb__JobRecord *r, bool on, dvm_error_t *err)
 {
 	if (!on && r->suspended == PB__SUSPENDED__FOR_ANOTHER)
@@ -138,7 +150,26 @@ static int change_running(const struct dvmd_call *call, const Pb__QueueRequest *
 		return rc;
 	if (req->what_case == PB__QUEUE_REQUEST__WHAT_REQUEUE)
 		return requeue(call, r, err);
+	if (req->what_case == PB__QUEUE_REQUEST__WHAT_LIMIT_NS)
+		return limit(call, r, req->limit_ns, err);
 	return suspend(call, r, req->suspended, err);
+}
+
+/* Some things are done to what runs, some to what waits, and one to both. */
+static bool is_for_runs(const struct dvmd *d, const Pb__QueueRequest *req)
+{
+	const Pb__JobRecord *r;
+
+	switch (req->what_case) {
+	case PB__QUEUE_REQUEST__WHAT_REQUEUE:
+	case PB__QUEUE_REQUEST__WHAT_SUSPENDED:
+		return true;
+	case PB__QUEUE_REQUEST__WHAT_LIMIT_NS:
+		r = dvmd_cstate_job(dvmd_state(d), req->job);
+		return r && r->spec->array != req->job;
+	default:
+		return false;
+	}
 }
 
 void dvmd_queue_change(struct dvmd_call *call, const uint8_t *body, size_t len)
@@ -151,9 +182,7 @@ void dvmd_queue_change(struct dvmd_call *call, const uint8_t *body, size_t len)
 		dvmd_call_error(&call, -DVM_EPROTO, "malformed request");
 		return;
 	}
-	bool runs = req->what_case == PB__QUEUE_REQUEST__WHAT_REQUEUE ||
-		    req->what_case == PB__QUEUE_REQUEST__WHAT_SUSPENDED;
-	int rc = (runs ? change_running : change_waiting)(call, req, &err);
+	int rc = (is_for_runs(call->d, req) ? change_running : change_waiting)(call, req, &err);
 	if (rc < 0)
 		dvmd_call_error(&call, rc, "%s", *err.text ? err.text : dvm_strerror(rc));
 	else

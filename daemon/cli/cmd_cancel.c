@@ -74,6 +74,19 @@ static int run_cancel(struct cli *c, const struct cli_command *cmd, int argc, ch
 	return rc;
 }
 
+/* As it is documented, or the other way round where only that makes sense. */
+static int parse_signal(char *const words[2], int *number, uint64_t *job, dvm_error_t *err)
+{
+	dvm_error_t swapped;
+
+	if (cli_signal_parse(words[0], number, err) == 0)
+		return cli_job_parse(words[1], job, err);
+	if (cli_signal_parse(words[1], number, &swapped) == 0 &&
+	    cli_job_parse(words[0], job, &swapped) == 0)
+		return 0;
+	return -EINVAL;
+}
+
 static int run_signal(struct cli *c, const struct cli_command *cmd, int argc, char **argv)
 {
 	Pb__JobSignal sig = PB__JOB_SIGNAL__INIT;
@@ -83,8 +96,7 @@ static int run_signal(struct cli *c, const struct cli_command *cmd, int argc, ch
 
 	if (rc != CLI_GO)
 		return rc;
-	if (cli_signal_parse(p.operands[0], &number, &err) < 0 ||
-	    cli_job_parse(p.operands[1], &sig.job, &err) < 0)
+	if (parse_signal(p.operands, &number, &sig.job, &err) < 0)
 		return cli_usage(c, cmd, &err);
 	sig.signal = number;
 	return send_signal(c, &sig);

@@ -220,7 +220,7 @@ const struct cli_command cli_cmd_release = {
 const struct cli_command cli_cmd_update = {
 	.opt = { .name = "dvm update",
 		 .operands = "JOB…",
-		 .brief = "change waiting jobs",
+		 .brief = "change waiting jobs, or how long one that runs may",
 		 .options = update_options,
 		 .words = "@job",
 		 .min_operands = 1 },

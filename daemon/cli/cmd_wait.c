@@ -67,23 +67,29 @@ static int run(struct cli *c, const struct cli_command *cmd, int argc, char **ar
 	struct dvmi_opt_parser p;
 	dvm_error_t err;
 	uint64_t job;
-	int rc = cli_options(c, cmd, argc, argv, &p, NULL, NULL);
+	int first = 0, rc = cli_options(c, cmd, argc, argv, &p, NULL, NULL);
 
 	if (rc != CLI_GO)
 		return rc;
-	if (cli_job_parse(p.operands[0], &job, &err) < 0)
-		return cli_usage(c, cmd, &err);
-	return cli_wait_for(c, job);
+	for (int i = 0; i < p.n_operands; i++)
+		if (cli_job_parse(p.operands[i], &job, &err) < 0)
+			return cli_usage(c, cmd, &err);
+	for (int i = 0; i < p.n_operands; i++) {
+		cli_job_parse(p.operands[i], &job, &err);
+		rc = cli_wait_for(c, job);
+		first = first ? first : rc;
+	}
+	return first;
 }
 
 const struct cli_command cli_cmd_wait = {
 	.opt = { .name = "dvm wait",
-		 .operands = "JOB",
-		 .brief = "wait for the end of a job or array; its exit code is this command's",
+		 .operands = "JOB…",
+		 .brief = "wait for the end of jobs; exit as the first of them that failed",
 		 .options = options,
 		 .words = "@job",
 		 .min_operands = 1,
-		 .max_operands = 1 },
+		 .text = "The id of an array means all of its tasks." },
 	.family = "Jobs",
 	.run = run,
 };

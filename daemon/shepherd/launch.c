@@ -226,6 +226,8 @@ static int start_one(struct shep_launch *l)
 		fail_now(l, rc, "no descriptors for it");
 		return rc;
 	}
+	if (!l->next)
+		l->c.ranks->began = dvmi_clock_mono();
 	sr.keep_fd = l->c.extra_fd(sr.local, l->c.arg);
 	rc = start_with(l, &l->c.ranks->r[l->next], &sr);
 	for (int i = 0; i < 3; i++)

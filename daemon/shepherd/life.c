@@ -138,6 +138,7 @@ static void reaped(struct shep *s, pid_t pid, int wait, const struct rusage *usa
 	if (!r)
 		return; /* one that a rank had left behind */
 	shep_ranks_ended(&s->ranks, r, wait, usage);
+	s->status.ran_ns = dvmi_clock_mono() - s->ranks.began;
 	if (s->mpi && s->ending.step == SHEP_ENDING_NOT) {
 		shep_mpi_rank_ended(s->mpi, (uint32_t)(r - s->ranks.r), r->status == 0);
 		shep_mpi_rank_failed(s->mpi, r->rank, r->status);

@@ -30,6 +30,7 @@ struct shep_ranks {
 	struct shep_rank *r; /* ascending by rank; the index is the local rank */
 	size_t n;
 	size_t exited;
+	uint64_t began; /* when the first was started, monotonic */
 	uint64_t ended; /* places given out in the order of ends */
 };
 

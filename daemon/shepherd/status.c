@@ -40,6 +40,7 @@ int shep_status_report(struct shep_status *s, const struct shep_ranks *ranks,
 	st.abort_code = s->abort_code;
 	st.abort_text = s->abort_text;
 	st.output_seq = s->output_seq;
+	st.ran_ns = s->ran_ns;
 	st.ranks = list;
 	st.n_ranks = ranks->n;
 	st.notes = s->notes;

@@ -21,6 +21,7 @@ struct shep_status {
 	int abort_code;
 	char abort_text[512];
 	uint64_t output_seq;
+	uint64_t ran_ns; /* until the last end of a rank */
 	char *notes[SHEP_NOTES_MAX];
 	size_t n_notes;
 };

@@ -12,7 +12,9 @@ ask() # EXPRESSION [OPTION...]: of the list of runs, r
 {
 	local what=$1
 	shift
-	dvm history --json "$@" | python3 -c 'import json, sys
+	dvm history --json "$@" | python3 -c 'import datetime, json, sys
+when = datetime.datetime.fromisoformat
+took = lambda run: (when(run["ended"]) - when(run["started"])).total_seconds()
 r = json.load(sys.stdin)["runs"]
 print(eval(sys.argv[1]))' "$what"
 }
@@ -51,6 +53,10 @@ first=$(dvm submit --array 1-3 true)
 dvm wait $((first + 2))
 until_ok 10 eval '[ "$(ask "sorted(x[\"task\"] for x in r)" -j "$first")" = "[1, 2, 3]" ]'
 is "an array" "$(ask 'sorted(x["task"] for x in r)' -j "$first")" "[1, 2, 3]"
+first=$(dvm submit --array 1-8 sleep 0.02)
+dvm wait "$first"
+until_ok 10 eval '[ "$(ask "len(r)" -j "$first")" = 8 ]'
+is "how long short ones have run" "$(ask '[x["job"] for x in r if not .02 <= took(x) < 20]' -j "$first")" "[]"
 like "a bad date" "$(dvm history --since never 2>&1)" "*--since never: expected*"
 like "a bad state" "$(dvm history --state never 2>&1)" "*--state*"
 
@@ -59,8 +65,8 @@ like "a bad state" "$(dvm history --state never 2>&1)" "*--state*"
 dvm run -d true > /dev/null
 kill -9 "$(dvmd_pid node1)"
 ok "the leader is killed and comes back" dvm up -q
-until_ok 10 eval '[ "$(ask "len(r)")" = 10 ]'
-is "... nothing is forgotten, nothing is there twice" "$(ask 'len(r)')" 10
+until_ok 10 eval '[ "$(ask "len(r)")" = 18 ]'
+is "... nothing is forgotten, nothing is there twice" "$(ask 'len(r)')" 18
 
 # ---- a full disk ----
 

@@ -145,6 +145,13 @@ done_is "$a" 0
 a=$(dvm submit --time 3 --signal USR1@2s sh -c 'trap "echo warned; exit 7" USR1; while :; do sleep 0.05; done')
 done_is "$a" 7
 is "it was warned" "$(dvm logs "$a")" warned
+a=$(hold_slots limit -n 1 --time 1h)
+until_ok 10 job_is "$a" state running
+dvm suspend "$a"
+ok "one that runs may get less time" dvm update --time 1 "$a"
+like "... which counts from its start, and is shown" "$(dvm jobs "$a")" "*limit      1s*"
+dvm resume "$a"
+done_is "$a" 124
 like "a warning needs an end" "$(dvm submit --signal USR1@5 true 2>&1)" "*--signal needs a --time*"
 a=$(hold_slots lost -n 1 -H node2 --requeue)
 until_ok 10 job_is "$a" state running

@@ -18,7 +18,7 @@
 
 struct scene {
 	struct dsched_node nodes[NODES];
-	char names[NODES][8];
+	char names[NODES][16];
 	struct dsched_snapshot snap;
 	struct dsched_trace trace;
 	struct dsched_policy policy;

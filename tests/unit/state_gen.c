@@ -89,6 +89,14 @@ const Pb__Command *state_gen_suspend(struct state_gen *g, uint64_t id, Pb__Suspe
 	return command(g, PB__COMMAND__WHAT_JOB_SUSPEND, &g->job_suspend);
 }
 
+const Pb__Command *state_gen_limit(struct state_gen *g, uint64_t id, uint64_t limit)
+{
+	pb__job_limit__init(&g->job_limit);
+	g->job_limit.id = id;
+	g->job_limit.limit_ns = limit;
+	return command(g, PB__COMMAND__WHAT_JOB_LIMIT, &g->job_limit);
+}
+
 const Pb__Command *state_gen_reserve(struct state_gen *g, unsigned number, uint32_t node,
 				     uint64_t start, uint64_t end)
 {
@@ -312,6 +320,8 @@ static const Pb__Command *next_job_change(struct state_gen *g, const struct dvmd
 		return state_gen_suspend(g, id, (Pb__Suspended)below(g, 3));
 	if (below(g, 8) == 0)
 		return state_gen_room(g, id, below(g, 4), below(g, 3));
+	if (below(g, 8) == 0)
+		return state_gen_limit(g, id, below(g, 1000));
 	state_gen_job_change(g, id, (Pb__JobState)below(g, 4), (int32_t)below(g, 260),
 				    below(g, 2) ? "because" : "");
 	g->job_change.again = below(g, 6) == 0;

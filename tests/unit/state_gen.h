@@ -20,6 +20,7 @@ struct state_gen {
 	Pb__MemberChange member_change;
 	Pb__MemberDrain member_drain;
 	Pb__JobSuspend job_suspend;
+	Pb__JobLimit job_limit;
 	Pb__JobRoom job_room;
 	Pb__Reservation reservation;
 	uint32_t reserved[2];
@@ -53,6 +54,7 @@ const Pb__Command *state_gen_drain(struct state_gen *g, uint32_t id, bool draini
 const Pb__Command *state_gen_room(struct state_gen *g, uint64_t id, uint32_t room,
 				  uint64_t wanted_by);
 const Pb__Command *state_gen_suspend(struct state_gen *g, uint64_t id, Pb__Suspended how);
+const Pb__Command *state_gen_limit(struct state_gen *g, uint64_t id, uint64_t limit);
 /* Reservation NUMBER of node NODE and the next one, from START to END. */
 const Pb__Command *state_gen_reserve(struct state_gen *g, unsigned number, uint32_t node,
 				     uint64_t start, uint64_t end);

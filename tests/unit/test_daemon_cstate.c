@@ -566,6 +566,45 @@ static void a_job_waits_again(void **state)
 	refuse(f, &g->cmd, -EINVAL);
 }
 
+static void a_limit_is_changed(void **state)
+{
+	struct fixture *f = *state;
+	struct state_gen *g = &f->g;
+
+	refuse(f, state_gen_limit(g, 1, 7), -ENOENT);
+	accept(f, state_gen_job(g, 1, 1, 1, 1));
+	accept(f, state_gen_limit(g, 1, 7));
+	assert_int_equal(dvmd_cstate_job(f->s, 1)->spec->timeout_ns, 7);
+	accept(f, state_gen_job_change(g, 1, PB__JOB_STATE__JOB_DONE, 0, ""));
+	refuse(f, state_gen_limit(g, 1, 0), -ESRCH);
+}
+
+/* It was over before anybody heard of its start. */
+static void a_short_job_has_run(void **state)
+{
+	struct fixture *f = *state;
+	struct state_gen *g = &f->g;
+	Pb__JobUsage usage = PB__JOB_USAGE__INIT;
+
+	accept(f, state_gen_job(g, 1, 1, 1, 1));
+	state_gen_job_change(g, 1, PB__JOB_STATE__JOB_DONE, 0, "");
+	usage.ran_ns = 1;
+	g->job_change.usage = &usage;
+	g->job_change.ran = true;
+	accept(f, &g->cmd);
+	const Pb__JobRecord *r = dvmd_cstate_job(f->s, 1);
+	assert_true(r->ended - r->started <= 1);
+	assert_true(r->started >= r->submitted);
+	accept(f, state_gen_job(g, 2, 1, 1, 1));
+	state_gen_job_change(g, 2, PB__JOB_STATE__JOB_DONE, 0, "");
+	usage.ran_ns = UINT64_MAX; /* a node may say anything */
+	g->job_change.usage = &usage;
+	g->job_change.ran = true;
+	accept(f, &g->cmd);
+	r = dvmd_cstate_job(f->s, 2);
+	assert_int_equal(r->started, r->submitted);
+}
+
 static void a_job_is_suspended(void **state)
 {
 	struct fixture *f = *state;
@@ -908,6 +947,8 @@ int main(void)
 		on_machine(a_drained_node_stays_so),
 		on_machine(a_job_waits_again),
 		on_machine(a_job_is_suspended),
+		on_machine(a_limit_is_changed),
+		on_machine(a_short_job_has_run),
 		on_machine(elastic_jobs_get_room_and_give_it_back),
 		on_machine(nodes_are_set_apart_once),
 		on_machine(tokens_are_used_up),

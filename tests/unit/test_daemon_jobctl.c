@@ -665,11 +665,10 @@ static void what_is_wanted_back_is_ended_at_last(void **state)
 	dvmd_jobctl_destroy(c);
 }
 
-/* While its ranks are stopped a job's time limit stands still, also over a restart. */
-static void a_limit_counts_what_it_runs(void **state)
+/* Job 1 of SPEC with one rank, which has run for 4 of its 10 s at 0. */
+static struct dvmd_jobctl *one_with_a_limit(Pb__JobSpec *spec)
 {
 	Pb__JobRecord r = PB__JOB_RECORD__INIT;
-	Pb__JobSpec spec = PB__JOB_SPEC__INIT;
 	Pb__Placement p = PB__PLACEMENT__INIT;
 	Pb__NodeShare share = PB__NODE_SHARE__INIT, *shares = &share;
 	char name[] = "node1";
@@ -679,14 +678,51 @@ static void a_limit_counts_what_it_runs(void **state)
 	share.name = name;
 	p.nodes = &shares;
 	p.n_nodes = p.ranks = 1;
-	spec.timeout_ns = 10 * DVMI_SEC;
+	pb__job_spec__init(spec);
+	spec->timeout_ns = 10 * DVMI_SEC;
 	r.id = 1;
-	r.spec = &spec;
+	r.spec = spec;
 	r.placement = &p;
 	r.state = PB__JOB_STATE__JOB_RUNNING;
 	assert_int_equal(dvmd_jobctl_create(&c, &config), 0);
 	assert_int_equal(dvmd_jobctl_add(c, &r, true, 0), 0);
 	dvmd_jobctl_has_run(c, 1, 4 * DVMI_SEC, 0);
+	return c;
+}
+
+static void a_limit_can_be_changed(void **state)
+{
+	Pb__JobSpec spec;
+	struct dvmd_jobctl *c = one_with_a_limit(&spec);
+
+	(void)state;
+	assert_int_equal(dvmd_jobctl_next_deadline(c), 6 * DVMI_SEC);
+	spec.timeout_ns = 20 * DVMI_SEC;
+	dvmd_jobctl_limit(c, 1, &spec, 3 * DVMI_SEC);
+	assert_int_equal(dvmd_jobctl_next_deadline(c), 16 * DVMI_SEC);
+	dvmd_jobctl_stopped(c, 1, true, 5 * DVMI_SEC);
+	spec.timeout_ns = 12 * DVMI_SEC;
+	dvmd_jobctl_limit(c, 1, &spec, 50 * DVMI_SEC);
+	dvmd_jobctl_stopped(c, 1, false, 100 * DVMI_SEC);
+	assert_int_equal(dvmd_jobctl_next_deadline(c), 103 * DVMI_SEC);
+	spec.timeout_ns = 0;
+	dvmd_jobctl_limit(c, 1, &spec, 101 * DVMI_SEC);
+	dvmd_jobctl_tick(c, 1000 * DVMI_SEC);
+	assert_int_equal(killed(c), 0);
+	spec.timeout_ns = 5 * DVMI_SEC; /* it has had more */
+	dvmd_jobctl_limit(c, 1, &spec, 1000 * DVMI_SEC);
+	dvmd_jobctl_tick(c, 1000 * DVMI_SEC);
+	assert_int_equal(killed(c), 1u << 1);
+	dvmd_jobctl_destroy(c);
+}
+
+/* While its ranks are stopped a job's time limit stands still, also over a restart. */
+static void a_limit_counts_what_it_runs(void **state)
+{
+	Pb__JobSpec spec;
+	struct dvmd_jobctl *c = one_with_a_limit(&spec);
+
+	(void)state;
 	dvmd_jobctl_stopped(c, 1, true, 5 * DVMI_SEC);
 	dvmd_jobctl_tick(c, 100 * DVMI_SEC);
 	assert_int_equal(killed(c), 0);
@@ -711,6 +747,7 @@ int main(void)
 		cmocka_unit_test(orphans_are_found_after_a_restart),
 		cmocka_unit_test(what_is_wanted_back_is_ended_at_last),
 		cmocka_unit_test(a_limit_counts_what_it_runs),
+		cmocka_unit_test(a_limit_can_be_changed),
 		cmocka_unit_test(a_good_job_runs_and_ends_with_0),
 		cmocka_unit_test(the_first_failure_ends_the_job_and_is_its_code),
 		cmocka_unit_test(a_crash_is_the_reason_though_it_is_heard_of_later),
