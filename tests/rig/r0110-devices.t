@@ -3,7 +3,7 @@
 # Stock kernels drive the monitor's devices: disks, networks, entropy, balloon, sockets, the clock of
 # the board; and what becomes of a disk when its room ends, the device is reset while it works, or the monitor is killed.
 # Each single-quoted script is for a host's shell.
-# shellcheck disable=SC2012,SC2016
+# shellcheck disable=SC2012,SC2016,SC2317
 
 # shellcheck source=tests/rig/lib.sh
 . "$(dirname "$0")/lib.sh"
