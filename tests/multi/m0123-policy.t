@@ -163,7 +163,8 @@ go lost
 done_is "$next" 0
 a=$(hold_slots gang -n 4 --requeue)
 until_ok 10 job_is "$a" state running
-kill -9 "$(dvmd_pid node2)" $(shepherds node2)
+kill -9 "$(dvmd_pid node2)"
+for pid in $(shepherds node2); do kill -9 "$pid"; done
 ok "a gang that loses a node waits again" until_ok 20 eval '[ "$(job_value "$a" next)" -gt 0 ]'
 next=$(job_value "$a" next)
 ok "... for what is not there" until_ok 20 job_is "$next" why impossible

@@ -43,6 +43,7 @@ queue_told=0
 post_mortem()
 {
 	local host job
+	# shellcheck disable=SC2154 # tap.sh counts
 	[ "$tap_failed" -gt "$queue_told" ] || return 0
 	queue_told=$tap_failed
 	diag "$(on host1 sh -c 'dvm nodes; dvm jobs -a; dvm history --since 1d' 2>&1)"
