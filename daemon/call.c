@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/absent.h"
 #include "daemon/call.h"
 #include "daemon/client.h"
 #include "daemon/doctor.h"
@@ -159,7 +160,8 @@ static void on_forward_answer(int code, const char *text, uint16_t type, const u
 		dvmd_call_raw(&call, type, body, len);
 }
 
-void dvmd_call_forward(struct dvmd_call *call, uint32_t node, const uint8_t *body, size_t len)
+static int send_forward(struct dvmd_call *call, uint32_t node, const uint8_t *body, size_t len,
+			dvmd_reply_fn *cb, void *arg)
 {
 	Pb__Forward f = PB__FORWARD__INIT;
 	struct dvmi_buf b = { 0 };
@@ -174,10 +176,28 @@ void dvmd_call_forward(struct dvmd_call *call, uint32_t node, const uint8_t *bod
 	dvmi_pb_pack(&b, &f);
 	int rc = b.err ? b.err :
 			 dvmd_transport_request(call->d->wire, node, DVMI_MSG_FORWARD, b.data,
-						b.len, FORWARD_TIMEOUT, on_forward_answer, call);
+						b.len, FORWARD_TIMEOUT, cb, arg);
 	dvmi_buf_free(&b);
+	return rc;
+}
+
+void dvmd_call_forward(struct dvmd_call *call, uint32_t node, const uint8_t *body, size_t len)
+{
+	int rc = send_forward(call, node, body, len, on_forward_answer, call);
+
 	if (rc < 0)
 		on_forward_answer(rc, NULL, 0, NULL, 0, call);
+}
+
+static void no_answer(int code, const char *text, uint16_t type, const uint8_t *body, size_t len,
+		      void *arg)
+{
+	(void)code, (void)text, (void)type, (void)body, (void)len, (void)arg;
+}
+
+void dvmd_call_copy(struct dvmd_call *call, uint32_t node, const uint8_t *body, size_t len)
+{
+	send_forward(call, node, body, len, no_answer, NULL);
 }
 
 void dvmd_call_dispatch(struct dvmd_call *call, const uint8_t *body, size_t len)
@@ -192,10 +212,10 @@ void dvmd_call_dispatch(struct dvmd_call *call, const uint8_t *body, size_t len)
 	else if (call->type == DVMI_MSG_ATTACH && call->session &&
 		 dvmd_origin_is_held(d->origin, body, len))
 		dvmd_call_error(&call, -EBUSY, "another dvm holds the job");
-	else if (handlers[i].at_leader && !dvmd_leads(d))
-		dvmd_call_forward(call, DVMD_LEADER, body, len);
-	else
+	else if (!handlers[i].at_leader || dvmd_leads(d))
 		handlers[i].fn(call, body, len);
+	else if (!dvmd_absent_serve(&call, body, len))
+		dvmd_call_forward(call, DVMD_LEADER, body, len);
 }
 
 void dvmd_call_forwarded(struct dvmd *d, const struct dvmd_sender *from, const uint8_t *body,
@@ -219,8 +239,9 @@ void dvmd_call_forwarded(struct dvmd *d, const struct dvmd_sender *from, const u
 	call->reply = reply;
 	/* Carried once only: a node that does not serve it says so rather than passing it on. */
 	int i = find_handler(call->type);
-	if (i >= 0 && handlers[i].at_leader && !dvmd_leads(d))
+	bool elsewhere = i >= 0 && handlers[i].at_leader && !dvmd_leads(d);
+	if (elsewhere && !dvmd_absent_serve(&call, f->body.data, f->body.len))
 		dvmd_call_error(&call, -DVM_ESTALEVIEW, "this node does not lead the machine");
-	else
+	else if (!elsewhere)
 		dvmd_call_dispatch(call, f->body.data, f->body.len);
 }

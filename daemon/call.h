@@ -48,6 +48,9 @@ static inline bool dvmd_call_may(const struct dvmd_call *call, uint32_t uid)
 	return call->uid == 0 || call->uid == uid;
 }
 
+/* Carries it to NODE, too, whose answer is of no interest. The call lives on. */
+void dvmd_call_copy(struct dvmd_call *call, uint32_t node, const uint8_t *body, size_t len);
+
 /* Is it the machine's owner who asks, or root? */
 bool dvmd_call_is_admin(const struct dvmd_call *call);
 

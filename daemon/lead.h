@@ -20,6 +20,8 @@ void dvmd_lead_recover(struct dvmd_lead *l);
 void dvmd_lead_run(struct dvmd_call *call, const uint8_t *body, size_t len);
 void dvmd_lead_attach(struct dvmd_call *call, const uint8_t *body, size_t len);
 void dvmd_lead_signal(struct dvmd_call *call, const uint8_t *body, size_t len);
+/* What a client asks for between TERM and KILL, within reason. */
+uint64_t dvmd_lead_grace(const Pb__JobSignal *req);
 void dvmd_lead_ps(struct dvmd_call *call, const uint8_t *body, size_t len);
 
 /*

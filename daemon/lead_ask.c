@@ -62,8 +62,7 @@ void dvmd_lead_attach(struct dvmd_call *call, const uint8_t *body, size_t len)
 	dvmd_lead_act(l);
 }
 
-/* What a client asks for between TERM and KILL, within reason. */
-static uint64_t grace_of(const Pb__JobSignal *req)
+uint64_t dvmd_lead_grace(const Pb__JobSignal *req)
 {
 	if (req->signal == SIGKILL)
 		return 0;
@@ -81,7 +80,7 @@ struct ending {
 static void end_job(struct dvmd_lead *l, uint64_t job, const Pb__JobSignal *req)
 {
 	dvmd_jobctl_end(l->jobs, job, req->signal, *req->reason ? req->reason : "cancelled",
-			grace_of(req), dvmi_clock_mono());
+			dvmd_lead_grace(req), dvmi_clock_mono());
 }
 
 /* Another task than the first of the array that is to end. */

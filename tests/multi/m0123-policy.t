@@ -173,6 +173,21 @@ ok "... until it is, without more ado" until_ok 20 job_is "$next" state running
 go gang
 done_is "$next" 0
 
+# ---- without a leader ----
+
+a=$(hold_slots alone -n 2 -H node2)
+until_ok 10 job_is "$a" state running
+b=$(dvm submit --hold true)
+kill -9 "$(dvmd_pid node1)"
+leader_is_down() { on node2 dvm nodes | grep -q 'node1.* down'; }
+ok "the leader is missed" until_ok 30 leader_is_down
+ok "what runs elsewhere can be cancelled" on node2 dvm cancel "$a"
+ok "... and ends" until_ok 10 eval '! pgrep -f "alone$" > /dev/null'
+like "... but not what waits" "$(on node2 dvm cancel "$b" 2>&1)" "*leader is down, and job $b does not run elsewhere"
+dvm up -q
+done_is "$a" 143
+dvm cancel "$b"
+
 # ---- reservations ----
 
 ok "a node is set apart" dvm reserve create maint -H node2 --duration 1h
