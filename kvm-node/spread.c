@@ -18,6 +18,7 @@
 
 #define SALT UINT64_C(0x6775657374) /* no other domain of the job has it */
 #define BOOT_ID 40u
+#define TRIPS 16u
 #define SPIN (20 * DVMI_USEC)
 #define HOLD (100 * DVMI_USEC)
 #define HOLD_MAX (5 * DVMI_MSEC) /* where a page takes long to come */
@@ -93,6 +94,27 @@ static int learn_kernels(struct vmm_spread *s, dvm_error_t *err)
 	return rc;
 }
 
+/* How long all hosts take to hear from all, at best. */
+static int learn_trip(struct vmm_spread *s, dvm_error_t *err)
+{
+	uint64_t all[VMM_HOSTS_MAX], best = UINT64_MAX;
+	int rc = 0;
+
+	for (unsigned i = 0; i < TRIPS && rc == 0; i++) {
+		uint64_t began = dvmi_clock_mono();
+		rc = vmm_spread_share(s, &began, all, sizeof began, err);
+		uint64_t took = dvmi_clock_mono() - began;
+		best = took < best ? took : best;
+	}
+	s->trip = best;
+	return rc;
+}
+
+uint64_t vmm_spread_trip(const struct vmm_spread *s)
+{
+	return s->trip;
+}
+
 /* A guest does not outlive a host: nothing has to be agreed on, it ends. */
 static bool host_died(void *arg, uint32_t host)
 {
@@ -147,6 +169,8 @@ int vmm_spread_open(struct vmm_spread **out, unsigned hosts, struct dvmi_log *lo
 		rc = learn_names(s, err);
 	if (rc == 0)
 		rc = learn_kernels(s, err);
+	if (rc == 0)
+		rc = learn_trip(s, err);
 	if (rc == 0)
 		rc = meet(s, err);
 	if (rc < 0)

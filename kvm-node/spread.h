@@ -82,6 +82,8 @@ const char *vmm_spread_name(const struct vmm_spread *s, unsigned host);
 
 /* Another monitor of the guest is on this host's kernel. */
 bool vmm_spread_together(const struct vmm_spread *s);
+/* How long it takes at best until all hosts have heard from all, ns. */
+uint64_t vmm_spread_trip(const struct vmm_spread *s);
 
 /* All give EACH bytes and get all of them. Collective. */
 int vmm_spread_share(struct vmm_spread *s, const void *mine, void *all, size_t each,

@@ -49,6 +49,7 @@ struct vmm_spread {
 	unsigned self, hosts, cpus;
 	char names[VMM_HOSTS_MAX][VMM_HOST_NAME];
 	bool together; /* with another one on one kernel */
+	uint64_t trip; /* ns */
 	struct dvmi_log *log;
 	_Atomic int lost;
 	_Atomic bool ending;

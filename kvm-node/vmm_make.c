@@ -7,6 +7,7 @@
 #include <sys/random.h>
 
 #include "kvm-node/vmm_private.h"
+#include "libdvm/base/clock.h"
 #include "libdvm/base/err.h"
 
 #define CPUID_MAX     256u
@@ -19,6 +20,12 @@
 #define TUNING                                                                                     \
 	"tsc=reliable no_timer_check skew_tick=1 psi=0 watchdog_thresh=60 "                        \
 	"transparent_hugepage=madvise relax_domain_level=3 noautogroup"
+/*
+ * A kernel that looks where pages are wanted takes them from its programs for that, a fault each: on
+ * a slow network it does little else.
+ */
+#define SLOW_TUNING " numa_balancing=disable"
+#define SLOW_TRIP   (250 * DVMI_USEC)
 #define TICK_REST     12u /* over several hosts */
 #define NEAR_DISTANCE 20 /* between two NUMA nodes of one host, as sockets say */
 #define FAR_DISTANCE  40 /* between hosts: kernels then keep tasks and pages together */
@@ -281,12 +288,19 @@ static int make_devices(struct vmm *v, dvm_error_t *err)
 	return vmm_devices_create(&v->machine, &v->devices, err);
 }
 
+static const char *tuning_of(const struct vmm_config *c)
+{
+	if (!c->spread || c->no_tuning)
+		return NULL;
+	return vmm_spread_trip(c->spread) < SLOW_TRIP ? TUNING : TUNING SLOW_TUNING;
+}
+
 static int open_images(struct vmm *v, dvm_error_t *err)
 {
 	const struct vmm_config *c = v->config;
 
 	v->input.append = c->append ? c->append : "console=ttyS0";
-	v->input.tuning = c->spread && !c->no_tuning ? TUNING : NULL;
+	v->input.tuning = tuning_of(c);
 	if (!vmm_is_first(v))
 		return 0;
 	int rc = vmm_image_open(&v->input.kernel, c->kernel, "kernel", err);
