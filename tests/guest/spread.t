@@ -42,4 +42,17 @@ done <<-'END'
 	3 tcp reset --mem=18M,--cpus=3 0
 	2 shm hello --mem=16M,--cpus=1 1 too few
 END
+
+# Over two hosts: what is left out of how pages go, and devices on one that is not there.
+vmm=("$build/tests/api/mini-run" -t 30 -n 2 -N 2 "$build/kvm-node/dvm-vmm" --hosts 2)
+guest_run ipis --mem 16M --cpus 2 --pages ivy
+is "as the first systems did" $? 0 || diag "$guest_out"
+guest_run ipis --mem 16M --cpus 2 --pages no-prefetch,no-elision,no-batch,no-hold,no-diff,no-runs
+is "... without one of them after the other" $? 0 || diag "$guest_out"
+guest_run hello --mem 16M --cpus 2 --pages no-sense
+like "... which there has to be" "$? $guest_out" '2 *there is no "no-sense"*'
+guest_run hello --mem 16M --cpus 2 --disk /dev/null,host=2
+like "a disk of a third host" "$? $guest_out" '1 *host=2, but the guest has 2, numbered from 0*'
+guest_run hello --mem 16M --cpus 2 --net user,host=7
+like "a card of an eighth" "$? $guest_out" '1 *host=7, but the guest has 2*'
 tap_end
