@@ -20,8 +20,9 @@
 #include "libdvm/base/cleanup.h"
 #include "libdvm/base/clock.h"
 
-#define WAIT_MS 20000
-#define STEP_MS 2
+#define WAIT_MS	 20000
+#define AGAIN_MS 1000 /* then twice that, and so on */
+#define STEP_MS	 2
 
 extern char **environ;
 
@@ -95,17 +96,25 @@ static int take_lock(const char *node_run)
 	return fd;
 }
 
-/* One of those who find no agent starts it; the others wait. */
+/*
+ * One of those who find no agent starts it; the others wait. An agent leaves at once where another is
+ * first, and that one may be about to leave, being halted: so it may take more than one.
+ */
 static char *start_or_wait(const char *node_run, dvm_error_t *err)
 {
-	uint64_t end = dvmi_clock_mono() + WAIT_MS * DVMI_MSEC;
+	uint64_t now = dvmi_clock_mono(), end = now + WAIT_MS * DVMI_MSEC, again = now;
+	uint64_t pause = AGAIN_MS * DVMI_MSEC;
 	cleanup_fd int lock = take_lock(node_run);
 	char *found = pvm_find_socket(node_run);
 
 	(void)lock;
-	if (!found && start(node_run, err) < 0)
-		return NULL;
-	while (!found && dvmi_clock_mono() < end) {
+	for (; !found && now < end; now = dvmi_clock_mono()) {
+		if (now >= again) {
+			if (start(node_run, err) < 0)
+				return NULL;
+			again = dvmi_clock_mono() + pause;
+			pause *= 2;
+		}
 		usleep(STEP_MS * 1000);
 		found = pvm_find_socket(node_run);
 	}
