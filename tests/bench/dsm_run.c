@@ -9,11 +9,13 @@
 #include <dvm/msg.h>
 #include <dvm/sync.h>
 
+#include <errno.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -263,9 +265,56 @@ static void stream_write(void)
 }
 
 /* As much in messages of 64 KiB. */
+enum { PART = 65536 };
+
+/* A file in memory, mapped twice. */
+static void map_twice(char *map[2])
+{
+	int fd = memfd_create("limit", MFD_CLOEXEC);
+
+	must(fd < 0 || ftruncate(fd, (off_t)stream_bytes) < 0 ? -ENOMEM : 0, "memory");
+	for (int i = 0; i < 2; i++) {
+		map[i] = mmap(NULL, stream_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		must(map[i] == MAP_FAILED ? -ENOMEM : 0, "memory");
+	}
+	close(fd);
+}
+
+/*
+ * What no protocol can leave out: who had written memory may not do so any more, its bytes travel
+ * to memory that is new to who reads them, and are mapped there, all of that in large parts.
+ */
+static void limit_stream(void)
+{
+	uint64_t sum = 0;
+	char *map[2];
+
+	map_twice(map);
+	if (self == 1)
+		memset(map[1], 5, stream_bytes);
+	meet();
+	double start = now();
+	for (uint64_t at = 0; at < stream_bytes && self < 2; at += PART) {
+		if (self) {
+			mprotect(map[1] + at, PART, PROT_READ);
+			must(dvm_send(w, map[1] + at, PART, 0, 1), "message");
+			continue;
+		}
+		must(dvm_recv(w, map[0] + at, PART, 1, 1, NULL), "message");
+		madvise(map[1] + at, PART, MADV_POPULATE_READ);
+		for (uint64_t i = 0; i < PART; i += 64)
+			sum += *(volatile uint64_t *)(map[1] + at + i);
+	}
+	say("rate", (double)stream_bytes / (now() - start));
+	meet();
+	if (self == 0 && sum == 0)
+		must(-DVM_EPROTO, "nothing was read");
+	munmap(map[0], stream_bytes);
+	munmap(map[1], stream_bytes);
+}
+
 static void raw_stream(void)
 {
-	enum { PART = 65536 };
 	static char buf[PART];
 	uint64_t n = stream_bytes / PART;
 
@@ -470,6 +519,7 @@ static const struct {
 	{ "stream-read", stream_read },
 	{ "stream-write", stream_write },
 	{ "raw-stream", raw_stream },
+	{ "limit-stream", limit_stream },
 	{ "fight", fight },
 	{ "alternate", alternate },
 	{ "hand-over", hand_over },
