@@ -154,7 +154,8 @@ static void keep(struct dvmd_history *h)
 			dvmi_pb_free(h->writing.list[i]);
 			h->dropped++;
 		}
-	h->writing.n = 0;
+	h->writing.n = 0; /* they have moved */
+	rows_free(&h->writing);
 }
 
 /* The past, on the monotonic clock, for fair share. */

@@ -87,7 +87,8 @@ static int take_rows(struct query *q, Pb__HistoryReply *r)
 	if (!rows)
 		return -ENOMEM;
 	q->rows = rows;
-	memcpy(rows + q->n, r->rows, r->n_rows * sizeof *rows);
+	if (r->n_rows)
+		memcpy(rows + q->n, r->rows, r->n_rows * sizeof *rows);
 	q->n += r->n_rows;
 	r->n_rows = 0; /* they are ours now */
 	if (*r->warning && !q->warning)

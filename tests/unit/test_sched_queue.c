@@ -261,6 +261,7 @@ static void dependencies(void **state)
 	struct dsched_depend d[4];
 
 	for (size_t t = 0; t < 4; t++) {
+		dsched_decision_free(&f.d);
 		set_up(NULL);
 		machine(1, 4);
 		for (unsigned fate = 0; fate < 4; fate++) {
