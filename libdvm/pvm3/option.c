@@ -211,10 +211,6 @@ int pvm_newcontext(void)
 
 int pvm_freecontext(int context)
 {
-	int rc = ask_context(1, context);
-
-	/* Who ends the context it is in goes back to the first one. */
-	if (rc == 0 && pvmi.ctx == context)
-		pvmi.ctx = PvmBaseContext;
-	return pvmi_result("pvm_freecontext", rc);
+	/* Who ends the context it is in stays in it. */
+	return pvmi_result("pvm_freecontext", ask_context(1, context));
 }

@@ -68,6 +68,11 @@ static void contexts(void)
 	SHOW(pvm_freecontext(-1));
 	SHOW(pvm_freecontext(b));
 	SHOW(pvm_getcontext());
+	a = pvm_newcontext();
+	pvm_setcontext(a);
+	pvm_freecontext(a);
+	SHOW(pvm_getcontext() == a);
+	pvm_setcontext(0);
 }
 
 static void children(void)
