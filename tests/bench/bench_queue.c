@@ -2,8 +2,8 @@
 /*
  * What a decision costs: time and memory of dsched_decide() for machines and queues that grow.
  * "full": the machine is busy but for a few slots, and jobs of all sizes wait; "idle": nothing runs
- * yet. Prints a table of milliseconds, best of three; with --json an object a line, which says also how
- * many jobs it starts.
+ * yet. Prints a table of milliseconds of processor time, best of three; with --json an object a line,
+ * which says also how many jobs it starts.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -11,9 +11,9 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
-#include "libdvm/base/clock.h"
 #include "libdvm/base/rng.h"
 #include "sched/dsched_queue.h"
 
@@ -84,16 +84,25 @@ static void make_jobs(struct scene *s, size_t n, struct dvmi_rng *rng)
 	s->q.njobs = n;
 }
 
+/* Of this process: what else the machine has to do is left out. */
+static uint64_t processor_time(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (uint64_t)t.tv_sec * S + (uint64_t)t.tv_nsec;
+}
+
 static uint64_t measure(const struct dsched_queue *q, size_t *starts)
 {
 	uint64_t best = UINT64_MAX;
 
 	for (int i = 0; i < 3; i++) {
 		struct dsched_decision d;
-		uint64_t t = dvmi_clock_mono();
+		uint64_t t = processor_time();
 		if (dsched_decide(q, &d) < 0)
 			return 0;
-		t = dvmi_clock_mono() - t;
+		t = processor_time() - t;
 		best = t < best ? t : best;
 		*starts = 0;
 		for (size_t k = 0; k < d.n; k++)
