@@ -15,10 +15,12 @@
 #include "libdvm/base/cleanup.h"
 #include "libdvm/base/clock.h"
 #include "libdvm/base/err.h"
+#include "libdvm/src/mem.h"
 
 #define SALT UINT64_C(0x6775657374) /* no other domain of the job has it */
 #define BOOT_ID 40u
 #define TRIPS 16u
+#define ROOM_MIN (UINT64_C(32) << 20) /* bytes; with less a kernel only waits for its pages */
 #define SPIN (20 * DVMI_USEC)
 #define HOLD (100 * DVMI_USEC)
 #define HOLD_MAX (5 * DVMI_MSEC) /* where a page takes long to come */
@@ -289,6 +291,18 @@ static uint32_t flags_of(unsigned pages)
 	return flags;
 }
 
+/*
+ * A guest may have more memory than any of its hosts; one program of it that fills it all has all pages
+ * pass through one. Found out once, since after a reset nothing can be read any more.
+ */
+static void find_room(struct vmm_spread *s)
+{
+	if (!s->room)
+		s->room = dvmi_seg_share(dvm_world(s->d), s->bytes);
+	if (s->room && s->room < ROOM_MIN && !getenv("DVM_SHM_MEMORY"))
+		s->room = ROOM_MIN;
+}
+
 static int create_segment(struct vmm_spread *s)
 {
 	const struct dsm_seg_config c = {
@@ -296,6 +310,7 @@ static int create_segment(struct vmm_spread *s)
 		.bytes = s->bytes,
 		.unit = VMM_PAGE,
 		.flags = s->flags,
+		.memory = s->room,
 		.hold = HOLD,
 		.hold_max = s->flags & DSM_NO_HOLD ? 0 : HOLD_MAX,
 		.home = home_of,
@@ -318,6 +333,7 @@ int vmm_spread_map(struct vmm_spread *s, const uint64_t *home, uint64_t size, un
 		s->home_end[i] = end += home[i] / VMM_PAGE;
 	s->bytes = size;
 	s->flags = flags_of(pages);
+	find_room(s);
 	pthread_mutex_lock(&s->seg_lock);
 	int rc = create_segment(s);
 	pthread_mutex_unlock(&s->seg_lock);

@@ -45,6 +45,7 @@ struct vmm_spread {
 	uint32_t seg_id;
 	uint64_t bytes;
 	uint32_t flags; /* enum dsm_seg_flag */
+	uint64_t room;	/* bytes here for pages that have their home elsewhere */
 	uint64_t home_end[VMM_HOSTS_MAX]; /* pages below are the host's, from the one before */
 	unsigned self, hosts, cpus;
 	char names[VMM_HOSTS_MAX][VMM_HOST_NAME];

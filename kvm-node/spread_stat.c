@@ -46,6 +46,7 @@ static void put_pages(const struct dsm_seg_stats *p, struct dvmi_buf *out)
 	put(out, "prefetched", p->prefetched);
 	put(out, "prefetch_used", p->prefetch_used);
 	put(out, "held", p->held);
+	put(out, "evicted", p->evicted);
 	put(out, "pages_here", p->resident);
 	put(out, "pages_writable", p->writable);
 }

@@ -49,6 +49,12 @@ guest_run ipis --mem 16M --cpus 2 --pages ivy
 is "as the first systems did" $? 0 || diag "$guest_out"
 guest_run ipis --mem 16M --cpus 2 --pages no-prefetch,no-elision,no-batch,no-hold,no-diff,no-runs
 is "... without one of them after the other" $? 0 || diag "$guest_out"
+stat=$(mktemp)
+DVM_SHM_MEMORY=200000 guest_run memory --mem 96M --cpus 2 --stat "$stat"
+is "room for 48 pages of what is the other host's" $? 0 || diag "$guest_out"
+evicted=$(sed -n 's/.*"evicted":\([0-9]*\).*/\1/p' "$stat")
+ok "... so pages go home again" [ "${evicted:-0}" -gt 100 ]
+rm -f "$stat"
 guest_run hello --mem 16M --cpus 2 --pages no-sense
 like "... which there has to be" "$? $guest_out" '2 *there is no "no-sense"*'
 guest_run hello --mem 16M --cpus 2 --disk /dev/null,host=2
