@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * While the machine's leader is down: what runs elsewhere can still be signalled and ended. Each node
- * does so for its own ranks; the leader hears of their end when it is back.
+ * While the machine's leader is down: what runs elsewhere can still be signalled and ended. Each
+ * node does so for its own ranks; the leader hears of their end when it is back.
  */
 #include <errno.h>
 #include <signal.h>
@@ -81,7 +81,8 @@ bool dvmd_absent_serve(struct dvmd_call **call, const uint8_t *body, size_t len)
 	dvmd_cstate_each_job(dvmd_state(d), signal_job, &a);
 	if (!a.found)
 		dvmd_call_error(call, -DVM_ENOQUORUM,
-				"the machine's leader is down, and job %llu does not run elsewhere", job);
+				"the machine's leader is down, and job %llu does not run elsewhere",
+				job);
 	else if (a.found == a.others)
 		dvmd_call_error(call, -EPERM, "job %llu belongs to somebody else", job);
 	else

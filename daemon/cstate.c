@@ -431,7 +431,7 @@ static void finish_job(struct dvmd_cstate *s, struct job *j, uint64_t wall)
 	forget_oldest(s);
 }
 
-/* One that was over before, or soon after, anybody heard of its start: its nodes say how long it ran. */
+/* One that was over before, or soon after, anybody heard of its start: nodes say how long it ran. */
 static uint64_t was_started(const Pb__JobRecord *r, uint64_t wall)
 {
 	uint64_t ran = r->usage ? r->usage->ran_ns : 0;

@@ -146,13 +146,13 @@ void dvmd_cstate_env_move(Pb__JobSpec *to, struct environment **to_env, Pb__JobS
 /* SPEC, which has none, borrows E, too. */
 void dvmd_cstate_env_borrow(Pb__JobSpec *spec, struct environment **env, struct environment *e);
 /* Gives it back: before SPEC is freed. */
+void dvmd_cstate_env_drop(struct dvmd_cstate *s, Pb__JobSpec *spec, struct environment **env);
 /*
  * On a visit to all that wait: the id of the one that E was met with first, 0 if that is ID, now. To be
  * begun with unmark().
  */
 void dvmd_cstate_env_unmark(const struct dvmd_cstate *s);
 uint64_t dvmd_cstate_env_mark(struct environment *e, uint64_t id);
-void dvmd_cstate_env_drop(struct dvmd_cstate *s, Pb__JobSpec *spec, struct environment **env);
 
 /* ---- cstate_reserve.c ---- */
 int dvmd_cstate_check_reserve_add(const struct dvmd_cstate *s, const Pb__Reservation *r,

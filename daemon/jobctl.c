@@ -20,7 +20,7 @@
 #define SETTLE	     (300 * DVMI_MSEC) /* in which nodes that cannot start say so together */
 #define ORPHAN_GRACE (2 * DVMI_SEC)   /* in which children may end by themselves */
 #define HOLD	     (150 * DVMI_MSEC) /* of a mere exit code, in which its cause may be told elsewhere */
-#define RESTARTS_MAX 100		       /* of one that loses node after node */
+#define RESTARTS_MAX 100	       /* of one that loses node after node */
 #define REASON_MAX   2048 /* bytes of a reason that goes to the log, which refuses longer ones */
 
 enum event { EV_STARTED, EV_FAIL, EV_FINAL, EVENTS };
@@ -60,7 +60,7 @@ struct dvmd_jobctl_action *dvmd_jobctl_push(struct dvmd_jobctl *c, enum dvmd_job
 	struct queued *q = calloc(1, sizeof *q);
 
 	if (!q)
-		return NULL; /* the tick tries again: every action follows from state that is kept */
+		return NULL; /* the tick tries again: each action follows from what is kept */
 	q->action.what = what;
 	q->action.job = job;
 	LL_APPEND(c->queue, q);
@@ -381,8 +381,8 @@ char *dvmd_jobctl_names_not(const struct job *j, bool (*is)(const struct share *
 }
 
 /*
- * Remembers the first failure only: what follows is its consequence. Unless the first one is weak: a
- * rank that exits because it has noticed a crash on another node is often heard of before that.
+ * Remembers the first failure only: what follows is its consequence. Unless the first one is weak:
+ * a rank that exits because it has noticed a crash on another node is often heard of before that.
  */
 void dvmd_jobctl_blame(struct job *j, Pb__JobHow how,
 							 int exit_code, const char *fmt, ...)
@@ -438,8 +438,9 @@ static void share_fate(struct dvmd_jobctl *c, const struct job *j, uint64_t now)
 
 	if (!parent || !j->exit_code || parent->keep_going || parent->state == S(ENDING))
 		return;
-	dvmd_jobctl_blame(parent, HOW(FAILED), j->exit_code, "job %llu, which it has spawned, has failed: %s",
-	      (unsigned long long)j->id, reason_of(j));
+	dvmd_jobctl_blame(parent, HOW(FAILED), j->exit_code,
+			  "job %llu, which it has spawned, has failed: %s",
+			  (unsigned long long)j->id, reason_of(j));
 	dvmd_jobctl_begin_end(c, parent, now, c->config.kill_grace);
 }
 
@@ -451,8 +452,9 @@ static void end_children(struct dvmd_jobctl *c, const struct job *parent, uint64
 
 	HASH_ITER(hh, c->jobs, j, tmp)
 		if (j->parent == parent->id && j->state != S(ENDING)) {
-			dvmd_jobctl_blame(j, HOW(CANCELLED), 1, "job %llu, which spawned it, is ended",
-			      (unsigned long long)parent->id);
+			dvmd_jobctl_blame(j, HOW(CANCELLED), 1,
+					  "job %llu, which spawned it, is ended",
+					  (unsigned long long)parent->id);
 			dvmd_jobctl_begin_end(c, j, now, grace);
 		}
 }
@@ -484,10 +486,12 @@ static void blame_rank(struct job *j, const struct share *s, const Pb__RankStatu
 	if (r->signalled) {
 		if (!j->exit_code || j->weak)
 			j->signal = r->status - 128;
-		dvmd_jobctl_blame(j, HOW(FAILED), code, "rank %u on %s was killed by signal %d (%s)", r->rank, s->name,
-		      r->status - 128, strsignal(r->status - 128));
+		dvmd_jobctl_blame(j, HOW(FAILED), code,
+				  "rank %u on %s was killed by signal %d (%s)", r->rank, s->name,
+				  r->status - 128, strsignal(r->status - 128));
 	} else if (!j->exit_code) {
-		dvmd_jobctl_blame(j, HOW(FAILED), code, "rank %u on %s exited with code %d", r->rank, s->name, r->status);
+		dvmd_jobctl_blame(j, HOW(FAILED), code, "rank %u on %s exited with code %d",
+				  r->rank, s->name, r->status);
 		j->weak = j->nshares > 1 && j->state != S(ENDING) && !j->keep_going;
 	}
 }
@@ -507,8 +511,8 @@ static bool judge(struct job *j, const struct share *s)
 	if (s->failed || (st && st->phase == PB__SHARE_PHASE__SHARE_FAILED)) {
 		int code = s->failed ? s->failed_code : st->code;
 		bool lost = s->crashed || code == -DVM_EPEERLOST;
-		dvmd_jobctl_blame(j, lost ? HOW(LOST) : HOW(FAILED), start_exit_code(code), "%s: %s", s->name,
-		      s->failed ? s->failed : st->text);
+		dvmd_jobctl_blame(j, lost ? HOW(LOST) : HOW(FAILED), start_exit_code(code),
+				  "%s: %s", s->name, s->failed ? s->failed : st->text);
 		return !(s->crashed && j->keep_going);
 	}
 	if (!st)
@@ -698,7 +702,8 @@ int dvmd_jobctl_status(struct dvmd_jobctl *c, const Pb__JobStatus *status, uint6
 	push_notes(c, j, s, copy);
 	dvmi_pb_free(s->status);
 	s->status = copy;
-	if (copy->phase == PB__SHARE_PHASE__SHARE_FAILED && j->state == S(RUNNING) && j->keep_going) {
+	if (copy->phase == PB__SHARE_PHASE__SHARE_FAILED && j->state == S(RUNNING) &&
+	    j->keep_going) {
 		s->crashed = true;
 		push_lost(c, j, s);
 	}

@@ -26,8 +26,9 @@ static void tick_launching(struct dvmd_jobctl *c, struct job *j, uint64_t now)
 
 	if (now >= j->launch_by) {
 		char *names = dvmd_jobctl_names_not(j, dvmd_jobctl_is_running);
-		dvmd_jobctl_blame(j, HOW(FAILED), 1, "launch timed out: %s did not start all ranks in time%s",
-		      names ? names : "some nodes", late_text(j, late, sizeof late));
+		dvmd_jobctl_blame(j, HOW(FAILED), 1,
+				  "launch timed out: %s did not start all ranks in time%s",
+				  names ? names : "some nodes", late_text(j, late, sizeof late));
 		free(names);
 		dvmd_jobctl_begin_end(c, j, now, 0);
 	} else if (now >= j->notice_at) {
@@ -72,7 +73,8 @@ static void tick_orphan(struct dvmd_jobctl *c, struct job *j, uint64_t now)
 	j->orphan_by = UINT64_MAX;
 	if (dvmd_jobctl_find(c, j->parent) || j->state == S(ENDING))
 		return;
-	dvmd_jobctl_blame(j, HOW(CANCELLED), 1, "job %llu, which spawned it, has ended", (unsigned long long)j->parent);
+	dvmd_jobctl_blame(j, HOW(CANCELLED), 1, "job %llu, which spawned it, has ended",
+			  (unsigned long long)j->parent);
 	dvmd_jobctl_begin_end(c, j, now, c->config.kill_grace);
 }
 
@@ -147,7 +149,8 @@ uint64_t dvmd_jobctl_next_deadline(const struct dvmd_jobctl *c)
 		if (j->state == S(ENDING))
 			next = min_u64(next, min_u64(j->kill_by, j->give_up_by));
 		else
-			next = min_u64(next, min_u64(j->hold_by, min_u64(j->orphan_by, j->leave_by)));
+			next = min_u64(next,
+				       min_u64(j->hold_by, min_u64(j->orphan_by, j->leave_by)));
 		if (j->state != S(ENDING) && !j->stopped)
 			next = min_u64(next, j->ends_by);
 		if (j->warn_signal && j->state == S(RUNNING) && !j->stopped)

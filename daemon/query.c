@@ -268,7 +268,8 @@ void dvmd_query_jobs(struct dvmd_call *call, const uint8_t *body, size_t len)
 		if (unknown && !dvmd_leads(call->d))
 			dvmd_call_forward(call, DVMD_LEADER, body, len);
 		else if (unknown)
-			dvmd_call_error(&call, -ENOENT, "no job %llu", (unsigned long long)req->job);
+			dvmd_call_error(&call, -ENOENT, "no job %llu",
+					(unsigned long long)req->job);
 		return;
 	}
 	js.req = req;

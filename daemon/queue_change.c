@@ -85,7 +85,8 @@ static int change_one(const struct dvmd_call *call, uint64_t id, const Pb__Queue
 	return dvmd_queue_propose(call->d, &cmd, err);
 }
 
-static int change_waiting(const struct dvmd_call *call, const Pb__QueueRequest *req, dvm_error_t *err)
+static int change_waiting(const struct dvmd_call *call, const Pb__QueueRequest *req,
+			  dvm_error_t *err)
 {
 	struct ids ids = { .wanted = req->job };
 	int rc = dvmd_cstate_each_waiting(dvmd_state(call->d), add_id, &ids);
@@ -108,15 +109,16 @@ static int requeue(const struct dvmd_call *call, const Pb__JobRecord *r, dvm_err
 	unsigned long long id = r->id;
 
 	if (!r->spec->detached || r->spec->parent_job)
-		return dvmi_error_set(err, -EINVAL, "job %llu was not submitted: it cannot wait again",
-				      id);
+		return dvmi_error_set(err, -EINVAL,
+				      "job %llu was not submitted: it cannot wait again", id);
 	int rc = dvmd_lead_end(call->d->lead, r->id, PB__JOB_HOW__HOW_REQUEUED, true,
 			       "requeued by its user");
 	return rc < 0 ? dvmi_error_set(err, rc, "job %llu ends already", id) : 0;
 }
 
 /* What others were promised behind its end is not for everybody to take back. */
-static int limit(const struct dvmd_call *call, const Pb__JobRecord *r, uint64_t ns, dvm_error_t *err)
+static int limit(const struct dvmd_call *call, const Pb__JobRecord *r, uint64_t ns,
+		 dvm_error_t *err)
 {
 	uint64_t had = r->spec->timeout_ns;
 
@@ -137,7 +139,8 @@ static int suspend(const struct dvmd_call *call, const Pb__JobRecord *r, bool on
 				 on ? PB__SUSPENDED__BY_USER : PB__SUSPENDED__NOT_SUSPENDED, err);
 }
 
-static int change_running(const struct dvmd_call *call, const Pb__QueueRequest *req, dvm_error_t *err)
+static int change_running(const struct dvmd_call *call, const Pb__QueueRequest *req,
+			  dvm_error_t *err)
 {
 	const Pb__JobRecord *r = dvmd_cstate_job(dvmd_state(call->d), req->job);
 	unsigned long long id = req->job;
