@@ -25,7 +25,7 @@ static void pause_for(uint64_t ns)
 struct awaited {
 	uint64_t job; /* its id by now: one that was put back into the queue has a new one */
 	bool seen;
-	int code; /* of the first task that was seen to have failed */
+	int code; /* of the first task, by number, that has failed so far and is remembered */
 };
 
 /* The exit code once it is over, -1 while it is not, CLI_FAILED with a message. */
@@ -46,7 +46,7 @@ static int look(struct cli *c, struct awaited *a)
 		return cli_failf(c, "the daemon does not say how far job %" PRIu64 " is", a->job);
 	a->seen = true;
 	a->job = r->progress->job;
-	if (!a->code)
+	if (r->progress->exit_code & 0xff)
 		a->code = r->progress->exit_code & 0xff;
 	return r->progress->left ? -1 : a->code;
 }
