@@ -15,7 +15,6 @@
 #include "libdvm/base/cleanup.h"
 #include "libdvm/base/clock.h"
 #include "libdvm/base/err.h"
-#include "libdvm/src/mem.h"
 
 #define SALT UINT64_C(0x6775657374) /* no other domain of the job has it */
 #define BOOT_ID 40u

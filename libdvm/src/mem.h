@@ -86,11 +86,6 @@ void *dvmi_seg_reserve(uint64_t at, uint64_t bytes);
 uint64_t dvmi_seg_whole(const dvm_seg_t *s);
 /* The nodes of the group have memory for BYTES together (PLAIN: this one); collective. -ENOMEM. */
 int dvmi_seg_room(dvm_group_t *g, uint64_t bytes, bool plain, dvm_error_t *err);
-/*
- * Bytes that a segment of G, of BYTES, may take at this rank beside what it is home to: $DVM_SHM_MEMORY, else a
- * share of what is free.
- */
-uint64_t dvmi_seg_share(dvm_group_t *g, uint64_t bytes);
 /* The home of a page at first; SEG is a dvm_seg_t. */
 uint32_t dvmi_seg_home(void *seg, uint64_t page);
 

@@ -12,6 +12,7 @@
 #include "libdvm/base/err.h"
 #include "libdvm/src/am.h"
 #include "libdvm/src/coll.h"
+#include "libdvm/src/domain.h"
 #include "libdvm/src/mem.h"
 #include "libdvm/src/mem_sync.h"
 #include "libdvm/src/nodes.h"

@@ -12,6 +12,7 @@
 #include "dvm/coll.h"
 #include "libdvm/base/cleanup.h"
 #include "libdvm/base/err.h"
+#include "libdvm/src/domain.h"
 #include "libdvm/src/mem.h"
 #include "libdvm/src/mem_sync.h"
 #include "libdvm/src/nodes.h"
