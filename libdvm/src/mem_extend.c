@@ -35,20 +35,30 @@ static uint32_t living(const dvm_group_t *g)
 	return n;
 }
 
+/* Whether it can be copied. */
+static int32_t code_of(dvm_seg_t *s)
+{
+	uint64_t at;
+	int lost = dvm_seg_lost(s, 0, &at);
+
+	if (lost)
+		return lost < 0 ? lost : -DVM_EPEERLOST;
+	return s->attached ? 0 : -EINVAL;
+}
+
 static struct facts facts_of(dvm_seg_t *s)
 {
 	struct facts f = { 0 };
-	uint64_t at;
+	uint32_t homes = s ? s->c.homes : 0;
 
 	if (!s)
 		return f;
-	int lost = dvm_seg_lost(s, 0, &at);
-	f = (struct facts){ .code = lost < 0 ? lost : lost ? -DVM_EPEERLOST : s->attached ? 0 : -EINVAL,
+	f = (struct facts){ .code = code_of(s),
 			    .has = 1,
 			    .id = s->id,
 			    .living = living(s->dom->g),
 			    .consistency = s->c.consistency,
-			    .homes = s->c.homes == DVM_HOMES_EXPLICIT ? DVM_HOMES_RANGE : s->c.homes,
+			    .homes = homes == DVM_HOMES_EXPLICIT ? DVM_HOMES_RANGE : homes,
 			    .faults = s->c.faults,
 			    .flags = s->c.flags,
 			    .unit = s->c.unit,
