@@ -19,7 +19,10 @@ enum vmm_seccomp {
 	VMM_SECCOMP_HOSTS, /* all threads there are, of a monitor that has others on other hosts */
 };
 
-/* For the calling thread, or all of them; needs no_new_privs. -ENOSYS: not built in, or the kernel has none. */
+/*
+ * For the calling thread, or all of them; needs no_new_privs. -ENOSYS: not built in, or the kernel has
+ * none.
+ */
 int vmm_seccomp_enter(enum vmm_seccomp kind);
 
 /*

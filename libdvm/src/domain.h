@@ -34,8 +34,8 @@ void dvmi_domain_destroy(struct dvmi_domain *m);
 /* The links among the ranks of G; for who makes a node over them. Collective. */
 int dvmi_domain_mesh(struct dsm_mesh **out, dvm_group_t *g, uint64_t salt);
 /*
- * Bytes that a segment of G, of BYTES, may take at this rank beside what it is home to: $DVM_SHM_MEMORY, else a
- * share of what is free.
+ * Bytes that a segment of G, of BYTES, may take at this rank beside what it is home to:
+ * $DVM_SHM_MEMORY, else a share of what is free.
  */
 uint64_t dvmi_seg_share(dvm_group_t *g, uint64_t bytes);
 /* What the shepherds say of RANK of G: they see processes end and nodes go. Any thread. */
