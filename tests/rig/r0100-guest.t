@@ -56,20 +56,15 @@ while IFS=$'\t' read -r name options code text; do
 done < <(guest_cases "$lib_dir/../guest/guests.conf" svm)
 
 # Boots one into $out and $code. A boot takes 15 s of a quiet machine and five times that of a busy
-# one. An emulated host now and then loses a guest to a triple fault before its first interrupt, and
-# that one may try once more.
+# one.
 boot() # NAME IMAGE VERBS OPTION...
 {
-	local name=$1 image=$2 verbs=$3 try
+	local name=$1 image=$2 verbs=$3
 	shift 3
-	for try in 1 2; do
-		out=$(timeout -k 2 250 "$lib_dir/rig" run -T 240 host1 "$monitor" \
-			--kernel "/guest/$image" --initrd /guest/initrd --no-reboot \
-			--append "console=ttyS0 panic=-1 do=$verbs" "$@" 2>&1)
-		code=$?
-		[[ $code != 0 && $out == *"triple fault"* ]] || break
-		diag "try $try of $image: $out"
-	done
+	out=$(timeout -k 2 250 "$lib_dir/rig" run -T 240 host1 "$monitor" \
+		--kernel "/guest/$image" --initrd /guest/initrd --no-reboot \
+		--append "console=ttyS0 panic=-1 do=$verbs" "$@" 2>&1)
+	code=$?
 	is "$image: $name" "$code" 0 || diag "$out"
 }
 
