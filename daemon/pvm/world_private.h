@@ -31,6 +31,7 @@ struct task {
 	int ctx;
 	struct pvm_where out, trace;
 	uint32_t spawn; /* it is one of; 0: none */
+	int tasker;	/* who was to start its program; 0: its shepherd */
 	int *siblings;
 	uint32_t nsiblings;
 	bool no_reset;
@@ -205,8 +206,9 @@ struct item *pvm_expected_item(const struct pvm_world *w, uint32_t host, uint32_
 void pvm_role_enrolled(struct pvm_world *w, const struct task *t);
 void pvm_role_task_end(struct pvm_world *w, const struct task *t);
 void pvm_role_host_end(struct pvm_world *w, const struct host *h);
-/* Has the tasker of its host start IT of S. */
-void pvm_role_start(struct pvm_world *w, const struct spawn *s, const struct item *it);
+/* Has the tasker of its host start T, which is IT of S; without one it ends. */
+void pvm_role_start(struct pvm_world *w, const struct spawn *s, const struct item *it,
+		    struct task *t);
 /* Has the hoster start what of C has no code. False: there is none. */
 bool pvm_role_hosts(struct pvm_world *w, const struct host_change *c);
 /* What came of what the manager has ordered. */

@@ -91,6 +91,24 @@ void pvm_role_enrolled(struct pvm_world *w, const struct task *t)
 		send_ints(w, rm, SM_EXECACK, 0, began, 2);
 }
 
+static void end_place(struct pvm_world *w, const struct task *t)
+{
+	struct dvmi_buf b = { 0 };
+
+	dvmi_buf_put_u32(&b, t->rank);
+	dvmi_buf_put_u32(&b, SIGKILL);
+	w->ops.to_agent(w->arg, t->host, PVMI_KILL, 0, 0, &b);
+	dvmi_buf_free(&b);
+}
+
+/* A tasker has ended: nobody will start what was left to it, or say how that has ended. */
+static void end_left(struct pvm_world *w, int tasker)
+{
+	for (const struct task *t = w->tasks; t; t = t->hh.next)
+		if (t->tasker == tasker && !t->connected)
+			end_place(w, t);
+}
+
 void pvm_role_task_end(struct pvm_world *w, const struct task *t)
 {
 	const int ended[] = { t->tid, 0, 0, 0, 0, 0 };
@@ -98,6 +116,7 @@ void pvm_role_task_end(struct pvm_world *w, const struct task *t)
 
 	if (h->tasker == t->tid)
 		set_tasker(w, h, 0);
+	end_left(w, t->tid);
 	for (uint32_t role = 1; role <= PVMI_ROLE_TRACER; role++)
 		if (w->roles[role] == t->tid)
 			set_role(w, h, role, 0);
@@ -143,11 +162,17 @@ static void put_environment(struct dvmi_buf *b, const struct spawn *s, const str
 	pvm_xdr_put_str(b, text);
 }
 
-void pvm_role_start(struct pvm_world *w, const struct spawn *s, const struct item *it)
+void pvm_role_start(struct pvm_world *w, const struct spawn *s, const struct item *it,
+		    struct task *t)
 {
 	const struct host *h = pvm_host(w, it->host);
 	struct dvmi_buf b = { 0 };
 
+	t->tasker = h->tasker;
+	if (!h->tasker) { /* it has ended meanwhile */
+		end_place(w, t);
+		return;
+	}
 	pvm_xdr_put_int(&b, it->tid);
 	pvm_xdr_put_int(&b, s->flags);
 	pvm_xdr_put_str(&b, it->path);
@@ -162,19 +187,13 @@ void pvm_role_start(struct pvm_world *w, const struct spawn *s, const struct ite
 	send(w, h->tasker, SM_STTASK, it->tid, &b);
 }
 
-/* The tasker of T's host says that a task of its has ended; of those that enrolled we know. */
+/* A tasker says that a task it was to start has ended; of those that enrolled we know. */
 static void take_task_end(struct pvm_world *w, const struct task *t, struct dvmi_reader *r)
 {
 	const struct task *x = pvm_task(w, pvm_xdr_int(r));
-	struct dvmi_buf b = { 0 };
 
-	if (r->err || !x || x->connected || x->host != t->host ||
-	    pvm_host(w, t->host)->tasker != t->tid)
-		return;
-	dvmi_buf_put_u32(&b, x->rank);
-	dvmi_buf_put_u32(&b, SIGKILL);
-	w->ops.to_agent(w->arg, x->host, PVMI_KILL, 0, 0, &b);
-	dvmi_buf_free(&b);
+	if (!r->err && x && !x->connected && x->tasker == t->tid)
+		end_place(w, x);
 }
 
 /* ---- the hoster ---- */

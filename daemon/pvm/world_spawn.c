@@ -202,8 +202,8 @@ static void make_task(struct pvm_world *w, struct spawn *s, struct item *it, uin
 	t->siblings = siblings(s, n);
 	t->nsiblings = t->siblings ? n : 0;
 	pvm_output_begin(w, s, it, t);
-	if (it->path && h->tasker)
-		pvm_role_start(w, s, it);
+	if (it->path)
+		pvm_role_start(w, s, it, t);
 	if (it->waits)
 		pvm_tell_enrolled(w, t, it->waits);
 }

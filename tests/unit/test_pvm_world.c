@@ -641,6 +641,38 @@ static void test_tasker(void **state)
 	end(&p);
 }
 
+static unsigned kills_of(const struct play *p, uint32_t host)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < (unsigned)p->n; i++)
+		n += p->told[i].type == PVMI_KILL && p->told[i].host == host;
+	return n;
+}
+
+/* What a tasker that has ended was to start ends, too; also what becomes ready only now. */
+static void test_tasker_ends(void **state)
+{
+	struct play p;
+
+	(void)state;
+	begin(&p);
+	int x = enrol(&p, 1, 0), tasker = enrol(&p, 2, 1024);
+	enlist(&p, tasker, PVMI_ROLE_TASKER, 0);
+	spawn_one(&p, x);
+	pvm_world_ready_path(p.w, 2, p.last_spawn, 0, p.nonce, "/bin/prog", "/socket", 77);
+	pvm_world_ready(p.w, 2, p.last_spawn, 0, p.nonce, 0, 1025, 44);
+	spawn_one(&p, x);
+	pvm_world_ready_path(p.w, 2, p.last_spawn, 0, p.nonce, "/bin/prog", "/socket", 78);
+	forget(&p);
+	pvm_world_exit(p.w, 2, 1024, true);
+	assert_int_equal(kills_of(&p, 2), 1);
+	forget(&p);
+	pvm_world_ready(p.w, 2, p.last_spawn, 0, p.nonce, 0, 1026, 45);
+	assert_int_equal(kills_of(&p, 2), 1);
+	end(&p);
+}
+
 /* What the manager orders for a host is done there, and answered under its wait id. */
 static void test_manager(void **state)
 {
@@ -735,7 +767,8 @@ int main(void)
 		cmocka_unit_test(test_spawn),	   cmocka_unit_test(test_spawn_nowhere),
 		cmocka_unit_test(test_idle),	   cmocka_unit_test(test_sec_short_bodies),
 		cmocka_unit_test(test_hoster),	   cmocka_unit_test(test_hoster_ends),
-		cmocka_unit_test(test_tasker),	   cmocka_unit_test(test_manager),
+		cmocka_unit_test(test_tasker),	   cmocka_unit_test(test_tasker_ends),
+		cmocka_unit_test(test_manager),
 		cmocka_unit_test(test_sec_orders), cmocka_unit_test(test_early_output),
 	};
 
