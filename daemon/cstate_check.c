@@ -376,27 +376,25 @@ static int job_suspend(const struct dvmd_cstate *s, const Pb__JobSuspend *c, dvm
 	return 0;
 }
 
-static int job_limit(const struct dvmd_cstate *s, const Pb__JobLimit *c, dvm_error_t *err)
+static int job_goes_on(const struct dvmd_cstate *s, uint64_t id, dvm_error_t *err)
 {
-	const struct job *j = dvmd_cstate_find_job(s, c->id);
-	unsigned long long id = c->id;
+	const struct job *j = dvmd_cstate_find_job(s, id);
 
 	if (!j)
-		return refuse(err, -ENOENT, "no job %llu", id);
+		return refuse(err, -ENOENT, "no job %llu", (unsigned long long)id);
 	if (j->msg->state == PB__JOB_STATE__JOB_DONE)
-		return refuse(err, -ESRCH, "job %llu is over", id);
+		return refuse(err, -ESRCH, "job %llu is over", (unsigned long long)id);
 	return 0;
 }
 
 static int job_room(const struct dvmd_cstate *s, const Pb__JobRoom *c, dvm_error_t *err)
 {
+	int rc = job_goes_on(s, c->id, err);
 	const struct job *j = dvmd_cstate_find_job(s, c->id);
 	unsigned long long id = c->id;
 
-	if (!j)
-		return refuse(err, -ENOENT, "no job %llu", id);
-	if (j->msg->state == PB__JOB_STATE__JOB_DONE)
-		return refuse(err, -ESRCH, "job %llu is over", id);
+	if (rc < 0)
+		return rc;
 	if (c->wanted_by ? !j->msg->spec->lent : !j->msg->spec->ranks_max)
 		return refuse(err, -EINVAL, "job %llu is not elastic", id);
 	if (c->wanted_by && j->msg->wanted_by)
@@ -444,7 +442,7 @@ int dvmd_cstate_check(const struct dvmd_cstate *s, const Pb__Command *cmd, dvm_e
 	case PB__COMMAND__WHAT_JOB_SUSPEND:
 		return job_suspend(s, cmd->job_suspend, err);
 	case PB__COMMAND__WHAT_JOB_LIMIT:
-		return job_limit(s, cmd->job_limit, err);
+		return job_goes_on(s, cmd->job_limit->id, err);
 	case PB__COMMAND__WHAT_JOB_ROOM:
 		return job_room(s, cmd->job_room, err);
 	case PB__COMMAND__WHAT_RESERVE_ADD:

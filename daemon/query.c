@@ -256,20 +256,14 @@ void dvmd_query_jobs(struct dvmd_call *call, const uint8_t *body, size_t len)
 		dvmd_call_error(&call, -DVM_EPROTO, "malformed request");
 		return;
 	}
-	/* Why jobs wait is known where it is decided. */
-	bool queue = dvmd_cstate_queued(dvmd_state(call->d)) > 0;
-	if (queue && !req->progress && !dvmd_leads(call->d)) {
-		dvmd_call_forward(call, DVMD_LEADER, body, len);
+	if (req->progress) {
+		dvmd_query_progress(call, req->job, body, len);
 		return;
 	}
-	if (req->progress) {
-		/* What a copy does not know yet its leader may. */
-		bool unknown = dvmd_query_progress(&call, req->job) == -ENOENT;
-		if (unknown && !dvmd_leads(call->d))
-			dvmd_call_forward(call, DVMD_LEADER, body, len);
-		else if (unknown)
-			dvmd_call_error(&call, -ENOENT, "no job %llu",
-					(unsigned long long)req->job);
+	/* Why jobs wait is known where it is decided. */
+	bool queue = dvmd_cstate_queued(dvmd_state(call->d)) > 0;
+	if (queue && !dvmd_leads(call->d)) {
+		dvmd_call_forward(call, DVMD_LEADER, body, len);
 		return;
 	}
 	js.req = req;

@@ -8,8 +8,8 @@
 void dvmd_query_info(struct dvmd_call *call, const uint8_t *body, size_t len);
 void dvmd_query_nodes(struct dvmd_call *call, const uint8_t *body, size_t len);
 void dvmd_query_jobs(struct dvmd_call *call, const uint8_t *body, size_t len);
-/* How far a job or an array is; consumes *CALL. -ENOENT: not known here, the call is as it was. */
-int dvmd_query_progress(struct dvmd_call **call, uint64_t job);
+/* The part of JOBS, BODY, that asks how far a job or an array is. */
+void dvmd_query_progress(struct dvmd_call *call, uint64_t job, const uint8_t *body, size_t len);
 void dvmd_query_log(struct dvmd_call *call, const uint8_t *body, size_t len);
 
 #endif

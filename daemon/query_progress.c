@@ -49,9 +49,9 @@ static uint64_t goes_on_as(const struct dvmd_cstate *st, uint64_t job)
 	return job;
 }
 
-int dvmd_query_progress(struct dvmd_call **call, uint64_t job)
+void dvmd_query_progress(struct dvmd_call *call, uint64_t job, const uint8_t *body, size_t len)
 {
-	const struct dvmd_cstate *st = dvmd_state((*call)->d);
+	const struct dvmd_cstate *st = dvmd_state(call->d);
 	struct progress p = { .reply = PB__JOB_PROGRESS__INIT };
 	Pb__JobsReply r = PB__JOBS_REPLY__INIT;
 
@@ -59,8 +59,10 @@ int dvmd_query_progress(struct dvmd_call **call, uint64_t job)
 	r.progress = &p.reply;
 	dvmd_cstate_each_job(st, add_job, &p);
 	dvmd_cstate_each_waiting(st, add_waiting, &p);
-	if (!p.known)
-		return -ENOENT;
-	dvmd_call_answer(call, DVMI_MSG_JOBS, &r);
-	return 0;
+	if (p.known)
+		dvmd_call_answer(&call, DVMI_MSG_JOBS, &r);
+	else if (!dvmd_leads(call->d)) /* which may know what a copy does not yet */
+		dvmd_call_forward(call, DVMD_LEADER, body, len);
+	else
+		dvmd_call_error(&call, -ENOENT, "no job %llu", (unsigned long long)job);
 }

@@ -46,19 +46,24 @@ void pvm_call_pstat(struct pvm_world *w, struct task *t, uint32_t id, struct dvm
 	pvm_answer(w, t->tid, id, rc, NULL);
 }
 
+void pvm_signal_task(struct pvm_world *w, const struct task *t, int sig)
+{
+	struct dvmi_buf b = { 0 };
+
+	dvmi_buf_put_u32(&b, t->rank);
+	dvmi_buf_put_u32(&b, (uint32_t)sig);
+	w->ops.to_agent(w->arg, t->host, PVMI_KILL, 0, 0, &b);
+	dvmi_buf_free(&b);
+}
+
 /* Whoever is gone hears no signal, which is no error. */
 void pvm_call_signal(struct pvm_world *w, struct task *t, uint32_t id, struct dvmi_reader *r)
 {
 	int tid = (int)dvmi_get_u32(r), sig = (int)dvmi_get_u32(r);
 	const struct task *x = is_task_id(tid) ? pvm_task(w, tid) : NULL;
-	struct dvmi_buf b = { 0 };
 
-	if (x) {
-		dvmi_buf_put_u32(&b, x->rank);
-		dvmi_buf_put_u32(&b, (uint32_t)sig);
-		w->ops.to_agent(w->arg, x->host, PVMI_KILL, 0, 0, &b);
-		dvmi_buf_free(&b);
-	}
+	if (x)
+		pvm_signal_task(w, x, sig);
 	pvm_answer(w, t->tid, id, is_task_id(tid) ? 0 : PvmBadParam, NULL);
 }
 

@@ -193,6 +193,9 @@ struct waiter *pvm_wait_new(struct pvm_world *w, int tid, uint32_t id, uint16_t 
 			    const char *name);
 void pvm_wait_free(struct pvm_world *w, struct waiter *x);
 
+/* world_call.c: the agent of its host signals T. */
+void pvm_signal_task(struct pvm_world *w, const struct task *t, int sig);
+
 /* world_output.c: T, which was IT of S, has an id now; what it prints goes where S says */
 void pvm_output_begin(struct pvm_world *w, const struct spawn *s, const struct item *it,
 		      const struct task *t);

@@ -91,22 +91,12 @@ void pvm_role_enrolled(struct pvm_world *w, const struct task *t)
 		send_ints(w, rm, SM_EXECACK, 0, began, 2);
 }
 
-static void end_place(struct pvm_world *w, const struct task *t)
-{
-	struct dvmi_buf b = { 0 };
-
-	dvmi_buf_put_u32(&b, t->rank);
-	dvmi_buf_put_u32(&b, SIGKILL);
-	w->ops.to_agent(w->arg, t->host, PVMI_KILL, 0, 0, &b);
-	dvmi_buf_free(&b);
-}
-
 /* A tasker has ended: nobody will start what was left to it, or say how that has ended. */
 static void end_left(struct pvm_world *w, int tasker)
 {
 	for (const struct task *t = w->tasks; t; t = t->hh.next)
 		if (t->tasker == tasker && !t->connected)
-			end_place(w, t);
+			pvm_signal_task(w, t, SIGKILL);
 }
 
 void pvm_role_task_end(struct pvm_world *w, const struct task *t)
@@ -170,7 +160,7 @@ void pvm_role_start(struct pvm_world *w, const struct spawn *s, const struct ite
 
 	t->tasker = h->tasker;
 	if (!h->tasker) { /* it has ended meanwhile */
-		end_place(w, t);
+		pvm_signal_task(w, t, SIGKILL);
 		return;
 	}
 	pvm_xdr_put_int(&b, it->tid);
@@ -193,7 +183,7 @@ static void take_task_end(struct pvm_world *w, const struct task *t, struct dvmi
 	const struct task *x = pvm_task(w, pvm_xdr_int(r));
 
 	if (!r->err && x && !x->connected && x->tasker == t->tid)
-		end_place(w, x);
+		pvm_signal_task(w, x, SIGKILL);
 }
 
 /* ---- the hoster ---- */
