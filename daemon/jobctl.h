@@ -4,7 +4,7 @@
  *
  * In go what happened (a node's report, a death, a cancel, time); out come actions for the shell
  * around it (daemon/lead.c) to carry out. State per job is one of enum dvmd_jobctl_state with the
- * transitions in one table (jobctl.c, and doc/design/0007-jobs.md).
+ * transitions in one table (jobctl_move.c, and doc/design/0007-jobs.md).
  */
 #ifndef DVMD_JOBCTL_H
 #define DVMD_JOBCTL_H

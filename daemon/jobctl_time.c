@@ -7,6 +7,48 @@
 
 #include "daemon/jobctl_private.h"
 
+void dvmd_jobctl_plan_end(struct job *j, uint64_t now, uint64_t ran)
+{
+	j->since = now - ran;
+	j->ends_by = j->limit ? later(now, ran < j->limit ? j->limit - ran : 0) : UINT64_MAX;
+	j->warn_at = j->ends_by > j->warn_before ? j->ends_by - j->warn_before : 0;
+}
+
+void dvmd_jobctl_has_run(struct dvmd_jobctl *c, uint64_t job, uint64_t ran, uint64_t now)
+{
+	struct job *j = dvmd_jobctl_find(c, job);
+
+	if (j)
+		dvmd_jobctl_plan_end(j, now, ran);
+}
+
+void dvmd_jobctl_limit(struct dvmd_jobctl *c, uint64_t job, const Pb__JobSpec *spec, uint64_t now)
+{
+	struct job *j = dvmd_jobctl_find(c, job);
+
+	if (!j)
+		return;
+	uint64_t then = j->stopped ? j->stopped : now; /* what follows is added when it goes on */
+	j->limit = spec->timeout_ns;
+	j->warn_signal = j->limit ? spec->warn_signal : 0;
+	dvmd_jobctl_plan_end(j, then, then - j->since);
+}
+
+void dvmd_jobctl_stopped(struct dvmd_jobctl *c, uint64_t job, bool stopped, uint64_t now)
+{
+	struct job *j = dvmd_jobctl_find(c, job);
+
+	if (!j || stopped == (j->stopped != 0))
+		return;
+	if (!stopped)
+		j->since += now - j->stopped;
+	if (!stopped && j->ends_by != UINT64_MAX) {
+		j->ends_by = later(j->ends_by, now - j->stopped);
+		j->warn_at = later(j->warn_at, now - j->stopped);
+	}
+	j->stopped = stopped ? now : 0;
+}
+
 /* What a share that is not running yet says it waits for, with ": " in front; or "". */
 static const char *late_text(const struct job *j, char *out, size_t size)
 {
