@@ -274,6 +274,7 @@ static int make_plan(struct shep_launch *l)
 	l->plan.data_limit = limit ? spec->mem_per_rank : RLIM_INFINITY;
 	l->plan.nofile = l->c.nofile;
 	l->plan.no_new_privs = l->c.no_new_privs;
+	l->plan.timer_slack = l->c.timer_slack;
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return -errno;
 	l->report_fd = fds[0];

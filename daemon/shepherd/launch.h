@@ -28,6 +28,7 @@ struct shep_launch_config {
 	const struct shep_group *group;
 	struct rlimit nofile;
 	bool no_new_privs;
+	unsigned long timer_slack; /* of the ranks, ns; 0: as ever */
 	/* Opens the descriptors the local rank gets as 0, 1, 2; they are closed after its fork. */
 	int (*stdio)(uint32_t local, int fds[3], void *arg);
 	/* One more descriptor that the local rank inherits, closed after its fork; -1: none. */

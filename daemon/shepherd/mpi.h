@@ -63,6 +63,11 @@ struct shep_mpi_config {
 int shep_mpi_create(struct shep_mpi **out, const struct shep_mpi_config *config);
 void shep_mpi_destroy(struct shep_mpi *m); /* NULL is allowed */
 
+/*
+ * How late (ns) the kernel may wake local ranks that sleep for a time; 0: as it likes. M may be NULL.
+ */
+unsigned long shep_mpi_timer_slack(const struct shep_mpi *m);
+
 /* The descriptor that LOCAL inherits, the caller's to close; -1: none; -E…. */
 int shep_mpi_rank_fd(struct shep_mpi *m, uint32_t local);
 

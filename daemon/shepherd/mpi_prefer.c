@@ -17,6 +17,9 @@
 
 enum { INTERFACE_MAX = 64 };
 
+#define SLACK_PER_RANK 50000ul	 /* ns; that is what any process has */
+#define SLACK_MAX      2000000ul /* ns */
+
 /* A preference that the user has not stated. */
 static int prefer(struct shep_mpi *m, const char *name, const char *value)
 {
@@ -178,6 +181,27 @@ int shep_mpi_prefer_topology(struct shep_mpi *m)
 	return rc < 0 ? rc : prefer(m, "HWLOC_THISSYSTEM", "1");
 }
 
+/* How many ranks there are to a core, those of other nodes of ours on this host counted. */
+static uint32_t ranks_per_core(const struct shep_mpi *m)
+{
+	uint32_t ranks = shep_mpi_share(m)->host_ranks > m->n ? shep_mpi_share(m)->host_ranks : m->n;
+
+	return m->c.cores ? ranks / m->c.cores + (ranks % m->c.cores != 0) : 1;
+}
+
+/*
+ * While Open MPI's ranks wait for the slowest of them in MPI_Init, each looks every 100 us: with 32 to
+ * a core that is a third of all that 64 ranks need. Waking a little late, they look less often; and as
+ * one of a crowd they would have had to wait for their turn that long.
+ */
+unsigned long shep_mpi_timer_slack(const struct shep_mpi *m)
+{
+	const uint32_t crowd = m && m->kind & SHEP_MPI_PMIX ? ranks_per_core(m) : 1;
+	const unsigned long slack = crowd > 1 ? crowd * SLACK_PER_RANK : 0;
+
+	return slack < SLACK_MAX ? slack : SLACK_MAX;
+}
+
 int shep_mpi_prefer_ompi(struct shep_mpi *m)
 {
 	int rc = prefer_transports(m);
@@ -189,7 +213,7 @@ int shep_mpi_prefer_ompi(struct shep_mpi *m)
 	if (rc == 0)
 		rc = shep_mpi_prefer_device(m);
 	/* Cores are short: give way while waiting. Other nodes of ours may use the same ones. */
-	if (rc == 0 && (m->n > m->c.cores || shep_mpi_share(m)->host_ranks > m->c.cores))
+	if (rc == 0 && ranks_per_core(m) > 1)
 		rc = prefer(m, "OMPI_MCA_mpi_yield_when_idle", "1");
 	return rc;
 }

@@ -258,6 +258,7 @@ static int make_launch(struct shep *s, bool hold)
 		.group = s->c->group,
 		.nofile = s->c->setup->nofile,
 		.no_new_privs = s->c->setup->other_user,
+		.timer_slack = shep_mpi_timer_slack(s->mpi),
 		.stdio = on_stdio,
 		.extra_fd = on_extra_fd,
 		.hold = hold,

@@ -136,6 +136,8 @@ static _Noreturn void become_rank(const struct shep_spawn_plan *plan,
 	set_limits(plan, rank);
 	if (rank->cpus && sched_setaffinity(0, rank->cpus_bytes, rank->cpus) < 0)
 		report(plan, rank, SHEP_STAGE_AFFINITY, errno);
+	if (plan->timer_slack)
+		prctl(PR_SET_TIMERSLACK, plan->timer_slack, 0, 0, 0);
 	if (plan->no_new_privs)
 		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	prctl(PR_SET_NAME, SHEP_COMM_WDIR);

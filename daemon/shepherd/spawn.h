@@ -47,6 +47,7 @@ struct shep_spawn_plan {
 	rlim_t data_limit; /* bytes of RLIMIT_DATA, RLIM_INFINITY: leave it alone */
 	struct rlimit nofile;
 	bool no_new_privs;
+	unsigned long timer_slack; /* ns; 0: as ours */
 };
 
 struct shep_spawn_rank {

@@ -78,6 +78,11 @@ fi
 
 # ---- who is served what ----
 
+# Those that wait do not take what those they wait for need.
+slacks() { dvm run -q --oversubscribe -N 1 "$@" cat /proc/self/timerslack_ns | sort -n | tail -n 1; }
+ok "ranks in a crowd are woken a little late" test "$(slacks -n 64 --mpi pmix)" -gt 50000
+is "... others as ever" "$(slacks -n 1 --mpi pmix) $(slacks -n 64 --mpi none)" "50000 50000"
+
 is "a plain program has no server to wait for" \
 	"$(dvm run -n 1 printenv PMIX_RANK PMI_RANK; echo $?)" 1
 is "a script may be anything" "$(dvm run -n 2 sh -c 'echo $PMI_RANK $PMIX_RANK' | sort | xargs)" \
