@@ -145,7 +145,7 @@ int pvm_serve(void)
 	if (!a)
 		return -ENOMEM;
 	a->epoll = a->results_in = -1;
-	a->frames.fd = a->ranks.fd = a->lib.fd = a->results.fd = -1;
+	a->frames.fd = a->ranks.fd = a->lib.fd = a->results.fd = a->hosting.fd = -1;
 	int rc = open_all(a);
 	if (rc == 0)
 		rc = find_role(a);

@@ -116,7 +116,7 @@ struct agent {
 	char *name;	/* of the node */
 	char *dir;	/* where our sockets are */
 	char *frames_path, *ranks_path;
-	struct pvm_watch frames, ranks, lib, results;
+	struct pvm_watch frames, ranks, lib, results, hosting;
 	int results_in;
 	struct pvm_bank *banks[PVM_BANKS_MAX]; /* [nbanks] */
 	uint32_t nbanks, nfree; /* nfree: places in all of them */

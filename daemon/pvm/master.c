@@ -475,6 +475,7 @@ static int open_world(struct agent *a, uint32_t nodes)
 						  .spawn = pvm_master_spawn,
 						  .change_host = pvm_master_change_host,
 						  .host_command = pvm_master_host_command,
+						  .hosting = pvm_master_hosting,
 						  .halt = halt,
 						  .idle = idle };
 
@@ -524,4 +525,5 @@ void pvm_master_close(struct agent *a)
 	pvm_world_destroy(a->world);
 	free(a->nodes);
 	pvm_watch_close(a, &a->results);
+	pvm_watch_close(a, &a->hosting);
 }

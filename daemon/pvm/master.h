@@ -47,6 +47,9 @@ void pvm_work_done(struct pvm_work *w);
 /* 0 or -E…; then W is still the caller's. */
 int pvm_work_start(struct pvm_work *w);
 
+/* hosting.c: the hoster is asked; who does not answer for long is waited for no more */
+void pvm_master_hosting(void *arg);
+
 /* machine.c */
 /* By a thread: carries W out. */
 void pvm_work_do(struct pvm_work *w);

@@ -46,6 +46,8 @@ struct pvm_world_ops {
 	void (*change_host)(void *arg, uint32_t id, bool add, const char *name);
 	/* What is run on a host to see whether it can be added, as the hoster is told. */
 	const char *(*host_command)(void *arg);
+	/* The hoster was asked: pvm_world_hosts_late() is to be called now and then. */
+	void (*hosting)(void *arg);
 	/* The machine is to end. */
 	void (*halt)(void *arg);
 	/* The last task has ended. */
@@ -93,5 +95,10 @@ void pvm_world_output(struct pvm_world *w, uint32_t host, uint32_t rank, const v
 		      uint32_t n);
 /* A change of hosts is done: CODE is 0 or Pvm…. */
 void pvm_world_hosts_done(struct pvm_world *w, uint32_t id, int code);
+/*
+ * Hosts for which the hoster had been asked at the call before this one will not come: it does not
+ * answer. Whether it is still being waited for.
+ */
+bool pvm_world_hosts_late(struct pvm_world *w);
 
 #endif

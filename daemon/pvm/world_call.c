@@ -31,17 +31,10 @@ void pvm_call_where(struct pvm_world *w, struct task *t, uint32_t id, struct dvm
 		pvm_answer(w, t->tid, id, PvmNoTask, NULL);
 }
 
-static bool is_task_id(int tid)
-{
-	uint32_t bits = (uint32_t)tid;
-
-	return tid > 0 && bits & PVMI_TIDLOCAL && !(bits & (PVMI_TIDPVMD | 0x40000000));
-}
-
 void pvm_call_pstat(struct pvm_world *w, struct task *t, uint32_t id, struct dvmi_reader *r)
 {
 	int tid = (int)dvmi_get_u32(r);
-	int rc = !is_task_id(tid) ? PvmBadParam : pvm_task(w, tid) ? 0 : PvmNoTask;
+	int rc = !pvmi_is_task(tid) ? PvmBadParam : pvm_task(w, tid) ? 0 : PvmNoTask;
 
 	pvm_answer(w, t->tid, id, rc, NULL);
 }
@@ -60,11 +53,11 @@ void pvm_signal_task(struct pvm_world *w, const struct task *t, int sig)
 void pvm_call_signal(struct pvm_world *w, struct task *t, uint32_t id, struct dvmi_reader *r)
 {
 	int tid = (int)dvmi_get_u32(r), sig = (int)dvmi_get_u32(r);
-	const struct task *x = is_task_id(tid) ? pvm_task(w, tid) : NULL;
+	const struct task *x = pvmi_is_task(tid) ? pvm_task(w, tid) : NULL;
 
 	if (x)
 		pvm_signal_task(w, x, sig);
-	pvm_answer(w, t->tid, id, is_task_id(tid) ? 0 : PvmBadParam, NULL);
+	pvm_answer(w, t->tid, id, pvmi_is_task(tid) ? 0 : PvmBadParam, NULL);
 }
 
 static void put_task(struct dvmi_buf *b, const struct task *t)

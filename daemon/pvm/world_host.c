@@ -259,6 +259,25 @@ void pvm_change_unhosted(struct pvm_world *w, uint32_t id)
 			hosted(w, c, i, PvmCantStart);
 }
 
+bool pvm_world_hosts_late(struct pvm_world *w)
+{
+	struct host_change *c, *next;
+	bool waits = false;
+
+	LL_FOREACH_SAFE(w->changes, c, next) {
+		bool asked = false;
+		for (uint32_t i = 0; i < c->n; i++)
+			asked = asked || c->hosted[i];
+		if (asked && c->late) {
+			pvm_change_unhosted(w, c->id);
+			continue;
+		}
+		c->late = asked;
+		waits = waits || asked;
+	}
+	return waits;
+}
+
 void pvm_changes_unhosted(struct pvm_world *w)
 {
 	struct host_change *c, *next;

@@ -115,6 +115,7 @@ struct host_change {
 	int wid;
 	uint32_t first; /* the number that its hosts would have */
 	bool *hosted; /* [n]: the hoster has been asked, and has not answered yet */
+	bool late;    /* it had been asked at the last pvm_world_hosts_late() */
 	int *codes;
 	char **names, **options; /* what is behind a name: "wd=… ep=…", or "" */
 	struct host_change *next;

@@ -207,6 +207,7 @@ bool pvm_role_hosts(struct pvm_world *w, const struct host_change *c)
 		pvm_xdr_put_str(&b, w->ops.host_command(w->arg));
 	}
 	send(w, w->roles[PVMI_ROLE_HOSTER], SM_STHOST, (int)c->id + 1, &b);
+	w->ops.hosting(w->arg);
 	return true;
 }
 

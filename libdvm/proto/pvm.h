@@ -15,6 +15,7 @@
 #define DVMI_PROTO_PVM_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #define PVMI_VERSION	1u
@@ -31,7 +32,16 @@
 #define PVMI_TIDPVMD  0x80000000u
 #define PVMI_TIDHOST  0x3ffc0000u
 #define PVMI_TIDLOCAL 0x0003ffffu
+#define PVMI_TIDGID   0x40000000u
 #define PVMI_HOST_SHIFT 18
+
+/* Whether TID can be that of a task: not a daemon's, a group's or an error. */
+static inline bool pvmi_is_task(int tid)
+{
+	const uint32_t bits = (uint32_t)tid;
+
+	return bits & PVMI_TIDLOCAL && !(bits & (PVMI_TIDPVMD | PVMI_TIDGID));
+}
 
 struct pvmi_frame {
 	uint32_t len; /* of the body */

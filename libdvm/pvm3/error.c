@@ -58,7 +58,7 @@ const char *pvmi_text(int code)
 }
 
 /* Who speaks: a task by its id, others by their process. */
-static void say(const char *what, const char *text)
+void pvmi_say(const char *what, const char *text)
 {
 	fflush(stdout);
 	if (pvmi_tid())
@@ -72,7 +72,7 @@ void pvmi_complain(const char *call, int code)
 	char what[64];
 
 	snprintf(what, sizeof what, "%s()", call);
-	say(what, pvmi_text(code));
+	pvmi_say(what, pvmi_text(code));
 }
 
 int pvmi_quiet(int code)
@@ -104,6 +104,6 @@ char *pvm_strerror(void)
 
 int pvm_perror(char *text)
 {
-	say(text ? text : "(null)", pvmi_text(pvm_errno));
+	pvmi_say(text ? text : "(null)", pvmi_text(pvm_errno));
 	return 0;
 }

@@ -3,11 +3,6 @@
 #include "libdvm/pvm3/manager.h"
 #include "libdvm/pvm3/trace.h"
 
-static bool is_local(unsigned tid)
-{
-	return tid & TIDLOCAL && !(tid & (TIDPVMD | TIDGID));
-}
-
 static int check(int what, int tag, int n, const int *tids)
 {
 	int kind = what & ~PvmNotifyCancel;
@@ -19,7 +14,7 @@ static int check(int what, int tag, int n, const int *tids)
 	if (n < 1 || !tids)
 		return PvmBadParam;
 	for (int i = 0; kind == PvmTaskExit && i < n; i++)
-		if (!is_local((unsigned)tids[i]))
+		if (!pvmi_is_task(tids[i]))
 			return PvmBadParam;
 	return 0;
 }

@@ -26,6 +26,8 @@ int pvmi_result(const char *call, int code);
 int pvmi_quiet(int code);
 /* "libpvm [t40001]: pvm_recv(): No such buffer" to standard error. */
 void pvmi_complain(const char *call, int code);
+/* The same of anything: "libpvm [t40001]: WHAT: TEXT". */
+void pvmi_say(const char *what, const char *text);
 /* The text of CODE, also of what is none. */
 const char *pvmi_text(int code);
 

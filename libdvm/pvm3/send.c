@@ -142,7 +142,7 @@ static bool is_task(int tid)
 
 	if (t & TIDPVMD)
 		return pvmi.resv_tids && !(t & (TIDGID | TIDLOCAL));
-	return tid > 0 && !(t & TIDGID) && (t & TIDLOCAL);
+	return pvmi_is_task(tid);
 }
 
 /* Negative ones are the system's, unless a program has said that it knows. */

@@ -225,6 +225,8 @@ static int take_ids(struct pvmi_msg *m, int n, int *tids)
 		return count;
 	for (int i = 0; i < n; i++) {
 		int tid = i < count ? pvmi_get_int(m) : PvmOutOfRes;
+		if (tid > 0 && !pvmi_is_task(tid))
+			tid = PvmBadMsg;
 		int at = tid > 0 ? good++ : --bad;
 		if (tids)
 			tids[at] = tid;

@@ -89,13 +89,17 @@ static int take_tasks(const struct dvmi_buf *body, struct tasks *out)
 	return dvmi_reader_done(&r) < 0 ? PvmBadMsg : 0;
 }
 
-/* As the resource manager has them: a number without meaning, then tasks to the end. */
+/* As the resource manager has them: a number that means nothing but an error, then tasks to the end. */
 static int take_packed(struct pvmi_msg *m, struct tasks *out)
 {
+	int code = pvmi_get_int(m);
+
+	if (code < 0)
+		return code;
 	out->v = calloc(m->len / 24 + 1, sizeof *out->v);
 	if (!out->v)
 		return PvmNoMem;
-	for (pvmi_get_int(m); pvmi_msg_left(m) > 0; out->n++) {
+	for (; pvmi_msg_left(m) > 0; out->n++) {
 		struct pvmtaskinfo *t = &out->v[out->n];
 		t->ti_tid = pvmi_get_int(m);
 		t->ti_ptid = pvmi_get_int(m);

@@ -46,6 +46,25 @@ is "hosts by a hoster" "$(pvm hosted)" "a hoster: 0
 deleted: 1
 it does not want to: 0, -8
 it does: 1, a host"
+# Whatever a resource manager answers: a code, and no hang.
+led()
+{
+	for how in silent empty text negative huge dies; do
+		PVM_RM_PATIENCE=1 pvm managed "$how"
+	done
+}
+is "a resource manager that is none" "$(led)" "silent: config -25, tasks -25, spawn -25: none, add -25: 0
+then: 0, 3 hosts
+empty: config -5, tasks -5, spawn -5: none, add -5: 0
+then: 0, 3 hosts
+text: config -12, tasks -12, spawn 0: none, add -12: 0
+then: 0, 3 hosts
+negative: config -10, tasks -10, spawn -10: none, add -10: 0
+then: 0, 3 hosts
+huge: config -12, tasks 0, spawn 0: none, add -12: 0
+then: 0, 3 hosts
+dies: config 0, tasks 0, spawn 1: a task, add 0: -29
+then: 0, 3 hosts"
 is "many tasks, one after the other" "$(pvm again 40)" "40 times"
 is "more than a node has places, while one lives" "$(pvm keep 1200)" "1200 times
 $talk"

@@ -5,6 +5,7 @@
  * not depend on which host is which.
  */
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -185,7 +186,6 @@ static int verb_lost(char *name)
 	return 0;
 }
 
-/* More tasks, one after the other, than a node has ranks. */
 /* ---- a host that leaves and comes back, N times, with a task each time ---- */
 
 static int verb_churn(int n)
@@ -296,6 +296,99 @@ static int verb_hosted(void)
 	return 0;
 }
 
+/* ---- a resource manager that is none ---- */
+
+static int anything(int buf, int tid, int tag)
+{
+	(void)buf, (void)tid, (void)tag;
+	return 1;
+}
+
+/* To SRC, what is packed, with WID. */
+static void reply(int src, int tag, int wid)
+{
+	struct pvmminfo info;
+
+	pvm_getminfo(pvm_getsbuf(), &info);
+	info.wid = wid;
+	pvm_setminfo(pvm_getsbuf(), &info);
+	pvm_send(src, tag);
+}
+
+/* Answers question M wrongly, as HOW says. */
+static void mislead(const struct pvmminfo *m, char *how)
+{
+	int v = strcmp(how, "negative") == 0 ? PvmNoMem : strcmp(how, "huge") == 0 ? 1 << 30 : 1;
+
+	if (strcmp(how, "dies") == 0)
+		kill(getpid(), SIGKILL);
+	if (strcmp(how, "stops") == 0)
+		kill(getpid(), SIGSTOP);
+	pvm_initsend(PvmDataDefault);
+	if (strcmp(how, "text") == 0)
+		pvm_pkstr(how);
+	else if (strcmp(how, "empty") != 0)
+		pvm_pkint(&v, 1, 1);
+	if (strcmp(how, "silent") != 0)
+		reply(m->src, strcmp(how, "tag") == 0 ? m->tag + 1 : m->tag,
+		      strcmp(how, "wid") == 0 ? m->wid + 7 : m->wid);
+}
+
+static int manager(char *how)
+{
+	struct pvmminfo m;
+
+	pvm_setopt(PvmResvTids, 1);
+	pvm_recvf(anything);
+	int rc = pvm_reg_rm(NULL);
+	pvm_initsend(PvmDataDefault);
+	pvm_pkint(&rc, 1, 1);
+	pvm_send(pvm_parent(), WORD);
+	while (pvm_getminfo(pvm_recv(-1, -1), &m) == 0 && m.tag != END)
+		if (m.tag == SM_SPAWN || m.tag == SM_CONFIG || m.tag == SM_TASK || m.tag == SM_ADDHOST)
+			mislead(&m, how);
+	pvm_exit();
+	return 0;
+}
+
+/* What calls return then; it is to be HOW in each of them. */
+static void ask_all(const char *how)
+{
+	char name[] = "nowhere", *names[] = { name }, child_verb[] = "child";
+	char *args[] = { child_verb, NULL };
+	int n = 0, tid = 0, code = 0, config = pvm_config(&n, NULL, NULL), tasks, spawned, added;
+
+	tasks = pvm_tasks(0, &n, NULL);
+	spawned = pvm_spawn(self, args, 0, NULL, 1, &tid);
+	added = pvm_addhosts(names, 1, &code);
+	printf("%s: config %d, tasks %d, spawn %d: %s, add %d: %d\n", how, config, tasks, spawned,
+	       tid > 0 ? "a task" : pvm_errno < 0 ? "none" : "?", added, code);
+	if (spawned == 1 && pvm_pstat(tid) == 0)
+		pvm_kill(tid);
+}
+
+static int verb_managed(char *how)
+{
+	static char verb[] = "manager";
+	char *args[] = { verb, how, NULL };
+	int rc = -99, gone, n;
+
+	if (pvm_spawn(self, args, 0, NULL, 1, kids) != 1)
+		return 1;
+	pvm_notify(PvmTaskExit, GONE, 1, kids);
+	pvm_recv(kids[0], WORD);
+	pvm_upkint(&rc, 1, 1);
+	pvm_setopt(PvmAutoErr, 0);
+	ask_all(how);
+	pvm_sendsig(kids[0], SIGKILL);
+	gone = note(GONE);
+	rc = pvm_config(&n, NULL, NULL);
+	printf("then: %d, %d hosts\n", gone == kids[0] ? rc : -99, n);
+	return 0;
+}
+
+/* ---- more tasks, one after the other, than a node has ranks ---- */
+
 static int verb_again(int n)
 {
 	for (int i = 0; i < n; i++)
@@ -331,6 +424,8 @@ int main(int argc, char **argv)
 		return child();
 	if (strcmp(verb, "hoster") == 0)
 		return hoster();
+	if (strcmp(verb, "manager") == 0 && argc > 2)
+		return manager(argv[2]);
 	if (strcmp(verb, "again") == 0)
 		return verb_again(n);
 	if (pvm_mytid() < 0)
@@ -345,6 +440,8 @@ int main(int argc, char **argv)
 		verb_churn(n);
 	else if (strcmp(verb, "hosted") == 0)
 		verb_hosted();
+	else if (strcmp(verb, "managed") == 0 && argc > 2)
+		verb_managed(argv[2]);
 	else if (strcmp(verb, "lost") == 0 && argc > 2)
 		verb_lost(argv[2]);
 	pvm_exit();

@@ -28,7 +28,7 @@ struct play {
 	int n;
 	uint32_t spawns, last_spawn, count;
 	char hosts[200], nonce[40];
-	int idle, changes;
+	int idle, changes, hostings;
 	uint32_t change;
 };
 
@@ -85,6 +85,11 @@ static const char *host_command(void *arg)
 	return "command";
 }
 
+static void on_hosting(void *arg)
+{
+	((struct play *)arg)->hostings++;
+}
+
 static void on_halt(void *arg)
 {
 	(void)arg;
@@ -109,6 +114,7 @@ static void begin(struct play *p)
 						  .spawn = on_spawn,
 						  .change_host = on_change,
 						  .host_command = host_command,
+						  .hosting = on_hosting,
 						  .halt = on_halt,
 						  .idle = on_idle };
 
@@ -588,6 +594,31 @@ static void test_hoster_ends(void **state)
 	end(&p);
 }
 
+/* One that does not answer has from one look at it to the next; then its hosts will not come. */
+static void test_hoster_silent(void **state)
+{
+	struct play p;
+	struct dvmi_reader r;
+
+	(void)state;
+	begin(&p);
+	int x = enrol(&p, 1, 0), hoster = enrol(&p, 1, 1);
+	enlist(&p, hoster, PVMI_ROLE_HOSTER, 0);
+	assert_false(pvm_world_hosts_late(p.w));
+	add_hosts(&p, x, "c", "d");
+	assert_int_equal(p.hostings, 1);
+	assert_true(pvm_world_hosts_late(p.w));
+	forget(&p);
+	assert_false(pvm_world_hosts_late(p.w));
+	assert_int_equal(p.changes, 0);
+	assert_int_equal(p.n, 1);
+	dvmi_reader_init(&r, p.told[0].body.data, p.told[0].body.len);
+	assert_int_equal(dvmi_get_u32(&r), 2);
+	assert_int_equal((int)dvmi_get_u32(&r), PvmCantStart);
+	assert_int_equal((int)dvmi_get_u32(&r), PvmCantStart);
+	end(&p);
+}
+
 static void spawn_one(struct play *p, int tid)
 {
 	struct dvmi_buf b = { 0 };
@@ -767,6 +798,7 @@ int main(void)
 		cmocka_unit_test(test_spawn),	   cmocka_unit_test(test_spawn_nowhere),
 		cmocka_unit_test(test_idle),	   cmocka_unit_test(test_sec_short_bodies),
 		cmocka_unit_test(test_hoster),	   cmocka_unit_test(test_hoster_ends),
+		cmocka_unit_test(test_hoster_silent),
 		cmocka_unit_test(test_tasker),	   cmocka_unit_test(test_tasker_ends),
 		cmocka_unit_test(test_manager),
 		cmocka_unit_test(test_sec_orders), cmocka_unit_test(test_early_output),
