@@ -238,6 +238,14 @@ static uint64_t halted(const struct vmm_vcpu *v)
 	return v->n.halt_ns + (v->where == VMM_ASLEEP ? dvmi_clock_mono() - v->asleep_since : 0);
 }
 
+uint64_t vmm_vcpu_idle(struct vmm_vcpu *v)
+{
+	pthread_mutex_lock(&v->lock);
+	uint64_t ns = halted(v);
+	pthread_mutex_unlock(&v->lock);
+	return ns;
+}
+
 void vmm_vcpu_stat(struct vmm_vcpu *v, struct dvmi_buf *out)
 {
 	dvmi_buf_printf(out, "{\"cpu\":%u,\"apic_id\":%u,\"exits\":{\"signal\":%llu", v->index,

@@ -32,6 +32,7 @@ enum vmm_order {
 	VMM_ORDER_FORGET, /* RAM goes */
 	VMM_ORDER_AGAIN,  /* RAM is there and zero, vCPUs are as after power-on */
 	VMM_ORDER_END,	  /* the guest has ended: vCPUs end */
+	VMM_ORDER_ADOPT,  /* the vCPUs that have come are to run here */
 	VMM_ORDERS,
 };
 
@@ -42,6 +43,8 @@ struct vmm_spread_ops {
 	void (*order)(void *arg, uint32_t id, enum vmm_order what);		/* locked */
 	void (*ended)(void *arg, enum vmm_end end, unsigned code, const char *why); /* locked */
 	void (*asked)(void *arg, enum vmm_ask what);				/* locked */
+	/* vCPU number CPU is here from now on. */
+	void (*cpu)(void *arg, unsigned cpu, const void *state, size_t len);	/* locked */
 	uint64_t (*time)(void *arg);						/* locked */
 	/* The guest's time here is to change by DELTA; at most so much that it never goes back. */
 	void (*adjust)(void *arg, int64_t delta);				/* locked */
@@ -112,10 +115,19 @@ void vmm_spread_detach(struct vmm_spread *s);
 /* None of them waits. Any thread. */
 void vmm_spread_interrupt(struct vmm_spread *s, unsigned host, unsigned cpu,
 			  const struct vmm_intr *msg);
+/* Likewise, by who has the node's lock. */
+void vmm_spread_pass(struct vmm_spread *s, unsigned host, unsigned cpu, const struct vmm_intr *msg);
 void vmm_spread_eoi(struct vmm_spread *s, uint8_t vector);
 void vmm_spread_ended(struct vmm_spread *s, enum vmm_end end, unsigned code, const char *why);
 void vmm_spread_ask(struct vmm_spread *s, enum vmm_ask what);
 void vmm_spread_done(struct vmm_spread *s, uint32_t id, int rc);
+
+/*
+ * vCPU number CPU is HOST's from now on: LEN bytes at STATE, which LAST completes, locked, right before
+ * they go. So whatever is said to it afterwards comes after them. -ENOMEM, -DVM_EPEERLOST.
+ */
+int vmm_spread_give_cpu(struct vmm_spread *s, unsigned host, unsigned cpu, const void *state,
+			size_t len, void (*last)(void *arg), void *arg);
 
 /* They wait. -DVM_EPEERLOST: a host is gone, and the guest with it. */
 int vmm_spread_row(struct vmm_spread *s, unsigned cpu, const struct vmm_apic_row *row);

@@ -175,6 +175,7 @@ static void act(struct vmm_spread *s, unsigned from, const struct vmm_msg *n, co
 	case VMM_MSG_END: hear_end(s, n, text, len); break;
 	case VMM_MSG_ORDER: s->ops.order(s->ops.arg, n->id, (enum vmm_order)n->op); break;
 	case VMM_MSG_ASK: s->ops.asked(s->ops.arg, (enum vmm_ask)n->op); break;
+	case VMM_MSG_CPU: s->ops.cpu(s->ops.arg, n->cpu, text, len); break;
 	case VMM_MSG_TIME: hear_time(s, from, n); break;
 	case VMM_MSG_TIME_IS: hear_time_is(s, n); break;
 	default: enqueue(s, from, n);
@@ -190,6 +191,7 @@ static bool fits(const struct vmm_spread *s, unsigned from, uint8_t kind)
 	case VMM_MSG_ASK:
 	case VMM_MSG_TIME: return s->self == 0;
 	case VMM_MSG_ORDER:
+	case VMM_MSG_CPU:
 	case VMM_MSG_TIME_IS:
 	case VMM_MSG_STAT: return from == 0;
 	default: return true;

@@ -52,6 +52,26 @@ void vmm_spread_interrupt(struct vmm_spread *s, unsigned host, unsigned cpu,
 	say(s, host, &n, NULL);
 }
 
+void vmm_spread_pass(struct vmm_spread *s, unsigned host, unsigned cpu, const struct vmm_intr *msg)
+{
+	const struct vmm_msg n = vmm_msg_intr(cpu, msg);
+
+	spread_count(&s->n.intr_out);
+	(void)spread_post(s, host, &n, NULL, 0);
+}
+
+int vmm_spread_give_cpu(struct vmm_spread *s, unsigned host, unsigned cpu, const void *state,
+			size_t len, void (*last)(void *arg), void *arg)
+{
+	const struct vmm_msg n = { .kind = VMM_MSG_CPU, .cpu = cpu };
+
+	dsm_node_enter(s->node);
+	last(arg);
+	int rc = spread_post(s, host, &n, state, len);
+	dsm_node_leave(s->node);
+	return rc;
+}
+
 void vmm_spread_eoi(struct vmm_spread *s, uint8_t vector)
 {
 	spread_count(&s->n.eois_out);

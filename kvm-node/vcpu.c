@@ -59,12 +59,14 @@ static void kick(struct vmm_vcpu *v)
 		vmm_vcpu_kick(v);
 }
 
-void vmm_vcpu_interrupt(struct vmm_vcpu *v, const struct vmm_intr *msg)
+bool vmm_vcpu_interrupt(struct vmm_vcpu *v, const struct vmm_intr *msg)
 {
 	pthread_mutex_lock(&v->lock);
-	if (vmm_lapic_accept(&v->lapic, msg))
+	bool here = !v->away;
+	if (here && vmm_lapic_accept(&v->lapic, msg))
 		kick(v);
 	pthread_mutex_unlock(&v->lock);
+	return here;
 }
 
 void vmm_vcpu_want(struct vmm_vcpu *v, enum vmm_want want)
@@ -337,6 +339,15 @@ static void tell_where(struct vmm_vcpu *v, uint64_t page)
 		v->env->sampled(v->env->arg, page, r.rip);
 }
 
+/* Somebody wants to know when the guest's kernel has come up; ticks are enough of a sample. */
+static void look_for_user(struct vmm_vcpu *v)
+{
+	struct kvm_sregs s;
+
+	if (ioctl(v->fd, KVM_GET_SREGS, &s) == 0 && (s.cs.selector & 3) == 3)
+		v->env->user(v->env->arg);
+}
+
 /* What the guest has changed without an exit of its own. */
 static void leave(struct vmm_vcpu *v, bool interrupted)
 {
@@ -354,6 +365,8 @@ static void leave(struct vmm_vcpu *v, bool interrupted)
 	pthread_mutex_unlock(&v->lock);
 	if (sample != VMM_NO_PAGE)
 		tell_where(v, sample);
+	if (interrupted && atomic_load_explicit(v->env->gathered, memory_order_relaxed))
+		look_for_user(v);
 	vmm_vcpu_do(v, &out);
 }
 

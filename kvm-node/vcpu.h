@@ -43,6 +43,9 @@ struct vmm_vcpu_env {
 	void (*settle)(void *arg);
 	/* The instruction AT waited for PAGE: a sample of those that did. */
 	void (*sampled)(void *arg, uint64_t page, uint64_t at);
+	/* As long as that is so: a program of the guest was seen running. */
+	const _Atomic bool *gathered;
+	void (*user)(void *arg);
 	void *arg;
 };
 
@@ -98,6 +101,7 @@ struct vmm_vcpu {
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t wake;   /* for this vCPU */
 	pthread_cond_t parked_cond; /* for who waits until it is parked */
+	_Atomic bool away; /* it runs on another host, and here it is parked */
 	struct vmm_lapic lapic;
 	uint64_t timer_at; /* what the timer is set to */
 	enum vmm_where where;
@@ -134,8 +138,8 @@ void vmm_vcpu_wait_parked(struct vmm_vcpu *v);
 /* After want(EXIT). */
 void vmm_vcpu_join(struct vmm_vcpu *v);
 
-/* An interrupt message names this vCPU. Any thread. */
-void vmm_vcpu_interrupt(struct vmm_vcpu *v, const struct vmm_intr *msg);
+/* An interrupt message names this vCPU. False: it is not here any more. Any thread. */
+bool vmm_vcpu_interrupt(struct vmm_vcpu *v, const struct vmm_intr *msg);
 
 /* vcpu_page.c: it waits for the page at PAGE; that has come. Any thread. */
 void vmm_vcpu_page_wait(struct vmm_vcpu *v, uint64_t page);
@@ -163,6 +167,8 @@ void vmm_vcpu_eoi_take(struct vmm_vcpu *v);  /* the guest does not run */
 /* exit.c: handles what KVM_RUN came back with. */
 void vmm_exit_handle(struct vmm_vcpu *v);
 
+/* ns that it has had nothing to do. */
+uint64_t vmm_vcpu_idle(struct vmm_vcpu *v);
 void vmm_vcpu_stat(struct vmm_vcpu *v, struct dvmi_buf *out);
 
 /* Does what a register write wanted done. The lock is not held. */

@@ -7,6 +7,7 @@
 
 #include "kvm-node/seccomp.h"
 #include "kvm-node/vmm_private.h"
+#include "libdvm/base/clock.h"
 #include "libdvm/base/err.h"
 
 /* ---- all vCPUs, all devices ---- */
@@ -52,7 +53,7 @@ void vmm_set_state(struct vmm *v, enum vmm_state state)
 }
 
 /* Nobody anywhere touches RAM then. Those here stop while the others do: they may wait for them. */
-static int all_stand_still(struct vmm *v, dvm_error_t *err)
+int vmm_all_stand_still(struct vmm *v, dvm_error_t *err)
 {
 	want_all(v, VMM_WANT_PAUSE);
 	int rc = vmm_hosts_order(v, VMM_ORDER_STAND, err);
@@ -61,7 +62,7 @@ static int all_stand_still(struct vmm *v, dvm_error_t *err)
 	return rc;
 }
 
-static int all_move_on(struct vmm *v, dvm_error_t *err)
+int vmm_all_move_on(struct vmm *v, dvm_error_t *err)
 {
 	vmm_set_state(v, VMM_RUNNING);
 	vmm_move_on(v);
@@ -72,7 +73,7 @@ static int pause_guest(struct vmm *v, dvm_error_t *err)
 {
 	if (v->state != VMM_RUNNING)
 		return 0;
-	int rc = all_stand_still(v, err);
+	int rc = vmm_all_stand_still(v, err);
 	if (rc < 0)
 		return rc;
 	vmm_clock_pause(&v->clock);
@@ -87,7 +88,7 @@ static int resume_guest(struct vmm *v, dvm_error_t *err)
 	vmm_clock_resume(&v->clock);
 	VMM_EACH_VCPU(v, c)
 		vmm_vcpu_set_tsc(c);
-	return all_move_on(v, err);
+	return vmm_all_move_on(v, err);
 }
 
 static int drop_ram(struct vmm *v)
@@ -126,6 +127,7 @@ int vmm_make_new(struct vmm *v, dvm_error_t *err)
 {
 	int rc = 0;
 
+	vmm_gather_set(v, v->gathers);
 	vmm_clock_start(&v->clock, v->clock.tsc_khz, v->clock.invariant);
 	VMM_EACH_VCPU(v, c) {
 		vmm_vcpu_set_tsc(c);
@@ -144,7 +146,7 @@ void vmm_reset_devices(struct vmm *v)
 
 static int reset_guest(struct vmm *v, dvm_error_t *err)
 {
-	int rc = all_stand_still(v, err);
+	int rc = vmm_all_stand_still(v, err);
 
 	if (rc < 0)
 		return rc;
@@ -161,7 +163,7 @@ static int reset_guest(struct vmm *v, dvm_error_t *err)
 	if (rc < 0)
 		return rc;
 	v->resets++;
-	return all_move_on(v, err);
+	return vmm_all_move_on(v, err);
 }
 
 /* ---- what is asked ---- */
@@ -182,14 +184,28 @@ int vmm_ask(struct vmm *v, enum vmm_ask what)
 	return rc;
 }
 
+/* Locked. False: it is UNTIL, and there is no news. */
+static bool await_news(struct vmm *v, uint64_t until)
+{
+	const struct timespec t = { (time_t)(until / DVMI_SEC), (long)(until % DVMI_SEC) };
+
+	if (until)
+		return pthread_cond_timedwait(&v->news, &v->lock, &t) != ETIMEDOUT;
+	pthread_cond_wait(&v->news, &v->lock);
+	return true;
+}
+
 /* Waits. True: ASK is to be done; false: the guest has ended by itself. */
 static bool next_ask(struct vmm *v, enum vmm_ask *ask)
 {
+	bool again = true;
+
 	pthread_mutex_lock(&v->lock);
-	while (!v->n_asks && v->end == VMM_END_NONE)
-		pthread_cond_wait(&v->news, &v->lock);
+	while (!v->n_asks && v->end == VMM_END_NONE && again)
+		again = await_news(v, v->look_at);
 	bool asked = v->end == VMM_END_NONE;
-	if (asked) {
+	*ask = VMM_ASK_LOOK;
+	if (asked && v->n_asks) {
 		*ask = v->asks[0];
 		memmove(v->asks, v->asks + 1, --v->n_asks * sizeof v->asks[0]);
 	}
@@ -214,6 +230,8 @@ static int act(struct vmm *v, enum vmm_ask ask, enum vmm_end *end, dvm_error_t *
 	case VMM_ASK_PAUSE: return pause_guest(v, err);
 	case VMM_ASK_RESUME: return resume_guest(v, err);
 	case VMM_ASK_RESET: return reset_guest(v, err);
+	case VMM_ASK_SPREAD: return vmm_gather_end(v, err);
+	case VMM_ASK_LOOK: return vmm_gather_look(v, err);
 	default: return 0;
 	}
 }
@@ -246,18 +264,21 @@ static int start_threads(struct vmm *v, dvm_error_t *err)
 
 	if (rc == 0 && v->config->jail && v->config->jail->narrow)
 		rc = vmm_loop_call(v->loop, filter_loop, NULL);
-	VMM_EACH_VCPU(v, c)
-		if (rc == 0)
-			rc = vmm_vcpu_start(c);
+	for (unsigned i = 0; rc == 0 && i < v->config->cpus; i++)
+		if (v->vcpus[i])
+			rc = vmm_vcpu_start(v->vcpus[i]);
 	return rc < 0 ? dvmi_error_code(err, rc, "starting the guest's threads") : 0;
 }
 
 static void stop_threads(struct vmm *v)
 {
 	vmm_set_state(v, VMM_ENDED);
-	want_all(v, VMM_WANT_EXIT);
-	VMM_EACH_VCPU(v, c)
-		vmm_vcpu_join(c);
+	for (unsigned i = 0; i < v->config->cpus; i++)
+		if (v->vcpus[i])
+			vmm_vcpu_want(v->vcpus[i], VMM_WANT_EXIT);
+	for (unsigned i = 0; i < v->config->cpus; i++)
+		if (v->vcpus[i])
+			vmm_vcpu_join(v->vcpus[i]);
 	vmm_loop_stop(v->loop);
 	vmm_hosts_detach(v);
 }
@@ -268,7 +289,7 @@ static int control_all(struct vmm *v, enum vmm_end *end, dvm_error_t *err)
 	int rc = control(v, end, err), all = 0;
 
 	if (v->config->spread) {
-		all = all_stand_still(v, rc < 0 ? NULL : err);
+		all = vmm_all_stand_still(v, rc < 0 ? NULL : err);
 		if (all == 0)
 			all = vmm_hosts_order(v, VMM_ORDER_END, rc < 0 ? NULL : err);
 		vmm_spread_end(v->config->spread);

@@ -84,6 +84,7 @@ struct vmm_config {
 	unsigned tick_rest; /* as vmm_lapic.rest */
 	const char *kernel, *initrd, *append;
 	bool no_tuning; /* nothing is put before append */
+	bool no_gather; /* over hosts: each CPU starts where it belongs */
 	struct vmm_disk_config disks[VMM_DISKS_MAX];
 	unsigned n_disks;
 	struct vmm_net_config nets[VMM_NETS_MAX];
@@ -135,6 +136,8 @@ enum vmm_ask {
 	VMM_ASK_PAUSE,
 	VMM_ASK_RESUME,
 	VMM_ASK_RESET,
+	VMM_ASK_SPREAD, /* CPUs that start together go to their hosts */
+	VMM_ASK_LOOK,	/* ... if it is time for that */
 	VMM_ASKS,
 };
 int vmm_ask(struct vmm *v, enum vmm_ask what);

@@ -21,15 +21,18 @@ static void on_interrupt(void *arg, unsigned cpu, const struct vmm_intr *msg)
 {
 	struct vmm *v = arg;
 
-	if (v->vcpus[cpu])
-		vmm_vcpu_interrupt(v->vcpus[cpu], msg);
+	if (v->vcpus[cpu] && vmm_vcpu_interrupt(v->vcpus[cpu], msg))
+		return;
+	/* It has gone to its host, and not everybody knows. */
+	if (vmm_is_first(v) && v->cpus[cpu].node)
+		vmm_spread_pass(v->config->spread, v->cpus[cpu].node, cpu, msg);
 }
 
 static void on_row(void *arg, unsigned cpu, const struct vmm_apic_row *row)
 {
 	struct vmm *v = arg;
 
-	if (!v->vcpus[cpu])
+	if (!vmm_is_here(v, cpu))
 		vmm_irq_learn(v->irq, cpu, row);
 }
 
@@ -120,7 +123,8 @@ static void far_publish(void *arg, unsigned cpu, const struct vmm_apic_row *row)
 {
 	struct vmm *v = arg;
 
-	(void)vmm_spread_row(v->config->spread, cpu, row);
+	if (vmm_is_here(v, cpu))
+		(void)vmm_spread_row(v->config->spread, cpu, row);
 }
 
 static void far_eoi(void *arg, uint8_t vector)
@@ -153,7 +157,7 @@ static void forward(void *dev, struct vmm_access *a)
 void vmm_hosts_interrupt(struct vmm *v, unsigned cpu, const struct vmm_intr *msg)
 {
 	if (v->config->spread)
-		vmm_spread_interrupt(v->config->spread, v->cpus[cpu].node, cpu, msg);
+		vmm_spread_interrupt(v->config->spread, vmm_gather_host(v, cpu), cpu, msg);
 }
 
 int vmm_hosts_attach(struct vmm *v, dvm_error_t *err)
@@ -165,6 +169,7 @@ int vmm_hosts_attach(struct vmm *v, dvm_error_t *err)
 		.order = on_order,
 		.ended = vmm_ended,
 		.asked = on_asked,
+		.cpu = vmm_gather_came,
 		.time = on_time,
 		.adjust = on_adjust,
 		.waits = on_wait,
@@ -209,7 +214,7 @@ void vmm_hosts_stat(struct vmm *v, struct dvmi_buf *out)
 		return;
 	dvmi_buf_printf(out, ",\"share\":{");
 	vmm_spread_counts(s, out);
-	dvmi_buf_printf(out, "}");
+	dvmi_buf_printf(out, ",\"gathered\":%s}", atomic_load(&v->gathered) ? "true" : "false");
 	if (!vmm_is_first(v))
 		return;
 	dvmi_buf_printf(out, ",\"hosts\":[");
@@ -419,6 +424,7 @@ static int obey(struct vmm *v, enum vmm_order what, dvm_error_t *err)
 	case VMM_ORDER_MOVE: return move(v, err);
 	case VMM_ORDER_FORGET: vmm_reset_devices(v); return vmm_hosts_forget(v);
 	case VMM_ORDER_AGAIN: return again(v, err);
+	case VMM_ORDER_ADOPT: return vmm_gather_adopt(v, err);
 	default: return 0;
 	}
 }

@@ -34,9 +34,7 @@ static void deliver(void *arg, unsigned cpu, const struct vmm_intr *msg)
 {
 	struct vmm *v = arg;
 
-	if (v->vcpus[cpu])
-		vmm_vcpu_interrupt(v->vcpus[cpu], msg);
-	else
+	if (!v->vcpus[cpu] || !vmm_vcpu_interrupt(v->vcpus[cpu], msg))
 		vmm_hosts_interrupt(v, cpu, msg);
 }
 
@@ -154,7 +152,8 @@ static int number_cpus(struct vmm *v, dvm_error_t *err)
 	vmm_cpuid_topology(&v->topology, most);
 	v->cpus = calloc(c->cpus, sizeof *v->cpus);
 	v->vcpus = calloc(c->cpus, sizeof(struct vmm_vcpu *));
-	if (!v->cpus || !v->vcpus)
+	v->moved = calloc(c->cpus, sizeof(struct vmm_vcpu_state *));
+	if (!v->cpus || !v->vcpus || !v->moved)
 		return dvmi_error_code(err, -ENOMEM, "the guest's CPUs");
 	for (unsigned node = 0; node < c->n_nodes; node++)
 		for (unsigned core = 0; core < c->nodes[node].cpus; core++)
@@ -211,35 +210,44 @@ static void make_env(struct vmm *v)
 		.ended = vmm_ended,
 		.settle = v->config->spread ? vmm_hosts_settle : NULL,
 		.sampled = vmm_hosts_sampled,
+		.gathered = &v->gathered,
+		.user = vmm_gather_user,
 		.arg = v,
 	};
-}
-
-/* Whether vCPU number CPU is this host's. */
-static bool is_ours(const struct vmm *v, unsigned cpu)
-{
-	return !v->config->spread || v->cpus[cpu].node == vmm_spread_self(v->config->spread);
 }
 
 static int create_vcpus(struct vmm *v, dvm_error_t *err)
 {
 	const struct vmm_config *c = v->config;
-	int rc = 0;
 
 	make_env(v);
-	for (unsigned i = 0; rc == 0 && i < c->cpus; i++)
-		if (is_ours(v, i))
-			rc = vmm_vcpu_create(&v->vcpus[i], &v->env, i, v->cpus[i].apic_id, err);
-	VMM_EACH_VCPU(v, cpu)
-		cpu->lapic.rest = c->has_tick_rest ? c->tick_rest : c->spread ? TICK_REST : 0;
-	return rc;
+	v->gathers = vmm_gather_possible(v);
+	for (unsigned i = 0; i < c->cpus; i++) {
+		if (!vmm_gather_makes(v, i))
+			continue;
+		int rc = vmm_vcpu_create(&v->vcpus[i], &v->env, i, v->cpus[i].apic_id, err);
+		if (rc < 0)
+			return rc;
+		v->vcpus[i]->lapic.rest = c->has_tick_rest ? c->tick_rest : c->spread ? TICK_REST : 0;
+	}
+	vmm_gather_set(v, v->gathers);
+	return 0;
+}
+
+static uint32_t tsc_khz(const struct vmm *v)
+{
+	unsigned i = 0;
+
+	while (!v->vcpus[i])
+		i++;
+	return vmm_vcpu_tsc_khz(v->vcpus[i]);
 }
 
 static int give_models(struct vmm *v, dvm_error_t *err)
 {
 	struct vmm_cpu_model model = {
 		.topology = v->topology,
-		.tsc_khz = vmm_vcpu_tsc_khz(vmm_vcpu_from(v, 0)),
+		.tsc_khz = tsc_khz(v),
 		.invariant_tsc = tsc_can_be_trusted(),
 		.intel = v->kvm.intel,
 		.lazy_eoi = v->env.lazy_eoi,
@@ -349,6 +357,8 @@ int vmm_load(struct vmm *v, dvm_error_t *err)
 		rc = vmm_hosts_check_kernel(v, err);
 	if (rc < 0)
 		return rc;
+	/* A bare program is to find its CPUs where they are said to be. */
+	v->gathers = v->gathers && boot.kind != VMM_BOOT_BARE;
 	vmm_boot_registers(&boot, &regs, &sregs);
 	return vmm_vcpu_set_start(v->vcpus[0], &regs, &sregs, err);
 }
@@ -357,7 +367,8 @@ static int load_first(struct vmm *v, dvm_error_t *err)
 {
 	int rc = vmm_is_first(v) ? vmm_load(v, err) : 0;
 
-	return vmm_hosts_agree(v, rc, err);
+	rc = vmm_hosts_agree(v, rc, err);
+	return rc < 0 ? rc : vmm_gather_agree(v, err);
 }
 
 /* ---- all of them ---- */
@@ -373,6 +384,7 @@ static step_fn *const steps[] = {
 int vmm_create(struct vmm **out, const struct vmm_config *c, struct dvmi_log *log, dvm_error_t *err)
 {
 	struct vmm *v = calloc(1, sizeof *v);
+	pthread_condattr_t monotonic;
 	int rc = 0;
 
 	if (!v)
@@ -381,7 +393,10 @@ int vmm_create(struct vmm **out, const struct vmm_config *c, struct dvmi_log *lo
 	v->log = log;
 	v->kvm.dev = v->kvm.vm = -1;
 	pthread_mutex_init(&v->lock, NULL);
-	pthread_cond_init(&v->news, NULL);
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&v->news, &monotonic);
+	pthread_condattr_destroy(&monotonic);
 	for (size_t i = 0; rc == 0 && i < sizeof steps / sizeof steps[0]; i++)
 		rc = steps[i](v, err);
 	if (rc < 0) {
@@ -400,6 +415,9 @@ void vmm_destroy(struct vmm *v)
 	vmm_devices_destroy(v->devices);
 	for (unsigned i = 0; v->vcpus && i < v->config->cpus; i++)
 		vmm_vcpu_destroy(v->vcpus[i]);
+	for (unsigned i = 0; v->moved && i < v->config->cpus; i++)
+		free(v->moved[i]);
+	free(v->moved);
 	free(v->vcpus);
 	free(v->cpus);
 	vmm_acpi_destroy(v->acpi);

@@ -39,7 +39,14 @@ struct vmm {
 	struct vmm_topology topology;
 	struct vmm_acpi_cpu *cpus; /* by number */
 	struct vmm_vcpu_env env;
-	struct vmm_vcpu **vcpus; /* by number; NULL: on another host */
+	struct vmm_vcpu **vcpus; /* by number; NULL: never here; those that are not now are .away */
+	/* vmm_gather.c: all CPUs are on the first host as long as the kernel starts. */
+	bool gathers;
+	_Atomic bool gathered;
+	_Atomic unsigned users_seen;
+	uint64_t look_at, spread_at; /* ns: whether it is time for the CPUs to go; they do. 0: never */
+	uint64_t idle_ns;	     /* of all of them, at the last look */
+	struct vmm_vcpu_state **moved; /* by number: what has come, to be adopted */
 	uint64_t resets;
 	uint64_t shadow_hosts; /* of several, a bit each: they cannot run kernels together */
 
@@ -62,16 +69,24 @@ void vmm_ended(void *arg, enum vmm_end end, unsigned code, const char *why);
 
 /* vmm.c: this host's vCPUs and devices. */
 void vmm_stand_still(struct vmm *v);
+/* Likewise on all hosts. */
+int vmm_all_stand_still(struct vmm *v, dvm_error_t *err);
+int vmm_all_move_on(struct vmm *v, dvm_error_t *err);
 void vmm_move_on(struct vmm *v);
 void vmm_reset_devices(struct vmm *v);
 /* As after power-on, with RAM that is zero; the first host's kernel is not loaded yet. */
 int vmm_make_new(struct vmm *v, dvm_error_t *err);
 void vmm_set_state(struct vmm *v, enum vmm_state state);
 
-/* The next vCPU of this host from number CPU on, or NULL. */
+static inline bool vmm_is_here(const struct vmm *v, unsigned cpu)
+{
+	return v->vcpus[cpu] && !v->vcpus[cpu]->away;
+}
+
+/* The next vCPU that is on this host, from number CPU on, or NULL. */
 static inline struct vmm_vcpu *vmm_vcpu_from(const struct vmm *v, unsigned cpu)
 {
-	while (cpu < v->config->cpus && !v->vcpus[cpu])
+	while (cpu < v->config->cpus && !vmm_is_here(v, cpu))
 		cpu++;
 	return cpu < v->config->cpus ? v->vcpus[cpu] : NULL;
 }
@@ -84,6 +99,25 @@ static inline bool vmm_is_first(const struct vmm *v)
 {
 	return !v->config->spread || vmm_spread_self(v->config->spread) == 0;
 }
+
+/* vmm_gather.c */
+bool vmm_gather_possible(const struct vmm *v);
+/* Whether this host needs vCPU number CPU, now or later; on which one it is if it is not here. */
+bool vmm_gather_makes(const struct vmm *v, unsigned cpu);
+unsigned vmm_gather_host(const struct vmm *v, unsigned cpu);
+/* Nobody runs: from the next start on all are on the first host, or each is where it belongs. */
+void vmm_gather_set(struct vmm *v, bool gathered);
+/* The kernel is known, on the first host. Collective. */
+int vmm_gather_agree(struct vmm *v, dvm_error_t *err);
+/* As vmm_vcpu_env.user. */
+void vmm_gather_user(void *arg);
+/* Control thread of the first host: vCPUs go where they belong. */
+int vmm_gather_end(struct vmm *v, dvm_error_t *err);
+/* ... if nothing is to be seen that would say when, any more. */
+int vmm_gather_look(struct vmm *v, dvm_error_t *err);
+/* As vmm_spread_ops.cpu; then the order. */
+void vmm_gather_came(void *arg, unsigned cpu, const void *state, size_t len);
+int vmm_gather_adopt(struct vmm *v, dvm_error_t *err);
 
 /* vmm_hosts.c: a guest on several hosts. Each does nothing, well, where there is one. */
 int vmm_hosts_memory(struct vmm *v, const uint64_t *node_mem, dvm_error_t *err);

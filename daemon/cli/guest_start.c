@@ -49,6 +49,9 @@ static const struct dvmi_opt options[] = {
 	{ PASS, 0, "tick-rest", NULL, "N", NULL,
 	  "a CPU's timer waits N times as long as its last interrupt took (default: 0, over several "
 	  "hosts 12)", NULL },
+	{ PASS, 0, "no-gather", NULL, NULL, NULL,
+	  "over several hosts: a kernel's CPUs start where they belong, not together on the first one",
+	  NULL },
 	{ PASS, 0, "pages", NULL, "ivy|no-WHAT,…", NULL,
 	  "over several hosts, for measurements: how pages go between them (see dvm-vmm(8))", NULL },
 	{ PASS, 0, "cpu", NULL, "MODEL", NULL,

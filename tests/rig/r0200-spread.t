@@ -14,14 +14,12 @@ build=${DVM_BUILD:-$lib_dir/../../build}
 overlay=$lib_temp/overlay
 mkdir -p "$overlay/guest" "$lib_temp/root"
 cp "$build/tests/guest/payload.elf" "$overlay/guest/payload"
-kernels=
-if [ -n "${GUEST_LONG:-}" ]; then
-	kernels=$(ls /boot/vmlinuz-6.*-cloud-amd64 2> /dev/null)
-	cp "$build/tests/guest/init" "$lib_temp/root/init"
-	(cd "$lib_temp/root" && echo init | cpio -o -H newc --quiet) > "$overlay/guest/initrd"
-	# shellcheck disable=SC2086 # several
-	[ -z "$kernels" ] || cp $kernels "$overlay/guest/"
-fi
+kernels=$(ls /boot/vmlinuz-6.*-cloud-amd64 2> /dev/null)
+[ -n "${GUEST_LONG:-}" ] || kernels=${kernels%%$'\n'*}
+cp "$build/tests/guest/init" "$lib_temp/root/init"
+(cd "$lib_temp/root" && echo init | cpio -o -H newc --quiet) > "$overlay/guest/initrd"
+# shellcheck disable=SC2086 # several
+[ -z "$kernels" ] || cp $kernels "$overlay/guest/"
 
 rig_start 2 --mem 700M --overlay "$overlay"
 ok "a machine is founded" found_machine
@@ -93,15 +91,39 @@ ok "... and runs" until_ok 20 state_is idle running
 ok "its power button is pressed" on host1 dvm guest stop idle
 ok "... and it ends well" on host1 dvm guest wait idle
 
-ok "another one is started" wait_guest left
-ok "... and says so" until_ok 20 says left waiting
-rig off host2
-ok "its host's end is its own" until_ok 60 ended_by left
-ok "... and the host is named" says left "host host2 is lost"
-ok "nothing of it is left" on host1 sh -c '! pidof dvm-vmm'
-ok "host2 is there again" rig on host2
+# A stock kernel starts on one host with both of its CPUs; then each goes to its own.
+spread_is() # NAME true|false
+{
+	[[ $(on host1 dvm guest stat "$1") == *"\"gathered\":$2"*"\"gathered\":$2"* ]]
+}
 
-[ -z "$kernels" ] || ok "host2 joins again" join_machine host2
+linux_guest() # NAME VERBS OPTION...
+{
+	local name=$1 verbs=$2
+	shift 2
+	on host1 dvm guest start "$name" --hosts 2 --host host1,host2 --cpus 2 --mem 512M \
+		--kernel "/guest/$kernel" --initrd /guest/initrd \
+		--append "console=ttyS0 quiet nokaslr panic=-1 do=$verbs" "$@"
+}
+
+kernel=${kernels%%$'\n'*}
+kernel=${kernel##*/}
+if [ -n "$kernel" ]; then
+	ok "$kernel is started over both hosts" linux_guest tux cpus,nodes,threads,wait
+	ok "... its CPUs go to their hosts" until_ok 90 spread_is tux false
+	ok "... and it waits" until_ok 90 says tux "guest: waiting"
+	like "... one CPU on each" "$(on host1 dvm guest stat tux)" \
+		'*"cpus":\[{"cpu":0,*"hosts":\[{*"cpus":\[{"cpu":1,*'
+	like "... and all is right" "$(on host1 dvm guest log tux)" \
+		"*guest: cpus 0-1*guest: node 1 cpus 1 *guest: threads 2 of *: good*"
+	ok "it is reset" on host1 dvm guest reset tux
+	ok "... so they are on one host again" until_ok 30 spread_is tux true
+	ok "... and go to their hosts once more" until_ok 90 spread_is tux false
+	ok "it is ended" on host1 dvm guest kill tux
+	on host1 dvm guest wait tux > /dev/null 2>&1
+fi
+
+[ -n "${GUEST_LONG:-}" ] || kernels=
 for k in $kernels; do
 	run 600 "linux${k//[!0-9]/}" --kernel "/guest/${k##*/}" --initrd /guest/initrd --no-reboot \
 		--cpus 2 --mem 720M \
@@ -121,5 +143,14 @@ for k in ${kernels%%$'\n'*}; do
 	like "... mappings hold" "$out" "*guest: mapping 20 rounds on cpus 0 and 3*: good*"
 	like "... threads of one process count right" "$out" "*guest: threads 4 of *: good*"
 done
+ok "another one is started" wait_guest left
+ok "... and says so" until_ok 20 says left waiting
+rig off host2
+ok "its host's end is its own" until_ok 60 ended_by left
+ok "... and the host is named" says left "host host2 is lost"
+ok "nothing of it is left" on host1 sh -c '! pidof dvm-vmm'
+ok "host2 is there again" rig on host2
+
+
 ok "the hosts' kernels are calm" kernels_are_calm
 done_testing

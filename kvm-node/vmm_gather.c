@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A kernel over several hosts starts on the first one, with all of its CPUs: what they say to each
+ * other while they start is memory of one host then, and not some twenty thousand pages that go to and
+ * fro. When programs run, or after a while, the guest stands still for a moment, and its CPUs go to
+ * their hosts. A reset brings them back.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kvm-node/vcpu_move.h"
+#include "kvm-node/vmm_private.h"
+#include "libdvm/base/cleanup.h"
+#include "libdvm/base/clock.h"
+#include "libdvm/base/err.h"
+
+#define USER_SEEN 3u /* looks that found a program: one alone may be a kernel's helper */
+#define PATIENCE  (120 * DVMI_SEC)
+#define LOOK_EVERY DVMI_SEC
+
+static unsigned self_of(const struct vmm *v)
+{
+	return v->config->spread ? vmm_spread_self(v->config->spread) : 0;
+}
+
+bool vmm_gather_possible(const struct vmm *v)
+{
+	return v->config->spread && !v->config->no_gather && vmm_vcpu_can_move(&v->kvm);
+}
+
+unsigned vmm_gather_host(const struct vmm *v, unsigned cpu)
+{
+	return !vmm_is_first(v) && atomic_load(&v->gathered) ? 0 : v->cpus[cpu].node;
+}
+
+bool vmm_gather_makes(const struct vmm *v, unsigned cpu)
+{
+	return self_of(v) == v->cpus[cpu].node || (v->gathers && vmm_is_first(v));
+}
+
+static uint64_t idle_of_all(const struct vmm *v)
+{
+	uint64_t ns = 0;
+
+	VMM_EACH_VCPU(v, c)
+		ns += vmm_vcpu_idle(c);
+	return ns;
+}
+
+static void begin_looking(struct vmm *v, bool on)
+{
+	uint64_t now = dvmi_clock_mono();
+
+	v->users_seen = 0;
+	v->idle_ns = 0;
+	v->look_at = on && vmm_is_first(v) ? now + LOOK_EVERY : 0;
+	v->spread_at = now + PATIENCE;
+}
+
+void vmm_gather_set(struct vmm *v, bool gathered)
+{
+	unsigned self = self_of(v);
+
+	atomic_store(&v->gathered, gathered);
+	begin_looking(v, gathered);
+	for (unsigned i = 0; i < v->config->cpus; i++) {
+		struct vmm_vcpu *c = v->vcpus[i];
+		if (!c)
+			continue;
+		c->away = (gathered ? 0 : v->cpus[i].node) != self;
+		if (!c->started)
+			c->want = c->away ? VMM_WANT_PAUSE : VMM_WANT_RUN;
+	}
+}
+
+/* Who may be in one place is what all can do, and what kernel the first one has found. */
+int vmm_gather_agree(struct vmm *v, dvm_error_t *err)
+{
+	bool mine = v->gathers, all[VMM_HOSTS_MAX];
+	struct vmm_apic_row row;
+
+	if (!v->config->spread)
+		return 0;
+	int rc = vmm_spread_share(v->config->spread, &mine, all, sizeof mine, err);
+	for (unsigned i = 0; rc == 0 && i < vmm_spread_hosts(v->config->spread); i++)
+		v->gathers = v->gathers && all[i];
+	if (rc < 0 || v->gathers == mine)
+		return rc;
+	vmm_gather_set(v, false);
+	VMM_EACH_VCPU(v, c) {
+		vmm_lapic_row(&c->lapic, &row);
+		vmm_irq_publish(v->irq, c->index, &row);
+	}
+	return 0;
+}
+
+void vmm_gather_user(void *arg)
+{
+	struct vmm *v = arg;
+
+	if (atomic_fetch_add(&v->users_seen, 1) + 1 == USER_SEEN)
+		(void)vmm_ask(v, VMM_ASK_SPREAD);
+}
+
+/* ---- the first host ---- */
+
+struct leaving {
+	struct vmm_vcpu *vcpu;
+	struct vmm_vcpu_state state;
+};
+
+static void last_moment(void *arg)
+{
+	struct leaving *l = arg;
+
+	vmm_vcpu_leave(l->vcpu, &l->state);
+}
+
+static int send_cpu(struct vmm *v, unsigned cpu, dvm_error_t *err)
+{
+	cleanup_free struct leaving *l = calloc(1, sizeof *l);
+
+	if (!l)
+		return dvmi_error_code(err, -ENOMEM, "a vCPU that moves");
+	l->vcpu = v->vcpus[cpu];
+	int rc = vmm_vcpu_save(l->vcpu, &l->state, err);
+	if (rc < 0)
+		return rc;
+	rc = vmm_spread_give_cpu(v->config->spread, v->cpus[cpu].node, cpu, &l->state,
+				 sizeof l->state, last_moment, l);
+	return rc < 0 ? dvmi_error_code(err, rc, "a vCPU that moves") : 0;
+}
+
+int vmm_gather_end(struct vmm *v, dvm_error_t *err)
+{
+	uint64_t began = dvmi_clock_mono();
+
+	if (!atomic_load(&v->gathered))
+		return 0;
+	if (v->state != VMM_RUNNING) { /* then when it runs again */
+		begin_looking(v, true);
+		return 0;
+	}
+	v->look_at = 0;
+	int rc = vmm_all_stand_still(v, err);
+	for (unsigned i = 0; rc == 0 && i < v->config->cpus; i++)
+		if (v->cpus[i].node)
+			rc = send_cpu(v, i, err);
+	if (rc == 0)
+		rc = vmm_hosts_order(v, VMM_ORDER_ADOPT, err);
+	atomic_store(&v->gathered, false);
+	if (rc == 0)
+		rc = vmm_all_move_on(v, err);
+	if (rc == 0)
+		dvmi_log(v->log, "spread", LOG_NOTICE,
+			 "the guest's CPUs have gone to their hosts, which took %llu ms",
+			 (unsigned long long)((dvmi_clock_mono() - began) / DVMI_MSEC));
+	return rc;
+}
+
+/* A guest that has nothing to do for as long has come up, or waits for somebody. */
+int vmm_gather_look(struct vmm *v, dvm_error_t *err)
+{
+	uint64_t idle = idle_of_all(v), now = dvmi_clock_mono();
+	uint64_t since = now - v->look_at + LOOK_EVERY;
+
+	if (!atomic_load(&v->gathered))
+		return 0;
+	bool rests = v->idle_ns && idle - v->idle_ns > since * v->config->cpus / 10 * 9;
+
+	v->idle_ns = idle;
+	v->look_at = now + LOOK_EVERY;
+	return rests || now > v->spread_at ? vmm_gather_end(v, err) : 0;
+}
+
+/* ---- the others ---- */
+
+void vmm_gather_came(void *arg, unsigned cpu, const void *bytes, size_t len)
+{
+	struct vmm *v = arg;
+	struct vmm_vcpu *c = v->vcpus[cpu];
+
+	cleanup_free struct vmm_vcpu_state *s = malloc(len);
+
+	if (s)
+		memcpy(s, bytes, len);
+	/* If there is none it is missed when it is to be adopted. */
+	if (!s || !c || !c->away || v->moved[cpu] || vmm_vcpu_state_check(c, s, len) < 0) {
+		dvmi_log(v->log, "spread", LOG_ERR, "vCPU %u comes, and is none", cpu);
+		return;
+	}
+	vmm_vcpu_arrive(c, s);
+	v->moved[cpu] = take_ptr(s);
+}
+
+int vmm_gather_adopt(struct vmm *v, dvm_error_t *err)
+{
+	unsigned self = self_of(v);
+	int rc = 0;
+
+	for (unsigned i = 0; rc == 0 && i < v->config->cpus; i++) {
+		if (v->cpus[i].node != self)
+			continue;
+		rc = v->moved[i] ? vmm_vcpu_load(v->vcpus[i], v->moved[i], err)
+				 : dvmi_error_set(err, -ENOENT, "vCPU %u has not come", i);
+		free(v->moved[i]);
+		v->moved[i] = NULL;
+	}
+	atomic_store(&v->gathered, false);
+	return rc;
+}

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A vCPU of this host's KVM that goes on as another one, with registers, interrupts and timers. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "kvm-node/vcpu_move.h"
+#include "libdvm/base/clock.h"
+#include "tests/unit/cm.h"
+
+#define MSR_STAR     0xc0000081u
+#define MSR_SYSENTER 0x174u
+#define CPUID_MAX    256u
+
+struct scene {
+	struct vmm_kvm kvm;
+	struct vmm_irq *irq;
+	struct vmm_clock clock;
+	struct vmm_vcpu_env env;
+	struct vmm_vcpu *from, *to;
+};
+
+static void nobody(void *arg, unsigned cpu, const struct vmm_intr *msg)
+{
+}
+
+static void make_vcpu(struct scene *s, struct vmm_vcpu **v, unsigned index)
+{
+	dvm_error_t err;
+
+	assert_int_equal(vmm_vcpu_create(v, &s->env, index, 7, &err), 0);
+	assert_true(ioctl((*v)->fd, KVM_SET_CPUID2, s->kvm.cpuid) == 0);
+	assert_int_equal(vmm_vcpu_reset(*v, VMM_APIC_X2, &err), 0);
+}
+
+static int setup(void **state)
+{
+	struct scene *s = calloc(1, sizeof *s);
+	dvm_error_t err;
+
+	assert_non_null(s);
+	*state = s;
+	if (vmm_kvm_open(&s->kvm, &err) < 0 || !vmm_vcpu_can_move(&s->kvm))
+		return 0; /* each test skips */
+	assert_int_equal(vmm_irq_create(&s->irq, 2, nobody, NULL), 0);
+	vmm_clock_start(&s->clock, 1000000, true);
+	s->env = (struct vmm_vcpu_env){ .kvm = &s->kvm, .irq = s->irq, .clock = &s->clock };
+	make_vcpu(s, &s->from, 0);
+	make_vcpu(s, &s->to, 1);
+	s->to->away = true;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct scene *s = *state;
+
+	vmm_vcpu_destroy(s->from);
+	vmm_vcpu_destroy(s->to);
+	vmm_irq_destroy(s->irq);
+	vmm_kvm_close(&s->kvm);
+	free(s);
+	return 0;
+}
+
+static void set_msr(struct vmm_vcpu *v, uint32_t index, uint64_t data)
+{
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry entry;
+	} m = { .head.nmsrs = 1, .entry = { .index = index, .data = data } };
+
+	assert_int_equal(ioctl(v->fd, KVM_SET_MSRS, &m), 1);
+}
+
+static uint64_t get_msr(struct vmm_vcpu *v, uint32_t index)
+{
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry entry;
+	} m = { .head.nmsrs = 1, .entry = { .index = index } };
+
+	assert_int_equal(ioctl(v->fd, KVM_GET_MSRS, &m), 1);
+	return m.entry.data;
+}
+
+static void move(struct scene *s, struct vmm_vcpu_state *st)
+{
+	dvm_error_t err;
+
+	assert_int_equal(vmm_vcpu_save(s->from, st, &err), 0);
+	vmm_vcpu_leave(s->from, st);
+	assert_int_equal(vmm_vcpu_state_check(s->to, st, sizeof *st), 0);
+	vmm_vcpu_arrive(s->to, st);
+	assert_int_equal(vmm_vcpu_load(s->to, st, &err), 0);
+}
+
+static void test_registers(void **state)
+{
+	struct scene *s = *state;
+	static struct vmm_vcpu_state st;
+	struct kvm_regs r, got;
+	struct kvm_xsave x;
+
+	if (!s->to)
+		skip();
+	assert_true(ioctl(s->from->fd, KVM_GET_REGS, &r) == 0);
+	r.rax = 0x1122334455667788;
+	r.r15 = 99;
+	r.rip = 0x1234;
+	r.rflags = 0x202;
+	assert_true(ioctl(s->from->fd, KVM_SET_REGS, &r) == 0);
+	assert_true(ioctl(s->from->fd, KVM_GET_XSAVE, &x) == 0);
+	x.region[40] = 0xabcd; /* XMM0 */
+	x.region[128] |= 3;    /* ... which is in use */
+	assert_true(ioctl(s->from->fd, KVM_SET_XSAVE, &x) == 0);
+	set_msr(s->from, MSR_STAR, 0x23001000000000);
+	set_msr(s->from, MSR_SYSENTER, 0x10);
+	s->from->halted = true;
+	move(s, &st);
+	assert_true(ioctl(s->to->fd, KVM_GET_REGS, &got) == 0);
+	assert_memory_equal(&got, &r, sizeof r);
+	assert_true(ioctl(s->to->fd, KVM_GET_XSAVE, &x) == 0);
+	assert_int_equal(x.region[40], 0xabcd);
+	assert_int_equal(get_msr(s->to, MSR_STAR), 0x23001000000000);
+	assert_int_equal(get_msr(s->to, MSR_SYSENTER), 0x10);
+	assert_true(s->to->halted);
+	assert_true(s->to->run->if_flag);
+}
+
+/* What is said to it before it leaves comes with it; then it is not spoken to any more. */
+static void test_interrupts(void **state)
+{
+	struct scene *s = *state;
+	const struct vmm_intr first = { .vector = 0x41 }, then = { .vector = 0x52 };
+	static struct vmm_vcpu_state st;
+	uint64_t now = dvmi_clock_mono();
+
+	if (!s->to)
+		skip();
+	s->from->lapic.svr |= 0x100;
+	s->from->lapic.deadline = now + 5 * DVMI_SEC;
+	s->from->lapic.ticked_at = 0;
+	assert_true(vmm_vcpu_interrupt(s->from, &first));
+	assert_false(vmm_vcpu_interrupt(s->to, &first));
+	move(s, &st);
+	assert_false(vmm_vcpu_interrupt(s->from, &then));
+	assert_true(vmm_vcpu_interrupt(s->to, &then));
+	assert_int_equal(s->to->lapic.irr[2], 1 << 1 | 1 << 18);
+	assert_int_equal(s->to->lapic.ticked_at, 0);
+	uint64_t left = s->to->lapic.deadline - now;
+	assert_true(left >= 4 * DVMI_SEC && left < 3600 * DVMI_SEC);
+}
+
+static void test_input(void **state)
+{
+	struct scene *s = *state;
+	static struct vmm_vcpu_state st, bad;
+	dvm_error_t err;
+
+	if (!s->to)
+		skip();
+	assert_int_equal(vmm_vcpu_save(s->from, &st, &err), 0);
+	vmm_vcpu_leave(s->from, &st);
+	assert_int_equal(vmm_vcpu_state_check(s->to, &st, sizeof st), 0);
+	assert_int_equal(vmm_vcpu_state_check(s->to, &st, sizeof st - 1), -EBADMSG);
+	assert_int_equal(vmm_vcpu_state_check(s->to, &st, 0), -EBADMSG);
+#define BAD(what)                                                                                  \
+	do {                                                                                       \
+		bad = st;                                                                          \
+		bad.what;                                                                          \
+		assert_int_equal(vmm_vcpu_state_check(s->to, &bad, sizeof bad), -EBADMSG);         \
+	} while (0)
+	BAD(size = 1);
+	BAD(n_msrs = VMM_MOVE_MSRS + 1);
+	BAD(lapic.id = 6);
+	BAD(lapic.state = 3);
+	BAD(lapic.sipi = -2);
+	BAD(lapic.sipi = 256);
+	BAD(xcrs.nr_xcrs = KVM_MAX_XCRS + 1);
+	/* What KVM itself refuses is told. */
+	bad = st;
+	bad.sregs.cr0 = 0x80000000; /* paging without protection */
+	assert_true(vmm_vcpu_load(s->to, &bad, &err) < 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_registers, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_interrupts, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_input, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
