@@ -32,14 +32,23 @@ int cli_guest_begin(struct cli *c, const struct cli_command *cmd, int argc, char
 	return CLI_GO;
 }
 
-static int set_flag(struct dvmi_opt_parser *p, int id, void *arg, dvm_error_t *err)
+enum { JSON = 1, FOLLOW };
+
+struct choice {
+	bool json, follow;
+};
+
+static int set(struct dvmi_opt_parser *p, int id, void *arg, dvm_error_t *err)
 {
-	*(bool *)arg = true;
+	struct choice *c = arg;
+
+	c->json |= id == JSON;
+	c->follow |= id == FOLLOW;
 	return 0;
 }
 
-/* `dvm CMD [OPTION] JOB` of the guest's job. */
-static int job_command(struct cli *c, const struct cli_command *cmd, const char *option,
+/* `dvm CMD [OPTIONS] JOB` of the guest's job; OPTIONS end with NULL. */
+static int job_command(struct cli *c, const struct cli_command *cmd, const char *const *options,
 		       const struct cli_guest *g)
 {
 	struct cli_guest_line l = { .n = 0 };
@@ -47,8 +56,8 @@ static int job_command(struct cli *c, const struct cli_command *cmd, const char 
 
 	snprintf(job, sizeof job, "%" PRIu64, g->job);
 	cli_guest_add(&l, cmd->opt.name);
-	if (option)
-		cli_guest_add(&l, option);
+	while (options && *options)
+		cli_guest_add(&l, *options++);
 	cli_guest_add(&l, job);
 	l.words[l.n] = NULL;
 	return cmd->run(c, cmd, l.n, (char **)(uintptr_t)l.words);
@@ -58,43 +67,74 @@ static int job_command(struct cli *c, const struct cli_command *cmd, const char 
 
 static int show(struct cli *c, const struct cli_command *cmd, int argc, char **argv)
 {
+	static const char *const as_json[] = { "--json", NULL };
+	struct choice choice = { 0 };
 	struct cli_guest g;
-	bool json = false;
-	int rc = cli_guest_begin(c, cmd, argc, argv, set_flag, &json, false, &g);
+	int rc = cli_guest_begin(c, cmd, argc, argv, set, &choice, false, &g);
 
 	if (rc == CLI_GO)
-		rc = job_command(c, &cli_cmd_jobs, json ? "--json" : NULL, &g);
-	if (rc || json || g.ended)
+		rc = job_command(c, &cli_cmd_jobs, choice.json ? as_json : NULL, &g);
+	if (rc || choice.json || g.ended)
 		return rc;
 	/* For programs it is among the counters. */
 	printf("isolation  ");
 	fflush(stdout);
-	return cli_guest_ask(c, &g, "isolation");
+	return cli_guest_ask(c, &g, "isolation", "raw");
 }
 
 static int log_of(struct cli *c, const struct cli_command *cmd, int argc, char **argv)
 {
+	const char *options[4] = { NULL };
+	struct choice choice = { 0 };
 	struct cli_guest g;
-	bool follow = false;
-	int rc = cli_guest_begin(c, cmd, argc, argv, set_flag, &follow, false, &g);
+	int n = 0, rc = cli_guest_begin(c, cmd, argc, argv, set, &choice, false, &g);
 
-	return rc != CLI_GO ? rc : job_command(c, &cli_cmd_logs, follow ? "--follow" : NULL, &g);
+	if (choice.follow)
+		options[n++] = "--follow";
+	if (choice.json) {
+		options[n++] = "--output";
+		options[n++] = "json";
+	}
+	return rc != CLI_GO ? rc : job_command(c, &cli_cmd_logs, options, &g);
 }
 
+/* Its exit code is the guest's, which is therefore looked up again: was it waited for at all? */
 static int wait_for(struct cli *c, const struct cli_command *cmd, int argc, char **argv)
 {
-	struct cli_guest g;
-	int rc = cli_guest_begin(c, cmd, argc, argv, NULL, NULL, false, &g);
+	struct choice choice = { 0 };
+	struct cli_guest g, now;
+	dvm_error_t err;
+	int rc = cli_guest_begin(c, cmd, argc, argv, set, &choice, false, &g);
 
-	return rc != CLI_GO ? rc : job_command(c, &cli_cmd_wait, NULL, &g);
+	if (rc != CLI_GO)
+		return rc;
+	rc = job_command(c, &cli_cmd_wait, NULL, &g);
+	if (choice.json && cli_guest_find(c, g.name, &now, &err) == 0 && (now.ended || now.job != g.job) &&
+	    cli_guest_print(&g, "exit_code", json_integer(rc)) < 0)
+		return CLI_FAILED;
+	return rc;
+}
+
+/* What only does something: as JSON it says to whom. */
+static int done(const struct cli_command *cmd, const struct choice *choice, const struct cli_guest *g)
+{
+	const char *verb = strrchr(cmd->opt.name, ' ') + 1;
+
+	if (choice->json && cli_guest_print(g, "asked", json_string(verb)) < 0)
+		return CLI_FAILED;
+	return 0;
 }
 
 static int kill_it(struct cli *c, const struct cli_command *cmd, int argc, char **argv)
 {
+	static const char *const now[] = { "--now", NULL };
+	struct choice choice = { 0 };
 	struct cli_guest g;
-	int rc = cli_guest_begin(c, cmd, argc, argv, NULL, NULL, true, &g);
+	int rc = cli_guest_begin(c, cmd, argc, argv, set, &choice, true, &g);
 
-	return rc != CLI_GO ? rc : job_command(c, &cli_cmd_cancel, "--now", &g);
+	if (rc == CLI_GO)
+		rc = job_command(c, &cli_cmd_cancel, now, &g);
+	return rc ? rc : done(cmd, &choice, &g);
 }
 
 /* ---- verbs that the monitor answers ---- */
@@ -102,20 +142,33 @@ static int kill_it(struct cli *c, const struct cli_command *cmd, int argc, char 
 /* "dvm guest pause": asks for "pause". */
 static int ask(struct cli *c, const struct cli_command *cmd, int argc, char **argv)
 {
+	struct choice choice = { 0 };
 	struct cli_guest g;
-	bool json; /* which is what there is anyway */
-	int rc = cli_guest_begin(c, cmd, argc, argv, set_flag, &json, true, &g);
+	int rc = cli_guest_begin(c, cmd, argc, argv, set, &choice, true, &g);
 
-	return rc != CLI_GO ? rc : cli_guest_ask(c, &g, strrchr(cmd->opt.name, ' ') + 1);
+	if (rc == CLI_GO)
+		rc = cli_guest_ask(c, &g, strrchr(cmd->opt.name, ' ') + 1, "raw");
+	return rc ? rc : done(cmd, &choice, &g);
+}
+
+/* Which is JSON anyway. */
+static int show_counters(struct cli *c, const struct cli_command *cmd, int argc, char **argv)
+{
+	struct choice choice = { 0 };
+	struct cli_guest g;
+	int rc = cli_guest_begin(c, cmd, argc, argv, set, &choice, true, &g);
+
+	return rc != CLI_GO ? rc : cli_guest_ask(c, &g, "stat", "raw");
 }
 
 static int balloon(struct cli *c, const struct cli_command *cmd, int argc, char **argv)
 {
+	struct choice choice = { 0 };
 	struct dvmi_opt_parser p;
 	struct cli_guest g;
 	dvm_error_t err;
 	char what[64];
-	int rc = cli_options(c, cmd, argc, argv, &p, NULL, NULL);
+	int rc = cli_options(c, cmd, argc, argv, &p, set, &choice);
 
 	if (rc != CLI_GO)
 		return rc;
@@ -124,7 +177,8 @@ static int balloon(struct cli *c, const struct cli_command *cmd, int argc, char 
 	if (g.ended)
 		return cli_failf(c, "guest %s has ended", g.name);
 	snprintf(what, sizeof what, "balloon %s", p.operands[1]);
-	return cli_guest_ask(c, &g, what);
+	rc = cli_guest_ask(c, &g, what, "raw");
+	return rc ? rc : done(cmd, &choice, &g);
 }
 
 /* Every key is the guest's but Ctrl-], which ends this command as Ctrl-C would. */
@@ -146,13 +200,14 @@ static bool enter_console(struct termios *saved)
 }
 
 /* In a process of its own, as one that is interrupted dies of that, and the terminal is still ours. */
-static int ask_in_child(struct cli *c, const struct cli_guest *g, const char *what)
+static int ask_in_child(struct cli *c, const struct cli_guest *g, const char *what,
+			const char *output)
 {
 	int status = 0;
 	pid_t pid = fork();
 
 	if (pid == 0)
-		exit(cli_guest_ask(c, g, what));
+		exit(cli_guest_ask(c, g, what, output));
 	if (pid < 0)
 		return cli_failf(c, "no process for the console: %s", strerror(errno));
 	signal(SIGINT, SIG_IGN);
@@ -165,16 +220,18 @@ static int ask_in_child(struct cli *c, const struct cli_guest *g, const char *wh
 
 static int console(struct cli *c, const struct cli_command *cmd, int argc, char **argv)
 {
+	struct choice choice = { 0 };
 	struct cli_guest g;
 	struct termios saved;
-	int rc = cli_guest_begin(c, cmd, argc, argv, NULL, NULL, true, &g);
+	int rc = cli_guest_begin(c, cmd, argc, argv, set, &choice, true, &g);
+	const char *output = choice.json ? "json" : "raw";
 
 	if (rc != CLI_GO)
 		return rc;
 	bool terminal = enter_console(&saved);
 	if (!terminal)
-		return cli_guest_ask(c, &g, "console");
-	rc = ask_in_child(c, &g, "console");
+		return cli_guest_ask(c, &g, "console", output);
+	rc = ask_in_child(c, &g, "console", output);
 	tcsetattr(STDIN_FILENO, TCSANOW, &saved);
 	fprintf(stderr, "\n");
 	return rc;
@@ -184,11 +241,16 @@ static int console(struct cli *c, const struct cli_command *cmd, int argc, char 
 
 static const struct dvmi_opt no_options[] = { CLI_GENERAL_OPTIONS };
 static const struct dvmi_opt json_options[] = {
-	{ 1, 0, "json", NULL, NULL, "Showing", "print JSON", NULL },
+	{ JSON, 0, "json", NULL, NULL, "Output", "print JSON", NULL },
 	CLI_GENERAL_OPTIONS,
 };
 static const struct dvmi_opt log_options[] = {
-	{ 1, 'f', "follow", NULL, NULL, "Showing", "go on until the guest ends", NULL },
+	{ FOLLOW, 'f', "follow", NULL, NULL, "Output", "go on until the guest ends", NULL },
+	{ JSON, 0, "json", NULL, NULL, NULL, "print JSON, an object for each line", NULL },
+	CLI_GENERAL_OPTIONS,
+};
+static const struct dvmi_opt console_options[] = {
+	{ JSON, 0, "json", NULL, NULL, "Output", "print JSON, an object for each line", NULL },
 	CLI_GENERAL_OPTIONS,
 };
 
@@ -209,24 +271,24 @@ static const struct dvmi_opt log_options[] = {
 VERB(verb_show, "show", show, json_options, "show a guest as the job it is",
      "Where it runs, since when, how it was started, how it has ended, and what shuts its monitor "
      "in (for programs that is among the counters of `dvm guest stat`).");
-VERB(verb_console, "console", console, no_options, "join a guest's console",
+VERB(verb_console, "console", console, console_options, "join a guest's console",
      "Prints what the console has said so far, 64 KiB of it at most, and goes on; what is typed "
      "goes to the guest. Ctrl-] leaves, and the guest goes on. Several may be joined at once.");
-VERB(verb_stop, "stop", ask, no_options, "press a guest's power button",
+VERB(verb_stop, "stop", ask, json_options, "press a guest's power button",
      "A guest that listens to ACPI switches itself off; `dvm guest wait` waits for that. One that "
      "does not is ended by `dvm guest kill`.");
-VERB(verb_kill, "kill", kill_it, no_options, "end a guest at once",
+VERB(verb_kill, "kill", kill_it, json_options, "end a guest at once",
      "As if its plug were pulled.");
-VERB(verb_pause, "pause", ask, no_options, "let a guest stand still",
+VERB(verb_pause, "pause", ask, json_options, "let a guest stand still",
      "Its processors and devices stop, and so does its time.");
-VERB(verb_resume, "resume", ask, no_options, "let a paused guest go on", NULL);
-VERB(verb_reset, "reset", ask, no_options, "press a guest's reset button",
+VERB(verb_resume, "resume", ask, json_options, "let a paused guest go on", NULL);
+VERB(verb_reset, "reset", ask, json_options, "press a guest's reset button",
      "Its memory is cleared and its kernel starts again; disks and the console stay.");
-VERB(verb_wait, "wait", wait_for, no_options, "wait for a guest's end",
+VERB(verb_wait, "wait", wait_for, json_options, "wait for a guest's end",
      "The exit code is 0 when it has switched itself off or was stopped.");
 VERB(verb_log, "log", log_of, log_options, "print a guest's console from its start",
      "Also of one that has ended.");
-VERB(verb_stat, "stat", ask, json_options, "print a guest's counters, as JSON",
+VERB(verb_stat, "stat", show_counters, json_options, "print a guest's counters, as JSON",
      "Exits of each processor by their reason, interrupts, and what the devices have done. The "
      "fields are in dvm(1).");
 
@@ -237,7 +299,7 @@ static const struct cli_command verb_balloon = {
 		 .text = "SIZE is what the guest may keep of the memory it was started with; the rest goes "
 			 "back to the host, as fast as the guest can spare it. It must have been started "
 			 "with --balloon.",
-		 .options = no_options,
+		 .options = json_options,
 		 .words = "@guest",
 		 .min_operands = 2,
 		 .max_operands = 2 },

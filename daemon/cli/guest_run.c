@@ -13,6 +13,7 @@
 
 #include "daemon/cli/commands.h"
 #include "daemon/cli/conn.h"
+#include "daemon/cli/show.h"
 #include "daemon/paths.h"
 #include "libdvm/base/cleanup.h"
 #include "libdvm/base/clock.h"
@@ -92,6 +93,16 @@ int cli_guest_find(const struct cli *c, const char *name, struct cli_guest *g, d
 	return dvmi_error_set(err, -ENOENT, "there is no guest called %s", name);
 }
 
+int cli_guest_print(const struct cli_guest *g, const char *key, json_t *value)
+{
+	json_t *o = json_pack("{s:o, s:I, s:o}", "name", cli_json_string(g->name), "job",
+			      (json_int_t)g->job, "node", cli_json_string(g->node));
+
+	if (key)
+		json_object_set_new(o, key, value);
+	return cli_json_print(o);
+}
+
 /* ---- what is done to them ---- */
 
 static int run_line(struct cli *c, const struct cli_command *cmd, struct cli_guest_line *l)
@@ -145,7 +156,7 @@ static void begin_run(struct cli_guest_line *l, const char *ranks, const char *h
 	}
 }
 
-int cli_guest_ask(struct cli *c, const struct cli_guest *g, const char *what)
+int cli_guest_ask(struct cli *c, const struct cli_guest *g, const char *what, const char *output)
 {
 	struct cli_guest_line l = { .n = 0 };
 	char path[PATH_MAX];
@@ -156,7 +167,7 @@ int cli_guest_ask(struct cli *c, const struct cli_guest *g, const char *what)
 	begin_run(&l, "1", g->node);
 	cli_guest_add(&l, "--no-slots");
 	cli_guest_add(&l, "--output");
-	cli_guest_add(&l, "raw");
+	cli_guest_add(&l, output);
 	cli_guest_add(&l, path);
 	cli_guest_add(&l, "--control");
 	cli_guest_add(&l, g->name);
@@ -184,7 +195,15 @@ static void nap(void)
 	nanosleep(&(struct timespec){ .tv_nsec = NAP_NS }, NULL);
 }
 
-static int wait_until_up(struct cli *c, const char *name)
+static int tell_start(const struct cli_guest *g, bool json)
+{
+	if (json)
+		return cli_guest_print(g, NULL, NULL) < 0 ? CLI_FAILED : 0;
+	printf("guest %s runs on %s (job %" PRIu64 ")\n", g->name, g->node, g->job);
+	return 0;
+}
+
+static int wait_until_up(struct cli *c, const char *name, bool json)
 {
 	struct cli_guest g;
 	dvm_error_t err;
@@ -195,10 +214,8 @@ static int wait_until_up(struct cli *c, const char *name)
 			return cli_fail(c, &err);
 		if (g.ended)
 			return show_end(c, &g);
-		if (cli_guest_ask(c, &g, "ping") == 0) {
-			printf("guest %s runs on %s (job %" PRIu64 ")\n", name, g.node, g.job);
-			return 0;
-		}
+		if (cli_guest_ask(c, &g, "ping", "raw") == 0)
+			return tell_start(&g, json);
 	}
 	return cli_failf(c, "guest %s does not answer", name);
 }
@@ -211,7 +228,7 @@ static void add_all(struct cli_guest_line *l, const struct cli_guest_line *more)
 }
 
 int cli_guest_start(struct cli *c, const char *name, const struct cli_guest_place *place,
-		    const struct cli_guest_line *run, const struct cli_guest_line *vmm)
+		    const struct cli_guest_line *run, const struct cli_guest_line *vmm, bool json)
 {
 	struct cli_guest_line l = { .n = 0 };
 	char path[PATH_MAX], job_name[sizeof PREFIX + NAME_MAX_], hosts[12];
@@ -242,5 +259,5 @@ int cli_guest_start(struct cli *c, const char *name, const struct cli_guest_plac
 	}
 	add_all(&l, vmm);
 	rc = run_silenced(c, &cli_cmd_run, &l, false);
-	return rc ? rc : wait_until_up(c, name);
+	return rc ? rc : wait_until_up(c, name, json);
 }

@@ -6,6 +6,8 @@
 #ifndef DVMD_CLI_GUEST_RUN_H
 #define DVMD_CLI_GUEST_RUN_H
 
+#include <jansson.h>
+
 #include "daemon/cli/cli.h"
 
 #define CLI_GUEST_WORDS 128u
@@ -44,10 +46,15 @@ typedef void cli_guest_each_fn(const Pb__JobInfo *j, const char *name, void *arg
 int cli_guest_each(const struct cli *c, bool all, cli_guest_each_fn *each, void *arg,
 		   dvm_error_t *err);
 
-/* Starts NAME with the words of RUN for its job, and of VMM behind dvm-vmm's own; an exit status. */
+/* Prints G as a JSON object, *name*, *job*, *node* and KEY with VALUE, which is consumed; KEY may be
+ * NULL. */
+int cli_guest_print(const struct cli_guest *g, const char *key, json_t *value);
+
+/* Starts NAME with the words of RUN for its job, and of VMM behind dvm-vmm's own; says so, perhaps as
+ * JSON. An exit status. */
 int cli_guest_start(struct cli *c, const char *name, const struct cli_guest_place *place,
-		    const struct cli_guest_line *run, const struct cli_guest_line *vmm);
-/* Asks the guest on its host for WHAT; what it answers is printed. */
-int cli_guest_ask(struct cli *c, const struct cli_guest *g, const char *what);
+		    const struct cli_guest_line *run, const struct cli_guest_line *vmm, bool json);
+/* Asks the guest on its host for WHAT; what it answers is printed as OUTPUT says ("raw", "json"). */
+int cli_guest_ask(struct cli *c, const struct cli_guest *g, const char *what, const char *output);
 
 #endif

@@ -25,10 +25,10 @@ struct choice {
 	unsigned n_names;
 	const char *file;
 	struct cli_guest_place place;
-	bool kernel;
+	bool kernel, json;
 };
 
-enum { HOST = 1, HOSTS, KERNEL, PASS, RUN, FILE_ };
+enum { HOST = 1, HOSTS, KERNEL, PASS, RUN, FILE_, JSON };
 
 static const struct dvmi_opt options[] = {
 	{ KERNEL, 'k', "kernel", NULL, "FILE", "Boot", "bzImage, vmlinux, or a bare program",
@@ -78,6 +78,7 @@ static const struct dvmi_opt options[] = {
 	{ HOSTS, 0, "hosts", NULL, "N", NULL,
 	  "one guest over N nodes, which have a NUMA node of it each: CPUs and memory are theirs "
 	  "together", NULL },
+	{ JSON, 0, "json", NULL, NULL, NULL, "print what has been started as JSON", NULL },
 	CLI_GENERAL_OPTIONS,
 };
 
@@ -127,10 +128,12 @@ static int set(struct dvmi_opt_parser *p, int id, void *arg, dvm_error_t *err)
 {
 	struct choice *c = arg;
 
-	if (id == FILE_) {
+	if (id == FILE_)
 		c->file = p->arg;
+	if (id == JSON)
+		c->json = true;
+	if (id == FILE_ || id == JSON)
 		return 0;
-	}
 	if (c->n_names < OPTIONS_MAX)
 		c->names[c->n_names++] = p->opt->name;
 	return choose(c, p->opt, p->arg, err);
@@ -245,7 +248,8 @@ static int run(struct cli *c, const struct cli_command *cmd, int argc, char **ar
 	if (rc == 0)
 		rc = check(c, &choice, p.operands[0]);
 	if (rc == 0)
-		rc = cli_guest_start(c, p.operands[0], &choice.place, &choice.run, &choice.vmm);
+		rc = cli_guest_start(c, p.operands[0], &choice.place, &choice.run, &choice.vmm,
+				     choice.json);
 	dvmi_buf_free(&strings);
 	return rc;
 }

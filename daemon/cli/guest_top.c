@@ -66,7 +66,7 @@ static void be_child(struct cli *c, const struct cli_guest *g, const char *inter
 
 	dup2(out, STDOUT_FILENO);
 	snprintf(what, sizeof what, "stat %s", interval);
-	exit(cli_guest_ask(c, g, what));
+	exit(cli_guest_ask(c, g, what, "raw"));
 }
 
 /* Its output in *FROM. */

@@ -47,6 +47,16 @@ like "... and, again and again, tables" "$(timeout 20 dvm guest top one -d 100ms
 	"guest one: running*guest one: running*guest one: running*CPU*  0 *"
 is "... or lines of JSON" "$(timeout 20 dvm guest top one -d 100ms -n 2 --json | grep -c '^{"state":"running"')" 2
 like "... not too often" "$(dvm guest top one -d 1ms 2>&1)" '*"1ms" is not an interval*'
+json_of() # KEYS of the object that is read: their values
+{
+	python3 -c 'import json,sys; o = json.load(sys.stdin); print(*[o[k] for k in sys.argv[1:]])' "$@"
+}
+is "what is done to it is told as JSON, too" "$(dvm guest pause one --json | json_of name node asked)" \
+	"one node2 pause"
+is "... each verb" "$(dvm guest resume one --json | json_of asked)" resume
+is "the log is lines of JSON" "$(dvm guest log one --json | head -n 1 | json_of text)" waiting
+is "... and the console" "$(timeout 3 dvm guest console one --json < /dev/null 2> /dev/null |
+	head -n 1 | json_of text)" waiting
 ok "pause" dvm guest pause one
 ok "... and it stands still" until_ok 10 in_state one paused
 ok "resume" dvm guest resume one
@@ -74,9 +84,11 @@ is "the list is empty" "$(dvm guest list | wc -l)" 1
 like "... but for those who want all" "$(dvm guest list --all)" "*one *done*"
 
 like "the name is free again" \
-	"$(dvm guest start one --kernel "$payload" --append wait --mem 16M 2>&1)" "guest one runs on *"
-ok "kill" dvm guest kill one
+	"$(dvm guest start one --json --kernel "$payload" --append wait --mem 16M | json_of name node)" \
+	"one node*"
+is "kill" "$(dvm guest kill one --json | json_of name asked)" "one kill"
 ok "... ends it" timeout 20 sh -c 'dvm guest wait one; [ $? -ne 0 ]'
+is "... which can be waited for as JSON" "$(dvm guest wait one --json | json_of name exit_code)" "one 137"
 
 cat > "$lib_temp/guest.yaml" <<- END
 	kernel: $payload
