@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Ports that kernels touch because a PC has them: the masks of the two 8259s (which interrupt
- * nobody here, but whose absence would change how a kernel numbers interrupts), their trigger
- * modes, the diagnostic port, the A20 gate, and a keyboard controller that is not there.
+ * Ports that kernels touch because a PC has them: the diagnostic port, the A20 gate, and a keyboard
+ * controller that is not there.
  */
 #include <errno.h>
 #include <stdatomic.h>
@@ -17,8 +16,6 @@ static const struct {
 	bool kept;
 	uint8_t first;
 } ports[] = {
-	{ 0x20, false, 0 },    { 0x21, true, 0xff },  { 0xa0, false, 0 },
-	{ 0xa1, true, 0xff },  { 0x4d0, true, 0 },    { 0x4d1, true, 0 },
 	{ 0x80, true, 0 },     { 0x92, true, 0x02 },  { 0x60, false, 0xff },
 	{ 0x64, false, 0xff }, { 0xed, false, 0xff },
 };

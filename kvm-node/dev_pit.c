@@ -32,7 +32,11 @@ static void on_time(void *arg)
 {
 	struct pit *p = arg;
 
-	vmm_irq_pulse(p->m->irq, VMM_GSI_TIMER);
+	pthread_mutex_lock(&p->lock);
+	bool rises = vmm_pit_take(&p->pit, dvmi_clock_mono());
+	pthread_mutex_unlock(&p->lock);
+	if (rises)
+		vmm_irq_pulse(p->m->irq, VMM_GSI_TIMER);
 	arm(p);
 }
 

@@ -14,6 +14,9 @@
 #include "kvm-node/memory.h"
 #include "libdvm/base/err.h"
 
+#define RESET_PORT 0xcf9u
+#define RESET_NOW  (1u << 2)
+
 /* ---- one device ---- */
 
 static void send_msi(void *ctx, uint64_t addr, uint32_t data)
@@ -145,11 +148,19 @@ void vmm_vdevice_destroy(struct vmm_device *base)
 
 /* ---- the bus ---- */
 
+/* Another register that resets, in the middle of these ports: what reboot=pci takes. */
+static bool is_reset(const struct vmm_access *a)
+{
+	return a->write && a->addr == RESET_PORT && a->len == 1 && a->data & RESET_NOW;
+}
+
 static void access_ports(void *dev, struct vmm_access *a)
 {
 	struct vmm_vbus *b = dev;
 	uint64_t data = a->data;
 
+	if (is_reset(a))
+		b->m->ended(b->m->arg, VMM_END_RESET, 0, NULL);
 	vmm_pci_io(&b->pci, (uint16_t)a->addr, &data, a->len, a->write);
 	if (!a->write)
 		a->data = data;

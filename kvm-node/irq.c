@@ -20,6 +20,7 @@ struct vmm_irq {
 	vmm_irq_deliver_fn *deliver;
 	void *arg;
 	struct vmm_irq_far far; /* both NULL: nobody is elsewhere */
+	struct vmm_pic *pic;	/* or NULL */
 	_Atomic uint64_t ipis, msis, bad_msis, eois, lost;
 };
 
@@ -134,6 +135,8 @@ void vmm_irq_line(struct vmm_irq *irq, unsigned gsi, bool level)
 	vmm_ioapic_line(&irq->io, gsi, level, &out);
 	send_all(irq, &out);
 	pthread_mutex_unlock(&irq->lock);
+	if (irq->pic)
+		vmm_pic_line(irq->pic, gsi, level);
 }
 
 void vmm_irq_pulse(struct vmm_irq *irq, unsigned gsi)
@@ -152,8 +155,15 @@ int vmm_irq_alloc_line(struct vmm_irq *irq, unsigned *gsi, dvm_error_t *err)
 	return room ? 0 : dvmi_error_set(err, -ENOSPC, "no interrupt line is left for a device");
 }
 
+void vmm_irq_set_pic(struct vmm_irq *irq, struct vmm_pic *pic)
+{
+	irq->pic = pic;
+}
+
 void vmm_irq_reset(struct vmm_irq *irq)
 {
+	if (irq->pic)
+		vmm_pic_reset(irq->pic);
 	pthread_mutex_lock(&irq->lock);
 	vmm_ioapic_init(&irq->io);
 	pthread_mutex_unlock(&irq->lock);

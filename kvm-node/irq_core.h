@@ -10,6 +10,7 @@
 #include "kvm-node/apicmap.h"
 #include "kvm-node/bus.h"
 #include "kvm-node/irq.h"
+#include "kvm-node/pic.h"
 #include "libdvm/base/buf.h"
 
 /* Brings MSG to vCPU number CPU, here or elsewhere. Any thread; must not block. */
@@ -19,6 +20,8 @@ int vmm_irq_create(struct vmm_irq **out, unsigned cpus, vmm_irq_deliver_fn *deli
 void vmm_irq_destroy(struct vmm_irq *irq);
 /* Puts the I/O APIC on the bus. */
 int vmm_irq_attach(struct vmm_irq *irq, struct vmm_bus *bus, dvm_error_t *err);
+/* The old controllers see the same lines. Before vCPUs and devices are made. */
+void vmm_irq_set_pic(struct vmm_irq *irq, struct vmm_pic *pic);
 /* The I/O APIC as after power-on; lines keep their allocation, levels are forgotten. */
 void vmm_irq_reset(struct vmm_irq *irq);
 

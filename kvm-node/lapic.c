@@ -47,6 +47,8 @@ void vmm_lapic_init(struct vmm_lapic *l, uint32_t id, bool first)
 	l->rest = rest;
 	l->state = VMM_APIC_IN_XAPIC;
 	vmm_lapic_reset(l);
+	if (first)
+		l->lvt[LVT_LINT0] = LVT_EXTINT;
 }
 
 void vmm_lapic_set_state(struct vmm_lapic *l, enum vmm_apic_state state, struct vmm_lapic_out *out)

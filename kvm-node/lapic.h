@@ -7,7 +7,9 @@
  * nanoseconds that never go back, and the vCPU's TSC at that moment. The timer counts nanoseconds
  * (a bus of 1 GHz).
  *
- * Not here: SMIs, ExtINT (there is no 8259 behind it), EOI broadcast suppression, CMCI.
+ * Interrupts of the old controllers (ExtINT) pass it by: it only says whether they may.
+ *
+ * Not here: SMIs, EOI broadcast suppression, CMCI.
  */
 #ifndef VMM_LAPIC_H
 #define VMM_LAPIC_H
@@ -87,7 +89,7 @@ struct vmm_lapic_out {
 	uint8_t vector;
 };
 
-/* As after power-on; the first vCPU runs, the others wait for SIPI. */
+/* As firmware leaves it: the first vCPU runs and hears the old controllers, the others wait for SIPI. */
 void vmm_lapic_init(struct vmm_lapic *l, uint32_t id, bool first);
 /* What INIT does to the registers: mode and identity stay. */
 void vmm_lapic_reset(struct vmm_lapic *l);
@@ -121,6 +123,8 @@ bool vmm_lapic_tick(struct vmm_lapic *l, const struct vmm_lapic_time *t);
 
 /* The vector to deliver now as far as priorities go, or -1. */
 int vmm_lapic_pending(const struct vmm_lapic *l);
+/* May the old controllers interrupt? By LINT0, or because the local APIC is off. */
+bool vmm_lapic_takes_extint(const struct vmm_lapic *l);
 /* It has been delivered. */
 void vmm_lapic_ack(struct vmm_lapic *l, int vector);
 /*

@@ -19,6 +19,12 @@ int vmm_lapic_pending(const struct vmm_lapic *l)
 	return v >= 0 && ((uint32_t)v & 0xf0) > (vmm_lapic_ppr(l) & 0xf0) ? v : -1;
 }
 
+bool vmm_lapic_takes_extint(const struct vmm_lapic *l)
+{
+	return l->state == VMM_APIC_OFF ||
+	       (l->lvt[LVT_LINT0] & (LVT_MASKED | LVT_EXTINT)) == LVT_EXTINT;
+}
+
 void vmm_lapic_ack(struct vmm_lapic *l, int vector)
 {
 	lapic_clear_bit(l->irr, (unsigned)vector);

@@ -127,6 +127,7 @@ static void load(struct vmm_pit_channel *c, uint16_t value, uint64_t now)
 	c->reload = value;
 	c->start = now;
 	c->loaded = true;
+	c->owed = !periodic(c);
 }
 
 void vmm_pit_write(struct vmm_pit *p, unsigned port, uint8_t value, uint64_t now)
@@ -170,7 +171,17 @@ uint64_t vmm_pit_next(const struct vmm_pit *p, uint64_t now)
 	if (!c->loaded)
 		return 0;
 	uint64_t gone = to_ticks(now - c->start), period = reload(c);
-	uint64_t at = periodic(c) ? (gone / period + 1) * period : period;
-	uint64_t when = c->start + to_ns(at);
-	return when > now ? when : 0;
+	if (periodic(c))
+		return c->start + to_ns((gone / period + 1) * period);
+	return c->owed ? c->start + to_ns(period) : 0;
+}
+
+bool vmm_pit_take(struct vmm_pit *p, uint64_t now)
+{
+	struct vmm_pit_channel *c = &p->ch[0];
+
+	if (!c->loaded || (!periodic(c) && (!c->owed || now < c->start + to_ns(reload(c)))))
+		return false;
+	c->owed = false;
+	return true;
 }

@@ -18,6 +18,7 @@ struct vmm_pit_channel {
 	uint8_t mode, access; /* access: 1 low, 2 high, 3 both */
 	uint8_t status;
 	bool high_next_read, high_next_write, latched, status_latched, loaded;
+	bool owed; /* counts once, and has not raised its output yet */
 };
 
 struct vmm_pit {
@@ -32,7 +33,12 @@ void vmm_pit_write(struct vmm_pit *p, unsigned port, uint8_t value, uint64_t now
 /* Port 0x61: the gate and the output of channel 2. */
 uint8_t vmm_pit_read61(const struct vmm_pit *p, uint64_t now);
 void vmm_pit_write61(struct vmm_pit *p, uint8_t value, uint64_t now);
-/* The first rise of channel 0's output after NOW, or 0: none comes. */
+/*
+ * The first rise of channel 0's output after NOW, or 0: none comes. One that comes once stays due
+ * until it has been taken, however late that is.
+ */
 uint64_t vmm_pit_next(const struct vmm_pit *p, uint64_t now);
+/* It is NOW: does the output rise? */
+bool vmm_pit_take(struct vmm_pit *p, uint64_t now);
 
 #endif

@@ -69,6 +69,13 @@ bool vmm_vcpu_interrupt(struct vmm_vcpu *v, const struct vmm_intr *msg)
 	return here;
 }
 
+void vmm_vcpu_look(struct vmm_vcpu *v)
+{
+	pthread_mutex_lock(&v->lock);
+	kick(v);
+	pthread_mutex_unlock(&v->lock);
+}
+
 void vmm_vcpu_want(struct vmm_vcpu *v, enum vmm_want want)
 {
 	pthread_mutex_lock(&v->lock);
@@ -222,13 +229,23 @@ static void park(struct vmm_vcpu *v)
 	v->parked = false;
 }
 
+static bool has_extint(const struct vmm_vcpu *v)
+{
+	return v->index == 0 && v->env->pic && vmm_pic_asks(v->env->pic) &&
+	       vmm_lapic_takes_extint(&v->lapic);
+}
+
+static bool has_interrupt(const struct vmm_vcpu *v)
+{
+	return has_extint(v) || vmm_lapic_pending(&v->lapic) >= 0;
+}
+
 /* Halted, and nothing that would wake it. */
 static bool sleeps(const struct vmm_vcpu *v)
 {
 	if (v->lapic.wait_sipi)
 		return true;
-	return v->halted && !v->lapic.nmi &&
-	       (vmm_lapic_pending(&v->lapic) < 0 || !v->run->if_flag);
+	return v->halted && !v->lapic.nmi && (!has_interrupt(v) || !v->run->if_flag);
 }
 
 /* Waits until the vCPU can run. False: its thread is to end. */
@@ -263,10 +280,25 @@ static bool get_ready(struct vmm_vcpu *v)
 	return true;
 }
 
+/* The one that comes first; what the old controllers have given away is not theirs any more. */
+static void deliver_one(struct vmm_vcpu *v)
+{
+	bool old = has_extint(v);
+	int vector = old ? vmm_pic_ack(v->env->pic) : vmm_lapic_pending(&v->lapic);
+	struct kvm_interrupt in = { .irq = (uint32_t)vector };
+
+	if (ioctl(v->fd, KVM_INTERRUPT, &in) < 0)
+		return;
+	vmm_count(&v->n.injected);
+	if (old)
+		return;
+	vmm_lapic_ack(&v->lapic, vector);
+	vmm_vcpu_eoi_offer(v);
+}
+
 static void inject(struct vmm_vcpu *v)
 {
 	struct kvm_run *run = v->run;
-	int vector;
 
 	if (v->lapic.nmi) {
 		v->lapic.nmi = false;
@@ -274,20 +306,10 @@ static void inject(struct vmm_vcpu *v)
 		(void)ioctl(v->fd, KVM_NMI, 0);
 	}
 	run->request_interrupt_window = 0;
-	vector = vmm_lapic_pending(&v->lapic);
-	if (vector < 0)
-		return;
-	if (run->ready_for_interrupt_injection && run->if_flag) {
-		struct kvm_interrupt in = { .irq = (uint32_t)vector };
-		if (ioctl(v->fd, KVM_INTERRUPT, &in) == 0) {
-			vmm_lapic_ack(&v->lapic, vector);
-			vmm_vcpu_eoi_offer(v);
-			vmm_count(&v->n.injected);
-		}
-		/* KVM takes one at a time. */
-		vector = vmm_lapic_pending(&v->lapic);
-	}
-	if (vector >= 0) {
+	/* KVM takes one at a time. */
+	if (has_interrupt(v) && run->ready_for_interrupt_injection && run->if_flag)
+		deliver_one(v);
+	if (has_interrupt(v)) {
 		run->request_interrupt_window = 1;
 		vmm_count(&v->n.windows);
 	}

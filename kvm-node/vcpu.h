@@ -21,6 +21,7 @@
 #include "kvm-node/irq_core.h"
 #include "kvm-node/kvm.h"
 #include "kvm-node/lapic.h"
+#include "kvm-node/pic.h"
 #include "kvm-node/vmm.h"
 
 #define VMM_EXITS   48u /* reasons that are counted one by one */
@@ -32,6 +33,7 @@ struct vmm_vcpu_env {
 	struct vmm_mem *mem;
 	struct vmm_bus *bus;
 	struct vmm_irq *irq;
+	struct vmm_pic *pic; /* who interrupts the first vCPU past its local APIC; or NULL */
 	struct vmm_clock *clock;
 	struct dvmi_log *log;
 	const struct vmm_jail *jail; /* or NULL */
@@ -140,6 +142,9 @@ void vmm_vcpu_join(struct vmm_vcpu *v);
 
 /* An interrupt message names this vCPU. False: it is not here any more. Any thread. */
 bool vmm_vcpu_interrupt(struct vmm_vcpu *v, const struct vmm_intr *msg);
+
+/* It is to look whether the old controllers want something. Any thread. */
+void vmm_vcpu_look(struct vmm_vcpu *v);
 
 /* vcpu_page.c: it waits for the page at PAGE; that has come. Any thread. */
 void vmm_vcpu_page_wait(struct vmm_vcpu *v, uint64_t page);

@@ -132,7 +132,7 @@ int vmm_make_new(struct vmm *v, dvm_error_t *err)
 	VMM_EACH_VCPU(v, c) {
 		vmm_vcpu_set_tsc(c);
 		if (rc == 0)
-			rc = vmm_vcpu_reset(c, v->config->apic, err);
+			rc = vmm_vcpu_reset(c, v->apic, err);
 	}
 	return rc;
 }

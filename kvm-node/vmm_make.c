@@ -38,6 +38,15 @@ static void deliver(void *arg, unsigned cpu, const struct vmm_intr *msg)
 		vmm_hosts_interrupt(v, cpu, msg);
 }
 
+/* The first vCPU is this host's, where there are old controllers. */
+static void ask_first(void *arg)
+{
+	struct vmm *v = arg;
+
+	if (v->vcpus && v->vcpus[0])
+		vmm_vcpu_look(v->vcpus[0]);
+}
+
 /* The first reason counts; the control thread is told, which is on the first host. */
 void vmm_ended(void *arg, enum vmm_end end, unsigned code, const char *why)
 {
@@ -126,6 +135,17 @@ static int make_memory(struct vmm *v, dvm_error_t *err)
 	return rc < 0 ? rc : vmm_kvm_set_memory(&v->kvm, v->mem, err);
 }
 
+static int attach_controllers(struct vmm *v, dvm_error_t *err)
+{
+	int rc = vmm_pic_create(&v->pic, ask_first, v);
+
+	if (rc < 0)
+		return dvmi_error_code(err, rc, "the guest");
+	vmm_irq_set_pic(v->irq, v->pic);
+	rc = vmm_pic_attach(v->pic, v->bus, err);
+	return rc < 0 ? rc : vmm_irq_attach(v->irq, v->bus, err);
+}
+
 static int make_wires(struct vmm *v, dvm_error_t *err)
 {
 	int rc = vmm_bus_create(&v->bus);
@@ -139,7 +159,7 @@ static int make_wires(struct vmm *v, dvm_error_t *err)
 	if (rc < 0)
 		return dvmi_error_code(err, rc, "the guest");
 	vmm_bus_set_bells(v->bus, vmm_kvm_bell, &v->kvm);
-	return vmm_is_first(v) ? vmm_irq_attach(v->irq, v->bus, err) : 0;
+	return vmm_is_first(v) ? attach_controllers(v, err) : 0;
 }
 
 static int number_cpus(struct vmm *v, dvm_error_t *err)
@@ -203,6 +223,7 @@ static void make_env(struct vmm *v)
 		.mem = v->mem,
 		.bus = v->bus,
 		.irq = v->irq,
+		.pic = v->pic,
 		.clock = &v->clock,
 		.log = v->log,
 		.jail = v->config->jail,
@@ -273,7 +294,7 @@ static int give_models(struct vmm *v, dvm_error_t *err)
 			continue;
 		rc = vmm_cpuid_make(v->kvm.cpuid, &model, v->cpus[i].apic_id, c, CPUID_MAX, err);
 		if (rc == 0)
-			rc = vmm_vcpu_set_model(v->vcpus[i], c, v->config->apic, err);
+			rc = vmm_vcpu_set_model(v->vcpus[i], c, v->apic, err);
 	}
 	free(c);
 	return rc < 0 ? rc : vmm_hosts_set_clock(v, err);
@@ -303,12 +324,32 @@ static const char *tuning_of(const struct vmm_config *c)
 	return vmm_spread_trip(c->spread) < SLOW_TRIP ? TUNING : TUNING SLOW_TUNING;
 }
 
+static bool has_word(const char *line, const char *word)
+{
+	size_t n = strlen(word);
+
+	for (const char *p = line; (p = strstr(p, word)); p += n)
+		if ((p == line || p[-1] == ' ') && (!p[n] || p[n] == ' '))
+			return true;
+	return false;
+}
+
+/* A kernel that is told to do without local APICs does not look at their registers as MSRs, either. */
+static enum vmm_apic_mode apic_of(const struct vmm_config *c, const char *append)
+{
+	bool without = has_word(append, "nolapic") || has_word(append, "disableapic") ||
+		       has_word(append, "acpi=off") || has_word(append, "acpi=noirq");
+
+	return without ? VMM_APIC_XAPIC : c->apic;
+}
+
 static int open_images(struct vmm *v, dvm_error_t *err)
 {
 	const struct vmm_config *c = v->config;
 
 	v->input.append = c->append ? c->append : "console=ttyS0";
 	v->input.tuning = tuning_of(c);
+	v->apic = apic_of(c, v->input.append);
 	if (!vmm_is_first(v))
 		return 0;
 	int rc = vmm_image_open(&v->input.kernel, c->kernel, "kernel", err);
@@ -346,7 +387,6 @@ int vmm_load(struct vmm *v, dvm_error_t *err)
 	struct kvm_sregs sregs = v->vcpus[0]->reset_sregs;
 	struct vmm_boot boot;
 	int rc = vmm_acpi_write(v->acpi, &m, &v->input.rsdp, err);
-
 	if (getrandom(v->input.seed, sizeof v->input.seed, GRND_NONBLOCK) < 0)
 		memset(v->input.seed, 0, sizeof v->input.seed);
 	if (rc == 0)
@@ -423,6 +463,7 @@ void vmm_destroy(struct vmm *v)
 	vmm_acpi_destroy(v->acpi);
 	vmm_loop_destroy(v->loop);
 	vmm_irq_destroy(v->irq);
+	vmm_pic_destroy(v->pic);
 	vmm_bus_destroy(v->bus);
 	vmm_kvm_close(&v->kvm);
 	vmm_mem_destroy(v->mem); /* RAM of several hosts goes with the spread */

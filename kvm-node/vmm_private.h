@@ -30,12 +30,14 @@ struct vmm {
 	struct vmm_mem *mem;
 	struct vmm_bus *bus;
 	struct vmm_irq *irq;
+	struct vmm_pic *pic; /* the first host's */
 	struct vmm_loop *loop;
 	struct vmm_acpi *acpi;
 	struct vmm_clock clock;
 	struct vmm_machine machine;
 	struct vmm_device *devices;
 	struct vmm_boot_input input;
+	enum vmm_apic_mode apic; /* what the kernel can start with */
 	struct vmm_topology topology;
 	struct vmm_acpi_cpu *cpus; /* by number */
 	struct vmm_vcpu_env env;

@@ -68,7 +68,10 @@ static void after_power_on(void **state)
 	assert_int_equal(rd(VMM_LAPIC_SVR), 0xff);
 	assert_int_equal(rd(VMM_LAPIC_DFR), UINT32_MAX);
 	for (unsigned r = VMM_LAPIC_LVT_TIMER; r <= VMM_LAPIC_LVT_ERROR; r++)
-		assert_int_equal(rd(r), MASKED);
+		assert_int_equal(rd(r), r == VMM_LAPIC_LVT_LINT0 ? 0x700 : MASKED);
+	assert_true(vmm_lapic_takes_extint(&l));
+	wr(VMM_LAPIC_LVT_LINT0, MASKED | 0x700);
+	assert_false(vmm_lapic_takes_extint(&l));
 	assert_false(fixed(0x40, false)); /* switched off by software */
 	assert_int_equal(vmm_lapic_pending(&l), -1);
 	begin(VMM_APIC_IN_X2APIC);

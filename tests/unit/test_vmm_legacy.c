@@ -131,6 +131,10 @@ static void counting(void **state)
 	program(&p, 0, 0, 1193, 0); /* once */
 	next = vmm_pit_next(&p, 0);
 	assert_true(next > MS - 2000 && next < MS + 2000);
+	assert_false(vmm_pit_take(&p, next - MS / 2));
+	assert_int_equal(vmm_pit_next(&p, next + 5 * MS), next); /* late, but not lost */
+	assert_true(vmm_pit_take(&p, next + 5 * MS));
+	assert_false(vmm_pit_take(&p, next + 6 * MS));
 	assert_int_equal(vmm_pit_next(&p, next), 0);
 	assert_int_equal(vmm_pit_read(&p, 3, 0), 0xff);
 }
