@@ -54,8 +54,11 @@ int dsm_remember(struct dsm *d, uint64_t page)
 
 void dsm_cells_free(struct dsm *d)
 {
-	for (uint64_t i = 0; d->chunks && i < chunks_of(d); i++)
+	for (uint64_t i = 0; d->chunks && i < chunks_of(d); i++) {
+		if (d->chunks[i])
+			free(d->chunks[i]->shelf);
 		free(d->chunks[i]);
+	}
 	free(d->chunks);
 }
 

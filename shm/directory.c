@@ -14,103 +14,34 @@
 
 #include "shm/protocol_private.h"
 
-static struct dsm_entry *find(const struct dsm *d, uint64_t page)
-{
-	struct dsm_entry *e;
-
-	HASH_FIND(hh, d->entries, &page, sizeof page, e);
-	return e;
-}
-
-/* A page without an entry is the home's own; if it has no copy either, it is lost. */
-static struct dsm_entry *touch(struct dsm *d, uint64_t page)
-{
-	struct dsm_entry *e = find(d, page);
-
-	if (e)
-		return e;
-	enum dsm_state s = dsm_state(d, page);
-	e = calloc(1, sizeof *e);
-	if (!e)
-		return NULL;
-	e->page = page;
-	e->owner = d->c.self;
-	e->owned = s == DSM_OWNED || s == DSM_MODIFIED;
-	e->poisoned = !e->owned;
-	e->kept = DSM_NO_VERSION;
-	HASH_ADD(hh, d->entries, page, sizeof e->page, e);
-	return e;
-}
-
-static void free_requests(struct dsm_request **list)
-{
-	struct dsm_request *r, *next;
-
-	DL_FOREACH_SAFE(*list, r, next)
-		free(r);
-	*list = NULL;
-}
-
-static void free_entry(struct dsm *d, struct dsm_entry *e)
-{
-	HASH_DEL(d->entries, e);
-	free_requests(&e->queue);
-	free(e);
-}
-
 void dsm_home_clear(struct dsm *d)
 {
-	struct dsm_entry *e, *tmp;
-
-	HASH_ITER(hh, d->entries, e, tmp)
-		free_entry(d, e);
-	free_requests(&d->waiting);
+	dsm_entries_free(d);
+	dsm_requests_free(&d->waiting);
 }
 
 void dsm_home_end(struct dsm *d)
 {
 	dsm_home_clear(d);
-	free_requests(&d->kept);
-}
-
-static int queue(struct dsm_request **list, uint32_t from, const struct dsm_msg *m)
-{
-	struct dsm_request *r = malloc(sizeof *r + m->ndiff);
-
-	if (!r)
-		return -ENOMEM;
-	r->from = from;
-	r->m = *m;
-	if (m->ndiff)
-		memcpy(r->diff, m->diff, m->ndiff);
-	r->m.diff = r->diff;
-	DL_APPEND(*list, r);
-	return 0;
+	dsm_requests_free(&d->kept);
 }
 
 void dsm_home_forget(struct dsm *d, uint64_t page)
 {
-	struct dsm_entry *e = find(d, page);
+	struct dsm_entry *e = dsm_entry_find(d, page);
 
 	if (e)
-		free_entry(d, e);
+		dsm_entry_free(d, e);
 }
 
 bool dsm_home_alone(const struct dsm *d, uint64_t page)
 {
-	const struct dsm_entry *e = find(d, page);
+	const struct dsm_entry *e = dsm_entry_find(d, page);
 
 	return !e || (e->owner == d->c.self && !e->sharers && !e->busy && !e->poisoned && !e->walked);
 }
 
 /* ---- sharers ---- */
-
-static uint64_t bit(const struct dsm *d, uint32_t node)
-{
-	uint32_t n = d->c.nodes;
-
-	return UINT64_C(1) << (n <= 64 ? node : (uint64_t)node * 64 / n);
-}
 
 /*
  * Our own copy goes at once where the answer goes out from here, too: it says that we have given up
@@ -119,11 +50,11 @@ static uint64_t bit(const struct dsm *d, uint32_t node)
 static void drop_own(struct dsm *d, struct dsm_entry *e, struct dsm_cell *c, uint32_t writer)
 {
 	if (d->c.nodes > 64 || e->owner != writer || c->state != DSM_SHARED ||
-	    !(e->sharers & bit(d, d->c.self)) || dsm_is_held(d, e->page))
+	    !(e->sharers & dsm_bit(d, d->c.self)) || dsm_is_held(d, e->page))
 		return;
 	c->state = DSM_INVALID;
 	d->c.ops->drop(d->c.arg, e->page);
-	e->sharers &= ~bit(d, d->c.self);
+	e->sharers &= ~dsm_bit(d, d->c.self);
 }
 
 /* Tells everybody who may have a copy, but for the writer and the owner. How many that were. */
@@ -132,7 +63,7 @@ static uint16_t invalidate(struct dsm *d, const struct dsm_entry *e, uint32_t wr
 	uint16_t n = 0;
 
 	for (uint32_t i = 0; e->sharers && i < d->c.nodes; i++) {
-		if (!(e->sharers & bit(d, i)) || i == writer || i == e->owner || !d->alive[i])
+		if (!(e->sharers & dsm_bit(d, i)) || i == writer || i == e->owner || !d->alive[i])
 			continue;
 		dsm_send(d, i,
 			 (struct dsm_msg){ .kind = DSM_INV,
@@ -187,9 +118,9 @@ static void read_page(struct dsm *d, struct dsm_entry *e, struct dsm_cell *c, ui
 		dsm_give_shared(d, c, e->page, from, have, DSM_FINAL | flags);
 	else
 		forward(d, e, DSM_FWD_GETS, (struct ask){ from, have, 0, flags });
-	e->sharers |= bit(d, from);
+	e->sharers |= dsm_bit(d, from);
 	if (flags) {
-		e->sharers |= bit(d, owner);
+		e->sharers |= dsm_bit(d, owner);
 		e->owner = from;
 	}
 }
@@ -199,7 +130,7 @@ static bool tell_next(struct dsm *d, struct dsm_entry *e)
 {
 	for (; e->next < d->c.nodes; e->next++) {
 		uint32_t i = e->next;
-		if (!(e->sharers & bit(d, i)) || i == e->requester || i == e->owner || !d->alive[i])
+		if (!(e->sharers & dsm_bit(d, i)) || i == e->requester || i == e->owner || !d->alive[i])
 			continue;
 		dsm_send(d, i,
 			 (struct dsm_msg){ .kind = DSM_INV,
@@ -223,7 +154,7 @@ static bool tell_in_turn(struct dsm *d, struct dsm_entry *e, uint32_t from, uint
 /* It has several writers from now on: FROM and who gives it. */
 static void walk(struct dsm *d, struct dsm_entry *e, uint32_t from)
 {
-	e->sharers = (e->walked ? e->sharers : 0) | bit(d, from) | bit(d, e->giver);
+	e->sharers = (e->walked ? e->sharers : 0) | dsm_bit(d, from) | dsm_bit(d, e->giver);
 	e->walked = true;
 }
 
@@ -266,7 +197,7 @@ static uint16_t tell_walkers(struct dsm *d, const struct dsm_entry *e, uint32_t 
 	m.page = e->page;
 	m.node = (uint16_t)from;
 	for (uint32_t i = 0; i < d->c.nodes; i++) {
-		if (i == from || !(e->sharers & bit(d, i)) || !d->alive[i])
+		if (i == from || !(e->sharers & dsm_bit(d, i)) || !d->alive[i])
 			continue;
 		if (i == d->c.self && m.kind == DSM_APPLY) {
 			/* At once: the differences are not kept for later. */
@@ -281,7 +212,7 @@ static uint16_t tell_walkers(struct dsm *d, const struct dsm_entry *e, uint32_t 
 
 static void join(struct dsm *d, struct dsm_entry *e, uint32_t from)
 {
-	e->giver = e->sharers & bit(d, d->c.self) ? d->c.self : e->owner;
+	e->giver = e->sharers & dsm_bit(d, d->c.self) ? d->c.self : e->owner;
 	begin(e, from);
 	dsm_send(d, e->giver,
 		 (struct dsm_msg){ .kind = DSM_FWD_WALK, .page = e->page, .node = (uint16_t)from });
@@ -350,8 +281,8 @@ static void settle(struct dsm *d, struct dsm_entry *e, uint32_t from)
 
 static void spread(struct dsm *d, struct dsm_entry *e, uint32_t from, const struct dsm_msg *m)
 {
-	uint64_t others = e->sharers & ~bit(d, from);
-	bool member = e->walked && e->sharers & bit(d, from);
+	uint64_t others = e->sharers & ~dsm_bit(d, from);
+	bool member = e->walked && e->sharers & dsm_bit(d, from);
 	struct dsm_msg apply = *m;
 
 	e->many = member && others & (others - 1);
@@ -368,7 +299,7 @@ static void spread(struct dsm *d, struct dsm_entry *e, uint32_t from, const stru
 static void handle_walked(struct dsm *d, struct dsm_entry *e, uint32_t from,
 			  const struct dsm_msg *m)
 {
-	bool member = e->sharers & bit(d, from);
+	bool member = e->sharers & dsm_bit(d, from);
 
 	if (!member && (m->kind == DSM_GETS || m->kind == DSM_GETM))
 		join(d, e, from);
@@ -403,7 +334,7 @@ static void handle(struct dsm *d, struct dsm_entry *e, struct dsm_cell *c, uint3
 }
 
 /* Handles what waits until something takes time. */
-static void serve(struct dsm *d, struct dsm_entry *e, struct dsm_cell *c)
+void dsm_home_serve(struct dsm *d, struct dsm_entry *e, struct dsm_cell *c)
 {
 	while (!e->busy && e->queue) {
 		struct dsm_request *r = e->queue;
@@ -420,9 +351,9 @@ int dsm_home_request(struct dsm *d, uint32_t from, const struct dsm_msg *m)
 		return 0;
 	}
 	if (dsm_settling(d)) /* of the new view already */
-		return queue(&d->waiting, from, m);
+		return dsm_request_queue(&d->waiting, from, m);
 	struct dsm_cell *c = dsm_cell_touch(d, m->page);
-	struct dsm_entry *e = c ? touch(d, m->page) : NULL;
+	struct dsm_entry *e = c ? dsm_entry_touch(d, m->page) : NULL;
 	if (!e)
 		return -ENOMEM;
 	if (is_late(e, m)) {
@@ -432,26 +363,26 @@ int dsm_home_request(struct dsm *d, uint32_t from, const struct dsm_msg *m)
 	if (dsm_claimed(d, c, from, m))
 		return 0;
 	if (e->busy)
-		return queue(&e->queue, from, m);
+		return dsm_request_queue(&e->queue, from, m);
 	handle(d, e, c, from, m);
 	return 0;
 }
 
 void dsm_home_given(struct dsm *d, uint64_t page, bool walked)
 {
-	struct dsm_entry *e = find(d, page);
+	struct dsm_entry *e = dsm_entry_find(d, page);
 
 	if (!e || !e->busy)
 		return;
 	if (walked)
 		walk(d, e, e->requester);
 	e->busy = false;
-	serve(d, e, dsm_cell_touch(d, page));
+	dsm_home_serve(d, e, dsm_cell_touch(d, page));
 }
 
 void dsm_home_done(struct dsm *d, uint32_t from, const struct dsm_msg *m)
 {
-	struct dsm_entry *e = find(d, m->page);
+	struct dsm_entry *e = dsm_entry_find(d, m->page);
 
 	if (!e || !e->busy || e->requester != from || e->applies) {
 		d->stats.dropped += !dsm_pass_on(d, from, m);
@@ -460,12 +391,12 @@ void dsm_home_done(struct dsm *d, uint32_t from, const struct dsm_msg *m)
 	if (m->flags & DSM_WALK)
 		walk(d, e, from);
 	e->busy = false;
-	serve(d, e, dsm_cell_touch(d, m->page));
+	dsm_home_serve(d, e, dsm_cell_touch(d, m->page));
 }
 
 bool dsm_home_acked(struct dsm *d, uint64_t page)
 {
-	struct dsm_entry *e = d->c.serial ? find(d, page) : NULL;
+	struct dsm_entry *e = d->c.serial ? dsm_entry_find(d, page) : NULL;
 
 	if (!e || !e->serial)
 		return false;
@@ -476,15 +407,15 @@ bool dsm_home_acked(struct dsm *d, uint64_t page)
 	e->sharers = 0;
 	struct dsm_cell *c = dsm_cell_touch(d, page);
 	write_page(d, e, c, e->requester, e->have);
-	serve(d, e, c);
+	dsm_home_serve(d, e, c);
 	return true;
 }
 
 void dsm_home_applied(struct dsm *d, uint32_t from, uint64_t page)
 {
-	struct dsm_entry *e = find(d, page);
+	struct dsm_entry *e = dsm_entry_find(d, page);
 
-	if (!e || !e->applies || !(e->sharers & bit(d, from))) {
+	if (!e || !e->applies || !(e->sharers & dsm_bit(d, from))) {
 		d->stats.dropped++;
 		return;
 	}
@@ -492,110 +423,5 @@ void dsm_home_applied(struct dsm *d, uint32_t from, uint64_t page)
 		return;
 	settle(d, e, e->requester);
 	e->busy = false;
-	serve(d, e, dsm_cell_touch(d, page));
-}
-
-/* ---- after a change of view ---- */
-
-int dsm_home_keep(struct dsm *d, const struct dsm_msg *m)
-{
-	return queue(&d->kept, d->c.self, m);
-}
-
-void dsm_home_unmade(struct dsm *d)
-{
-	struct dsm_entry *e, *tmp;
-
-	HASH_ITER(hh, d->entries, e, tmp)
-		if (e->kept != DSM_NO_VERSION)
-			dsm_home_keep(d, &(struct dsm_msg){ .kind = DSM_HOLD,
-							    .page = e->page,
-							    .node = (uint16_t)e->keeper,
-							    .state = DSM_INVALID,
-							    .version = e->kept });
-}
-
-void dsm_home_kept(struct dsm *d)
-{
-	struct dsm_request *r, *next;
-
-	DL_FOREACH_SAFE(d->kept, r, next) {
-		if (d->alive[r->m.node])
-			dsm_report(d, &r->m);
-		free(r);
-	}
-	d->kept = NULL;
-}
-
-int dsm_home_hold(struct dsm *d, const struct dsm_msg *m)
-{
-	struct dsm_cell *c = dsm_cell_touch(d, m->page);
-	struct dsm_entry *e = c ? touch(d, m->page) : NULL;
-
-	if (!e)
-		return -ENOMEM;
-	if (m->state == DSM_OWNED || m->state == DSM_MODIFIED || m->state == DSM_WALKING) {
-		e->owner = m->node;
-		e->owned = true;
-		e->walked |= m->state == DSM_WALKING;
-		e->sharers |= m->state == DSM_WALKING ? bit(d, m->node) : 0;
-	} else if (m->state == DSM_SHARED) {
-		e->sharers |= bit(d, m->node);
-		e->candidate = m->node;
-	} else {
-		e->keeper = m->node;
-		e->kept = m->version;
-		return 0;
-	}
-	e->poisoned = false;
-	return 0;
-}
-
-void dsm_home_gone(struct dsm *d, uint32_t from, uint64_t page)
-{
-	struct dsm_entry *e = find(d, page);
-
-	if (!e || e->owner != from || e->poisoned) {
-		d->stats.dropped++;
-		return;
-	}
-	e->poisoned = true;
-	if (e->busy)
-		dsm_send(d, e->requester, (struct dsm_msg){ .kind = DSM_LOST, .page = page });
-	e->busy = false;
-	serve(d, e, dsm_cell_touch(d, page));
-}
-
-/*
- * Without an owner, one of those that share; without those, one that has given its copy up for a
- * writer that then got nothing to write: nothing newer was ever written.
- */
-static void appoint(struct dsm *d, struct dsm_entry *e)
-{
-	bool revive = e->poisoned && e->kept != DSM_NO_VERSION;
-
-	if (e->owned || (e->poisoned && !revive))
-		return;
-	e->owner = revive ? e->keeper : e->candidate;
-	e->owned = true;
-	e->poisoned = false;
-	dsm_send(d, e->owner,
-		 (struct dsm_msg){ .kind = DSM_OWN, .page = e->page, .version = e->kept });
-}
-
-void dsm_home_made(struct dsm *d)
-{
-	struct dsm_request *list = d->waiting, *r, *next;
-	struct dsm_entry *e, *tmp;
-
-	HASH_ITER(hh, d->entries, e, tmp) {
-		appoint(d, e);
-		dsm_run_local(d);
-	}
-	d->waiting = NULL;
-	DL_FOREACH_SAFE(list, r, next) {
-		dsm_home_request(d, r->from, &r->m);
-		dsm_run_local(d);
-		free(r);
-	}
+	dsm_home_serve(d, e, dsm_cell_touch(d, page));
 }

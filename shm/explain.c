@@ -63,7 +63,7 @@ size_t dsm_explain(const struct dsm *d, uint64_t page, char *out, size_t room)
 	struct dsm_cell c = dsm_cell_get(d, page);
 	const struct dsm_want *w = dsm_want_find(d, page);
 	struct dsm_held *h;
-	struct dsm_entry *e;
+	const struct dsm_entry *e = dsm_entry_find(d, page);
 
 	say(&t, "%s, version %" PRIu64, dsm_state_name((enum dsm_state)c.state), c.version);
 	if (w)
@@ -71,7 +71,6 @@ size_t dsm_explain(const struct dsm *d, uint64_t page, char *out, size_t room)
 	HASH_FIND(hh, d->held, &page, sizeof page, h);
 	if (h)
 		say_held(&t, h, d->now);
-	HASH_FIND(hh, d->entries, &page, sizeof page, e);
 	if (e)
 		say_entry(&t, e);
 	if (d->unsettled || d->foreign || dsm_settling(d))

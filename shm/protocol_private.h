@@ -22,6 +22,7 @@ struct dsm_cell {
 
 struct dsm_chunk {
 	struct dsm_cell cells[DSM_CHUNK];
+	struct dsm_shelf *shelf; /* entries.c: of those of its pages that have one; or NULL */
 };
 
 /* A page of which somebody else has a copy, at its home. */
@@ -45,7 +46,6 @@ struct dsm_entry {
 	bool many;	  /* to more than one: they wait for the others */
 	uint64_t ended;	  /* version of the last time that it was walked and is not any more */
 	struct dsm_request *queue;
-	UT_hash_handle hh;
 };
 
 struct dsm_request {
@@ -88,7 +88,6 @@ struct dsm {
 	struct dsm_config c;
 	uint64_t now;
 	struct dsm_chunk **chunks; /* those that were touched */
-	struct dsm_entry *entries;
 	struct dsm_want *wants;
 	struct dsm_held *held, *held_list; /* the list in the order of their times */
 	struct dsm_held *asleep;	   /* who waited for them has not been woken */
@@ -121,6 +120,19 @@ struct dsm_cell *dsm_cell_touch(struct dsm *d, uint64_t page);
 void dsm_cells_free(struct dsm *d);
 /* Calls FN for each touched page. */
 void dsm_cells_each(struct dsm *d, void (*fn)(struct dsm *d, uint64_t page, struct dsm_cell *c));
+
+/* ---- entries.c ---- */
+/* What the home knows of PAGE, or NULL. */
+struct dsm_entry *dsm_entry_find(const struct dsm *d, uint64_t page);
+/* To be changed: at first the page is the home's own. NULL without memory. */
+struct dsm_entry *dsm_entry_touch(struct dsm *d, uint64_t page);
+/* The first one from PAGE on, or NULL. */
+struct dsm_entry *dsm_entry_next(const struct dsm *d, uint64_t page);
+void dsm_entry_free(struct dsm *d, struct dsm_entry *e);
+void dsm_entries_free(struct dsm *d);
+/* M of FROM at the end of LIST. 0 or -ENOMEM. */
+int dsm_request_queue(struct dsm_request **list, uint32_t from, const struct dsm_msg *m);
+void dsm_requests_free(struct dsm_request **list);
 
 /* ---- protocol.c ---- */
 /* Sends, also to ourselves; the epoch is filled in. */
@@ -159,7 +171,16 @@ void dsm_walk_alone(struct dsm *d, const struct dsm_want *w);
 /* With a new view each page becomes somebody's alone: all ask for all of theirs. */
 void dsm_walk_view(struct dsm *d);
 
-/* ---- directory.c ---- */
+/* ---- directory.c, directory_view.c ---- */
+/* The bit of NODE among sharers. */
+static inline uint64_t dsm_bit(const struct dsm *d, uint32_t node)
+{
+	uint32_t n = d->c.nodes;
+
+	return UINT64_C(1) << (n <= 64 ? node : (uint64_t)node * 64 / n);
+}
+/* Handles what waits until something takes time. */
+void dsm_home_serve(struct dsm *d, struct dsm_entry *e, struct dsm_cell *c);
 int dsm_home_request(struct dsm *d, uint32_t from, const struct dsm_msg *m);
 /* Our own copy, which was held, has gone to whom it was for: no DONE. WALKED: we keep it, too. */
 void dsm_home_given(struct dsm *d, uint64_t page, bool walked);
