@@ -107,6 +107,8 @@ int dsm_node_post(struct dsm_node *n, uint32_t to, unsigned number, const void *
 int dsm_node_help(struct dsm_node *n, bool stays);
 /* A thread that has helped goes to sleep, or comes back from that. */
 void dsm_node_doze(struct dsm_node *n, bool on);
+/* How often the service thread has had its turn: who gave way and lost the core may ask. */
+uint32_t dsm_node_turns(const struct dsm_node *n);
 /* The service thread looks for NS at least before it sleeps. */
 void dsm_node_spin(struct dsm_node *n, uint64_t ns);
 
@@ -144,6 +146,9 @@ enum dsm_seg_flag {
 	DSM_NO_LEND = 2048, /* of that: also pages that one node alone writes stay at home */
 	DSM_READ_OWNS = 4096, /* who reads becomes the owner, as with the first of its kind */
 	DSM_FIRST_TOUCH = 8192, /* who writes a page first is its home */
+	/* Of the node, as long as it has such a segment: */
+	DSM_NO_SPIN = 16384,  /* who waits sleeps at once, also the service thread */
+	DSM_NO_SLICE = 32768, /* that has its turn like any other thread */
 };
 
 /* What is told of pages, for those who keep translations of their own. All locked. */

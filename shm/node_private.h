@@ -78,8 +78,12 @@ struct dsm_node {
 	bool armed;	      /* likewise: packets wake it */
 	uint64_t attended;    /* when a thread that waits has last looked for packets */
 	_Atomic uint32_t dozing; /* threads of the program that wait and sleep */
-	_Atomic uint64_t crowded_till; /* others want our cores */
+	_Atomic uint64_t crowded_till; /* others want our cores: known to threads that wait, */
+	uint64_t wanted_till;	       /* and to the service thread: the program does, maybe */
+	_Atomic uint32_t turns;	       /* that this has had */
 	uint64_t now, looked; /* now; when we have last looked for the dead */
+	uint64_t news, gap;   /* when something last came; from one to the next, of late */
+	uint32_t no_spin, no_slice; /* segments that want none: node_run.c */
 	uint64_t idle_till; /* there is nothing to do before, unless something comes; 0: maybe */
 	const volatile uint8_t *warm; /* where bytes that are asked for will be written; or NULL */
 

@@ -19,6 +19,8 @@
 #include "shm/node_private.h"
 
 #define BUSY_SPIN   (50 * DVMI_USEC)  /* while a fault of ours is under way */
+#define GAP_MOST    (400 * DVMI_USEC) /* from news to news: more says no more */
+#define GAP_SOON    (60 * DVMI_USEC)  /* what comes so often is waited for */
 #define NAP	    DVMI_MSEC	      /* where wake-ups may get lost */
 #define ATTENDED    (60 * DVMI_USEC)  /* others have looked so lately: they will again */
 #define SPIN_ALONE  (20 * DVMI_USEC)  /* who waits looks without a pause */
@@ -100,15 +102,29 @@ static bool crowded(const struct dsm_node *n, uint64_t now)
 	return now < atomic_load_explicit(&n->crowded_till, memory_order_relaxed);
 }
 
-/* Learns from it whether others need the core. */
-static void give_way(struct dsm_node *n)
+/* Lets others have the core. Until when to take it for wanted: 0 unless they have kept it. */
+static uint64_t give_way(void)
 {
 	uint64_t before = dvmi_clock_mono();
 
 	sched_yield();
 	uint64_t after = dvmi_clock_mono();
-	if (after - before > LOST_CORE)
-		atomic_store(&n->crowded_till, after + CROWD_FOR);
+	return after - before > LOST_CORE ? after + CROWD_FOR : 0;
+}
+
+uint32_t dsm_node_turns(const struct dsm_node *n)
+{
+	return atomic_load_explicit(&n->turns, memory_order_relaxed);
+}
+
+/* By a thread that waits. That our own service thread has worked meanwhile says nothing. */
+static void give_way_waiting(struct dsm_node *n)
+{
+	uint32_t turns = dsm_node_turns(n);
+	uint64_t till = give_way();
+
+	if (till && turns == dsm_node_turns(n))
+		atomic_store(&n->crowded_till, till);
 }
 
 int dsm_node_help(struct dsm_node *n, bool stays)
@@ -195,11 +211,7 @@ static void sleep_for_news(struct dsm_node *n)
 	n->faults = ready < 0 || is_ready(fds, k, n->uffd[0].fd);
 }
 
-/*
- * Who was woken with a short slice runs before those that compute (Linux 6.12 on), and naps are
- * short. Where the kernel cannot do that, nothing is lost.
- */
-static void be_quick(void)
+static void set_slice(uint64_t ns)
 {
 	struct {
 		uint32_t size, policy;
@@ -207,12 +219,21 @@ static void be_quick(void)
 		int32_t nice;
 		uint32_t priority;
 		uint64_t runtime, deadline, period;
-	} a = { .size = sizeof a, .policy = SCHED_OTHER, .runtime = SLICE };
+	} a = { .size = sizeof a, .policy = SCHED_OTHER, .runtime = ns };
 
 	a.nice = getpriority(PRIO_PROCESS, 0);
-	prctl(PR_SET_TIMERSLACK, 1000);
 	if (syscall(SYS_sched_setattr, 0, &a, 0) < 0)
 		return;
+}
+
+/*
+ * Who was woken with a short slice runs before those that compute (Linux 6.12 on), and naps are
+ * short. Where the kernel cannot do that, nothing is lost.
+ */
+static void be_quick(void)
+{
+	prctl(PR_SET_TIMERSLACK, 1000);
+	set_slice(SLICE);
 }
 
 /* A guest's vCPUs compute all the time, and wait for this thread: it goes before them. */
@@ -233,27 +254,49 @@ static bool alone(void)
 	return sysconf(_SC_NPROCESSORS_ONLN) == 1;
 }
 
+static void note_news(struct dsm_node *n)
+{
+	uint64_t gap = n->now - n->news < GAP_MOST ? n->now - n->news : GAP_MOST;
+
+	n->gap = (3 * n->gap + gap) / 4;
+	n->news = n->now;
+}
+
+/* Where news come one soon after the other, looking for the next one costs less than to be woken. */
+static uint64_t patience(const struct dsm_node *n)
+{
+	return n->gap < GAP_SOON && !n->c.urgent ? 2 * n->gap : 0;
+}
+
 /* How long to look before sleep: what is waited for comes soon, or the program's threads sleep. */
 static uint64_t spin_for(const struct dsm_node *n)
 {
-	bool busy = n->waiting || (atomic_load(&n->dozing) && !crowded(n, n->now));
+	bool quiet = n->now >= n->wanted_till;
+	uint64_t most = n->c.spin;
 
-	if (n->alone || attended(n))
+	if (n->alone || attended(n) || n->no_spin)
 		return 0;
-	return busy && n->c.spin < BUSY_SPIN ? BUSY_SPIN : n->c.spin;
+	if (quiet && most < patience(n))
+		most = patience(n);
+	if ((n->waiting || (quiet && atomic_load(&n->dozing))) && most < BUSY_SPIN)
+		most = BUSY_SPIN;
+	return most;
 }
 
 /* Between two looks. */
 static void pause_between(struct dsm_node *n, uint32_t looks)
 {
+	uint64_t till = 0;
+
 	pthread_mutex_unlock(&n->lock);
 	if (atomic_load_explicit(&n->wanting, memory_order_relaxed))
 		sched_yield();
 	else if (looks % YIELD_EVERY)
 		relax();
 	else
-		give_way(n);
+		till = give_way();
 	pthread_mutex_lock(&n->lock);
+	n->wanted_till = till ? till : n->wanted_till;
 }
 
 static void *serve(void *arg)
@@ -261,6 +304,7 @@ static void *serve(void *arg)
 	struct dsm_node *n = arg;
 	uint64_t idle = 0;
 	uint32_t looks = 0;
+	bool sliced = true;
 
 	if (n->c.urgent)
 		go_first();
@@ -268,8 +312,15 @@ static void *serve(void *arg)
 		be_quick();
 	pthread_mutex_lock(&n->lock);
 	while (!atomic_load(&n->stop)) {
-		if (dsm_node_round(n, n->faults) > 0)
+		atomic_fetch_add_explicit(&n->turns, 1, memory_order_relaxed);
+		if (dsm_node_round(n, n->faults) > 0) {
+			note_news(n);
 			idle = n->now;
+		}
+		if (sliced == (n->no_slice > 0) && !n->c.urgent) {
+			sliced = !sliced;
+			set_slice(sliced ? SLICE : 0);
+		}
 		n->faults = true;
 		if (n->now - idle < spin_for(n)) {
 			pause_between(n, ++looks);
@@ -287,6 +338,7 @@ int dsm_run_start(struct dsm_node *n)
 	sigset_t all, old;
 
 	n->alone = alone();
+	n->gap = GAP_MOST;
 	n->faults = true;
 	/* Signals are for the program's own threads. */
 	sigfillset(&all);
@@ -354,11 +406,11 @@ static bool work(struct dsm_node *n, _Atomic uint32_t *done, uint64_t deadline)
 		uint64_t waited = now - since;
 		if (waited >= (crowd ? YIELD_CROWD : YIELD_ALONE))
 			break;
-		dsm_node_help(n, !n->alone);
-		if (n->alone)
+		dsm_node_help(n, !n->alone && !n->no_spin);
+		if (n->alone || n->no_spin)
 			break;
 		if (crowd || waited >= SPIN_ALONE)
-			give_way(n);
+			give_way_waiting(n);
 		else
 			relax();
 		now = dvmi_clock_mono();

@@ -11,6 +11,7 @@
 
 #define FIGHTS_MAX 32768 /* a guest's hot pages are not the first it shares */
 #define FRESH	   64 /* pages, a power of two */
+#define STREAM_BYTES (1u << 20) /* of the largest window of a stream of small pages */
 
 /* ---- faults that wait ---- */
 
@@ -194,7 +195,7 @@ static void follow_stream(struct dsm_seg *s, uint64_t page, bool write)
 	uint8_t m = s->marks[page];
 
 	if (s->c.flags & DSM_NO_PREFETCH || m & SEG_RANDOM ||
-	    s->kept + DSM_STREAM_HIGH > s->most)
+	    s->kept + dsm_stream_most(&s->streams) > s->most)
 		return;
 	struct dsm_ahead a = dsm_stream_touch(&s->streams, page, s->b.pages, write, m & SEG_STREAM);
 	dsm_backing_expect(&s->b, a.first, a.count);
@@ -335,6 +336,9 @@ static int make(struct dsm_seg *s)
 	s->trace = calloc(1, sizeof *s->trace);
 	if (!s->trace)
 		return -ENOMEM;
+	/* Each window is a fault, which may have to wait for a core; guests share their links. */
+	if (!s->n->c.urgent && STREAM_BYTES / s->c.unit > DSM_STREAM_HIGH)
+		s->streams.most = STREAM_BYTES / s->c.unit;
 	s->most = s->c.memory ? s->c.memory / s->c.unit : UINT64_MAX;
 	return s->c.flags & DSM_SIGBUS ? dsm_sigbus_add(s) : 0;
 }
@@ -371,6 +375,8 @@ static void enlist(struct dsm_seg *s)
 	bool alive[DSM_NODES_MAX];
 
 	n->segs[s->c.id] = s;
+	n->no_spin += !!(s->c.flags & DSM_NO_SPIN);
+	n->no_slice += !!(s->c.flags & DSM_NO_SLICE);
 	if (n->nsegs <= s->c.id)
 		n->nsegs = s->c.id + 1;
 	for (uint32_t i = 0; i < n->c.nodes; i++)
@@ -409,6 +415,8 @@ void dsm_seg_destroy(struct dsm_seg *s)
 	struct dsm_node *n = s->n;
 	dsm_node_enter(n);
 	n->segs[s->c.id] = NULL;
+	n->no_spin -= !!(s->c.flags & DSM_NO_SPIN);
+	n->no_slice -= !!(s->c.flags & DSM_NO_SLICE);
 	n->warm = NULL;
 	n->idle_till = 0;
 	dsm_homes_forget(n, s->c.id);

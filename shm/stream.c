@@ -38,14 +38,11 @@ static struct dsm_stream *begin(struct dsm_streams *t, uint64_t page, bool write
 	return s;
 }
 
-static void widen(struct dsm_stream *s, bool eager)
+static void widen(struct dsm_stream *s, bool eager, uint32_t most)
 {
-	if (eager)
-		s->window = DSM_STREAM_HIGH;
-	else if (!s->window)
-		s->window = DSM_STREAM_LOW;
-	else if (s->window < DSM_STREAM_HIGH)
-		s->window *= 2;
+	uint32_t next = s->window ? 2 * s->window : DSM_STREAM_LOW;
+
+	s->window = eager || next > most ? most : next;
 }
 
 struct dsm_ahead dsm_stream_touch(struct dsm_streams *t, uint64_t page, uint64_t pages, bool write,
@@ -60,7 +57,7 @@ struct dsm_ahead dsm_stream_touch(struct dsm_streams *t, uint64_t page, uint64_t
 		return (struct dsm_ahead){ 0 };
 	if (s->next <= page)
 		s->next = page + 1;
-	widen(s, eager);
+	widen(s, eager, dsm_stream_most(t));
 	s->age = t->clock;
 	s->write = write;
 	struct dsm_ahead a = { .first = s->next };

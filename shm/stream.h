@@ -13,7 +13,7 @@
 
 #define DSM_STREAMS	8
 #define DSM_STREAM_LOW	8  /* pages of the first window */
-#define DSM_STREAM_HIGH 64 /* and of the largest */
+#define DSM_STREAM_HIGH 64 /* and of the largest, unless the caller says so */
 
 struct dsm_stream {
 	uint64_t next; /* the first page that was not asked for */
@@ -27,7 +27,13 @@ struct dsm_streams {
 	uint32_t clock;
 	uint64_t last[4]; /* faults that belonged to none */
 	uint32_t at;
+	uint32_t most; /* pages of the largest window; 0: DSM_STREAM_HIGH */
 };
+
+static inline uint32_t dsm_stream_most(const struct dsm_streams *t)
+{
+	return t->most ? t->most : DSM_STREAM_HIGH;
+}
 
 /* Pages [first, first + count) are to be asked for, MARK of them (if in there) is marked. */
 struct dsm_ahead {

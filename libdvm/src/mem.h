@@ -65,6 +65,8 @@ void dvmi_seg_domain_put(struct dvmi_seg_domain *m);
 int dvmi_seg_help(dvm_t *d, bool stays);
 /* It sleeps now, or does not any more. */
 void dvmi_seg_doze(dvm_t *d, bool on);
+/* How often threads of the library have had their turns, all together. */
+uint32_t dvmi_seg_turns(const dvm_t *d);
 /* Everything of D, without its other ranks. */
 void dvmi_seg_fini(dvm_t *d);
 /* Asks the shepherd for what the kernel keeps for root. 0 or -E…. */

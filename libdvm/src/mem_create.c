@@ -23,7 +23,8 @@
 #define ALL_FLAGS                                                                                  \
 	((uint32_t)(DVM_SEG_NO_PREFETCH | DVM_SEG_NO_ELISION | DVM_SEG_NO_BATCH |                  \
 		    DVM_SEG_NO_HOLD | DVM_SEG_NO_DIFF | DVM_SEG_BASELINE_IVY | DVM_SEG_PROTOCOL | \
-		    DVM_SEG_NO_LEND | DVM_SEG_SERIAL | DVM_SEG_READ_OWNS))
+		    DVM_SEG_NO_LEND | DVM_SEG_SERIAL | DVM_SEG_READ_OWNS | DVM_SEG_NO_SPIN |       \
+		    DVM_SEG_NO_SLICE))
 
 /* ---- what is asked for ---- */
 
@@ -177,6 +178,8 @@ static const struct {
 	{ DVM_SEG_NO_LEND, DSM_NO_LEND },
 	{ DVM_SEG_SERIAL, DSM_SERIAL },
 	{ DVM_SEG_READ_OWNS, DSM_READ_OWNS },
+	{ DVM_SEG_NO_SPIN, DSM_NO_SPIN },
+	{ DVM_SEG_NO_SLICE, DSM_NO_SLICE },
 };
 
 static uint32_t flags_of(const dvm_seg_config_t *c)

@@ -170,6 +170,15 @@ int dvmi_seg_help(dvm_t *d, bool stays)
 	return n;
 }
 
+uint32_t dvmi_seg_turns(const dvm_t *d)
+{
+	uint32_t n = 0;
+
+	for (const struct dvmi_seg_domain *m = d->mem->domains; m; m = m->next)
+		n += m->node ? dsm_node_turns(m->node) : 0;
+	return n;
+}
+
 void dvmi_seg_doze(dvm_t *d, bool on)
 {
 	for (struct dvmi_seg_domain *m = d->mem->domains; m; m = m->next)

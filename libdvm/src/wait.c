@@ -100,11 +100,14 @@ void dvmi_wait_disarm(dvm_t *d)
 /* Other processes may share our cores, other nodes of the job on this host among them. */
 static void give_way(dvm_t *d, uint64_t now)
 {
+	uint32_t turns = d->mem ? dvmi_seg_turns(d) : 0;
+
 	dvmi_leave(d);
 	sched_yield();
 	dvmi_enter(d);
 	uint64_t after = dvmi_clock_mono();
-	if (after - now > LOST_CORE)
+	/* That our own service thread has worked meanwhile says nothing. */
+	if (after - now > LOST_CORE && (!d->mem || turns == dvmi_seg_turns(d)))
 		d->crowded_until = after + CROWD_MEMORY;
 }
 

@@ -29,6 +29,8 @@ all 3 3 "$verbs" 64 1
 all 3 3 "$with_calls" 64 0 4
 all 2 2 "$with_calls" 64 0 1 1
 all 2 2 "$with_calls" 127
+# Nobody looks before it sleeps, and the library's threads wait for their turn.
+all 3 3 "count ring several" 3136
 # As on Linux 6.1; and between hosts.
 export DVM_SHM_UFFD=missing
 all 3 3 "$with_calls"

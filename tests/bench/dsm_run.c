@@ -331,17 +331,20 @@ static void raw_stream(void)
 
 static double span = 0.5;
 
-/* Each counts in its own line. */
-static void fight(void)
+/* Each counts in its own line; POLITE: and lets others have its core, as the handlers, again and again. */
+static void count_up(bool polite)
 {
 	uint64_t mine = 0, all[2] = { 0 };
 
 	open_segment(PAGE);
 	meet();
 	volatile uint64_t *p = at((uint64_t)self * 64);
-	for (double end = now() + span; now() < end; mine += 16)
+	for (double end = now() + span; now() < end; mine += 16) {
 		for (int i = 0; i < 16; i++)
 			*p = *p + 1;
+		if (polite)
+			sched_yield();
+	}
 	meet();
 	if (self == 0)
 		all[1] = *at(64);
@@ -350,6 +353,16 @@ static void fight(void)
 	say("writes", (double)(mine + all[1]) / span);
 	say("share", (double)(mine < all[1] ? mine : all[1]) / (double)(mine + all[1]));
 	close_segment();
+}
+
+static void fight(void)
+{
+	count_up(false);
+}
+
+static void fight_polite(void)
+{
+	count_up(true);
 }
 
 /* Looks until *P is at least N or *STOP, and lets others have the core now and then. */
@@ -521,6 +534,7 @@ static const struct {
 	{ "raw-stream", raw_stream },
 	{ "limit-stream", limit_stream },
 	{ "fight", fight },
+	{ "fight-polite", fight_polite },
 	{ "alternate", alternate },
 	{ "hand-over", hand_over },
 	{ "lock", lock_alone },

@@ -41,6 +41,24 @@ static void one_stream(void **state)
 	assert_in_range(faults, PAGES / DSM_STREAM_HIGH, PAGES / DSM_STREAM_HIGH + 16);
 }
 
+/* Fewer faults, where windows may be larger. */
+static void wide_stream(void **state)
+{
+	struct dsm_streams t = { .most = 4 * DSM_STREAM_HIGH };
+	uint64_t page = 100, asked = 0;
+	uint32_t faults = 0;
+
+	(void)state;
+	for (; page < PAGES; faults++) {
+		struct dsm_ahead a = dsm_stream_touch(&t, page, PAGES, false, false);
+		assert_true(a.count <= 4 * DSM_STREAM_HIGH);
+		asked += a.count;
+		page = a.count ? a.mark : page + 1;
+	}
+	assert_in_range(asked, PAGES - 110, PAGES);
+	assert_in_range(faults, 0, PAGES / DSM_STREAM_HIGH / 4 + 16);
+}
+
 static void several_at_a_time(void **state)
 {
 	struct dsm_streams t = { 0 };
@@ -85,7 +103,8 @@ static void told_to(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(one_stream), cmocka_unit_test(several_at_a_time),
+		cmocka_unit_test(one_stream), cmocka_unit_test(wide_stream),
+		cmocka_unit_test(several_at_a_time),
 		cmocka_unit_test(no_stream), cmocka_unit_test(told_to),
 	};
 
