@@ -76,22 +76,41 @@ static void add_maps(struct pmixd_infos *l, const Pb__PmixSetup *s)
 	dvmi_buf_free(&ranks);
 }
 
-static void add_local(struct pmixd_infos *l, const Pb__PmixSetup *s)
+/* What is true of node I. */
+static void add_node(struct pmixd_infos *l, const Pb__PmixSetup *s, uint32_t i)
 {
+	const Pb__PmixNode *node = s->nodes[i];
 	struct dvmi_buf peers = { 0 };
-	pmix_rank_t leader = here(s)->ranks[0];
 
-	put_ranks(&peers, here(s));
+	put_ranks(&peers, node);
 	dvmi_buf_put_u8(&peers, 0);
 	if (peers.err)
 		l->failed = true;
 	else
 		pmixd_infos_add(l, PMIX_LOCAL_PEERS, peers.data, PMIX_STRING);
 	dvmi_buf_free(&peers);
-	pmixd_infos_add(l, PMIX_LOCALLDR, &leader, PMIX_PROC_RANK);
-	add_u32(l, PMIX_LOCAL_SIZE, (uint32_t)here(s)->n_ranks);
-	add_u32(l, PMIX_NODE_SIZE, (uint32_t)here(s)->n_ranks);
-	add_u32(l, PMIX_NODEID, s->node);
+	if (node->n_ranks)
+		pmixd_infos_add(l, PMIX_LOCALLDR, &(pmix_rank_t){ node->ranks[0] }, PMIX_PROC_RANK);
+	add_u32(l, PMIX_LOCAL_SIZE, (uint32_t)node->n_ranks);
+	add_u32(l, PMIX_NODE_SIZE, (uint32_t)node->n_ranks);
+	add_u32(l, PMIX_NODEID, i);
+}
+
+/*
+ * The same of all nodes, by their names: what is a node's and is asked of a rank elsewhere, libpmix
+ * answers from here. (All but PMIX_NODEID itself, by which it tells nodes apart and no more.)
+ */
+static void add_nodes(struct pmixd_infos *l, const Pb__PmixSetup *s)
+{
+	for (uint32_t i = 0; i < s->n_nodes; i++) {
+		struct pmixd_infos own = { 0 };
+		pmixd_infos_add(&own, PMIX_HOSTNAME, s->nodes[i]->name, PMIX_STRING);
+		add_node(&own, s, i);
+		pmix_data_array_t all = { .type = PMIX_INFO, .size = own.n, .array = own.list };
+		pmixd_infos_add(l, PMIX_NODE_INFO_ARRAY, &all, PMIX_DATA_ARRAY);
+		l->failed |= own.failed;
+		pmixd_infos_free(&own);
+	}
 }
 
 /* ---- programs ---- */
@@ -212,7 +231,8 @@ void pmixd_describe(struct pmixd_infos *l, const struct pmixd *d, const Pb__Pmix
 	add_programs(l, s);
 	add_maps(l, s);
 	if (here(s))
-		add_local(l, s);
+		add_node(l, s, s->node);
+	add_nodes(l, s);
 	for (uint32_t n = 0; n < s->n_nodes; n++)
 		for (uint32_t r = 0; r < s->nodes[n]->n_ranks; r++)
 			add_rank(l, s, n, r);

@@ -202,6 +202,15 @@ unsigned long shep_mpi_timer_slack(const struct shep_mpi *m)
 	return slack < SLACK_MAX ? slack : SLACK_MAX;
 }
 
+/*
+ * Who reorders ranks for MPI_Dist_graph_create() asks for the node of each. libpmix 4.2 does not
+ * answer that of ranks elsewhere, and the job ends; without it they stay in their order.
+ */
+static int prefer_topo(struct shep_mpi *m)
+{
+	return m->c.launch->placement->n_nodes > 1 ? prefer(m, "OMPI_MCA_topo", "^treematch") : 0;
+}
+
 int shep_mpi_prefer_ompi(struct shep_mpi *m)
 {
 	int rc = prefer_transports(m);
@@ -210,6 +219,8 @@ int shep_mpi_prefer_ompi(struct shep_mpi *m)
 		rc = prefer_directory(m);
 	if (rc == 0)
 		rc = prefer_network(m);
+	if (rc == 0)
+		rc = prefer_topo(m);
 	if (rc == 0)
 		rc = shep_mpi_prefer_device(m);
 	/* Cores are short: give way while waiting. Other nodes of ours may use the same ones. */

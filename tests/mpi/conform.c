@@ -27,6 +27,7 @@ static const struct {
 	{ "groups", check_groups },
 	{ "split", check_split },
 	{ "cart", check_cart },
+	{ "graph", check_graph },
 	{ "intercomm", check_intercomm },
 	{ "attributes", check_attributes },
 	{ "errors", check_errors },

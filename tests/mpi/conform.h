@@ -34,6 +34,7 @@ void check_nonblocking(void);
 void check_groups(void);
 void check_split(void);
 void check_cart(void);
+void check_graph(void);
 void check_intercomm(void);
 void check_attributes(void);
 void check_errors(void);

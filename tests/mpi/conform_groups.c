@@ -261,6 +261,24 @@ void check_intercomm(void)
 
 static int copies, deletions;
 
+/* A ring of ranks who may change places, each of whom hears of the one before it and of the one behind. */
+void check_graph(void)
+{
+	int next[] = { (rank + 1) % size, (rank + size - 1) % size }, weights[] = { 5, 1 };
+	int degree = 2, me, in, out, weighted, sources[2], targets[2], from[2], to[2], got[2];
+	MPI_Comm ring;
+
+	MPI_Dist_graph_create(MPI_COMM_WORLD, 1, &rank, &degree, next, weights, MPI_INFO_NULL, 1, &ring);
+	MPI_Comm_rank(ring, &me);
+	MPI_Dist_graph_neighbors_count(ring, &in, &out, &weighted);
+	CHECK(in == 2 && out == 2 && weighted);
+	MPI_Dist_graph_neighbors(ring, 2, sources, from, 2, targets, to);
+	MPI_Neighbor_allgather(&me, 1, MPI_INT, got, 1, MPI_INT, ring);
+	CHECK(got[0] == sources[0] && got[1] == sources[1]);
+	CHECK(from[0] + from[1] == 6 && to[0] + to[1] == 6);
+	MPI_Comm_free(&ring);
+}
+
 static int on_copy(MPI_Comm comm, int key, void *extra, void *in, void *out, int *flag)
 {
 	*(void **)out = in;

@@ -27,9 +27,9 @@ check() # MPI COMPILER
 	fi
 	ok "$mpi: the checks are compiled" "$2" -pthread -I "$lib_dir/../.." \
 		-o "$prog" "$lib_dir"/../mpi/conform*.c
-	passes "two ranks on a node" 21 -n 2 --
-	passes "four on two nodes" 21 -n 4 -N 2 --
-	passes "three on three, dealt out" 21 -n 3 --map-by node --
+	passes "two ranks on a node" 22 -n 2 --
+	passes "four on two nodes" 22 -n 4 -N 2 --
+	passes "three on three, dealt out" 22 -n 3 --map-by node --
 	passes "threads" 1 -n 2 -- threads
 	passes "threads on two nodes" 1 -n 2 -N 2 -- threads
 	passes "eight on four nodes" 2 -n 8 -N 4 -- collectives split
