@@ -50,11 +50,22 @@ static int map_app(struct dsm_backing *b, void *address)
 	return rc;
 }
 
-static int make(struct dsm_backing *b, void *address)
+static int open_file(struct dsm_backing *b, int file)
 {
-	b->file = memfd_create("dvm-segment", MFD_CLOEXEC);
-	if (b->file < 0 || ftruncate(b->file, (off_t)b->bytes) < 0)
-		return -errno;
+	b->common = file >= 0;
+	if (b->common && !b->uffd->minor)
+		return -ENOTSUP;
+	b->file = b->common ? fcntl(file, F_DUPFD_CLOEXEC, 0) :
+			      memfd_create("dvm-segment", MFD_CLOEXEC);
+	return b->file < 0 || (!b->common && ftruncate(b->file, (off_t)b->bytes) < 0) ? -errno : 0;
+}
+
+static int make(struct dsm_backing *b, void *address, int file)
+{
+	int rc = open_file(b, file);
+
+	if (rc < 0)
+		return rc;
 	b->alias = map_file(b, NULL);
 	b->map = map_nothing(b->pages);
 	if (!b->uffd->minor)
@@ -69,12 +80,12 @@ static int make(struct dsm_backing *b, void *address)
 }
 
 int dsm_backing_create(struct dsm_backing *b, const struct dsm_uffd *u, uint64_t pages, size_t unit,
-		       void *address)
+		       void *address, int file)
 {
 	*b = (struct dsm_backing){
 		.file = -1, .uffd = u, .pages = pages, .unit = unit, .bytes = pages * unit
 	};
-	int rc = make(b, address);
+	int rc = make(b, address, file);
 	if (rc < 0)
 		dsm_backing_destroy(b);
 	return rc;
@@ -345,7 +356,7 @@ void dsm_backing_empty(struct dsm_backing *b)
 
 void dsm_backing_release(struct dsm_backing *b, uint64_t page)
 {
-	if (b->map[page] != DSM_MAP_NONE || in_run(b, page))
+	if (b->map[page] != DSM_MAP_NONE || in_run(b, page) || b->common)
 		return;
 	if (b->store)
 		madvise(in(b->store, b, page), b->unit, MADV_DONTNEED);

@@ -33,14 +33,15 @@ struct dsm_backing {
 	/* Pages that are protected, or dropped, one after the other: the last, and how many go at once. */
 	bool ahead; /* is set by who wants that; frugal: memory is short, no page has it twice */
 	bool frugal;
+	bool common; /* other processes have the file, too: what is kept is kept for them */
 	struct dsm_taking {
 		uint64_t last, window;
 	} protects, drops;
 };
 
-/* ADDRESS as in dsm.h. 0 or -E…. */
+/* ADDRESS as in dsm.h. FILE: as large, the caller's, others have it, too (only where minor); or -1. */
 int dsm_backing_create(struct dsm_backing *b, const struct dsm_uffd *u, uint64_t pages, size_t unit,
-		       void *address);
+		       void *address, int file);
 void dsm_backing_destroy(struct dsm_backing *b);
 /* The application's map is taken away, and put back. Nothing is given then. */
 int dsm_backing_unmap(struct dsm_backing *b);

@@ -107,6 +107,8 @@ int dsm_node_post(struct dsm_node *n, uint32_t to, unsigned number, const void *
 int dsm_node_help(struct dsm_node *n, bool stays);
 /* A thread that has helped goes to sleep, or comes back from that. */
 void dsm_node_doze(struct dsm_node *n, bool on);
+/* Whether pages are mapped from where they lie (1), or copied there (0); or -E…, as a segment's creation. */
+int dsm_node_maps(struct dsm_node *n, bool signals);
 /* How often the service thread has had its turn: who gave way and lost the core may ask. */
 uint32_t dsm_node_turns(const struct dsm_node *n);
 /* The service thread looks for NS at least before it sleeps. */
@@ -177,6 +179,13 @@ struct dsm_seg_config {
 	/* The home of a page at first, the same everywhere. */
 	uint32_t (*home)(void *arg, uint64_t page);
 	void *home_arg;
+	/*
+	 * Nodes with the same number there, not 0, have one file between them: FILE (the caller's), as
+	 * large as the segment and empty; what one of them gives to another is not sent. For segments
+	 * that need no `memory` limit, where dsm_node_maps(). NULL: each has its own.
+	 */
+	const uint32_t *hosts; /* [nodes] */
+	int file;
 	struct dsm_seg_hooks hooks;	/* each may be NULL */
 	struct dsm_seg_stats *figures; /* is brought up to date now and then; NULL: none */
 	struct dsm_seg_end *end;       /* is looked at as often; likewise */
@@ -292,6 +301,8 @@ struct dsm_mesh_config {
 int dsm_mesh_create(struct dsm_mesh **out, const struct dsm_mesh_config *config);
 /* To be given to dsm_node_create(); packets go to *NODE, set before the first progress. */
 struct dsm_link dsm_mesh_link(struct dsm_mesh *m, struct dsm_node **node);
+/* NODE is on our kernel, and we talk through memory. */
+bool dsm_mesh_local(const struct dsm_mesh *m, uint32_t node);
 /* After the node's end. NULL is accepted. */
 void dsm_mesh_destroy(struct dsm_mesh *m);
 

@@ -357,6 +357,11 @@ int dsm_mesh_create(struct dsm_mesh **out, const struct dsm_mesh_config *config)
 	return 0;
 }
 
+bool dsm_mesh_local(const struct dsm_mesh *m, uint32_t node)
+{
+	return m->local[node];
+}
+
 void dsm_mesh_destroy(struct dsm_mesh *m)
 {
 	if (!m)

@@ -97,6 +97,16 @@ int dsm_node_uffd(struct dsm_node *n, bool signals, const struct dsm_uffd **out)
 	return rc;
 }
 
+int dsm_node_maps(struct dsm_node *n, bool signals)
+{
+	const struct dsm_uffd *u;
+
+	dsm_node_enter(n);
+	int rc = dsm_node_uffd(n, signals, &u);
+	dsm_node_leave(n);
+	return rc < 0 ? rc : u->minor;
+}
+
 /* ---- services ---- */
 
 int dsm_node_serve(struct dsm_node *n, unsigned number, const struct dsm_service *s)

@@ -198,7 +198,8 @@ static void follow_stream(struct dsm_seg *s, uint64_t page, bool write)
 	    s->kept + dsm_stream_most(&s->streams) > s->most)
 		return;
 	struct dsm_ahead a = dsm_stream_touch(&s->streams, page, s->b.pages, write, m & SEG_STREAM);
-	dsm_backing_expect(&s->b, a.first, a.count);
+	if (!s->one_host)
+		dsm_backing_expect(&s->b, a.first, a.count);
 	dsm_seg_ahead(s, &a, write);
 }
 
@@ -229,7 +230,7 @@ void dsm_seg_want(struct dsm_seg *s, uint64_t page, bool write)
 	s->stats.local_faults += local;
 	s->stats.read_faults += !local && !write;
 	s->stats.write_faults += !local && write;
-	if (!local && !s->b.store)
+	if (!local && !s->b.store && !s->b.common)
 		s->n->warm = s->b.alias + page * s->c.unit;
 	begin_wait(s, page);
 	dsm_seg_trace(s, DSM_TRACE_FAULT, page, write, NULL);
@@ -307,6 +308,23 @@ void dsm_seg_cut(struct dsm_seg *s)
 
 /* ---- life ---- */
 
+/* The numbers of hosts are ours from now on. */
+static int keep_hosts(struct dsm_seg *s)
+{
+	size_t len = s->n->c.nodes * sizeof *s->hosts;
+
+	if (!s->c.hosts)
+		return 0;
+	s->hosts = malloc(len);
+	if (!s->hosts)
+		return -ENOMEM;
+	memcpy(s->hosts, s->c.hosts, len);
+	s->one_host = true;
+	for (uint32_t i = 0; i < s->n->c.nodes; i++)
+		s->one_host &= dsm_seg_together(s, i);
+	return 0;
+}
+
 static bool config_good(const struct dsm_seg_config *c)
 {
 	return c->id < DSM_SEGS && c->unit >= 4096 && c->unit <= DSM_UNIT_MAX &&
@@ -321,9 +339,12 @@ static int make(struct dsm_seg *s)
 	int rc = dsm_node_uffd(s->n, s->c.flags & DSM_SIGBUS, &u);
 
 	if (rc == 0)
+		rc = keep_hosts(s);
+	int file = rc == 0 && dsm_seg_host(s, s->n->c.self) ? s->c.file : -1;
+	if (rc == 0)
 		rc = dsm_seg_make_engine(s);
 	if (rc == 0)
-		rc = dsm_backing_create(&s->b, u, pages, s->c.unit, s->c.address);
+		rc = dsm_backing_create(&s->b, u, pages, s->c.unit, s->c.address, file);
 	if (rc < 0)
 		return rc;
 	void *p = mmap(NULL, pages, PROT_READ | PROT_WRITE,
@@ -356,6 +377,7 @@ static void unmake(struct dsm_seg *s)
 	dsm_seg_walk_free(s);
 	dsm_seg_free_engine(s);
 	free(s->trace);
+	free(s->hosts);
 	HASH_ITER(hh, s->waits, w, tw) {
 		HASH_DEL(s->waits, w);
 		free(w);

@@ -37,7 +37,7 @@ static void count_up(const struct dsm_seg *s, struct dsm_seg_stats *out)
 	const struct dsm_stats *d = s->d ? dsm_stats(s->d) : NULL;
 
 	*out = s->stats;
-	out->elided_same = d ? d->elided : 0;
+	out->elided_same += d ? d->elided : 0;
 	out->held = d ? d->deferred : 0;
 	out->resident = s->b.resident;
 	out->writable = s->b.writable;

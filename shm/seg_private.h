@@ -67,6 +67,8 @@ struct dsm_seg {
 	struct dsm_rc *r; /* likewise */
 	struct seg_rc rc;
 	struct dsm_backing b;
+	uint32_t *hosts; /* as in the configuration; or NULL */
+	bool one_host;	 /* all nodes have our file */
 	uint8_t *marks; /* [pages] */
 	struct seg_wait *waits;
 	struct dsm_trace *trace;
@@ -90,6 +92,18 @@ struct dsm_seg {
 	struct dsm_seg_stats stats;
 	struct dvmi_hist fault_times;
 };
+
+/* Which of the files between several nodes NODE has; 0: one of its own. */
+static inline uint32_t dsm_seg_host(const struct dsm_seg *s, uint32_t node)
+{
+	return s->hosts ? s->hosts[node] : 0;
+}
+
+/* NODE has our file: what lies there is there for both. */
+static inline bool dsm_seg_together(const struct dsm_seg *s, uint32_t node)
+{
+	return s->hosts && s->hosts[node] && s->hosts[node] == s->hosts[s->n->c.self];
+}
 
 /* ---- seg_wire.c ---- */
 

@@ -25,7 +25,7 @@ void dsm_seg_twin(struct dsm_seg *s, uint64_t page)
 {
 	uint64_t version = dsm_version(s->d, page);
 
-	if (s->c.flags & DSM_NO_DIFF || version < 2 || !dsm_seg_is_fought(s, page))
+	if (s->c.flags & DSM_NO_DIFF || s->one_host || version < 2 || !dsm_seg_is_fought(s, page))
 		return;
 	if (!s->twins)
 		s->twins = calloc(TWINS, sizeof *s->twins);

@@ -17,10 +17,14 @@ struct choice {
 	size_t n;
 };
 
-/* As what has changed, where that is less than half of it. */
-static bool choose_diff(struct dsm_seg *s, const struct dsm_msg *m, struct choice *c, uint8_t *room)
+/*
+ * As what has changed, where that is less than half of it. Not to a node whose file others write, too:
+ * what it keeps may not be what it was any more.
+ */
+static bool choose_diff(struct dsm_seg *s, uint32_t node, const struct dsm_msg *m, struct choice *c,
+			uint8_t *room)
 {
-	const uint8_t *twin = dsm_seg_twin_of(s, m->page, m->have);
+	const uint8_t *twin = dsm_seg_host(s, node) ? NULL : dsm_seg_twin_of(s, m->page, m->have);
 	size_t n = twin ? dsm_diff_make(twin, c->bytes, s->c.unit, room, s->c.unit / 2) : SIZE_MAX;
 
 	if (n == SIZE_MAX)
@@ -39,7 +43,7 @@ enum dsm_wire_form dsm_seg_form(struct dsm_seg *s, const uint8_t *bytes)
 	return DSM_FORM_ZERO;
 }
 
-static struct choice choose(struct dsm_seg *s, const struct dsm_msg *m, uint8_t *room)
+static struct choice choose(struct dsm_seg *s, uint32_t node, const struct dsm_msg *m, uint8_t *room)
 {
 	struct choice c = { DSM_FORM_RAW, dsm_backing_bytes(&s->b, m->page), s->c.unit };
 
@@ -47,9 +51,13 @@ static struct choice choose(struct dsm_seg *s, const struct dsm_msg *m, uint8_t 
 		return (struct choice){ DSM_FORM_DIFF, m->diff, m->ndiff };
 	if (m->flags & DSM_WALK)
 		return (struct choice){ DSM_FORM_RAW, dsm_seg_walk_base(s, m->page), s->c.unit };
+	if (dsm_seg_together(s, node)) {
+		s->stats.elided_same++;
+		return (struct choice){ DSM_FORM_HERE, NULL, 0 };
+	}
 	if (dsm_seg_form(s, c.bytes) == DSM_FORM_ZERO)
 		return (struct choice){ DSM_FORM_ZERO, NULL, 0 };
-	if (!choose_diff(s, m, &c, room))
+	if (!choose_diff(s, node, m, &c, room))
 		s->stats.units_sent++;
 	return c;
 }
@@ -70,7 +78,7 @@ void dsm_seg_send(void *seg, uint32_t node, const struct dsm_msg *m)
 	struct choice c = { DSM_FORM_NONE, NULL, 0 };
 
 	if (m->flags & DSM_BYTES)
-		c = choose(s, m, room);
+		c = choose(s, node, m, room);
 	uint8_t *to = dsm_out_in_lane(s->n, node, DSM_WIRE_PAGES,
 				      sizeof(struct dsm_wire_page) + c.n, dsm_walk_lane(m));
 	if (!to)
@@ -92,7 +100,7 @@ void dsm_seg_fill(void *seg, uint64_t page)
 		memcpy(to, s->bytes, s->c.unit);
 	else if (s->form == DSM_FORM_DIFF)
 		dsm_diff_apply(s->bytes, s->nbytes, to);
-	else
+	else if (s->form == DSM_FORM_ZERO)
 		memset(to, 0, s->c.unit);
 	s->stats.units_got += s->form == DSM_FORM_RAW;
 }
@@ -102,7 +110,9 @@ static bool form_good(const struct dsm_seg *s, const struct dsm_msg *m)
 	if (m->kind != DSM_DATA && s->form != DSM_FORM_NONE && s->form != DSM_FORM_DIFF)
 		return false;
 	if (s->form == DSM_FORM_DIFF)
-		return dsm_diff_good(s->bytes, s->nbytes, s->c.unit);
+		return !s->b.common && dsm_diff_good(s->bytes, s->nbytes, s->c.unit);
+	if (s->form == DSM_FORM_HERE)
+		return dsm_seg_together(s, s->from);
 	return s->form != DSM_FORM_RAW || s->nbytes == s->c.unit;
 }
 

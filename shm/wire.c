@@ -62,7 +62,7 @@ int dsm_wire_get_page(const struct dsm_wire_record *r, struct dsm_msg *m, enum d
 		return -DVM_EPROTO;
 	memcpy(&w, r->body, sizeof w);
 	bool follows = r->len > sizeof w, bytes = w.flags & DSM_BYTES;
-	if (w.form > DSM_FORM_DIFF || bytes != (w.form != DSM_FORM_NONE) ||
+	if ((w.form > DSM_FORM_DIFF && w.form != DSM_FORM_HERE) || bytes != (w.form != DSM_FORM_NONE) ||
 	    (follows && w.form != DSM_FORM_RAW && w.form != DSM_FORM_DIFF) ||
 	    (bytes && w.kind != DSM_DATA && w.kind != DSM_DIFF && w.kind != DSM_APPLY &&
 	     w.kind != DSM_ENDED))

@@ -36,6 +36,7 @@ enum dsm_wire_form {
 	DSM_FORM_ZERO = 2, /* all zero: nothing follows */
 	DSM_FORM_DIFF = 3, /* diff.h, from what the receiver keeps */
 	DSM_FORM_CHANGES = 4, /* merge.h, of a part */
+	DSM_FORM_HERE = 5, /* in the file that both have: nothing follows */
 };
 
 struct dsm_wire_page {

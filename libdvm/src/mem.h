@@ -91,6 +91,15 @@ int dvmi_seg_room(dvm_group_t *g, uint64_t bytes, bool plain, dvm_error_t *err);
 /* The home of a page at first; SEG is a dvm_seg_t. */
 uint32_t dvmi_seg_home(void *seg, uint64_t page);
 
+/* ---- mem_share.c: one file for the ranks of a node ---- */
+
+/*
+ * Collective. *FILE: for S, of this node's ranks, the caller's to close, or -1: there is none. HOSTS
+ * [ranks of the group]: the same number for those that share one, 0 for who does not. ROOM: bytes that
+ * this rank may take, 0: any. 0 or -E….
+ */
+int dvmi_seg_one_file(dvm_seg_t *s, uint64_t room, uint32_t *hosts, int *file);
+
 /* ---- mem_plain.c: one node ---- */
 
 /* Makes S of memory that the ranks of this node share; collective. 0 or -E…, the same at all. */

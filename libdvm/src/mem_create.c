@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "dvm/coll.h"
+#include "libdvm/base/cleanup.h"
 #include "libdvm/base/clock.h"
 #include "libdvm/base/crc32c.h"
 #include "libdvm/base/err.h"
@@ -24,7 +25,7 @@
 	((uint32_t)(DVM_SEG_NO_PREFETCH | DVM_SEG_NO_ELISION | DVM_SEG_NO_BATCH |                  \
 		    DVM_SEG_NO_HOLD | DVM_SEG_NO_DIFF | DVM_SEG_BASELINE_IVY | DVM_SEG_PROTOCOL | \
 		    DVM_SEG_NO_LEND | DVM_SEG_SERIAL | DVM_SEG_READ_OWNS | DVM_SEG_NO_SPIN |       \
-		    DVM_SEG_NO_SLICE))
+		    DVM_SEG_NO_SLICE | DVM_SEG_NO_SHARE))
 
 /* ---- what is asked for ---- */
 
@@ -202,6 +203,13 @@ static uint32_t flags_of(const dvm_seg_config_t *c)
 
 static int map_pages(dvm_seg_t *s)
 {
+	uint64_t room = dvmi_seg_share(s->dom->g, s->c.bytes);
+	uint32_t hosts[DSM_GROUP_MAX];
+	cleanup_fd int file = -1;
+	int rc = dvmi_seg_one_file(s, room, hosts, &file);
+
+	if (rc < 0)
+		return rc;
 	struct dsm_seg_config c = {
 		.id = s->id,
 		.bytes = s->c.bytes,
@@ -209,7 +217,9 @@ static int map_pages(dvm_seg_t *s)
 		.address = s->base,
 		.flags = flags_of(&s->c),
 		.hold = (s->c.hold_us ? s->c.hold_us : HOLD_US) * DVMI_USEC,
-		.memory = dvmi_seg_share(s->dom->g, s->c.bytes),
+		.memory = room,
+		.hosts = hosts,
+		.file = file,
 		.home = dvmi_seg_home,
 		.home_arg = s,
 		.figures = dvmi_seg_figures(s),
@@ -218,7 +228,7 @@ static int map_pages(dvm_seg_t *s)
 
 	/* The reservation makes room for it; what is behind it stays. */
 	munmap(s->base, s->c.bytes);
-	int rc = dsm_seg_create(s->dom->node, &s->seg, &c);
+	rc = dsm_seg_create(s->dom->node, &s->seg, &c);
 	if (rc == -EPERM && dvmi_seg_ask_uffd(s->d) == 0)
 		rc = dsm_seg_create(s->dom->node, &s->seg, &c);
 	if (rc == 0 && s->c.spin_us)

@@ -2,6 +2,7 @@
 /* Segments: what all ranks see. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -73,11 +74,33 @@ int mem_count(struct job *j)
 	return 0;
 }
 
+/* Of the token's page a word changes; ranks that have their pages in common send nothing at all. */
+static int how_sent(struct job *j, const dvm_seg_stat_t *st)
+{
+	const uint32_t off = DVM_SEG_NO_SHARE | DVM_SEG_BASELINE_IVY;
+	uint64_t mine[2] = { st->diffs, st->units_sent }, all[2];
+	uint32_t flags = (uint32_t)arg(j, 0, 0);
+	bool own = flags & off || getenv("DVM_SHM_TRANSPORT") || getenv("DVM_SHM_UFFD");
+	bool one = true, several = false;
+
+	for (int r = 0; r < j->size; r++) {
+		one &= dvm_node_of(j->d, r) == dvm_node_of(j->d, 0);
+		several |= r > 0 && dvm_node_of(j->d, r) == dvm_node_of(j->d, r - 1);
+	}
+	CHECK_INT(dvm_allreduce(j->w, mine, all, 2, DVM_UINT64, DVM_SUM), 0);
+	CHECK_INT(all[1] > 0, own || !one);
+	if (own || !several)
+		CHECK_INT(all[0] > 0, !(flags & (DVM_SEG_NO_DIFF | DVM_SEG_BASELINE_IVY)));
+	else
+		CHECK_INT(all[0], 0);
+	return 0;
+}
+
 /* Whoever has the token adds one to every word, and gives it to the next by a store. */
 int mem_ring(struct job *j)
 {
 	dvm_seg_t *s;
-	uint64_t laps = (uint64_t)arg(j, 4, 10), words = 3 * PAGE / 8, n = (uint64_t)j->size, diffs;
+	uint64_t laps = (uint64_t)arg(j, 4, 10), words = 3 * PAGE / 8, n = (uint64_t)j->size;
 	dvm_seg_stat_t st = { .size = sizeof st };
 
 	CHECK_INT(make(j, 4, NULL, &s), 0);
@@ -95,10 +118,8 @@ int mem_ring(struct job *j)
 	CHECK_INT(dvm_barrier(j->w), 0);
 	CHECK_INT(p[words - 1], laps * n);
 	CHECK_INT(dvm_seg_stat(s, &st), 0);
-	/* Of the token's page a word changes. */
-	CHECK_INT(dvm_allreduce(j->w, &st.diffs, &diffs, 1, DVM_UINT64, DVM_SUM), 0);
 	if (!st.plain && j->size > 1)
-		CHECK_INT(diffs > 0, !(arg(j, 0, 0) & DVM_SEG_NO_DIFF));
+		CHECK_INT(how_sent(j, &st), 0);
 	CHECK_INT(dvm_seg_destroy(s), 0);
 	return 0;
 }

@@ -29,6 +29,9 @@ all 3 3 "$verbs" 64 1
 all 3 3 "$with_calls" 64 0 4
 all 2 2 "$with_calls" 64 0 1 1
 all 2 2 "$with_calls" 127
+# Each rank with pages of its own, also those of one node.
+all 3 1 "$with_calls" 4160
+all 4 2 "$verbs" 4160 1
 # Nobody looks before it sleeps, and the library's threads wait for their turn.
 all 3 3 "count ring several" 3136
 # As on Linux 6.1; and between hosts.
@@ -80,6 +83,7 @@ for faults in 0 1; do
 	check 3 3 stops_mem $faults
 	for seed in 1 2 3; do
 		check 4 4 dies_mem_busy $faults $seed
+		check 4 2 dies_mem_busy $faults $seed
 	done
 done
 DVM_SHM_UFFD=missing check 3 3 dies_mem

@@ -95,6 +95,7 @@ enum {
 	DVM_SEG_SERIAL = 256,	   /* copies are given up one after the other, not at once */
 	DVM_SEG_READ_OWNS = 512,   /* who reads a page becomes its owner */
 	DVM_SEG_NO_LEND = 128,	   /* release: a page that one rank writes goes home at each release */
+	DVM_SEG_NO_SHARE = 4096,   /* sequential: each rank of a node has its own copy of a page */
 	/* As long as the group has such a segment, for all of its segments: */
 	DVM_SEG_NO_SPIN = 1024,	 /* who waits for news sleeps at once, threads of the library, too */
 	DVM_SEG_NO_SLICE = 2048, /* the library's thread waits for its turn like any other */
