@@ -20,8 +20,8 @@
 struct facts {
 	int32_t code;
 	uint32_t has; /* all below is 0 without */
-	uint32_t id, living;
-	uint32_t consistency, homes, faults, flags, unit, hold_us, spin_us;
+	uint32_t id, living, rank; /* rank: as of now */
+	uint32_t consistency, homes, nhomes, faults, flags, unit, hold_us, spin_us;
 	uint64_t bytes, base;
 	char name[DVM_SEG_NAME_MAX];
 };
@@ -49,7 +49,6 @@ static int32_t code_of(dvm_seg_t *s)
 static struct facts facts_of(dvm_seg_t *s)
 {
 	struct facts f = { 0 };
-	uint32_t homes = s ? s->c.homes : 0;
 
 	if (!s)
 		return f;
@@ -57,8 +56,10 @@ static struct facts facts_of(dvm_seg_t *s)
 			    .has = 1,
 			    .id = s->id,
 			    .living = living(s->dom->g),
+			    .rank = s->dom->g->rank,
 			    .consistency = s->c.consistency,
-			    .homes = homes == DVM_HOMES_EXPLICIT ? DVM_HOMES_RANGE : homes,
+			    .homes = s->c.homes,
+			    .nhomes = s->c.homes == DVM_HOMES_EXPLICIT ? s->c.nhomes : 0,
 			    .faults = s->c.faults,
 			    .flags = s->c.flags,
 			    .unit = s->c.unit,
@@ -74,6 +75,8 @@ static struct facts facts_of(dvm_seg_t *s)
 struct owners {
 	struct facts of;  /* the first */
 	uint32_t n, self; /* how many; our place among them */
+	uint32_t first;	  /* its rank from now on */
+	int *homes;	  /* [of.nhomes], explicit ones, as ranks from now on */
 };
 
 static int look(const struct facts *all, uint32_t size, uint32_t self, struct owners *o)
@@ -83,8 +86,10 @@ static int look(const struct facts *all, uint32_t size, uint32_t self, struct ow
 		const struct facts *f = &all[r];
 		if (f->code < 0)
 			return f->code;
-		if (f->has && !o->n)
+		if (f->has && !o->n) {
 			o->of = *f;
+			o->first = r;
+		}
 		if (f->has && (f->id != o->of.id || f->bytes != o->of.bytes ||
 			       f->living != o->of.living || f->base != o->of.base))
 			return -EINVAL;
@@ -92,17 +97,6 @@ static int look(const struct facts *all, uint32_t size, uint32_t self, struct ow
 		o->n += f->has;
 	}
 	return o->n && o->n == o->of.living ? 0 : -EINVAL;
-}
-
-static int find_owners(dvm_group_t *g, dvm_seg_t *s, struct owners *o)
-{
-	struct facts mine = facts_of(s), *all = calloc(g->size, sizeof *all);
-	int rc = all ? dvmi_seg_exchange(g, &mine, all, sizeof mine) : -ENOMEM;
-
-	if (rc == 0)
-		rc = look(all, g->size, g->rank, o);
-	free(all);
-	return rc;
 }
 
 /* The worst of what all ranks say. */
@@ -114,14 +108,61 @@ static int agree(dvm_group_t *g, int rc)
 	return said < 0 ? said : all;
 }
 
-static int make(dvm_group_t *g, dvm_seg_t *from, const struct facts *f, dvm_seg_t **to,
+/* The rank from now on of who was WAS; of the PART of one that is gone, somebody. */
+static int rank_now(const struct facts *all, uint32_t size, uint32_t was, uint32_t part)
+{
+	uint32_t left = 0, some = 0;
+
+	for (uint32_t r = 0; r < size; r++) {
+		if (all[r].has && all[r].rank == was)
+			return (int)r;
+		left += all[r].has;
+	}
+	for (uint32_t r = 0; r < size; r++)
+		if (all[r].has && some++ == part % left)
+			return (int)r;
+	return 0;
+}
+
+/* Homes that the program has chosen stay with whom it has chosen. */
+static int spread_homes(dvm_group_t *g, const dvm_seg_t *s, const struct facts *all,
+			struct owners *o)
+{
+	uint32_t n = o->of.nhomes;
+
+	if (!n)
+		return 0;
+	o->homes = calloc(n, sizeof *o->homes);
+	int rc = agree(g, o->homes ? 0 : -ENOMEM);
+	for (uint32_t i = 0; rc == 0 && g->rank == o->first && i < n; i++)
+		o->homes[i] = rank_now(all, g->size, (uint32_t)s->home_ranks[i], i);
+	return rc < 0 ? rc : dvm_bcast(g, o->homes, n * sizeof *o->homes, (int)o->first);
+}
+
+static int find_owners(dvm_group_t *g, dvm_seg_t *s, struct owners *o)
+{
+	struct facts mine = facts_of(s), *all = calloc(g->size, sizeof *all);
+	int rc = all ? dvmi_seg_exchange(g, &mine, all, sizeof mine) : -ENOMEM;
+
+	if (rc == 0)
+		rc = look(all, g->size, g->rank, o);
+	if (rc == 0)
+		rc = spread_homes(g, s, all, o);
+	free(all);
+	return rc;
+}
+
+static int make(dvm_group_t *g, dvm_seg_t *from, const struct owners *o, dvm_seg_t **to,
 		dvm_error_t *err)
 {
+	const struct facts *f = &o->of;
 	const dvm_seg_config_t c = { .size = sizeof c,
 				     .bytes = f->bytes,
 				     .name = f->name[0] ? f->name : NULL,
 				     .consistency = f->consistency,
 				     .homes = f->homes,
+				     .nhomes = f->nhomes,
+				     .home_ranks = o->homes,
 				     .faults = f->faults,
 				     .flags = f->flags,
 				     .unit = f->unit,
@@ -212,19 +253,22 @@ static int check(const dvm_group_t *g, dvm_seg_t *const *seg, dvm_error_t *err)
 
 int dvm_seg_extend(dvm_group_t *g, dvm_seg_t **seg, dvm_error_t *err)
 {
-	struct owners o;
+	struct owners o = { 0 };
 	dvm_seg_t *to = NULL;
 	int rc = check(g, seg, err);
 
 	if (rc < 0)
 		return rc;
 	rc = find_owners(g, *seg, &o);
-	if (rc < 0)
+	if (rc < 0) {
+		free(o.homes);
 		return dvmi_error_code(err, rc, "no segment that is whole, and all of whose ranks "
 						"are in the group");
+	}
 	rc = agree(g, *seg && (*seg)->seg ? dsm_seg_release((*seg)->seg) : 0);
 	if (rc == 0)
-		rc = make(g, *seg, &o.of, &to, err);
+		rc = make(g, *seg, &o, &to, err);
+	free(o.homes);
 	if (rc < 0)
 		return rc;
 	rc = replace(g, to, *seg, &o);

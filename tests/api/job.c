@@ -72,6 +72,7 @@ static const struct {
 	{ "mem_limited", mem_limited, 0 },
 	{ "mem_rc_first_touch", mem_rc_first_touch, 0 },
 	{ "mem_extend", mem_extend, 0 },
+	{ "mem_extend_homes", mem_extend_homes, 0 },
 	{ "mem_rc_moves", mem_rc_moves, 0 },
 	{ "mem_rc_writers", mem_rc_writers, 0 },
 	{ "mem_rc_locks", mem_rc_locks, 0 },

@@ -372,6 +372,31 @@ int mem_extend(struct job *j)
 	return dvm_group_free(g);
 }
 
+/* Homes that were chosen stay with whom they were, whatever its rank in the larger group. */
+int mem_extend_homes(struct job *j)
+{
+	const int ranks[] = { 1, 0, 1 };
+	dvm_group_t *g, *turned;
+	dvm_seg_t *s = NULL;
+	dvm_seg_config_t c = { .size = sizeof c, .bytes = 9 * PAGE, .flags = DVM_SEG_PROTOCOL };
+
+	c.homes = DVM_HOMES_EXPLICIT;
+	c.nhomes = 3;
+	c.home_ranks = ranks;
+	CHECK_INT(dvm_group_split(j->w, j->rank < 2 ? 0 : 1, j->rank, &g), 0);
+	if (j->rank < 2)
+		CHECK_INT(dvm_seg_create(g, &c, &s, NULL), 0);
+	/* The other way round: who was 0 and 1 is the last but none, and the last but one. */
+	CHECK_INT(dvm_group_split(j->w, 0, -j->rank, &turned), 0);
+	CHECK_INT(dvm_seg_extend(turned, &s, NULL), 0);
+	for (int i = 0; i < 3; i++)
+		CHECK_INT(dvm_seg_home(s, (uint64_t)(3 * i) * PAGE), j->size - 1 - ranks[i]);
+	CHECK_INT(dvm_barrier(j->w), 0);
+	CHECK_INT(dvm_seg_destroy(s), 0);
+	CHECK_INT(dvm_group_free(turned), 0);
+	return dvm_group_free(g);
+}
+
 /* A child does not have it; the parent keeps it. */
 int mem_fork(struct job *j)
 {

@@ -64,6 +64,7 @@ DVM_SHM_TRANSPORT=tcp check 2 2 leaves_mem
 check 3 1 mem_extend 0
 check 3 3 mem_extend
 check 4 2 mem_extend 64 1
+check 4 2 mem_extend_homes
 DVM_SHM_UFFD=missing check 4 4 mem_extend
 DVM_SHM_TRANSPORT=tcp check 3 3 mem_extend
 # Homes that go to who writes first: flags, faults, pages of a unit, homes.

@@ -171,7 +171,7 @@ DVM_PUBLIC int dvm_seg_create(dvm_group_t *g, const dvm_seg_config_t *config, dv
  * others, at which *SEG is NULL before; as those of a job that was spawned (dvm_intergroup_merge()).
  * Collective in G; no rank touches the segment, has a lock of it or waits for one meanwhile. *SEG is
  * a new handle afterwards, at all ranks, of the same bytes at the same address; handles of before are
- * gone. Homes are as they were asked for, by the ranks of G now; explicit ones by range. It is
+ * gone. Homes are as they were asked for, by the ranks of G now; explicit ones stay where they are. It is
  * copied: as long as that lasts there has to be memory for two. Errors as of dvm_seg_create(), *SEG
  * as before; -EADDRINUSE: something else is at its address in a new rank; -DVM_EPEERLOST: some of it
  * is lost; -EINVAL: not all who have it are in G. ERR may be NULL.
