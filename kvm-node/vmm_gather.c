@@ -24,6 +24,12 @@ static unsigned self_of(const struct vmm *v)
 	return v->config->spread ? vmm_spread_self(v->config->spread) : 0;
 }
 
+/* On one host all nodes are its own. */
+static unsigned home_of(const struct vmm *v, unsigned cpu)
+{
+	return v->config->spread ? v->cpus[cpu].node : 0;
+}
+
 bool vmm_gather_possible(const struct vmm *v)
 {
 	return v->config->spread && !v->config->no_gather && vmm_vcpu_can_move(&v->kvm);
@@ -31,12 +37,12 @@ bool vmm_gather_possible(const struct vmm *v)
 
 unsigned vmm_gather_host(const struct vmm *v, unsigned cpu)
 {
-	return !vmm_is_first(v) && atomic_load(&v->gathered) ? 0 : v->cpus[cpu].node;
+	return !vmm_is_first(v) && atomic_load(&v->gathered) ? 0 : home_of(v, cpu);
 }
 
 bool vmm_gather_makes(const struct vmm *v, unsigned cpu)
 {
-	return self_of(v) == v->cpus[cpu].node || (v->gathers && vmm_is_first(v));
+	return self_of(v) == home_of(v, cpu) || (v->gathers && vmm_is_first(v));
 }
 
 static uint64_t idle_of_all(const struct vmm *v)
@@ -68,7 +74,7 @@ void vmm_gather_set(struct vmm *v, bool gathered)
 		struct vmm_vcpu *c = v->vcpus[i];
 		if (!c)
 			continue;
-		c->away = (gathered ? 0 : v->cpus[i].node) != self;
+		c->away = (gathered ? 0 : home_of(v, i)) != self;
 		if (!c->started)
 			c->want = c->away ? VMM_WANT_PAUSE : VMM_WANT_RUN;
 	}
