@@ -13,8 +13,7 @@
 #include "kvm-node/seccomp.h"
 #include "libdvm/base/clock.h"
 
-#define KICK	  SIGUSR1
-#define EARLY_MAX UINT64_C(100000) /* ns that a sleep may end before its deadline */
+#define KICK SIGUSR1
 
 #ifndef sigev_notify_thread_id
 #define sigev_notify_thread_id _sigev_un._tid
@@ -47,33 +46,40 @@ void vmm_vcpu_kick(struct vmm_vcpu *v)
 	pthread_kill(v->thread, KICK);
 }
 
-static void kick(struct vmm_vcpu *v)
+/* True: it sleeps, and is to be woken once the lock is free. */
+static bool kick(struct vmm_vcpu *v)
 {
 	if (v->where == VMM_ASLEEP)
-		pthread_cond_signal(&v->wake);
-	else if (v->where == VMM_AWAKE)
+		return vmm_vcpu_call(v);
+	if (v->where == VMM_AWAKE)
 		v->news = true;
 	else if (v->where == VMM_IN_GUEST && v->page.waits != VMM_NO_PAGE)
 		vmm_vcpu_page_kick(v);
 	else if (v->where == VMM_IN_GUEST)
 		vmm_vcpu_kick(v);
+	return false;
+}
+
+/* It must not wake up only to wait for the lock. */
+static void unlock_and_wake(struct vmm_vcpu *v, bool asleep)
+{
+	pthread_mutex_unlock(&v->lock);
+	if (asleep)
+		vmm_vcpu_wake(v);
 }
 
 bool vmm_vcpu_interrupt(struct vmm_vcpu *v, const struct vmm_intr *msg)
 {
 	pthread_mutex_lock(&v->lock);
 	bool here = !v->away;
-	if (here && vmm_lapic_accept(&v->lapic, msg))
-		kick(v);
-	pthread_mutex_unlock(&v->lock);
+	unlock_and_wake(v, here && vmm_lapic_accept(&v->lapic, msg) && kick(v));
 	return here;
 }
 
 void vmm_vcpu_look(struct vmm_vcpu *v)
 {
 	pthread_mutex_lock(&v->lock);
-	kick(v);
-	pthread_mutex_unlock(&v->lock);
+	unlock_and_wake(v, kick(v));
 }
 
 void vmm_vcpu_want(struct vmm_vcpu *v, enum vmm_want want)
@@ -83,8 +89,7 @@ void vmm_vcpu_want(struct vmm_vcpu *v, enum vmm_want want)
 		v->want = want;
 	if (want != VMM_WANT_PAUSE)
 		v->parked = false;
-	kick(v);
-	pthread_mutex_unlock(&v->lock);
+	unlock_and_wake(v, kick(v));
 }
 
 void vmm_vcpu_wait_parked(struct vmm_vcpu *v)
@@ -132,61 +137,6 @@ static void arm_timer(struct vmm_vcpu *v, uint64_t deadline, uint64_t now)
 
 /* ---- before running; the lock is held ---- */
 
-/*
- * What waking up takes here, towards the lower end of what was seen lately: then little is spent
- * awake. What takes much longer says that the host is busy, and nothing about waking up.
- */
-static void learn(struct vmm_vcpu *v, uint64_t late)
-{
-	if (late > 4 * EARLY_MAX)
-		return;
-	if (late < v->early)
-		v->early -= (v->early - late) / 4;
-	else
-		v->early += (late - v->early) / 16;
-	if (v->early > EARLY_MAX)
-		v->early = EARLY_MAX;
-}
-
-static void sleep_until(struct vmm_vcpu *v, uint64_t at)
-{
-	struct timespec when = { (time_t)(at / DVMI_SEC), (long)(at % DVMI_SEC) };
-
-	v->where = VMM_ASLEEP;
-	if (pthread_cond_timedwait(&v->wake, &v->lock, &when) == ETIMEDOUT)
-		learn(v, dvmi_clock_mono() - at);
-}
-
-/* A deadline that is too near for a sleep. */
-static void stay_awake_until(struct vmm_vcpu *v, uint64_t at)
-{
-	v->where = VMM_AWAKE;
-	v->news = false;
-	pthread_mutex_unlock(&v->lock);
-	while (!v->news && dvmi_clock_mono() < at)
-		__builtin_ia32_pause();
-	pthread_mutex_lock(&v->lock);
-}
-
-/* Sleeps end early by what waking up takes, so that the guest's timers are not late by that. */
-static void nap(struct vmm_vcpu *v, uint64_t deadline)
-{
-	uint64_t began = dvmi_clock_mono();
-
-	v->asleep_since = began;
-	if (!deadline) {
-		v->where = VMM_ASLEEP;
-		pthread_cond_wait(&v->wake, &v->lock);
-	} else if (deadline > began + v->early) {
-		sleep_until(v, deadline - v->early);
-	} else {
-		stay_awake_until(v, deadline);
-	}
-	v->where = VMM_OUTSIDE;
-	uint64_t ns = dvmi_clock_mono() - began;
-	atomic_fetch_add_explicit(&v->n.halt_ns, ns, memory_order_relaxed);
-}
-
 /* What an access is completed with may be RAM that is elsewhere: not under the lock. */
 static void take_init(struct vmm_vcpu *v)
 {
@@ -218,14 +168,12 @@ static void take_sipi(struct vmm_vcpu *v)
 
 static void park(struct vmm_vcpu *v)
 {
-	v->where = VMM_ASLEEP;
 	while (v->want == VMM_WANT_PAUSE) {
 		/* Again, where it was to go on for a moment that has passed. */
 		v->parked = true;
 		pthread_cond_broadcast(&v->parked_cond);
-		pthread_cond_wait(&v->wake, &v->lock);
+		vmm_vcpu_doze(v, 0);
 	}
-	v->where = VMM_OUTSIDE;
 	v->parked = false;
 }
 
@@ -274,7 +222,7 @@ static bool get_ready(struct vmm_vcpu *v)
 		}
 		if (!sleeps(v))
 			break;
-		nap(v, vmm_lapic_due(&v->lapic));
+		vmm_vcpu_nap(v, vmm_lapic_due(&v->lapic));
 	}
 	v->halted = false;
 	return true;

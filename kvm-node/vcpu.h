@@ -97,11 +97,12 @@ struct vmm_vcpu {
 	/* Its own thread only. */
 	struct vmm_notes notes;
 	uint64_t early; /* ns before a deadline at which a sleep for it ends */
+	uint64_t linger; /* ns for which it stays awake before it sleeps */
 
 	clockid_t cpu_clock; /* of the thread */
 
 	pthread_mutex_t lock; /* guards what follows */
-	pthread_cond_t wake;   /* for this vCPU */
+	_Atomic uint32_t calls; /* what it sleeps on: they that wake it change it */
 	pthread_cond_t parked_cond; /* for who waits until it is parked */
 	_Atomic bool away; /* it runs on another host, and here it is parked */
 	struct vmm_lapic lapic;
@@ -156,6 +157,16 @@ void vmm_vcpu_page_kick(struct vmm_vcpu *v);
 uint64_t vmm_vcpu_page_back(struct vmm_vcpu *v, bool interrupted);
 /* Before it enters, locked: true if there must be no interrupt first. */
 bool vmm_vcpu_page_owed(struct vmm_vcpu *v);
+
+/*
+ * vcpu_nap.c, locked: a halted vCPU waits for DEADLINE (0: for none) or for news; sleeps until it is
+ * called, false: until DEADLINE. They may end for no reason.
+ */
+void vmm_vcpu_nap(struct vmm_vcpu *v, uint64_t deadline);
+bool vmm_vcpu_doze(struct vmm_vcpu *v, uint64_t deadline);
+/* One that sleeps is called, true; without the lock it is then woken. */
+bool vmm_vcpu_call(struct vmm_vcpu *v);
+void vmm_vcpu_wake(struct vmm_vcpu *v);
 
 /* vcpu.c, locked: its timer is set. It is kicked now, wherever it waits. */
 void vmm_vcpu_set_timer(struct vmm_vcpu *v, uint64_t at);

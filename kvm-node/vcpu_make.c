@@ -40,14 +40,8 @@ static int make_kvm_side(struct vmm_vcpu *v, dvm_error_t *err)
 
 static void make_locks(struct vmm_vcpu *v)
 {
-	pthread_condattr_t attr;
-
 	pthread_mutex_init(&v->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&v->wake, &attr);
 	pthread_cond_init(&v->parked_cond, NULL);
-	pthread_condattr_destroy(&attr);
 }
 
 int vmm_vcpu_create(struct vmm_vcpu **out, const struct vmm_vcpu_env *env, unsigned index,
@@ -83,7 +77,6 @@ void vmm_vcpu_destroy(struct vmm_vcpu *v)
 	if (v->fd >= 0)
 		close(v->fd);
 	pthread_cond_destroy(&v->parked_cond);
-	pthread_cond_destroy(&v->wake);
 	pthread_mutex_destroy(&v->lock);
 	free(v);
 }
