@@ -109,5 +109,22 @@ for image in $images; do
 	done
 	n=$((n + 1))
 done
+
+# Kernels that are told to do without what others use, the last one without what it could use to end.
+image=$(basename "$(tail -n 1 <<< "$kernels")")
+odd() # WORDS CPUS VERBS
+{
+	boot "$1" "$image" "$3" --mem 256M --cpus 2 --append "console=ttyS0 quiet panic=-1 $1 do=$3"
+	has "cpus $2" && has "nap good"
+}
+odd noapic 0-1 cpus,nap
+odd nolapic 0 cpus,nap
+odd "nolapic_timer nox2apic" 0-1 cpus,nap
+odd reboot=pci 0-1 cpus,nap,restart
+out=$("$lib_dir/rig" run -T 240 host1 sh -c '"$@" > /tmp/off 2>&1 < /dev/null & n=0
+	until grep -q "System halted" /tmp/off || [ $((n += 1)) -gt 2000 ]; do usleep 100000; done
+	kill -INT $!; wait $!; cat /tmp/off' sh "$monitor" --kernel "/guest/$image" --initrd /guest/initrd \
+	--mem 256M --append "console=ttyS0 quiet acpi=off do=cpus,nap" 2>&1)
+like "$image: acpi=off" "$out" "*guest: cpus 0*guest: nap good*System halted*"
 ok "the host's kernel is calm" kernels_are_calm
 done_testing
