@@ -165,7 +165,7 @@ int vmm_gather_end(struct vmm *v, dvm_error_t *err)
 	return rc;
 }
 
-/* A guest that has nothing to do for as long has come up, or waits for somebody. */
+/* A guest that has nothing to do for as long has come up, or waits for somebody, or runs a program. */
 int vmm_gather_look(struct vmm *v, dvm_error_t *err)
 {
 	uint64_t idle = idle_of_all(v), now = dvmi_clock_mono();
@@ -174,10 +174,11 @@ int vmm_gather_look(struct vmm *v, dvm_error_t *err)
 	if (!atomic_load(&v->gathered))
 		return 0;
 	bool rests = v->idle_ns && idle - v->idle_ns > since * v->config->cpus / 10 * 9;
+	bool runs = atomic_load(&v->users_seen); /* a program that waits for memory is seldom seen */
 
 	v->idle_ns = idle;
 	v->look_at = now + LOOK_EVERY;
-	return rests || now > v->spread_at ? vmm_gather_end(v, err) : 0;
+	return rests || runs || now > v->spread_at ? vmm_gather_end(v, err) : 0;
 }
 
 /* ---- the others ---- */

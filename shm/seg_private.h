@@ -21,6 +21,7 @@ enum {
 	SEG_STREAM = 8, /* advised: one at once */
 	SEG_KEPT = 16, /* its bytes take memory */
 	SEG_TAKEN = 32, /* it was taken away once; more often: struct seg_fight */
+	SEG_OLD = 64,	/* it was unmapped to see whether it is touched again, and was not */
 };
 
 /* A fault that waits. */
@@ -36,6 +37,14 @@ struct seg_fight {
 	uint32_t moves, by;
 	UT_hash_handle hh;
 };
+
+/* A page that was offered to its home. */
+struct seg_put {
+	uint64_t page;
+	unsigned looks; /* since then */
+};
+
+#define SEG_PUTS 64u
 
 /* A release that is not over. */
 struct seg_flush {
@@ -83,6 +92,8 @@ struct dsm_seg {
 	bool cut;
 	uint64_t claimed; /* pages whose home we have become by writing first */
 	uint64_t kept, most, hand; /* pages that take memory, may do so; where we look for one */
+	struct seg_put puts[SEG_PUTS];
+	unsigned nputs;
 	/* The message that is being received. */
 	const uint8_t *bytes;
 	size_t nbytes;
@@ -162,6 +173,8 @@ void dsm_seg_rc_apply(struct dsm_seg *s, uint64_t page, unsigned part, struct se
 /* ---- seg_room.c ---- */
 
 void dsm_seg_keep(struct dsm_seg *s, uint64_t page);
+/* What is kept of PAGE, which is not mapped, takes no memory any more. */
+void dsm_seg_release_bytes(struct dsm_seg *s, uint64_t page);
 /* Homes have moved. */
 void dsm_seg_count_kept(struct dsm_seg *s);
 /* PAGE is given up, if that can be. 0; -EAGAIN: it may be gone soon; -ENOENT: it stays. */

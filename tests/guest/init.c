@@ -223,14 +223,14 @@ static void count_wakes(void)
 
 static void touch_memory(void)
 {
-	long pages = sysconf(_SC_AVPHYS_PAGES) * 3 / 4, bad = 0;
+	long pages = sysconf(_SC_AVPHYS_PAGES) / 10 * 9, bad = 0;
 	uint64_t *p = malloc((size_t)pages * 4096);
 
-	for (long i = 0; p && i < pages; i++)
-		p[i * 512] = (uint64_t)i * 2654435761u;
-	for (long i = 0; p && i < pages; i++)
-		bad += p[i * 512] != (uint64_t)i * 2654435761u;
-	printf("guest: memory %s\n", p && !bad ? "good" : "bad");
+	for (long i = 0; p && i < pages * 512; i++)
+		p[i] = (uint64_t)i * 2654435761u;
+	for (long i = 0; p && i < pages * 512; i++)
+		bad += p[i] != (uint64_t)i * 2654435761u;
+	printf("guest: memory %ld MiB %s\n", pages / 256, p && !bad ? "good" : "bad");
 	free(p);
 }
 
