@@ -266,7 +266,7 @@ int vmm_mem_drop(const struct vmm_mem *m, uint64_t gpa, uint64_t len)
 	if (m->private)
 		return madvise(p, len, MADV_DONTNEED) < 0 ? -errno : 0;
 	if (m->fd < 0)
-		return 0;
+		return m->hook.drop ? m->hook.drop(m->hook.arg, (uint64_t)(p - m->base), len) : 0;
 	return fallocate(m->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, p - m->base,
 			 (off_t)len) < 0 ? -errno : 0;
 }

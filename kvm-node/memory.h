@@ -48,6 +48,8 @@ struct vmm_mem_hook {
 	void (*touch)(void *arg, uint64_t gpa, uint64_t len, enum vmm_mem_access access);
 	/* Bytes there were written by the monitor. */
 	void (*wrote)(void *arg, uint64_t gpa, uint64_t len);
+	/* The guest does not need these bytes, which are somebody else's. 0 or -E…. */
+	int (*drop)(void *arg, uint64_t offset, uint64_t len);
 	void *arg;
 };
 

@@ -24,6 +24,7 @@ enum vmm_msg_kind {
 	VMM_MSG_TIME,	    /* what time is it? .value is the asker's */
 	VMM_MSG_TIME_IS,   /* it is .addr; .value is back */
 	VMM_MSG_STAT,	    /* counters, please; answered with text */
+	VMM_MSG_FREE,	    /* .value pages from .addr on are not needed; answered */
 	VMM_MSG_CPU,	    /* .cpu moves there; what it is, is the text */
 	VMM_MSG_KINDS,
 };

@@ -60,7 +60,7 @@ struct vmm_spread_ops {
 
 /* What there is to count. */
 struct vmm_spread_counts {
-	_Atomic uint64_t intr_out, intr_in, eois_out, accesses_out, accesses_in, posted, rows, bad;
+	_Atomic uint64_t intr_out, intr_in, eois_out, accesses_out, accesses_in, posted, rows, bad, freed;
 	_Atomic uint64_t access_ns, access_max_ns;
 };
 
@@ -104,6 +104,9 @@ int vmm_spread_map(struct vmm_spread *s, const uint64_t *home, uint64_t size, un
 void vmm_spread_unmap(struct vmm_spread *s);
 /* As vmm_mem_hook. */
 void vmm_spread_touch(void *spread, uint64_t offset, uint64_t len, bool write);
+
+/* The guest does not need these bytes: no host keeps them, and their homes have the pages. Waits. */
+int vmm_spread_free(struct vmm_spread *s, uint64_t offset, uint64_t len);
 
 /* From here on OPS are called; CPUS is the guest's number of them. Before agree. */
 void vmm_spread_attach(struct vmm_spread *s, const struct vmm_spread_ops *ops, unsigned cpus);

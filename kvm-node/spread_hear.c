@@ -101,6 +101,12 @@ static void do_access(struct vmm_spread *s, const struct spread_work *w)
 	answer(s, w, a.data, NULL);
 }
 
+static void do_free(struct vmm_spread *s, const struct spread_work *w)
+{
+	spread_free_here(s, w->note.addr, w->note.value);
+	answer(s, w, 0, NULL);
+}
+
 static void *work(void *arg)
 {
 	struct vmm_spread *s = arg;
@@ -110,6 +116,7 @@ static void *work(void *arg)
 		switch (w->note.kind) {
 		case VMM_MSG_EOI: s->ops.eoi(s->ops.arg, w->note.vector); break;
 		case VMM_MSG_ACCESS: do_access(s, w); break;
+		case VMM_MSG_FREE: do_free(s, w); break;
 		default: do_stat(s, w);
 		}
 	}
@@ -192,6 +199,7 @@ static bool fits(const struct vmm_spread *s, unsigned from, uint8_t kind)
 	case VMM_MSG_TIME: return s->self == 0;
 	case VMM_MSG_ORDER:
 	case VMM_MSG_CPU:
+	case VMM_MSG_FREE:
 	case VMM_MSG_TIME_IS:
 	case VMM_MSG_STAT: return from == 0;
 	default: return true;

@@ -104,6 +104,9 @@ void spread_answered(struct vmm_spread *s, unsigned from, const struct vmm_msg *
 /* Nobody waits any more: a host is gone. */
 void spread_release(struct vmm_spread *s);
 
+/* What this host does about it. */
+void spread_free_here(struct vmm_spread *s, uint64_t first, uint64_t n);
+
 /* spread_hear.c */
 int spread_hear_start(struct vmm_spread *s);
 void spread_hear_stop(struct vmm_spread *s);

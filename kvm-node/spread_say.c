@@ -220,6 +220,24 @@ void vmm_spread_access(struct vmm_spread *s, unsigned host, struct vmm_access *a
 		atomic_store(&s->n.access_max_ns, ns);
 }
 
+void spread_free_here(struct vmm_spread *s, uint64_t first, uint64_t n)
+{
+	pthread_mutex_lock(&s->seg_lock);
+	int64_t done = s->seg ? dsm_seg_free(s->seg, first, n) : 0;
+	pthread_mutex_unlock(&s->seg_lock);
+	if (done > 0)
+		atomic_fetch_add(&s->n.freed, (uint64_t)done);
+}
+
+int vmm_spread_free(struct vmm_spread *s, uint64_t offset, uint64_t len)
+{
+	struct spread_wait w = { .from = others(s) };
+	struct vmm_msg n = { .kind = VMM_MSG_FREE, .addr = offset / VMM_PAGE, .value = len / VMM_PAGE };
+
+	spread_free_here(s, n.addr, n.value);
+	return question(s, &w, &n);
+}
+
 int vmm_spread_order(struct vmm_spread *s, enum vmm_order what, dvm_error_t *err)
 {
 	struct spread_wait w = { .from = others(s) };

@@ -23,7 +23,7 @@ static void put_messages(struct vmm_spread *s, struct dvmi_buf *out)
 		{ "accesses_got", &s->n.accesses_in }, { "accesses_posted", &s->n.posted },
 		{ "access_ns", &s->n.access_ns },
 		{ "access_max_ns", &s->n.access_max_ns }, { "rows", &s->n.rows },
-		{ "bad_messages", &s->n.bad },
+		{ "bad_messages", &s->n.bad }, { "freed", &s->n.freed },
 	};
 
 	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)

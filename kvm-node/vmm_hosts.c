@@ -242,9 +242,16 @@ static void touch(void *arg, uint64_t gpa, uint64_t len, enum vmm_mem_access acc
 					 access & VMM_MEM_WRITE);
 }
 
+static int drop(void *arg, uint64_t offset, uint64_t len)
+{
+	const struct vmm *v = arg;
+
+	return vmm_spread_free(v->config->spread, offset, len);
+}
+
 int vmm_hosts_memory(struct vmm *v, const uint64_t *node_mem, dvm_error_t *err)
 {
-	const struct vmm_mem_hook hook = { .touch = touch, .arg = v };
+	const struct vmm_mem_hook hook = { .touch = touch, .drop = drop, .arg = v };
 	void *base = NULL;
 	int rc = vmm_spread_map(v->config->spread, node_mem, v->config->mem, v->config->pages,
 				&base, err);

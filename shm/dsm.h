@@ -229,6 +229,12 @@ void dsm_seg_fault_times(struct dsm_seg *s, struct dvmi_hist *out);
 /* Pages [FIRST, FIRST + N): checked by the caller. As in dvm/mem.h. */
 int dsm_seg_prefetch(struct dsm_seg *s, uint64_t first, uint64_t n, bool write);
 int dsm_seg_drop(struct dsm_seg *s, uint64_t first, uint64_t n);
+/*
+ * Nobody wants the bytes of [FIRST, FIRST + N) any more, anywhere, and nobody touches them until all nodes
+ * have said so, in any order: then they are zeros and take no memory, as far as they could be had soon.
+ * Waits. Sequential consistency, and a file of each node's own. How many this node has emptied, or -EINVAL.
+ */
+int64_t dsm_seg_free(struct dsm_seg *s, uint64_t first, uint64_t n);
 int dsm_seg_pin(struct dsm_seg *s, uint64_t first, uint64_t n);
 int dsm_seg_unpin(struct dsm_seg *s, uint64_t first, uint64_t n);
 int dsm_seg_advise(struct dsm_seg *s, uint64_t first, uint64_t n, int advice);

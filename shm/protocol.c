@@ -402,6 +402,19 @@ int dsm_discard(struct dsm *d, uint64_t page)
 	return 0;
 }
 
+int dsm_renew(struct dsm *d, uint64_t page)
+{
+	struct dsm_cell *c = page < d->c.pages ? dsm_cell_touch(d, page) : NULL;
+
+	const struct dsm_held *h = d->held ? find_held(d, page) : NULL;
+
+	if (!c || c->state != DSM_MODIFIED || d->flushing || dsm_want_find(d, page) ||
+	    (h && (h->pinned || h->asked)))
+		return -EAGAIN;
+	c->version++;
+	return 0;
+}
+
 void dsm_forget(struct dsm *d, uint64_t page)
 {
 	struct dsm_cell *c = page < d->c.pages ? dsm_cell_touch(d, page) : NULL;

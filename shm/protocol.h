@@ -194,6 +194,12 @@ int dsm_discard(struct dsm *d, uint64_t page);
  */
 int dsm_remember(struct dsm *d, uint64_t page);
 
+/*
+ * A page that may be written here has other bytes from now on, which nobody has written: it is a new
+ * version. 0; -EAGAIN: it is not ours alone, or does not stay, or is pinned.
+ */
+int dsm_renew(struct dsm *d, uint64_t page);
+
 /* The kept bytes of an INVALID page are gone: they will be sent. */
 void dsm_forget(struct dsm *d, uint64_t page);
 

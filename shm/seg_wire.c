@@ -55,6 +55,11 @@ static struct choice choose(struct dsm_seg *s, uint32_t node, const struct dsm_m
 		s->stats.elided_same++;
 		return (struct choice){ DSM_FORM_HERE, NULL, 0 };
 	}
+	/* What has no memory is zeros, and would have some if it were looked at. */
+	if (!(s->marks[m->page] & SEG_KEPT) && !s->b.common && !(s->c.flags & DSM_NO_ELISION)) {
+		s->stats.elided_zero++;
+		return (struct choice){ DSM_FORM_ZERO, NULL, 0 };
+	}
 	if (dsm_seg_form(s, c.bytes) == DSM_FORM_ZERO)
 		return (struct choice){ DSM_FORM_ZERO, NULL, 0 };
 	if (!choose_diff(s, node, m, &c, room))

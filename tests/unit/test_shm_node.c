@@ -173,9 +173,38 @@ static void anything(void **state)
 	free(p);
 }
 
+/* What nobody wants any more is zeros, takes no memory, and can be written again. */
+static void freed(void **state)
+{
+	struct world *w = *state;
+	struct dsm_seg_stats st;
+	int rc = make_segment(w);
+
+	if (rc == -EPERM || rc == -ENOTSUP)
+		skip();
+	assert_int_equal(rc, 0);
+	volatile uint8_t *p = dsm_seg_base(w->s);
+	assert_int_equal(dsm_seg_free(w->s, 0, PAGES + 1), -EINVAL);
+	assert_int_equal(dsm_seg_free(w->s, PAGES + 1, 0), -EINVAL);
+	p[5] = 7;
+	p[4 * UNIT] = 8;
+	assert_int_equal(p[5], 7);
+	assert_int_equal(dsm_seg_free(w->s, 0, 1), 1);
+	dsm_seg_stats(w->s, &st);
+	assert_int_equal(st.resident, 1);
+	assert_int_equal(p[5], 0);
+	assert_int_equal(p[4 * UNIT], 8);
+	p[5] = 9;
+	assert_int_equal(p[5], 9);
+	dsm_seg_destroy(w->s);
+	w->s = NULL;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		/* First: cmocka takes signals back with each test. */
+		cmocka_unit_test_setup_teardown(freed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(anything, set_up, tear_down),
 	};
 
