@@ -41,13 +41,14 @@ static struct kvm_msr_list *list_msrs(const struct vmm_kvm *k)
 /* One: KVM stops at the first that it does not know, and lists some that a model lacks. */
 static bool one_msr(const struct vmm_vcpu *v, unsigned long request, struct kvm_msr_entry *e)
 {
-	struct {
-		struct kvm_msrs head;
-		struct kvm_msr_entry entry;
-	} m = { .head.nmsrs = 1, .entry = *e };
-	bool done = ioctl(v->fd, request, &m) == 1;
+	_Alignas(struct kvm_msrs) uint8_t room[sizeof(struct kvm_msrs) + sizeof *e];
+	struct kvm_msrs *m = (void *)room;
 
-	e->data = m.entry.data;
+	m->nmsrs = 1;
+	m->pad = 0;
+	m->entries[0] = *e;
+	bool done = ioctl(v->fd, request, m) == 1;
+	e->data = m->entries[0].data;
 	return done;
 }
 
@@ -103,7 +104,7 @@ int vmm_vcpu_save(struct vmm_vcpu *v, struct vmm_vcpu_state *s, dvm_error_t *err
 	s->size = sizeof *s;
 	vmm_vcpu_complete_exit(v);
 	if (ioctl(v->fd, KVM_GET_REGS, &s->regs) < 0 || ioctl(v->fd, KVM_GET_SREGS, &s->sregs) < 0 ||
-	    ioctl(v->fd, KVM_GET_XSAVE, &s->xsave) < 0 || ioctl(v->fd, KVM_GET_XCRS, &s->xcrs) < 0 ||
+	    ioctl(v->fd, KVM_GET_XSAVE, s->xsave) < 0 || ioctl(v->fd, KVM_GET_XCRS, &s->xcrs) < 0 ||
 	    ioctl(v->fd, KVM_GET_DEBUGREGS, &s->debug) < 0 ||
 	    ioctl(v->fd, KVM_GET_VCPU_EVENTS, &s->events) < 0)
 		return dvmi_error_code(err, -errno, "the registers of vCPU %u", v->index);
@@ -163,7 +164,7 @@ int vmm_vcpu_load(struct vmm_vcpu *v, const struct vmm_vcpu_state *s, dvm_error_
 	load_msrs(v, s);
 	if (ioctl(v->fd, KVM_SET_REGS, &s->regs) < 0 ||
 	    (s->xcrs.nr_xcrs && ioctl(v->fd, KVM_SET_XCRS, &s->xcrs) < 0) ||
-	    ioctl(v->fd, KVM_SET_XSAVE, &s->xsave) < 0 ||
+	    ioctl(v->fd, KVM_SET_XSAVE, s->xsave) < 0 ||
 	    ioctl(v->fd, KVM_SET_DEBUGREGS, &s->debug) < 0 ||
 	    ioctl(v->fd, KVM_SET_VCPU_EVENTS, &s->events) < 0)
 		return dvmi_error_code(err, -errno, "the registers of vCPU %u", v->index);

@@ -19,7 +19,7 @@ struct vmm_vcpu_state {
 	uint32_t n_msrs;
 	struct kvm_regs regs;
 	struct kvm_sregs sregs;
-	struct kvm_xsave xsave;
+	uint32_t xsave[sizeof(struct kvm_xsave) / sizeof(uint32_t)];
 	struct kvm_xcrs xcrs;
 	struct kvm_debugregs debug;
 	struct kvm_vcpu_events events;

@@ -34,14 +34,20 @@ static int64_t empty_all(struct dsm_seg *s, uint64_t first, uint64_t end)
 	return n;
 }
 
+/* Nobody has written it yet, and it is here. */
+static bool is_new(const struct dsm_seg *s, uint64_t page)
+{
+	return dsm_version(s->d, page) == 0 && dsm_state(s->d, page) == DSM_OWNED;
+}
+
 /* Our own pages that are elsewhere are asked for. How many that are. */
 static uint64_t call_in(struct dsm_seg *s, uint64_t first, uint64_t end)
 {
 	uint64_t n = 0;
 
 	for (uint64_t page = first; page < end && !s->cut; page++)
-		if (dsm_home(s->d, page) == s->n->c.self && !dsm_seg_allowed(s, page, true) &&
-		    dsm_seg_ask(s, page, true, true) == 0)
+		if (dsm_home(s->d, page) == s->n->c.self && !is_new(s, page) &&
+		    !dsm_seg_allowed(s, page, true) && dsm_seg_ask(s, page, true, true) == 0)
 			n++;
 	return n;
 }

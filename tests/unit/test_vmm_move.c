@@ -64,25 +64,15 @@ static int teardown(void **state)
 	return 0;
 }
 
-static void set_msr(struct vmm_vcpu *v, uint32_t index, uint64_t data)
+static uint64_t msr(struct vmm_vcpu *v, unsigned long request, uint32_t index, uint64_t data)
 {
-	struct {
-		struct kvm_msrs head;
-		struct kvm_msr_entry entry;
-	} m = { .head.nmsrs = 1, .entry = { .index = index, .data = data } };
+	_Alignas(struct kvm_msrs) uint8_t room[sizeof(struct kvm_msrs) + sizeof(struct kvm_msr_entry)];
+	struct kvm_msrs *m = (void *)room;
 
-	assert_int_equal(ioctl(v->fd, KVM_SET_MSRS, &m), 1);
-}
-
-static uint64_t get_msr(struct vmm_vcpu *v, uint32_t index)
-{
-	struct {
-		struct kvm_msrs head;
-		struct kvm_msr_entry entry;
-	} m = { .head.nmsrs = 1, .entry = { .index = index } };
-
-	assert_int_equal(ioctl(v->fd, KVM_GET_MSRS, &m), 1);
-	return m.entry.data;
+	*m = (struct kvm_msrs){ .nmsrs = 1 };
+	m->entries[0] = (struct kvm_msr_entry){ .index = index, .data = data };
+	assert_int_equal(ioctl(v->fd, request, m), 1);
+	return m->entries[0].data;
 }
 
 static void move(struct scene *s, struct vmm_vcpu_state *st)
@@ -115,16 +105,16 @@ static void test_registers(void **state)
 	x.region[40] = 0xabcd; /* XMM0 */
 	x.region[128] |= 3;    /* ... which is in use */
 	assert_true(ioctl(s->from->fd, KVM_SET_XSAVE, &x) == 0);
-	set_msr(s->from, MSR_STAR, 0x23001000000000);
-	set_msr(s->from, MSR_SYSENTER, 0x10);
+	msr(s->from, KVM_SET_MSRS, MSR_STAR, 0x23001000000000);
+	msr(s->from, KVM_SET_MSRS, MSR_SYSENTER, 0x10);
 	s->from->halted = true;
 	move(s, &st);
 	assert_true(ioctl(s->to->fd, KVM_GET_REGS, &got) == 0);
 	assert_memory_equal(&got, &r, sizeof r);
 	assert_true(ioctl(s->to->fd, KVM_GET_XSAVE, &x) == 0);
 	assert_int_equal(x.region[40], 0xabcd);
-	assert_int_equal(get_msr(s->to, MSR_STAR), 0x23001000000000);
-	assert_int_equal(get_msr(s->to, MSR_SYSENTER), 0x10);
+	assert_int_equal(msr(s->to, KVM_GET_MSRS, MSR_STAR, 0), 0x23001000000000);
+	assert_int_equal(msr(s->to, KVM_GET_MSRS, MSR_SYSENTER, 0), 0x10);
 	assert_true(s->to->halted);
 	assert_true(s->to->run->if_flag);
 }
