@@ -128,16 +128,13 @@ static bool is_for(const Pb__ServiceName *found, uint64_t job, uint32_t rank)
 	return !found->reader_job || (found->reader_job == job && found->reader_rank == rank);
 }
 
-/* For one reader: the leader says who that is. RANK of the asking job it is now, if it may be. */
-static void take_name(struct dvmd_call *call, const uint8_t *body, size_t len, uint32_t rank,
-		      const Pb__ServiceName *found)
+/* For one reader: RANK of the asking job it is now, if it may be. */
+static void take_name(struct dvmd_call *call, uint32_t rank, const Pb__ServiceName *found)
 {
 	cleanup_pb Pb__ServiceName *copy = NULL;
 	Pb__Command cmd = PB__COMMAND__INIT;
 	dvm_error_t err = { .code = -ENOMEM, .text = "out of memory" };
 
-	if (ask_leader(call, body, len))
-		return;
 	if (!is_for(found, call->job, rank)) {
 		dvmd_call_error(&call, -ENOENT, "%s is for another reader", found->service);
 		return;
@@ -155,6 +152,10 @@ static void take_name(struct dvmd_call *call, const uint8_t *body, size_t len, u
 		dvmd_call_answer(&call, DVMI_MSG_NAME_GET, copy);
 }
 
+/*
+ * Only the leader knows: our copy may still have what was taken back before the asker was told of it,
+ * or what has been replaced.
+ */
 void dvmd_services_name_get(struct dvmd_call *call, const uint8_t *body, size_t len)
 {
 	Pb__ServiceName name;
@@ -165,13 +166,15 @@ void dvmd_services_name_get(struct dvmd_call *call, const uint8_t *body, size_t 
 		return;
 	if (in)
 		in->names = true;
+	if (ask_leader(call, body, len))
+		return;
 	const Pb__ServiceName *found =
 		dvmd_cstate_name(dvmd_state(call->d), name.uid, name.service);
 	if (found && found->once)
-		take_name(call, body, len, name.rank, found);
+		take_name(call, name.rank, found);
 	else if (found)
 		dvmd_call_answer(&call, DVMI_MSG_NAME_GET, found);
-	else if (!ask_leader(call, body, len))
+	else
 		dvmd_call_error(&call, -ENOENT, "nobody has published %s", name.service);
 }
 

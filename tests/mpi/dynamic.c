@@ -269,6 +269,31 @@ static void do_lookup(char *name)
 		printf("not found\n");
 }
 
+/* What the last rank finds under NAME is what rank 0 has published last, or nothing where it took that back. */
+static void do_tide(char *name, int n)
+{
+	char port[MPI_MAX_PORT_NAME], found[MPI_MAX_PORT_NAME];
+	int wrong = 0;
+
+	MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
+	MPI_Comm_set_errhandler(MPI_COMM_SELF, MPI_ERRORS_RETURN);
+	for (int i = 0; i < 2 * n; i++) {
+		snprintf(port, sizeof port, "port%d", i / 2);
+		if (rank == 0 && i % 2 == 0)
+			MPI_Publish_name(name, MPI_INFO_NULL, port);
+		else if (rank == 0)
+			MPI_Unpublish_name(name, MPI_INFO_NULL, port);
+		MPI_Barrier(MPI_COMM_WORLD);
+		if (rank == size - 1) {
+			int there = MPI_Lookup_name(name, MPI_INFO_NULL, found) == MPI_SUCCESS;
+			wrong += i % 2 ? there : !there || strcmp(found, port) != 0;
+		}
+		MPI_Barrier(MPI_COMM_WORLD);
+	}
+	if (rank == size - 1)
+		printf("%d of %d wrong\n", wrong, 2 * n);
+}
+
 static void be_parent(char *verb, char *first, char *second)
 {
 	int n = atoi(first);
@@ -292,6 +317,8 @@ static void be_parent(char *verb, char *first, char *second)
 		do_call(first);
 	else if (!strcmp(verb, "publish"))
 		do_publish(first, second);
+	else if (!strcmp(verb, "tide"))
+		do_tide(first, atoi(second));
 	else if (!strcmp(verb, "lookup"))
 		do_lookup(first);
 	else

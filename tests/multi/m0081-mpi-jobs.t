@@ -129,6 +129,9 @@ check_names() # MPI
 	exec 8>&-
 	wait $!
 	is "$1: ... and taken back" "$(dvm run -q -n 1 "$prog" lookup sea 2> /dev/null)" "not found"
+	is "$1: ... which other nodes know at once" \
+		"$(dvm run -q -n 2 --host node1,node3 --map-by node "$prog" tide low 25 2> /dev/null)" \
+		"0 of 50 wrong"
 }
 
 if compiled mpicc.openmpi dynamic dynamic; then
