@@ -12,7 +12,11 @@
 #include "libdvm/src/mem.h"
 #include "libdvm/src/mem_sync.h"
 
+#ifdef __SANITIZE_THREAD__ /* which lets memory lie in few places */
+#define FIRST_AT UINT64_C(0x7f0000000000)
+#else
 #define FIRST_AT UINT64_C(0x200000000000)
+#endif
 
 struct dvmi_segments *dvmi_seg_of(dvm_t *d)
 {

@@ -24,8 +24,9 @@
  *
  * System calls (read(), send(), …) may be given memory of a segment as any other. Not so with
  * DVM_FAULT_SIGBUS, where they fail with EFAULT for pages that are not there; and never direct I/O
- * or whatever else keeps pages while they may go (registered buffers, vmsplice). A child made by
- * fork() does not have the segment.
+ * or whatever else keeps pages while they may go (registered buffers, vmsplice). With DVM_FAULT_SIGBUS a
+ * handler of a signal that may have interrupted malloc() does not touch the memory either: who has a fault
+ * works for it itself. A child made by fork() does not have the segment.
  *
  * Failures: a rank that is lost takes the bytes with it of which it had the only copy. Where another
  * copy is left, the newest one lives on. Touching a page that was lost raises SIGBUS, and makes a
