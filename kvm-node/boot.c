@@ -131,6 +131,10 @@ static void write_tables(const struct vmm_mem *m)
 static int load_kernel(const struct vmm_mem *m, const struct vmm_image *im, struct vmm_boot *b,
 		       struct setup_header *hdr, bool *has_hdr, dvm_error_t *err)
 {
+	int rc = vmm_boot_check_other(im, err);
+
+	if (rc < 0)
+		return rc;
 	*has_hdr = im->len < 4 || memcmp(im->data, "\177ELF", 4) != 0;
 	return *has_hdr ? vmm_boot_bzimage(m, im, b, hdr, err) : vmm_boot_elf(m, im, b, err);
 }

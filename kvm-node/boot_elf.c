@@ -100,6 +100,10 @@ int vmm_boot_elf(const struct vmm_mem *m, const struct vmm_image *im, struct vmm
 	}
 	if (rc < 0)
 		return rc;
+	if (b->kind == VMM_BOOT_BARE && vmm_boot_is_multiboot(im))
+		return dvmi_error_set(err, -ENOEXEC,
+				      "it is made for multiboot; a PVH note, or a 64-bit entry without "
+				      "that header, is needed");
 	if (b->entry < b->begin || b->entry >= b->end)
 		return dvmi_error_set(err, -EINVAL, "its entry %#llx is not in it",
 				      (unsigned long long)b->entry);

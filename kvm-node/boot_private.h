@@ -13,6 +13,10 @@ int vmm_boot_bzimage(const struct vmm_mem *m, const struct vmm_image *im, struct
 int vmm_boot_elf(const struct vmm_mem *m, const struct vmm_image *im, struct vmm_boot *b,
 		 dvm_error_t *err);
 
+/* boot_other.c: -ENOEXEC for what is known and cannot be used. */
+int vmm_boot_check_other(const struct vmm_image *im, dvm_error_t *err);
+bool vmm_boot_is_multiboot(const struct vmm_image *im);
+
 /* Where things were put, for the tables that tell the kernel. */
 struct vmm_boot_parts {
 	uint64_t initrd, initrd_len;

@@ -77,6 +77,8 @@ is "... which is a failure" "$(dvm guest balloon one 8M > /dev/null 2>&1; echo $
 ok "a console on a terminal: joined, left by Ctrl-], joined again" \
 	timeout 60 python3 "$(dirname "$0")/console.py" one waiting
 ok "... and the guest does not mind" in_state one running
+ok "nonsense at its control socket" timeout 60 python3 "$(dirname "$0")/control_noise.py" one
+ok "... does not reach the guest" in_state one running
 ok "the power button" dvm guest stop one
 is "... switches it off" "$(timeout 20 dvm guest wait one; echo $?)" 0
 like "it can be asked nothing more" "$(dvm guest pause one 2>&1)" "dvm: guest one has ended*"

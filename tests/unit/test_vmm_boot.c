@@ -266,6 +266,25 @@ static void good_programs(void **state)
 	assert_string_equal(vmm_mem_at(mem, line, 4), "a b");
 }
 
+static void others_are_named(void **state)
+{
+	const uint32_t header[] = { 0x1badb002, 3, -(0x1badb002 + 3) };
+
+	memcpy(elf(false)->code + 64, header, sizeof header);
+	assert_int_equal(load(sizeof(struct elf), NULL, ""), -ENOEXEC);
+	assert_non_null(strstr(err.text, "multiboot"));
+	memcpy(elf(true)->code + 64, header, sizeof header); /* it can do both */
+	assert_int_equal(load(sizeof(struct elf), NULL, ""), 0);
+	memcpy(elf(false)->code + 64, header, 8); /* by chance */
+	assert_int_equal(load(sizeof(struct elf), NULL, ""), 0);
+	elf(false)->e.e_ident[EI_CLASS] = ELFCLASS32;
+	assert_int_equal(load(sizeof(struct elf), NULL, ""), -ENOEXEC);
+	assert_non_null(strstr(err.text, "32-bit"));
+	memcpy(file, "\x1f\x8b\x08", 3);
+	assert_int_equal(load(3, NULL, ""), -ENOEXEC);
+	assert_non_null(strstr(err.text, "packed by gzip"));
+}
+
 static void broken_programs(void **state)
 {
 	for (size_t len = 4; len < sizeof(struct elf); len += len < 300 ? 1 : 61) {
@@ -308,7 +327,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(broken_bzimages, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_comes_with_it, setup, teardown),
 		cmocka_unit_test_setup_teardown(good_programs, setup, teardown),
-		cmocka_unit_test_setup_teardown(broken_programs, setup, teardown),
+		cmocka_unit_test_setup_teardown(others_are_named, setup, teardown), cmocka_unit_test_setup_teardown(broken_programs, setup, teardown),
 	};
 	return cmocka_run_group_tests_name("vmm_boot", tests, NULL, NULL);
 }
