@@ -104,7 +104,7 @@ static void hooks_are_told(void **state)
 {
 	struct vmm_mem *m = make(2 * MIB, 0);
 	struct seen seen = { 0 };
-	const struct vmm_mem_hook hook = { on_touch, on_wrote, &seen };
+	const struct vmm_mem_hook hook = { .touch = on_touch, .wrote = on_wrote, .arg = &seen };
 	char b[8] = "1234567";
 
 	vmm_mem_set_hook(m, &hook);
