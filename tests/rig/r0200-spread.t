@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # One guest over two emulated hosts: bare programs that start CPUs elsewhere, change mappings on one
 # host and use them on the other, and have more memory than a host; stat, pause, reset, a lost host.
-# GUEST_LONG=1: stock kernels, too, to init and switched off.
+# A stock kernel starts on one host, goes to both, reports free memory and is reset; GUEST_LONG=1: more
+# of them, also with four CPUs.
 
 # shellcheck disable=SC2317 # called by until_ok
 # shellcheck source=tests/rig/lib.sh
@@ -20,6 +21,10 @@ cp "$build/tests/guest/init" "$lib_temp/root/init"
 (cd "$lib_temp/root" && echo init | cpio -o -H newc --quiet) > "$overlay/guest/initrd"
 # shellcheck disable=SC2086 # several
 [ -z "$kernels" ] || cp $kernels "$overlay/guest/"
+kernel=${kernels%%$'\n'*}
+kernel=${kernel##*/}
+[ -z "$kernel" ] || "$lib_dir/../guest/initrd" "${kernel#vmlinuz-}" "$build/tests/guest/init" \
+	"$overlay/guest/modules" || kernel=
 
 rig_start 2 --mem 700M --overlay "$overlay"
 ok "a machine is founded" found_machine
@@ -97,25 +102,29 @@ spread_is() # NAME true|false
 	[[ $(on host1 dvm guest stat "$1") == *"\"gathered\":$2"*"\"gathered\":$2"* ]]
 }
 
+has_freed() # NAME
+{
+	[[ $(on host1 dvm guest stat "$1") =~ \"freed\":[1-9] ]]
+}
+
 linux_guest() # NAME VERBS OPTION...
 {
 	local name=$1 verbs=$2
 	shift 2
 	on host1 dvm guest start "$name" --hosts 2 --host host1,host2 --cpus 2 --mem 512M \
-		--kernel "/guest/$kernel" --initrd /guest/initrd \
+		--kernel "/guest/$kernel" --initrd /guest/modules \
 		--append "console=ttyS0 quiet nokaslr panic=-1 do=$verbs" "$@"
 }
 
-kernel=${kernels%%$'\n'*}
-kernel=${kernel##*/}
 if [ -n "$kernel" ]; then
-	ok "$kernel is started over both hosts" linux_guest tux cpus,nodes,threads,wait
+	ok "$kernel is started over both hosts" linux_guest tux modules,cpus,nodes,threads,wait --balloon
 	ok "... its CPUs go to their hosts" until_ok 90 spread_is tux false
 	ok "... and it waits" until_ok 90 says tux "guest: waiting"
 	like "... one CPU on each" "$(on host1 dvm guest stat tux)" \
 		'*"cpus":\[{"cpu":0,*"hosts":\[{*"cpus":\[{"cpu":1,*'
 	like "... and all is right" "$(on host1 dvm guest log tux)" \
 		"*guest: cpus 0-1*guest: node 1 cpus 1 *guest: threads 2 of *: good*"
+	ok "... what is free there is nobody's" until_ok 60 has_freed tux
 	ok "it is reset" on host1 dvm guest reset tux
 	ok "... so they are on one host again" until_ok 30 spread_is tux true
 	ok "... and go to their hosts once more" until_ok 90 spread_is tux false
@@ -150,7 +159,5 @@ ok "its host's end is its own" until_ok 60 ended_by left
 ok "... and the host is named" says left "host host2 is lost"
 ok "nothing of it is left" on host1 sh -c '! pidof dvm-vmm'
 ok "host2 is there again" rig on host2
-
-
 ok "the hosts' kernels are calm" kernels_are_calm
 done_testing
