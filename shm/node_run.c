@@ -28,6 +28,7 @@
 #define YIELD_CROWD (100 * DVMI_USEC) /* likewise, where others need the core */
 #define LOST_CORE   (50 * DVMI_USEC)  /* a yield that takes longer has let others run */
 #define CROWD_FOR   (100 * DVMI_MSEC) /* how long that counts */
+#define WANTED_FOR  (5 * DVMI_MSEC)   /* likewise, for the service thread, whose looks are few */
 #define SLICE	    (100 * DVMI_USEC) /* of the service thread: who has a short one comes first */
 #define YIELD_EVERY 16		      /* looks of the service thread */
 #define FDS_MAX	    8
@@ -102,14 +103,14 @@ static bool crowded(const struct dsm_node *n, uint64_t now)
 	return now < atomic_load_explicit(&n->crowded_till, memory_order_relaxed);
 }
 
-/* Lets others have the core. Until when to take it for wanted: 0 unless they have kept it. */
+/* Lets others have the core. When they gave it back; 0 unless they have kept it. */
 static uint64_t give_way(void)
 {
 	uint64_t before = dvmi_clock_mono();
 
 	sched_yield();
 	uint64_t after = dvmi_clock_mono();
-	return after - before > LOST_CORE ? after + CROWD_FOR : 0;
+	return after - before > LOST_CORE ? after : 0;
 }
 
 uint32_t dsm_node_turns(const struct dsm_node *n)
@@ -121,10 +122,10 @@ uint32_t dsm_node_turns(const struct dsm_node *n)
 static void give_way_waiting(struct dsm_node *n)
 {
 	uint32_t turns = dsm_node_turns(n);
-	uint64_t till = give_way();
+	uint64_t back = give_way();
 
-	if (till && turns == dsm_node_turns(n))
-		atomic_store(&n->crowded_till, till);
+	if (back && turns == dsm_node_turns(n))
+		atomic_store(&n->crowded_till, back + CROWD_FOR);
 }
 
 int dsm_node_help(struct dsm_node *n, bool stays)
@@ -286,7 +287,7 @@ static uint64_t spin_for(const struct dsm_node *n)
 /* Between two looks. */
 static void pause_between(struct dsm_node *n, uint32_t looks)
 {
-	uint64_t till = 0;
+	uint64_t back = 0;
 
 	pthread_mutex_unlock(&n->lock);
 	if (atomic_load_explicit(&n->wanting, memory_order_relaxed))
@@ -294,9 +295,9 @@ static void pause_between(struct dsm_node *n, uint32_t looks)
 	else if (looks % YIELD_EVERY)
 		relax();
 	else
-		till = give_way();
+		back = give_way();
 	pthread_mutex_lock(&n->lock);
-	n->wanted_till = till ? till : n->wanted_till;
+	n->wanted_till = back ? back + WANTED_FOR : n->wanted_till;
 }
 
 static void *serve(void *arg)
