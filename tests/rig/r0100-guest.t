@@ -82,7 +82,7 @@ shape() # IMAGE RELEASE SHAPE
 	two)
 		boot "2 CPUs" "$1" kernel,cpus,visit,memory --mem 256M --cpus 2
 		has "kernel $2" && has "cpus 0-1" && has "400 moves, clock went back 0 times"
-		has "memory good" ;;
+		has "memory * MiB good" ;;
 	numa)
 		boot "2 CPUs on 2 NUMA nodes" "$1" kernel,nodes --mem 384M --cpus 2 --numa 2 --distance 30
 		has "kernel $2" && has "nodes 0-1" && has "node 0 cpus 0 distance 10 30"
@@ -90,7 +90,7 @@ shape() # IMAGE RELEASE SHAPE
 	four)
 		boot "4 CPUs on 2 NUMA nodes" "$1" kernel,cpus,nodes,visit,memory --mem 512M --cpus 4 --numa 2
 		has "cpus 0-3" && has "node 0 cpus 0-1 distance 10 20" && has "node 1 cpus 2-3 distance 20 10"
-		has "memory good" ;;
+		has "memory * MiB good" ;;
 	xapic)
 		boot "local APICs that start in xAPIC mode" "$1" cpus --mem 256M --cpus 2 --apic xapic
 		has "cpus 0-1" ;;
