@@ -300,6 +300,19 @@ static void pause_between(struct dsm_node *n, uint32_t looks)
 	n->wanted_till = back ? back + WANTED_FOR : n->wanted_till;
 }
 
+/*
+ * Who is woken comes before those that compute. Who stays awake and gives way again and again would come
+ * before them, too: what it looks for is what they do meanwhile.
+ */
+static void have_slice(const struct dsm_node *n, bool *sliced, bool want)
+{
+	want = want && !n->no_slice;
+	if (n->c.urgent || *sliced == want)
+		return;
+	*sliced = want;
+	set_slice(want ? SLICE : 0);
+}
+
 static void *serve(void *arg)
 {
 	struct dsm_node *n = arg;
@@ -318,12 +331,10 @@ static void *serve(void *arg)
 			note_news(n);
 			idle = n->now;
 		}
-		if (sliced == (n->no_slice > 0) && !n->c.urgent) {
-			sliced = !sliced;
-			set_slice(sliced ? SLICE : 0);
-		}
 		n->faults = true;
-		if (n->now - idle < spin_for(n)) {
+		bool looks_on = n->now - idle < spin_for(n);
+		have_slice(n, &sliced, !looks_on);
+		if (looks_on) {
 			pause_between(n, ++looks);
 			continue;
 		}
