@@ -40,8 +40,9 @@ struct dsm_cell *dsm_cell_touch(struct dsm *d, uint64_t page)
 		c = calloc(1, sizeof *c);
 		if (!c)
 			return NULL;
-		for (uint64_t i = 0; i < DSM_CHUNK; i++)
-			c->cells[i] = untouched(d, index * DSM_CHUNK + i);
+		/* The last one is not full, and who is home to what is not there is not to be asked. */
+		for (uint64_t p = index * DSM_CHUNK; p < d->c.pages && p / DSM_CHUNK == index; p++)
+			c->cells[p % DSM_CHUNK] = untouched(d, p);
 		d->chunks[index] = c;
 	}
 	return &c->cells[page % DSM_CHUNK];

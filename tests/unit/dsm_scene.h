@@ -9,7 +9,7 @@
 #include "shm/protocol.h"
 #include "tests/unit/cm.h"
 
-enum { NODES = 4, PAGE = 5 };
+enum { NODES = 4, PAGE = 5, SCENE_PAGES = 8 };
 
 struct scene {
 	struct dsm *d;
@@ -66,6 +66,7 @@ static const struct dsm_ops ops = {
 
 static uint32_t home_of(void *arg, uint64_t page)
 {
+	assert_true(page < SCENE_PAGES);
 	return ((struct scene *)arg)->home;
 }
 
@@ -76,7 +77,7 @@ static void scene_start(struct scene *s, uint32_t home, uint64_t hold,
 	*s = (struct scene){ .home = home, .may = walk, .last = walk };
 	const struct dsm_config c = { .self = 1,
 				      .nodes = NODES,
-				      .pages = 8,
+				      .pages = SCENE_PAGES,
 				      .home = home_of,
 				      .hold = hold,
 				      .ops = &ops,
