@@ -34,22 +34,27 @@ int spread_post(struct vmm_spread *s, unsigned host, const struct vmm_msg *n, co
 }
 
 /* One that nobody answers. */
-static void say(struct vmm_spread *s, unsigned host, const struct vmm_msg *n, const char *text)
+static void say_locked(struct vmm_spread *s, unsigned host, const struct vmm_msg *n,
+		       const char *text)
 {
-	dsm_node_enter(s->node);
 	if (spread_post(s, host, n, text, text ? strlen(text) : 0) == -ENOMEM)
 		dvmi_log(s->log, "spread", LOG_ERR, "no memory for a message to %s",
 			 s->names[host]);
+}
+
+static void say(struct vmm_spread *s, unsigned host, const struct vmm_msg *n, const char *text)
+{
+	dsm_node_enter(s->node);
+	say_locked(s, host, n, text);
 	dsm_node_leave(s->node);
 }
 
 void vmm_spread_interrupt(struct vmm_spread *s, unsigned host, unsigned cpu,
 			  const struct vmm_intr *msg)
 {
-	const struct vmm_msg n = vmm_msg_intr(cpu, msg);
-
-	spread_count(&s->n.intr_out);
-	say(s, host, &n, NULL);
+	dsm_node_enter(s->node);
+	vmm_spread_pass(s, host, cpu, msg);
+	dsm_node_leave(s->node);
 }
 
 void vmm_spread_pass(struct vmm_spread *s, unsigned host, unsigned cpu, const struct vmm_intr *msg)
@@ -57,7 +62,7 @@ void vmm_spread_pass(struct vmm_spread *s, unsigned host, unsigned cpu, const st
 	const struct vmm_msg n = vmm_msg_intr(cpu, msg);
 
 	spread_count(&s->n.intr_out);
-	(void)spread_post(s, host, &n, NULL, 0);
+	say_locked(s, host, &n, NULL);
 }
 
 int vmm_spread_give_cpu(struct vmm_spread *s, unsigned host, unsigned cpu, const void *state,

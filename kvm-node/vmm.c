@@ -264,21 +264,19 @@ static int start_threads(struct vmm *v, dvm_error_t *err)
 
 	if (rc == 0 && v->config->jail && v->config->jail->narrow)
 		rc = vmm_loop_call(v->loop, filter_loop, NULL);
-	for (unsigned i = 0; rc == 0 && i < v->config->cpus; i++)
-		if (v->vcpus[i])
-			rc = vmm_vcpu_start(v->vcpus[i]);
+	VMM_EACH_MADE(v, c)
+		if (rc == 0)
+			rc = vmm_vcpu_start(c);
 	return rc < 0 ? dvmi_error_code(err, rc, "starting the guest's threads") : 0;
 }
 
 static void stop_threads(struct vmm *v)
 {
 	vmm_set_state(v, VMM_ENDED);
-	for (unsigned i = 0; i < v->config->cpus; i++)
-		if (v->vcpus[i])
-			vmm_vcpu_want(v->vcpus[i], VMM_WANT_EXIT);
-	for (unsigned i = 0; i < v->config->cpus; i++)
-		if (v->vcpus[i])
-			vmm_vcpu_join(v->vcpus[i]);
+	VMM_EACH_MADE(v, c)
+		vmm_vcpu_want(c, VMM_WANT_EXIT);
+	VMM_EACH_MADE(v, c)
+		vmm_vcpu_join(c);
 	vmm_loop_stop(v->loop);
 	vmm_hosts_detach(v);
 }

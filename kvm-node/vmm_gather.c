@@ -70,11 +70,8 @@ void vmm_gather_set(struct vmm *v, bool gathered)
 
 	atomic_store(&v->gathered, gathered);
 	begin_looking(v, gathered);
-	for (unsigned i = 0; i < v->config->cpus; i++) {
-		struct vmm_vcpu *c = v->vcpus[i];
-		if (!c)
-			continue;
-		c->away = (gathered ? 0 : home_of(v, i)) != self;
+	VMM_EACH_MADE(v, c) {
+		c->away = (gathered ? 0 : home_of(v, c->index)) != self;
 		if (!c->started)
 			c->want = c->away ? VMM_WANT_PAUSE : VMM_WANT_RUN;
 	}

@@ -255,20 +255,11 @@ static int create_vcpus(struct vmm *v, dvm_error_t *err)
 	return 0;
 }
 
-static uint32_t tsc_khz(const struct vmm *v)
-{
-	unsigned i = 0;
-
-	while (!v->vcpus[i])
-		i++;
-	return vmm_vcpu_tsc_khz(v->vcpus[i]);
-}
-
 static int give_models(struct vmm *v, dvm_error_t *err)
 {
 	struct vmm_cpu_model model = {
 		.topology = v->topology,
-		.tsc_khz = tsc_khz(v),
+		.tsc_khz = vmm_vcpu_tsc_khz(vmm_made_from(v, 0)),
 		.invariant_tsc = tsc_can_be_trusted(),
 		.intel = v->kvm.intel,
 		.lazy_eoi = v->env.lazy_eoi,
@@ -289,12 +280,11 @@ static int give_models(struct vmm *v, dvm_error_t *err)
 	rc = vmm_cpuid_make(v->kvm.cpuid, &model, 0, c, CPUID_MAX, err);
 	if (rc == 0)
 		rc = vmm_hosts_compare(v, &model.tsc_khz, c, err);
-	for (unsigned i = 0; rc == 0 && i < v->config->cpus; i++) {
-		if (!v->vcpus[i])
-			continue;
-		rc = vmm_cpuid_make(v->kvm.cpuid, &model, v->cpus[i].apic_id, c, CPUID_MAX, err);
+	VMM_EACH_MADE(v, cpu) {
 		if (rc == 0)
-			rc = vmm_vcpu_set_model(v->vcpus[i], c, v->apic, err);
+			rc = vmm_cpuid_make(v->kvm.cpuid, &model, cpu->apic_id, c, CPUID_MAX, err);
+		if (rc == 0)
+			rc = vmm_vcpu_set_model(cpu, c, v->apic, err);
 	}
 	free(c);
 	return rc < 0 ? rc : vmm_hosts_set_clock(v, err);
@@ -387,6 +377,7 @@ int vmm_load(struct vmm *v, dvm_error_t *err)
 	struct kvm_sregs sregs = v->vcpus[0]->reset_sregs;
 	struct vmm_boot boot;
 	int rc = vmm_acpi_write(v->acpi, &m, &v->input.rsdp, err);
+
 	if (getrandom(v->input.seed, sizeof v->input.seed, GRND_NONBLOCK) < 0)
 		memset(v->input.seed, 0, sizeof v->input.seed);
 	if (rc == 0)

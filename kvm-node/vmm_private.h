@@ -96,6 +96,17 @@ static inline struct vmm_vcpu *vmm_vcpu_from(const struct vmm *v, unsigned cpu)
 #define VMM_EACH_VCPU(v, c)                                                                        \
 	for (struct vmm_vcpu *c = vmm_vcpu_from(v, 0); c; c = vmm_vcpu_from(v, (c)->index + 1))
 
+/* Likewise of those that this host has made: they are here, or have been, or will be. */
+static inline struct vmm_vcpu *vmm_made_from(const struct vmm *v, unsigned cpu)
+{
+	while (cpu < v->config->cpus && !v->vcpus[cpu])
+		cpu++;
+	return cpu < v->config->cpus ? v->vcpus[cpu] : NULL;
+}
+
+#define VMM_EACH_MADE(v, c)                                                                        \
+	for (struct vmm_vcpu *c = vmm_made_from(v, 0); c; c = vmm_made_from(v, (c)->index + 1))
+
 /* Decides, and has the devices: the only host, or the first one of several. */
 static inline bool vmm_is_first(const struct vmm *v)
 {
