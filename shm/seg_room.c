@@ -41,16 +41,24 @@ void dsm_seg_release_bytes(struct dsm_seg *s, uint64_t page)
 	s->marks[page] &= (uint8_t)~SEG_KEPT;
 }
 
-/* As dsm_seg_give_up(); 1: it was offered to its home. */
-static int give_up(struct dsm_seg *s, uint64_t page)
+/* Gone at once, with its bytes: 0. */
+static int discard(struct dsm_seg *s, uint64_t page)
 {
 	int rc = s->d ? dsm_discard(s->d, page) : dsm_rc_discard(s->r, page);
 
 	if (rc == 0)
 		dsm_seg_release_bytes(s, page);
-	else if (rc == -ENOENT && s->d)
-		rc = dsm_evict(s->d, page) == 0 ? 1 : -ENOENT;
 	s->stats.evicted += rc == 0;
+	return rc;
+}
+
+/* As dsm_seg_give_up(); 1: it was offered to its home. */
+static int give_up(struct dsm_seg *s, uint64_t page)
+{
+	int rc = discard(s, page);
+
+	if (rc == -ENOENT && s->d)
+		rc = dsm_evict(s->d, page) == 0 ? 1 : -ENOENT;
 	return rc;
 }
 
@@ -66,11 +74,7 @@ static void collect(struct dsm_seg *s)
 {
 	for (unsigned i = 0; i < s->nputs;) {
 		struct seg_put *p = &s->puts[i];
-		int rc = dsm_discard(s->d, p->page);
-		if (rc == 0)
-			dsm_seg_release_bytes(s, p->page);
-		s->stats.evicted += rc == 0;
-		if (rc == 0 || ++p->looks == PUT_LOOKS)
+		if (discard(s, p->page) == 0 || ++p->looks == PUT_LOOKS)
 			*p = s->puts[--s->nputs];
 		else
 			i++;
