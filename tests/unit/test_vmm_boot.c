@@ -327,7 +327,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(broken_bzimages, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_comes_with_it, setup, teardown),
 		cmocka_unit_test_setup_teardown(good_programs, setup, teardown),
-		cmocka_unit_test_setup_teardown(others_are_named, setup, teardown), cmocka_unit_test_setup_teardown(broken_programs, setup, teardown),
+		cmocka_unit_test_setup_teardown(others_are_named, setup, teardown),
+		cmocka_unit_test_setup_teardown(broken_programs, setup, teardown),
 	};
 	return cmocka_run_group_tests_name("vmm_boot", tests, NULL, NULL);
 }
