@@ -311,6 +311,15 @@ static void handle_walked(struct dsm *d, struct dsm_entry *e, uint32_t from,
 
 /* ---- any request ---- */
 
+/*
+ * What FROM keeps. Who has asked for the mode's end, and was told that it ends for somebody else, keeps
+ * what it wrote itself: it is nobody's version.
+ */
+static uint64_t kept(const struct dsm_entry *e, const struct dsm_msg *m)
+{
+	return e->ended && m->version <= e->ended ? DSM_NO_VERSION : m->version;
+}
+
 static void handle(struct dsm *d, struct dsm_entry *e, struct dsm_cell *c, uint32_t from,
 		   const struct dsm_msg *m)
 {
@@ -321,12 +330,12 @@ static void handle(struct dsm *d, struct dsm_entry *e, struct dsm_cell *c, uint3
 	else if (e->walked)
 		handle_walked(d, e, from, m);
 	else if (m->kind == DSM_GETM)
-		write_page(d, e, c, from, m->version);
+		write_page(d, e, c, from, kept(e, m));
 	else if (m->kind == DSM_GETS && e->owner == from)
 		dsm_send(d, from,
 			 (struct dsm_msg){ .kind = DSM_GRANT, .page = e->page, .flags = DSM_FINAL });
 	else if (m->kind == DSM_GETS)
-		read_page(d, e, c, from, m->version);
+		read_page(d, e, c, from, kept(e, m));
 	else if (m->kind == DSM_PUT && e->owner == from)
 		dsm_fault(d, e->page, true, d->now); /* we take it */
 	else

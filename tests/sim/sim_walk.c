@@ -9,6 +9,9 @@
  * interrupt and waits for their answers, puts another entry there. Sometimes it unlinks a table, and
  * all use its page as counters for a while, one of them without a lock.
  *
+ * Pages travel as what has changed since a version that their receiver keeps, where their sender has a twin
+ * of that, as those of a segment do. Several nodes may end the mode at once.
+ *
  * Checked: nobody uses an entry after the message by which it was told of a newer one; under the lock
  * everything is as it should be; a dirty bit that was set is there when the entry is taken away;
  * counters are exact; other pages have one writer; at the end nobody waits and all copies are the
@@ -420,6 +423,14 @@ static void tell_view(struct sim *s, struct node *node)
 	dsm_view(node->d, s->epoch, s->alive, s->now);
 }
 
+/* It has lasted for long enough, and several of those that have it see that at once. */
+static void end_some(struct sim *s, uint64_t page)
+{
+	for (uint32_t i = 0; i < s->n; i++)
+		if (!s->nodes[i].dead && below(s, 2))
+			dsm_walk_end(s->nodes[i].d, page, s->now);
+}
+
 static void step(struct sim *s)
 {
 	struct node *node = &s->nodes[below(s, s->n)];
@@ -435,8 +446,10 @@ static void step(struct sim *s)
 		dsm_tick(node->d, s->now);
 	if (!node->dead && below(s, 2))
 		gate_step(node);
-	if (!node->dead && below(s, 400) == 0) /* it has lasted for long enough */
-		dsm_walk_end(node->d, TABLE + below(s, TABLES), s->now);
+	if (!node->dead && s->ahead && below(s, 30) == 0)
+		ask_ahead(node, below(s, PAGES), below(s, 2));
+	if (below(s, 400) == 0)
+		end_some(s, TABLE + below(s, TABLES));
 	deliver_one(s);
 	check_pages(s);
 }
@@ -461,6 +474,8 @@ static void timed_step(struct sim *s)
 		walk(node);
 		if (below(s, 2))
 			kernel(node);
+		if (s->ahead && below(s, 300) == 0)
+			ask_ahead(node, below(s, PAGES), below(s, 2));
 		if (below(s, 4000) == 0)
 			dsm_walk_end(node->d, TABLE + below(s, TABLES), s->now);
 	}
@@ -563,6 +578,7 @@ struct plan {
 	int steps, kills;
 	unsigned runs;
 	uint64_t latency;
+	bool ahead;
 };
 
 static struct sim sim;
@@ -578,6 +594,7 @@ static const char *run(const struct plan *plan, uint64_t seed, enum broken broke
 	start(s, seed, n, plan->hold, broken);
 	s->latency = plan->latency;
 	s->hold = plan->hold;
+	s->ahead = plan->ahead;
 	int kill_at = plan->kills ? (int)dvmi_rng_below(&rng, (uint64_t)plan->steps) : -1;
 	for (int i = 0; i < plan->steps && !s->failure[0]; i++) {
 		if (i == kill_at)
@@ -596,14 +613,18 @@ static const char *run(const struct plan *plan, uint64_t seed, enum broken broke
 }
 
 static const struct plan plans[] = {
-	{ "two nodes", 2, 2, 0, 8000, 0, 100, 0 },
-	{ "a few nodes", 3, NODES_MAX, 0, 10000, 0, 100, 0 },
-	{ "pages that are held", 2, 5, 40, 8000, 0, 60, 0 },
-	{ "a node dies", 2, NODES_MAX, 0, 8000, 1, 150, 0 },
-	{ "a node dies, pages are held", 3, 5, 25, 8000, 1, 80, 0 },
-	{ "two nodes, with time", 2, 2, 20, 20000, 0, 10, 10 },
-	{ "a few nodes, with time", 3, NODES_MAX, 15, 20000, 0, 10, 8 },
-	{ "no holds, with time", 2, 5, 0, 20000, 0, 10, 5 },
+	{ "two nodes", 2, 2, 0, 8000, 0, 100, 0, false },
+	{ "a few nodes", 3, NODES_MAX, 0, 10000, 0, 100, 0, false },
+	{ "pages that are held", 2, 5, 40, 8000, 0, 60, 0, false },
+	{ "a node dies", 2, NODES_MAX, 0, 8000, 1, 150, 0, false },
+	{ "a node dies, pages are held", 3, 5, 25, 8000, 1, 80, 0, false },
+	{ "two nodes, with time", 2, 2, 20, 20000, 0, 10, 10, false },
+	{ "a few nodes, with time", 3, NODES_MAX, 15, 20000, 0, 10, 8, false },
+	{ "no holds, with time", 2, 5, 0, 20000, 0, 10, 5, false },
+	{ "pages asked for ahead", 2, 5, 0, 8000, 0, 100, 0, true },
+	{ "pages asked for ahead and held", 2, 5, 30, 8000, 0, 60, 0, true },
+	{ "pages asked for ahead, a node dies", 2, 5, 25, 8000, 1, 100, 0, true },
+	{ "pages asked for ahead, with time", 2, 5, 15, 20000, 0, 10, 8, true },
 };
 
 enum { PLANS = sizeof plans / sizeof plans[0] };

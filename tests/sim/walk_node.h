@@ -46,6 +46,7 @@ struct packet {
 	bool is_post;
 	struct post post;
 	struct dsm_msg m;
+	bool is_diff; /* bytes of DATA are what has changed */
 	size_t n;
 	uint64_t bytes[2 * WORDS];
 };
@@ -59,8 +60,11 @@ struct node {
 	struct dsm *d;
 	bool dead;
 	uint64_t live[PAGES][WORDS];
+	/* What pages were before they were written here, as shm/seg_twin.c has it. */
+	uint64_t twin[PAGES][WORDS], twin_version[PAGES];
 	enum access access[PAGES];
 	bool waits[PAGES], writes[PAGES];
+	bool marks[PAGES]; /* not to be used before it is touched, as SEG_MARK */
 	uint64_t since[PAGES];
 	struct packet *incoming;
 	/* the mode */
@@ -92,8 +96,9 @@ struct sim {
 	uint64_t counted[TABLES];
 	enum broken broken;
 	uint64_t latency, hold; /* 0: messages come when they come */
+	bool ahead;
 	uint64_t longest;	/* that one has waited */
-	uint64_t walks, changes, counts, told, ends;
+	uint64_t walks, changes, counts, told, ends, diffs;
 	char failure[SIM_FAILURE];
 };
 
@@ -234,23 +239,35 @@ static void gate_step(struct node *node)
 
 /* ---- what the engine does to memory ---- */
 
+/* Bytes of DATA, or what has changed since the version that the receiver keeps. */
+static void put_bytes(struct node *node, struct packet *p, const struct dsm_msg *m)
+{
+	const uint64_t *live = node->live[m->page], *twin = node->twin[m->page];
+
+	p->is_diff = !(m->flags & DSM_WALK) && m->have && m->have == node->twin_version[m->page];
+	if (p->is_diff) {
+		p->n = dsm_diff_make(twin, live, sizeof node->live[0], (uint8_t *)p->bytes,
+				     DSM_WALKED_DIFF);
+		node->s->diffs++;
+		return;
+	}
+	p->n = sizeof node->live[0];
+	memcpy(p->bytes, m->flags & DSM_WALK ? node->w[m->page].base : live, p->n);
+}
+
 static void on_send(void *arg, uint32_t to, const struct dsm_msg *m)
 {
 	struct node *node = arg;
 	struct packet *p = calloc(1, sizeof *p);
-	const void *from = m->flags & DSM_WALK ? node->w[m->page].base : node->live[m->page];
 
 	if (!p)
 		abort();
 	p->to = to;
 	p->m = *m;
-	p->n = m->flags & DSM_BYTES ? sizeof node->live[0] : 0;
-	if (m->kind != DSM_DATA) {
-		from = m->diff;
-		p->n = m->ndiff;
-	}
-	if (p->n)
-		memcpy(p->bytes, from, p->n);
+	if (m->kind == DSM_DATA && m->flags & DSM_BYTES)
+		put_bytes(node, p, m);
+	else if (m->kind != DSM_DATA && m->ndiff)
+		memcpy(p->bytes, m->diff, p->n = m->ndiff);
 	leave_node(node, p, dsm_walk_lane(m));
 }
 
@@ -260,7 +277,18 @@ static void on_fill(void *arg, uint64_t page)
 
 	if (node->access[page] != NONE)
 		fail(node->s, "bytes come for a page that is in use");
-	memcpy(node->live[page], node->incoming->bytes, sizeof node->live[page]);
+	if (node->incoming->is_diff)
+		dsm_diff_apply((uint8_t *)node->incoming->bytes, node->incoming->n, node->live[page]);
+	else
+		memcpy(node->live[page], node->incoming->bytes, sizeof node->live[page]);
+}
+
+static void on_begin(void *arg, uint64_t page)
+{
+	struct node *node = arg;
+
+	node->twin_version[page] = dsm_version(node->d, page) - 1;
+	memcpy(node->twin[page], node->live[page], sizeof node->twin[page]);
 }
 
 static void on_install(void *arg, uint64_t page, bool write)
@@ -269,6 +297,8 @@ static void on_install(void *arg, uint64_t page, bool write)
 
 	struct sim *s = node->s;
 
+	if (node->marks[page])
+		return;
 	node->access[page] = write ? WRITE : READ;
 	if (!node->waits[page] || (!write && node->writes[page]))
 		return;
@@ -287,7 +317,10 @@ static void on_protect(void *arg, uint64_t page)
 
 static void on_drop(void *arg, uint64_t page)
 {
-	((struct node *)arg)->access[page] = NONE;
+	struct node *node = arg;
+
+	node->access[page] = NONE;
+	node->marks[page] = false;
 }
 
 static void on_poison(void *arg, uint64_t page)
@@ -363,6 +396,7 @@ static const struct dsm_ops ops = {
 	.send = on_send,
 	.fill = on_fill,
 	.install = on_install,
+	.begin = on_begin,
 	.protect = on_protect,
 	.drop = on_drop,
 	.poison = on_poison,
@@ -393,9 +427,20 @@ static bool have(struct node *node, uint64_t page, bool write)
 		node->since[page] = node->s->now;
 	node->waits[page] = true;
 	node->writes[page] = write;
+	node->marks[page] = false;
 	if (dsm_fault(node->d, page, write, node->s->now) != 0)
 		fail(node->s, "a fault is refused");
 	return false;
+}
+
+/* It is asked for before anybody touches it, as pages behind others are. */
+static void ask_ahead(struct node *node, uint64_t page, bool write)
+{
+	if (node->waits[page] || node->access[page] == WRITE || (node->access[page] == READ && !write))
+		return;
+	node->marks[page] = node->access[page] == NONE && below(node->s, 4) == 0;
+	if (dsm_fault(node->d, page, write, node->s->now) != 0)
+		fail(node->s, "a fault is refused");
 }
 
 #endif

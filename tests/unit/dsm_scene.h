@@ -17,6 +17,7 @@ struct scene {
 	uint32_t home;
 	uint64_t now;
 	bool may, conflict, last; /* of pages that several nodes write */
+	uint64_t have; /* of the last message: what its receiver was said to keep */
 };
 
 static void say(struct scene *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -35,6 +36,7 @@ static void say(struct scene *s, const char *fmt, ...)
 
 static void on_send(void *arg, uint32_t to, const struct dsm_msg *m)
 {
+	((struct scene *)arg)->have = m->have;
 	say(arg, "%s%s%s%s%s>%u", dsm_kind_name((enum dsm_kind)m->kind),
 	    m->flags & DSM_EXCLUSIVE ? "!" : "", m->flags & DSM_WALK ? "~" : "",
 	    m->flags & DSM_BYTES ? "+" : "", m->flags & DSM_FINAL ? "." : "", to);

@@ -417,6 +417,29 @@ static void home_itself(void **state)
 	dsm_destroy(s.d);
 }
 
+/*
+ * Two want the page alone at once. Who comes second keeps what it wrote itself, which is not what the
+ * other one's differences begin with: it gets all bytes.
+ */
+static void two_ends(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	start(&s, 1);
+	fault(&s, true);
+	ask(&s, 0, KIND(DSM_GETM), "enter DATA~+.>0");
+	uint64_t walked = dsm_version(s.d, PAGE);
+	s.said[0] = 0;
+	s.may = false;
+	dsm_walk_end(s.d, PAGE, 0);
+	assert_string_equal(s.said, "END>0");
+	ask(&s, 0, ((struct dsm_msg){ .kind = DSM_GETM, .version = walked }), "");
+	ask(&s, 0, KIND(DSM_ENDED), "leave map-w drop DATA!+.>0");
+	assert_int_equal(s.have, DSM_NO_VERSION);
+	dsm_destroy(s.d);
+}
+
 /* A node dies: what was written by several is asked for by all that are left, to be theirs alone. */
 static void views(void **state)
 {
@@ -472,7 +495,8 @@ int main(void)
 		cmocka_unit_test(merging),     cmocka_unit_test(both_ways),
 		cmocka_unit_test(copies),      cmocka_unit_test(own_acts),
 		cmocka_unit_test(home),	       cmocka_unit_test(home_itself),
-		cmocka_unit_test(views),       cmocka_unit_test(lanes),
+		cmocka_unit_test(two_ends),    cmocka_unit_test(views),
+		cmocka_unit_test(lanes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
