@@ -88,14 +88,16 @@ int vmm_gather_agree(struct vmm *v, dvm_error_t *err)
 	int rc = vmm_spread_share(v->config->spread, &mine, all, sizeof mine, err);
 	for (unsigned i = 0; rc == 0 && i < vmm_spread_hosts(v->config->spread); i++)
 		v->gathers = v->gathers && all[i];
-	if (rc < 0 || v->gathers == mine)
+	if (rc < 0 || v->gathers || !atomic_load(&v->gathered))
 		return rc;
 	vmm_gather_set(v, false);
+	/* Rows are heard by who knows that these CPUs are not here. */
+	rc = vmm_spread_agree(v->config->spread, 0, err);
 	VMM_EACH_VCPU(v, c) {
 		vmm_lapic_row(&c->lapic, &row);
 		vmm_irq_publish(v->irq, c->index, &row);
 	}
-	return 0;
+	return rc;
 }
 
 void vmm_gather_user(void *arg)

@@ -43,13 +43,22 @@ done <<-'END'
 	2 shm hello --mem=16M,--cpus=1 1 too few
 END
 
-# Over two hosts: what is left out of how pages go, and devices on one that is not there.
+# The number of interrupts that the first host has said to others.
+sent() # FILE
+{
+	sed -n 's/.*"interrupts_sent":\([0-9]*\).*/\1/p' "$1"
+}
+
+# Over two hosts: the second CPU is on the second one; what is left out of how pages go, and devices on one that is not there.
 vmm=("$build/tests/api/mini-run" -t 30 -n 2 -N 2 "$build/kvm-node/dvm-vmm" --hosts 2)
+stat=$(mktemp)
+guest_run ipis --mem 16M --cpus 2 --stat "$stat"
+is "to the other host and back" $? 0 || diag "$guest_out"
+ok "... 500 times and more" [ "$(sent "$stat")" -ge 500 ]
 guest_run ipis --mem 16M --cpus 2 --pages ivy
 is "as the first systems did" $? 0 || diag "$guest_out"
 guest_run ipis --mem 16M --cpus 2 --pages no-prefetch,no-elision,no-batch,no-hold,no-diff,no-runs
 is "... without one of them after the other" $? 0 || diag "$guest_out"
-stat=$(mktemp)
 DVM_SHM_MEMORY=200000 guest_run memory --mem 96M --cpus 2 --stat "$stat"
 is "room for 48 pages of what is the other host's" $? 0 || diag "$guest_out"
 evicted=$(sed -n 's/.*"evicted":\([0-9]*\).*/\1/p' "$stat")

@@ -77,6 +77,12 @@ ended_by() # NAME: with code 1
 	[ $? = 1 ]
 }
 
+# All CPUs are on the first host, or each is on its own.
+spread_is() # NAME true|false
+{
+	[[ $(on host1 dvm guest stat "$1") == *"\"gathered\":$2"*"\"gathered\":$2"* ]]
+}
+
 wait_guest()
 {
 	on host1 dvm guest start "$1" --hosts 2 --host host1,host2 --cpus 2 --mem 64M \
@@ -87,6 +93,7 @@ ok "a guest that waits is started" wait_guest idle
 ok "... and says so" until_ok 20 says idle waiting
 like "its counters are of both hosts" "$(on host1 dvm guest stat idle)" \
 	'*"host":"host1"*"hosts":\[{*"host":"host2"*'
+ok "each CPU is on its own host" spread_is idle false
 like "the monitors are shut in, each of them" "$(on host1 dvm guest stat idle)" \
 	'*"own_user":true,"no_new_privs":true,*"empty_root":true*"seccomp":true*"hosts":*"own_user":true*"seccomp":true*'
 ok "it is paused" on host1 dvm guest pause idle
@@ -97,11 +104,6 @@ ok "its power button is pressed" on host1 dvm guest stop idle
 ok "... and it ends well" on host1 dvm guest wait idle
 
 # A stock kernel starts on one host with both of its CPUs; then each goes to its own.
-spread_is() # NAME true|false
-{
-	[[ $(on host1 dvm guest stat "$1") == *"\"gathered\":$2"*"\"gathered\":$2"* ]]
-}
-
 has_freed() # NAME
 {
 	[[ $(on host1 dvm guest stat "$1") =~ \"freed\":[1-9] ]]
