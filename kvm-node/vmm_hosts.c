@@ -384,6 +384,12 @@ int vmm_hosts_set_clock(struct vmm *v, dvm_error_t *err)
 
 /* ---- following ---- */
 
+/* Nobody goes before all know that it is the end, and no loss. */
+void vmm_hosts_part(struct vmm *v)
+{
+	(void)vmm_spread_agree(v->config->spread, 0, NULL);
+}
+
 static struct vmm_ordered next_order(struct vmm *v)
 {
 	pthread_mutex_lock(&v->lock);
@@ -443,6 +449,7 @@ int vmm_hosts_follow(struct vmm *v, enum vmm_end *end, dvm_error_t *err)
 		if (o.what == VMM_ORDER_END) {
 			vmm_spread_end(v->config->spread);
 			vmm_spread_done(v->config->spread, o.id, 0);
+			vmm_hosts_part(v);
 			*end = VMM_END_STOPPED;
 			return 0;
 		}

@@ -149,6 +149,8 @@ void vmm_hosts_settle(void *arg);
 void vmm_hosts_sampled(void *arg, uint64_t page, uint64_t at);
 /* The first host: all others have done WHAT. */
 int vmm_hosts_order(struct vmm *v, enum vmm_order what, dvm_error_t *err);
+/* The guest has ended, and all hosts know. Collective; waits. */
+void vmm_hosts_part(struct vmm *v);
 /* RAM is forgotten; then it is there again and zero. */
 int vmm_hosts_forget(struct vmm *v);
 int vmm_hosts_again(struct vmm *v, dvm_error_t *err);
