@@ -173,7 +173,7 @@ static void write_page(struct dsm *d, struct dsm_entry *e, struct dsm_cell *c, u
 		dsm_send(d, from,
 			 (struct dsm_msg){
 				 .kind = DSM_GRANT, .page = e->page, .acks = acks, .flags = final });
-	else if (at_hand(d, e) && !acks && dsm_walk_enter(d, c, e->page, from, DSM_FINAL))
+	else if (at_hand(d, e) && !acks && dsm_walk_enter(d, c, e->page, from, final))
 		walk(d, e, from);
 	else if (at_hand(d, e))
 		dsm_give_away(d, c, e->page, from, have, acks, final);

@@ -531,7 +531,18 @@ static void same(struct sim *s)
 		}
 }
 
-static void start(struct sim *s, uint64_t seed, uint32_t n, uint64_t hold, enum broken broken)
+struct plan {
+	const char *name;
+	uint32_t n_min, n_max;
+	uint64_t hold;
+	int steps, kills;
+	unsigned runs;
+	uint64_t latency;
+	bool ahead; /* pages are asked for before they are touched */
+	bool ivy;   /* as the first of their kind were */
+};
+
+static void start(struct sim *s, uint64_t seed, uint32_t n, const struct plan *plan, enum broken broken)
 {
 	memset(s, 0, sizeof *s);
 	s->n = n;
@@ -546,7 +557,9 @@ static void start(struct sim *s, uint64_t seed, uint32_t n, uint64_t hold, enum 
 					      .nodes = n,
 					      .pages = PAGES,
 					      .home = home_of,
-					      .hold = hold,
+					      .hold = plan->hold,
+					      .serial = plan->ivy,
+					      .reads_own = plan->ivy,
 					      .ops = &ops,
 					      .walk = &walk_ops,
 					      .arg = node };
@@ -571,16 +584,6 @@ static void stop(struct sim *s)
 	}
 }
 
-struct plan {
-	const char *name;
-	uint32_t n_min, n_max;
-	uint64_t hold;
-	int steps, kills;
-	unsigned runs;
-	uint64_t latency;
-	bool ahead;
-};
-
 static struct sim sim;
 
 /* The failure of a run, or "". */
@@ -591,7 +594,7 @@ static const char *run(const struct plan *plan, uint64_t seed, enum broken broke
 
 	dvmi_rng_seed(&rng, seed);
 	uint32_t n = plan->n_min + (uint32_t)dvmi_rng_below(&rng, plan->n_max - plan->n_min + 1);
-	start(s, seed, n, plan->hold, broken);
+	start(s, seed, n, plan, broken);
 	s->latency = plan->latency;
 	s->hold = plan->hold;
 	s->ahead = plan->ahead;
@@ -613,18 +616,22 @@ static const char *run(const struct plan *plan, uint64_t seed, enum broken broke
 }
 
 static const struct plan plans[] = {
-	{ "two nodes", 2, 2, 0, 8000, 0, 100, 0, false },
-	{ "a few nodes", 3, NODES_MAX, 0, 10000, 0, 100, 0, false },
-	{ "pages that are held", 2, 5, 40, 8000, 0, 60, 0, false },
-	{ "a node dies", 2, NODES_MAX, 0, 8000, 1, 150, 0, false },
-	{ "a node dies, pages are held", 3, 5, 25, 8000, 1, 80, 0, false },
-	{ "two nodes, with time", 2, 2, 20, 20000, 0, 10, 10, false },
-	{ "a few nodes, with time", 3, NODES_MAX, 15, 20000, 0, 10, 8, false },
-	{ "no holds, with time", 2, 5, 0, 20000, 0, 10, 5, false },
-	{ "pages asked for ahead", 2, 5, 0, 8000, 0, 100, 0, true },
-	{ "pages asked for ahead and held", 2, 5, 30, 8000, 0, 60, 0, true },
-	{ "pages asked for ahead, a node dies", 2, 5, 25, 8000, 1, 100, 0, true },
-	{ "pages asked for ahead, with time", 2, 5, 15, 20000, 0, 10, 8, true },
+	{ "two nodes", 2, 2, 0, 8000, 0, 100, 0, false, false },
+	{ "a few nodes", 3, NODES_MAX, 0, 10000, 0, 100, 0, false, false },
+	{ "pages that are held", 2, 5, 40, 8000, 0, 60, 0, false, false },
+	{ "a node dies", 2, NODES_MAX, 0, 8000, 1, 150, 0, false, false },
+	{ "a node dies, pages are held", 3, 5, 25, 8000, 1, 80, 0, false, false },
+	{ "two nodes, with time", 2, 2, 20, 20000, 0, 10, 10, false, false },
+	{ "a few nodes, with time", 3, NODES_MAX, 15, 20000, 0, 10, 8, false, false },
+	{ "no holds, with time", 2, 5, 0, 20000, 0, 10, 5, false, false },
+	{ "pages asked for ahead", 2, 5, 0, 8000, 0, 100, 0, true, false },
+	{ "pages asked for ahead and held", 2, 5, 30, 8000, 0, 60, 0, true, false },
+	{ "pages asked for ahead, a node dies", 2, 5, 25, 8000, 1, 100, 0, true, false },
+	{ "pages asked for ahead, with time", 2, 5, 15, 20000, 0, 10, 8, true, false },
+	{ "two nodes, as the first were", 2, 2, 0, 8000, 0, 60, 0, false, true },
+	{ "a few nodes, as the first were", 3, NODES_MAX, 0, 8000, 0, 60, 0, false, true },
+	{ "held, as the first were", 2, 5, 30, 8000, 0, 60, 0, true, true },
+	{ "a node dies, as the first were", 2, 5, 0, 8000, 1, 60, 0, false, true },
 };
 
 enum { PLANS = sizeof plans / sizeof plans[0] };
