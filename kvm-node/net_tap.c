@@ -46,7 +46,10 @@ static void started(struct vmm_netdev *d)
 		flags |= can & 1ull << VIRTIO_NET_F_GUEST_TSO6 ? TUN_F_TSO6 : 0;
 		flags |= can & 1ull << VIRTIO_NET_F_GUEST_ECN ? TUN_F_TSO_ECN : 0;
 	}
-	ioctl(d->fd, TUNSETOFFLOAD, flags);
+	if (ioctl(d->fd, TUNSETOFFLOAD, flags) < 0)
+		dvmi_log(d->base.bus->m->log, "net", LOG_WARNING,
+			 "%s: the host makes small frames for the guest: %s", d->base.name,
+			 dvm_strerror(-errno));
 }
 
 /* The kernel checks the header; what it refuses is dropped. */

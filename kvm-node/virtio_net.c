@@ -114,12 +114,28 @@ static int spread(struct vmm_vnet *n, const uint8_t *packet, size_t len)
 	return (int)k;
 }
 
+/* A vCPU starts the device, and may not do to the host what its offloads need. */
+static void tell_back_end(struct vmm_vnet *n)
+{
+	if (!n->fresh)
+		return;
+	n->fresh = false;
+	if (n->ops->started)
+		n->ops->started(n->ctx);
+}
+
+static void turn(struct vmm_vdev *v)
+{
+	tell_back_end((struct vmm_vnet *)v);
+}
+
 int vmm_vnet_receive(struct vmm_vnet *n, const uint8_t *packet, size_t len)
 {
 	struct vmm_virtq *q = &n->v.q[VMM_NET_RX];
 	uint16_t had;
 	int k;
 
+	tell_back_end(n);
 	if (n->v.paused) {
 		n->starved = true;
 		return -EAGAIN;
@@ -149,15 +165,14 @@ int vmm_vnet_receive(struct vmm_vnet *n, const uint8_t *packet, size_t len)
 
 static void start(struct vmm_vdev *v)
 {
-	struct vmm_vnet *n = (struct vmm_vnet *)v;
-
-	if (n->ops->started)
-		n->ops->started(n->ctx);
+	((struct vmm_vnet *)v)->fresh = true;
 }
 
 static void stop(struct vmm_vdev *v)
 {
-	((struct vmm_vnet *)v)->starved = false;
+	struct vmm_vnet *n = (struct vmm_vnet *)v;
+
+	n->starved = n->fresh = false;
 }
 
 static const struct vmm_vdev_type net_type = {
@@ -170,6 +185,7 @@ static const struct vmm_vdev_type net_type = {
 	.start = start,
 	.kick = kick,
 	.stop = stop,
+	.turn = turn,
 };
 
 void vmm_vnet_init(struct vmm_vnet *n, const struct vmm_gmem *mem, const uint8_t mac[6],

@@ -28,13 +28,17 @@ struct vmm_vnet_ops {
 	int (*send)(void *ctx, const struct iovec *iov, unsigned n, size_t len);
 	/* After vmm_vnet_receive() had no room: there is some again. */
 	void (*room)(void *ctx);
-	/* The driver is ready: vmm_vnet_guest_offloads() is known. May be NULL. */
+	/*
+	 * The driver is ready: vmm_vnet_guest_offloads() is known. On the loop's thread, before the
+	 * first packet. May be NULL.
+	 */
 	void (*started)(void *ctx);
 };
 
 struct vmm_vnet {
 	struct vmm_vdev v;
 	bool headers, starved;
+	bool fresh; /* the back end has not been told of this driver */
 	const struct vmm_vnet_ops *ops;
 	void *ctx;
 	struct vmm_chain chain;

@@ -16,7 +16,8 @@ struct bench {
 	struct vmm_vnet n;
 	uint8_t sent[VMM_NET_PACKET_MAX + 1];
 	size_t sent_len;
-	unsigned packets, rooms;
+	unsigned packets, rooms, starts;
+	uint64_t offloads; /* as the back end was told */
 	bool full;
 	uint64_t page;
 };
@@ -38,7 +39,15 @@ static void room(void *ctx)
 	((struct bench *)ctx)->rooms++;
 }
 
-static const struct vmm_vnet_ops ops = { .send = send_packet, .room = room };
+static void started(void *ctx)
+{
+	struct bench *b = ctx;
+
+	b->starts++;
+	b->offloads = vmm_vnet_guest_offloads(&b->n);
+}
+
+static const struct vmm_vnet_ops ops = { .send = send_packet, .room = room, .started = started };
 
 static struct bench *make(bool headers, uint64_t features)
 {
@@ -92,6 +101,14 @@ static void transmit(struct bench *b, uint32_t len)
 	drv_request(&b->d, VMM_NET_TX, bufs, 2);
 }
 
+static void offer_rx(struct bench *b, unsigned n, uint32_t len)
+{
+	for (unsigned i = 0; i < n; i++) {
+		struct drv_buf buf = { b->page + i * 0x1000, len, true };
+		drv_offer(&b->d, VMM_NET_RX, drv_chain(&b->d, VMM_NET_RX, &buf, 1));
+	}
+}
+
 static void frames_go_out_without_the_header(void **state)
 {
 	struct bench *b = *state;
@@ -112,6 +129,30 @@ static void packets_go_out_with_the_header(void **state)
 	assert_true(vmm_vnet_guest_offloads(&b->n) & 1 << VIRTIO_NET_F_GUEST_TSO4);
 	transmit(b, 60);
 	assert_int_equal(b->sent_len, 72);
+}
+
+/* Not on the thread of the vCPU that starts the device: it may not ask the host for anything. */
+static void the_loop_tells_the_back_end_of_offloads(void **state)
+{
+	struct bench *b = *state;
+	uint8_t packet[100] = { 0 };
+
+	assert_int_equal(b->starts, 1);
+	assert_int_equal(b->offloads, vmm_vnet_guest_offloads(&b->n));
+	assert_true(b->offloads & 1 << VIRTIO_NET_F_GUEST_TSO4);
+	vmm_vdev_run(&b->n.v);
+	assert_int_equal(b->starts, 1);
+
+	drv_negotiate(&b->d, 1ull << VIRTIO_NET_F_MAC);
+	drv_queue_setup(&b->d, VMM_NET_RX, DRV_QSIZE);
+	unsigned wakes = b->d.wakes;
+	drv_set_status(&b->d, drv_status(&b->d) | VIRTIO_CONFIG_S_DRIVER_OK);
+	assert_int_equal(b->starts, 1);
+	assert_true(b->d.wakes > wakes);
+	offer_rx(b, 1, 1000);
+	assert_int_equal(vmm_vnet_receive(&b->n, packet, sizeof packet), 0);
+	assert_int_equal(b->starts, 2);
+	assert_int_equal(b->offloads, 0);
 }
 
 static void what_is_no_frame_is_dropped(void **state)
@@ -144,14 +185,6 @@ static void a_full_back_end_is_waited_for(void **state)
 	assert_int_equal(b->sent_len, 61);
 	assert_true(drv_answer(&b->d, VMM_NET_TX, NULL) >= 0);
 	assert_true(drv_answer(&b->d, VMM_NET_TX, NULL) >= 0);
-}
-
-static void offer_rx(struct bench *b, unsigned n, uint32_t len)
-{
-	for (unsigned i = 0; i < n; i++) {
-		struct drv_buf buf = { b->page + i * 0x1000, len, true };
-		drv_offer(&b->d, VMM_NET_RX, drv_chain(&b->d, VMM_NET_RX, &buf, 1));
-	}
 }
 
 static void a_packet_is_spread_over_buffers(void **state)
@@ -224,6 +257,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(frames_go_out_without_the_header, open_plain),
 		T(packets_go_out_with_the_header, open_headers),
+		T(the_loop_tells_the_back_end_of_offloads, open_headers),
 		T(what_is_no_frame_is_dropped, open_plain),
 		T(a_full_back_end_is_waited_for, open_plain),
 		T(a_packet_is_spread_over_buffers, open_plain),
