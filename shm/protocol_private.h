@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Shared by the files of the protocol: protocol.c (this node's copies), protocol_walk.c (those that
- * others write, too), directory.c (pages whose home it is), view.c (nodes that come and go), cells.c
+ * Shared by the files of the protocol: protocol.c (its life and messages), protocol_want.c, protocol_give.c
+ * and protocol_hold.c (this node's copies), protocol_walk.c (those that others write, too), directory.c (pages whose home it is), view.c (nodes that come and go), cells.c
  * (what is remembered of pages).
  */
 #ifndef SHM_PROTOCOL_PRIVATE_H
@@ -139,24 +139,42 @@ void dsm_requests_free(struct dsm_request **list);
 void dsm_send(struct dsm *d, uint32_t to, struct dsm_msg m);
 /* What was sent to ourselves is done now. */
 void dsm_run_local(struct dsm *d);
-/* The page may be given away, or changed, now: it is not held. */
+/* What a message has brought to an end, or not. */
+int dsm_take(struct dsm *d, uint32_t from, const struct dsm_msg *m);
+
+/* ---- protocol_hold.c ---- */
+/* PAGE has just come. Without memory it is simply not held. */
+void dsm_hold(struct dsm *d, uint64_t page);
+/* What is known of that, or NULL; perhaps its time is over. */
+struct dsm_held *dsm_held_find(const struct dsm *d, uint64_t page);
+/* The page may not be given away, or changed, now. */
 bool dsm_is_held(struct dsm *d, uint64_t page);
+/* Keeps M for later if its page is held. */
+bool dsm_deferred(struct dsm *d, const struct dsm_msg *m);
+/* A page took so long to come. */
+void dsm_learn_trip(struct dsm *d, uint64_t took);
+void dsm_held_clear(struct dsm *d);
+
+/* ---- protocol_give.c ---- */
 /* Our copy goes to NODE, which keeps bytes of version HAVE: to be read, or to be written. */
 void dsm_give_shared(struct dsm *d, struct dsm_cell *c, uint64_t page, uint32_t node, uint64_t have,
 		     uint8_t flags);
 void dsm_give_away(struct dsm *d, struct dsm_cell *c, uint64_t page, uint32_t node, uint64_t have,
 		   uint16_t acks, uint8_t flags);
+/* What a home wants of our copy. False: it makes no sense. */
+bool dsm_take_order(struct dsm *d, uint32_t from, const struct dsm_msg *m, struct dsm_cell *c);
+
+/* ---- protocol_want.c ---- */
 /* Asks for what W wants, once more after a change of view. */
 void dsm_ask(struct dsm *d, struct dsm_want *w);
-/* What a message has brought to an end, or not. */
-int dsm_take(struct dsm *d, uint32_t from, const struct dsm_msg *m);
-void dsm_held_clear(struct dsm *d);
 void dsm_want_end(struct dsm *d, struct dsm_want *w);
 struct dsm_want *dsm_want_find(const struct dsm *d, uint64_t page);
 /* Asks for PAGE; -ENOMEM. */
 int dsm_want(struct dsm *d, uint64_t page, bool write);
 /* W is fulfilled if all is there. */
 void dsm_want_advance(struct dsm *d, struct dsm_want *w, struct dsm_cell *c);
+/* What was asked for. False: it makes no sense. */
+bool dsm_take_answer(struct dsm *d, uint32_t from, const struct dsm_msg *m, struct dsm_cell *c);
 
 /* ---- protocol_walk.c ---- */
 /* Our copy, which is asked for to be written, gets several writers, if it may. */
