@@ -44,6 +44,15 @@ void vmm_msix_raise(struct vmm_msix *m, unsigned vector)
 	flush(m);
 }
 
+bool vmm_msix_message(const struct vmm_msix *m, unsigned vector, uint64_t *addr, uint32_t *data)
+{
+	if (vector >= m->n || !m->enabled || m->masked || (m->entry[vector][CONTROL] & MASKED))
+		return false;
+	*addr = (uint64_t)m->entry[vector][ADDR_HI] << 32 | m->entry[vector][ADDR];
+	*data = m->entry[vector][DATA];
+	return true;
+}
+
 static void word(struct vmm_msix *m, uint64_t at, uint32_t *value, bool write)
 {
 	if (at / ENTRY >= m->n) {

@@ -21,6 +21,8 @@ void vmm_msix_reset(struct vmm_msix *m);
 /* The control word has been written: what was masked and pending goes out now. */
 void vmm_msix_control(struct vmm_msix *m, bool enabled, bool masked);
 void vmm_msix_raise(struct vmm_msix *m, unsigned vector);
+/* What raising it would send now; false: nothing. */
+bool vmm_msix_message(const struct vmm_msix *m, unsigned vector, uint64_t *addr, uint32_t *data);
 
 /* Accesses to the table and to the pending bits, of 4 or 8 bytes; others read 0 and write nothing.
  */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "kvm-node/vdev.h"
+#include "kvm-node/virtq_away.h"
 
 #define ALWAYS                                                                                     \
 	(1ull << VIRTIO_F_VERSION_1 | 1ull << VIRTIO_RING_F_INDIRECT_DESC |                        \
@@ -28,6 +29,8 @@ void vmm_vdev_init(struct vmm_vdev *v, const struct vmm_vdev_type *type, const s
 
 void vmm_vdev_destroy(struct vmm_vdev *v)
 {
+	for (unsigned i = 0; i < v->type->nqueues; i++)
+		vmm_away_destroy(&v->q[i]);
 	pthread_cond_destroy(&v->idle);
 	pthread_mutex_destroy(&v->lock);
 }
@@ -51,6 +54,7 @@ static void reset(struct vmm_vdev *v)
 {
 	if (v->resetting)
 		return;
+	vmm_vdev_recall(v);
 	v->resetting = true;
 	for (unsigned i = 0; i < v->type->nqueues; i++)
 		v->q[i].ready = false;
@@ -101,6 +105,13 @@ void vmm_vdev_agree(struct vmm_vdev *v, uint64_t features)
 {
 	if (!(v->status & VIRTIO_CONFIG_S_FEATURES_OK) && !v->resetting)
 		v->agreed = features;
+}
+
+void vmm_vdev_recall(struct vmm_vdev *v)
+{
+	for (unsigned i = 0; i < v->type->nqueues; i++)
+		if (vmm_away_lent(&v->q[i]))
+			v->recall(v->waker, i);
 }
 
 int vmm_vdev_enable_queue(struct vmm_vdev *v, unsigned q)
@@ -193,7 +204,9 @@ void vmm_vdev_push(struct vmm_vdev *v, unsigned q, uint16_t head, uint32_t writt
 
 void vmm_vdev_signal(struct vmm_vdev *v, unsigned q)
 {
-	if (vmm_virtq_wants_signal(&v->q[q]) && v->signal)
+	if (vmm_away_lent(&v->q[q]))
+		v->answer(v->waker, q);
+	else if (vmm_virtq_wants_signal(&v->q[q]) && v->signal)
 		v->signal(v->transport, (int)q);
 }
 
@@ -230,6 +243,7 @@ void vmm_vdev_pause(struct vmm_vdev *v)
 {
 	pthread_mutex_lock(&v->lock);
 	v->paused = true;
+	vmm_vdev_recall(v);
 	ask_turn(v);
 	while (v->in_flight)
 		pthread_cond_wait(&v->idle, &v->lock);

@@ -35,6 +35,7 @@ struct vmm_vdev_type {
 	unsigned nqueues;
 	uint16_t queue_size;
 	unsigned config_len;
+	bool lends; /* other hosts may walk the rings of its queues (virtq_away.h) */
 	/* The driver is ready; features are agreed on. */
 	void (*start)(struct vmm_vdev *v);
 	/* There may be requests in queue Q. */
@@ -67,8 +68,13 @@ struct vmm_vdev {
 	/* By whoever owns the transport: an interrupt for queue Q or VMM_VDEV_CONFIG_CHANGED. */
 	void (*signal)(void *transport, int q);
 	void *transport;
+	/* The message that such an interrupt would be, if it would be sent at once. */
+	bool (*message)(void *transport, int q, uint64_t *addr, uint32_t *data);
 	/* Have vmm_vdev_run called soon, on the thread of the loop. Any thread may call. */
 	void (*wake)(void *waker);
+	/* Of queues that are lent; lock held. Answers are to go; the rings are to be ours: waits. */
+	void (*answer)(void *waker, unsigned q);
+	void (*recall)(void *waker, unsigned q);
 	void *waker;
 };
 
@@ -83,6 +89,9 @@ void vmm_vdev_agree(struct vmm_vdev *v, uint64_t features);
 int vmm_vdev_enable_queue(struct vmm_vdev *v, unsigned q);
 void vmm_vdev_read_config(struct vmm_vdev *v, uint64_t at, void *buf, unsigned len);
 void vmm_vdev_write_config(struct vmm_vdev *v, uint64_t at, const void *buf, unsigned len);
+
+/* All rings are ours again, and what was sent before is here. Before the transport changes. */
+void vmm_vdev_recall(struct vmm_vdev *v);
 
 /* The driver says that there is something in queue Q. Any thread, no lock needed. */
 void vmm_vdev_kick(struct vmm_vdev *v, unsigned q);

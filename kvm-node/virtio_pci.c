@@ -34,6 +34,13 @@ static void signal(void *transport, int q)
 	vmm_msix_raise(&t->msix, q < 0 ? t->config_vector : t->vector[q]);
 }
 
+static bool message(void *transport, int q, uint64_t *addr, uint32_t *data)
+{
+	const struct vmm_vpci *t = transport;
+
+	return vmm_msix_message(&t->msix, q < 0 ? t->config_vector : t->vector[q], addr, data);
+}
+
 /* Registers of the queue that is selected; another reads as 0 and takes nothing. */
 static struct vmm_virtq *selected(struct vmm_vpci *t)
 {
@@ -249,6 +256,8 @@ static void access_bar(void *ctx, uint64_t at, void *data, unsigned len, bool wr
 		return;
 	}
 	pthread_mutex_lock(&t->v->lock);
+	if (write)
+		vmm_vdev_recall(t->v); /* nobody interrupts as it was before */
 	access_locked(t, at, data, len, write);
 	pthread_mutex_unlock(&t->v->lock);
 }
@@ -293,6 +302,7 @@ static void config_written(void *ctx, unsigned at, unsigned len)
 		return;
 	memcpy(&flags, t->fn.config + control, sizeof flags);
 	pthread_mutex_lock(&t->v->lock);
+	vmm_vdev_recall(t->v);
 	vmm_msix_control(&t->msix, flags & PCI_MSIX_FLAGS_ENABLE, flags & PCI_MSIX_FLAGS_MASKALL);
 	pthread_mutex_unlock(&t->v->lock);
 }
@@ -361,6 +371,7 @@ void vmm_vpci_init(struct vmm_vpci *t, struct vmm_vdev *v,
 		   sizeof(struct virtio_pci_notify_cap));
 	add_window(t);
 	v->signal = signal;
+	v->message = message;
 	v->transport = t;
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "kvm-node/virtq.h"
+#include "kvm-node/virtq_away.h"
 
 #define get(p)	       __atomic_load_n(&(p), __ATOMIC_RELAXED)
 #define get_first(p)   __atomic_load_n(&(p), __ATOMIC_ACQUIRE)
@@ -12,7 +13,9 @@
 
 void vmm_virtq_reset(struct vmm_virtq *q)
 {
-	*q = (struct vmm_virtq){ .mem = q->mem, .max = q->max, .num = q->max };
+	if (q->away)
+		vmm_away_clear(q->away);
+	*q = (struct vmm_virtq){ .mem = q->mem, .away = q->away, .max = q->max, .num = q->max };
 }
 
 static int break_queue(struct vmm_virtq *q, int why)
@@ -115,7 +118,11 @@ static int walk_chain(const struct vmm_virtq *q, struct vmm_chain *c)
 
 uint16_t vmm_virtq_waiting(const struct vmm_virtq *q)
 {
-	return q->ready && !q->broken ? (uint16_t)(get_first(q->availp->idx) - q->seen) : 0;
+	if (!q->ready || q->broken)
+		return 0;
+	unsigned sent = q->away ? vmm_away_waiting(q->away) : 0;
+	return vmm_away_lent(q) ? (uint16_t)sent :
+				  (uint16_t)(sent + get_first(q->availp->idx) - q->seen);
 }
 
 bool vmm_virtq_some(const struct vmm_virtq *q)
@@ -123,12 +130,8 @@ bool vmm_virtq_some(const struct vmm_virtq *q)
 	return vmm_virtq_waiting(q);
 }
 
-int vmm_virtq_pop(struct vmm_virtq *q, struct vmm_chain *c)
+static int pop_ring(struct vmm_virtq *q, struct vmm_chain *c)
 {
-	if (q->broken)
-		return -EPROTO;
-	if (!q->ready)
-		return 0;
 	uint16_t waiting = (uint16_t)(get_first(q->availp->idx) - q->seen);
 	if (!waiting)
 		return 0;
@@ -143,14 +146,33 @@ int vmm_virtq_pop(struct vmm_virtq *q, struct vmm_chain *c)
 	return 1;
 }
 
+/* What has come by message came before what is in the ring. */
+int vmm_virtq_pop(struct vmm_virtq *q, struct vmm_chain *c)
+{
+	if (q->broken)
+		return -EPROTO;
+	if (!q->ready)
+		return 0;
+	if (!q->away)
+		return pop_ring(q, c);
+	int rc = vmm_away_pop(q, c);
+	if (rc || vmm_away_lent(q))
+		return rc;
+	rc = pop_ring(q, c);
+	q->away->ring_pops += rc > 0;
+	return rc;
+}
+
 void vmm_virtq_unpop(struct vmm_virtq *q, unsigned n)
 {
+	if (q->away)
+		n = vmm_away_unpop(q->away, n);
 	q->seen = (uint16_t)(q->seen - n);
 }
 
 void vmm_virtq_fill(struct vmm_virtq *q, unsigned i, uint16_t head, uint32_t written)
 {
-	if (!q->ready || q->broken)
+	if (!q->ready || q->broken || (q->away && vmm_away_fill(q, i, head, written)))
 		return;
 	vring_used_elem_t *e = &q->usedp->ring[(uint16_t)(q->next + i) % q->num];
 	put(e->id, head);
@@ -159,7 +181,7 @@ void vmm_virtq_fill(struct vmm_virtq *q, unsigned i, uint16_t head, uint32_t wri
 
 void vmm_virtq_publish(struct vmm_virtq *q, unsigned n)
 {
-	if (!q->ready || q->broken)
+	if (!q->ready || q->broken || (q->away && vmm_away_publish(q, n)))
 		return;
 	q->next = (uint16_t)(q->next + n);
 	put_last(q->usedp->idx, q->next);
@@ -185,7 +207,7 @@ bool vmm_virtq_wants_signal(struct vmm_virtq *q)
 {
 	uint16_t old = q->signalled, now = q->next;
 
-	if (!q->ready || q->broken || old == now)
+	if (!q->ready || q->broken || old == now || vmm_away_lent(q))
 		return false;
 	__atomic_thread_fence(__ATOMIC_SEQ_CST); /* the index is out before we look who cares */
 	q->signalled = now;
@@ -198,6 +220,8 @@ bool vmm_virtq_await(struct vmm_virtq *q, uint16_t had)
 {
 	if (!q->ready || q->broken)
 		return false;
+	if (vmm_away_lent(q))
+		return vmm_virtq_waiting(q) != had; /* who has the rings looks to that */
 	if (q->event_idx)
 		put(*avail_event(q), (uint16_t)(q->seen + had));
 	else
@@ -210,7 +234,7 @@ bool vmm_virtq_kicks(struct vmm_virtq *q, bool on)
 {
 	if (on)
 		return vmm_virtq_await(q, 0);
-	if (q->ready && !q->broken && !q->event_idx)
+	if (q->ready && !q->broken && !q->event_idx && !vmm_away_lent(q))
 		put(q->usedp->flags, VRING_USED_F_NO_NOTIFY);
 	return false;
 }

@@ -19,8 +19,11 @@ enum {
 	VMM_CHAIN_MAX = 264,  /* buffers in one chain: 256 pages of data and what goes with them */
 };
 
+struct vmm_away;
+
 struct vmm_virtq {
 	const struct vmm_gmem *mem;
+	struct vmm_away *away;	    /* requests that come from another host (virtq_away.h), or NULL */
 	uint64_t desc, avail, used; /* guest addresses, as the driver says */
 	uint16_t max, num;
 	bool ready, broken, event_idx, indirect;
