@@ -65,8 +65,9 @@ static void worked(uv_work_t *uv, int status)
 	struct vmm_vblk *b = &w->d->b;
 
 	pthread_mutex_lock(&b->v.lock);
+	unsigned queue = w->r->queue;
 	vmm_vblk_done(w->r, status < 0 ? status : w->result);
-	vmm_vdev_signal(&b->v, 0);
+	vmm_vdev_signal(&b->v, queue);
 	pthread_mutex_unlock(&b->v.lock);
 	free(w);
 }
@@ -102,6 +103,7 @@ static void stat_it(struct vmm_device *base, struct dvmi_buf *out)
 			(unsigned long long)b->count[VMM_BLK_FLUSH],
 			(unsigned long long)b->count[VMM_BLK_DISCARD],
 			(unsigned long long)b->errors);
+	vmm_lend_stat((struct vmm_vdevice *)base, out);
 }
 
 static void destroy(struct vmm_device *base)
@@ -146,6 +148,10 @@ static int create_one(struct vmm_vbus *bus, unsigned i, struct vmm_device **list
 		return rc;
 	c.size = d->disk->size;
 	c.ro = d->disk->ro;
+	/* One for each CPU, so that what a CPU asks for is answered on its host. */
+	if (bus->m->config->spread)
+		c.queues = bus->m->config->cpus < VMM_VDEV_QUEUES ? bus->m->config->cpus :
+								    VMM_VDEV_QUEUES;
 	snprintf(c.id, sizeof c.id, "disk%u", i);
 	vmm_vblk_init(&d->b, &bus->mem, &c, submit, d);
 	d->open = true;

@@ -117,6 +117,7 @@ static void stat_it(struct vmm_device *base, struct dvmi_buf *out)
 			(unsigned long long)n->rx_packets, (unsigned long long)n->rx_bytes,
 			(unsigned long long)n->rx_dropped, (unsigned long long)n->tx_packets,
 			(unsigned long long)n->tx_bytes, (unsigned long long)n->tx_dropped);
+	vmm_lend_stat((struct vmm_vdevice *)base, out);
 }
 
 static void destroy(struct vmm_device *base)

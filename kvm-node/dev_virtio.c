@@ -42,6 +42,8 @@ static void on_bell(void *arg, int events)
 
 	if (read(d->bell, &rings, sizeof rings) != sizeof rings)
 		return;
+	if (d->lend)
+		vmm_lend_turn(d);
 	__atomic_fetch_or(&d->v->kicked, (1u << d->v->type->nqueues) - 1, __ATOMIC_SEQ_CST);
 	vmm_vdev_run(d->v);
 }
@@ -65,8 +67,11 @@ static void decoding(void *ctx, uint32_t base)
 	const struct vmm_pci *p = &d->bus->pci;
 	bool ours = base >= p->window && base + VMM_VPCI_BAR <= p->window_end;
 
+	pthread_mutex_lock(&d->v->lock);
+	vmm_vdev_recall(d->v); /* who has rings knows where their doorbell was */
+	pthread_mutex_unlock(&d->v->lock);
 	each_bell(d, vmm_bus_remove_doorbell);
-	d->bells_at = ours ? base + VMM_VPCI_NOTIFY : 0;
+	__atomic_store_n(&d->bells_at, ours ? base + VMM_VPCI_NOTIFY : 0, __ATOMIC_RELAXED);
 	each_bell(d, vmm_bus_add_doorbell);
 }
 
@@ -87,7 +92,10 @@ int vmm_vdevice_open(struct vmm_vdevice *d, struct vmm_vdev *v, dvm_error_t *err
 		return dvmi_error_code(err, -errno, "%s: eventfd", d->name);
 	v->wake = wake;
 	v->waker = d;
-	int rc = vmm_watch_open(&d->watch, d->bus->m->loop, d->bell, UV_READABLE, on_bell, d);
+	int rc = d->bus->m->queues && v->type->lends ? vmm_lend_open(d, err) : 0;
+	if (rc < 0)
+		return rc;
+	rc = vmm_watch_open(&d->watch, d->bus->m->loop, d->bell, UV_READABLE, on_bell, d);
 	if (rc < 0)
 		return dvmi_error_code(err, rc, "%s", d->name);
 	vmm_vpci_init(&d->t, v, send_msi, d);
@@ -127,6 +135,7 @@ void vmm_vdevice_close(struct vmm_vdevice *d)
 		each_bell(d, vmm_bus_remove_doorbell);
 	}
 	vmm_watch_close(d->watch);
+	vmm_lend_close(d);
 	if (d->bell >= 0)
 		close(d->bell);
 }

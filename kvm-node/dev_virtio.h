@@ -26,7 +26,8 @@ struct vmm_vdevice {
 	struct vmm_vdev *v; /* from when it has been initialised */
 	struct vmm_vpci t;
 	int bell;
-	const int *bells;  /* one for each queue, if they are not for us; or NULL */
+	const int *bells;  /* one for each queue, if they are not this one; or NULL */
+	struct vmm_lend *lend; /* of one of several hosts: others may have its rings; or NULL */
 	uint32_t bells_at; /* where the doorbells are; 0: nowhere */
 	struct vmm_watch *watch;
 	char name[16];
@@ -50,6 +51,14 @@ void vmm_vdevice_resume(struct vmm_device *d);
 void vmm_vdevice_close(struct vmm_vdevice *d);
 /* The last of destroy(): V, if there is one by now, and D itself. */
 void vmm_vdevice_free(struct vmm_vdevice *d);
+/* dev_lend.c: other hosts may have the rings of D's queues. */
+int vmm_lend_open(struct vmm_vdevice *d, dvm_error_t *err);
+void vmm_lend_close(struct vmm_vdevice *d); /* also without */
+/* On the loop's thread, before D has its turn. */
+void vmm_lend_turn(struct vmm_vdevice *d);
+/* More members of an object. */
+void vmm_lend_stat(const struct vmm_vdevice *d, struct dvmi_buf *out);
+
 /* Both: for a device that has nothing else to end. */
 void vmm_vdevice_destroy(struct vmm_device *d);
 

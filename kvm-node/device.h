@@ -23,6 +23,7 @@ struct vmm_bus;
 struct vmm_irq;
 struct vmm_loop;
 struct vmm_mem;
+struct vmm_queues;
 struct vmm_device;
 
 /* The machine as a device sees it. */
@@ -33,6 +34,7 @@ struct vmm_machine {
 	struct vmm_bus *bus;
 	struct vmm_irq *irq;
 	struct vmm_loop *loop;
+	struct vmm_queues *queues; /* over several hosts, or NULL */
 	struct vmm_acpi *acpi;
 	struct dvmi_log *log;
 	/*

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "kvm-node/msg.h"
+#include "kvm-node/vdev.h"
+#include "kvm-node/virtq_away.h"
 
 #include <errno.h>
 #include <string.h>
@@ -23,6 +25,19 @@ static bool access_good(const struct vmm_msg *n)
 	return length && n->space < VMM_SPACES && n->addr <= UINT64_MAX - 8;
 }
 
+/* What is in the text is looked at by whoever puts it together. */
+static bool queue_good(const struct vmm_msg *n, size_t text)
+{
+	if (n->op >= VMM_VDEV_QUEUES || n->flag > 1 || n->vector > 1)
+		return false;
+	switch (n->kind) {
+	case VMM_MSG_LEND: return text == sizeof(struct vmm_loan) && !n->vector;
+	case VMM_MSG_RECALL: return !text && n->id;
+	case VMM_MSG_SIGNAL: return !text;
+	default: return text;
+	}
+}
+
 static bool good(const struct vmm_msg *n, size_t text, const struct vmm_msg_bounds *b)
 {
 	bool plain = !text && n->flag <= 1;
@@ -41,6 +56,11 @@ static bool good(const struct vmm_msg *n, size_t text, const struct vmm_msg_boun
 	case VMM_MSG_STAT:
 	case VMM_MSG_FREE: return plain && n->id;
 	case VMM_MSG_CPU: return text && n->cpu < b->cpus;
+	case VMM_MSG_LEND:
+	case VMM_MSG_RECALL:
+	case VMM_MSG_REQUESTS:
+	case VMM_MSG_USED:
+	case VMM_MSG_SIGNAL: return queue_good(n, text);
 	default: return false;
 	}
 }

@@ -26,13 +26,18 @@ enum vmm_msg_kind {
 	VMM_MSG_STAT,	    /* counters, please; answered with text */
 	VMM_MSG_FREE,	    /* .value pages from .addr on are not needed; answered */
 	VMM_MSG_CPU,	    /* .cpu moves there; what it is, is the text */
+	VMM_MSG_LEND,	    /* the rings of queue .op of device .code: text is a struct vmm_loan */
+	VMM_MSG_RECALL,    /* they are to come back; answered with how far they were read */
+	VMM_MSG_REQUESTS,  /* what was taken from them: text */
+	VMM_MSG_USED,	    /* answers, text; .flag: the interrupt would be .value at .addr */
+	VMM_MSG_SIGNAL,    /* ... is that of the device; .flag: the rings make no sense */
 	VMM_MSG_KINDS,
 };
 
 struct vmm_msg {
 	uint8_t kind;  /* enum vmm_msg_kind */
 	uint8_t op;    /* enum vmm_end, vmm_order or vmm_ask; mode of an interrupt; state of a row */
-	uint8_t vector; /* or the length of an access */
+	uint8_t vector; /* or the length of an access; of queues: more belongs to it */
 	uint8_t flag;	/* level; enabled; write */
 	uint32_t id;	/* of a question; 0: no answer is wanted */
 	uint32_t cpu;

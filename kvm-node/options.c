@@ -233,10 +233,11 @@ static const struct {
 	{ "no-diff", VMM_PAGES_NO_DIFF },
 	{ "no-runs", VMM_PAGES_NO_RUNS },
 	{ "no-walked", VMM_PAGES_NO_WALKED },
+	{ "no-queues", VMM_PAGES_NO_QUEUES },
 	/* Page tables stay what they are: nothing else gets a kernel through its start. */
 	{ "ivy", VMM_PAGES_NO_PREFETCH | VMM_PAGES_NO_ELISION | VMM_PAGES_NO_BATCH |
 			 VMM_PAGES_NO_HOLD | VMM_PAGES_NO_DIFF | VMM_PAGES_NO_RUNS |
-			 VMM_PAGES_SERIAL },
+			 VMM_PAGES_NO_QUEUES | VMM_PAGES_SERIAL },
 };
 
 static int parse_pages(const struct dvmi_opt_parser *p, struct vmm_config *c, char *arg,

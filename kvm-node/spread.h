@@ -52,8 +52,10 @@ struct vmm_spread_ops {
 	void (*waits)(void *arg, uint64_t address, int thread);		/* locked */
 	void (*came)(void *arg, uint64_t address);			/* locked */
 	/* By a thread of ours; may do what a vCPU's thread may do. */
+	void (*queue)(void *arg, unsigned from, const struct vmm_msg *n, const void *text,
+		      size_t len); /* locked; of VMM_MSG_LEND and those that follow it */
 	void (*eoi)(void *arg, uint8_t vector);
-	void (*access)(void *arg, struct vmm_access *a);
+	void (*access)(void *arg, unsigned from, struct vmm_access *a);
 	void (*stat)(void *arg, struct dvmi_buf *out);
 	void *arg;
 };
@@ -141,6 +143,16 @@ void vmm_spread_access(struct vmm_spread *s, unsigned host, struct vmm_access *a
  * memory or interrupts, is done first. Waits for the thread of ours.
  */
 void vmm_spread_settle(struct vmm_spread *s);
+
+/* Virtqueues (queues.h): N with LEN bytes, in as many messages as they need. Does not wait. */
+void vmm_spread_queue(struct vmm_spread *s, unsigned host, const struct vmm_msg *n, const void *bytes,
+		      size_t len);
+/* HOST gives back the rings of QUEUE of DEVICE; *STATE is how far it has read them. Waits. */
+int vmm_spread_recall(struct vmm_spread *s, unsigned host, uint32_t device, unsigned queue,
+		      uint64_t *state);
+/* ... which was asked by ID. */
+void vmm_spread_returned(struct vmm_spread *s, unsigned host, uint32_t id, uint64_t state);
+
 int vmm_spread_order(struct vmm_spread *s, enum vmm_order what, dvm_error_t *err);
 /* Host HOST's counters, appended. Does not wait for long: -ETIMEDOUT. */
 int vmm_spread_stat(struct vmm_spread *s, unsigned host, struct dvmi_buf *out);

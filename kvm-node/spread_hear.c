@@ -97,7 +97,7 @@ static void do_access(struct vmm_spread *s, const struct spread_work *w)
 
 	vmm_msg_to_access(&w->note, &a);
 	spread_count(&s->n.accesses_in);
-	s->ops.access(s->ops.arg, &a);
+	s->ops.access(s->ops.arg, w->from, &a);
 	answer(s, w, a.data, NULL);
 }
 
@@ -185,6 +185,11 @@ static void act(struct vmm_spread *s, unsigned from, const struct vmm_msg *n, co
 	case VMM_MSG_CPU: s->ops.cpu(s->ops.arg, n->cpu, text, len); break;
 	case VMM_MSG_TIME: hear_time(s, from, n); break;
 	case VMM_MSG_TIME_IS: hear_time_is(s, n); break;
+	case VMM_MSG_LEND:
+	case VMM_MSG_RECALL:
+	case VMM_MSG_REQUESTS:
+	case VMM_MSG_USED:
+	case VMM_MSG_SIGNAL: s->ops.queue(s->ops.arg, from, n, text, len); break;
 	default: enqueue(s, from, n);
 	}
 }

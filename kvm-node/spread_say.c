@@ -134,8 +134,7 @@ static void tell_patience(struct vmm_spread *s, const struct spread_wait *w, boo
 		dvmi_log(s->log, "spread", LOG_WARNING, "the guest goes on");
 }
 
-/* 0 or -DVM_EPEERLOST. */
-static int question(struct vmm_spread *s, struct spread_wait *w, struct vmm_msg *n)
+int spread_question(struct vmm_spread *s, struct spread_wait *w, struct vmm_msg *n)
 {
 	bool told = false;
 
@@ -195,7 +194,7 @@ int vmm_spread_row(struct vmm_spread *s, unsigned cpu, const struct vmm_apic_row
 	struct vmm_msg n = vmm_msg_row(cpu, row);
 
 	spread_count(&s->n.rows);
-	return question(s, &w, &n);
+	return spread_question(s, &w, &n);
 }
 
 /* What is said later, reads and pages included, comes there later. */
@@ -217,7 +216,7 @@ void vmm_spread_access(struct vmm_spread *s, unsigned host, struct vmm_access *a
 		say(s, host, &n, NULL);
 		return;
 	}
-	if (question(s, &w, &n) == 0)
+	if (spread_question(s, &w, &n) == 0)
 		a->data = w.value;
 	uint64_t ns = dvmi_clock_mono() - began;
 	atomic_fetch_add_explicit(&s->n.access_ns, ns, memory_order_relaxed);
@@ -240,14 +239,14 @@ int vmm_spread_free(struct vmm_spread *s, uint64_t offset, uint64_t len)
 	struct vmm_msg n = { .kind = VMM_MSG_FREE, .addr = offset / VMM_PAGE, .value = len / VMM_PAGE };
 
 	spread_free_here(s, n.addr, n.value);
-	return question(s, &w, &n);
+	return spread_question(s, &w, &n);
 }
 
 int vmm_spread_order(struct vmm_spread *s, enum vmm_order what, dvm_error_t *err)
 {
 	struct spread_wait w = { .from = others(s) };
 	struct vmm_msg n = { .kind = VMM_MSG_ORDER, .op = (uint8_t)what };
-	int rc = question(s, &w, &n);
+	int rc = spread_question(s, &w, &n);
 
 	if (rc < 0)
 		return dvmi_error_set(err, rc, "host %s is lost, and the guest with it",
@@ -294,7 +293,7 @@ int vmm_spread_set_clock(struct vmm_spread *s, int64_t *ahead)
 		struct spread_wait w = { .from = 1 };
 		struct vmm_msg n = { .kind = VMM_MSG_TIME };
 		uint64_t asked = s->ops.time(s->ops.arg);
-		rc = question(s, &w, &n);
+		rc = spread_question(s, &w, &n);
 		uint64_t trip = s->ops.time(s->ops.arg) - asked;
 		if (rc == 0 && trip < best) {
 			best = trip;

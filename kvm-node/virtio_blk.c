@@ -17,11 +17,12 @@ static bool inside(const struct vmm_vblk *b, uint64_t sector, uint64_t n)
 	return sector <= sectors(b) && n <= sectors(b) - sector;
 }
 
-static void answer(struct vmm_vblk *b, uint16_t head, uint8_t *status, uint8_t value, uint64_t data)
+static void answer(struct vmm_vblk *b, unsigned q, uint16_t head, uint8_t *status, uint8_t value,
+		   uint64_t data)
 {
 	*status = value;
 	b->errors += value != VIRTIO_BLK_S_OK;
-	vmm_vdev_push(&b->v, 0, head, (uint32_t)(data + 1));
+	vmm_vdev_push(&b->v, q, head, (uint32_t)(data + 1));
 }
 
 static uint8_t status_of(int result)
@@ -51,7 +52,7 @@ void vmm_vblk_done(struct vmm_blk_req *r, int result)
 {
 	struct vmm_vblk *b = r->b;
 
-	answer(b, r->head, r->status, status_of(result), r->op == VMM_BLK_READ ? r->len : 0);
+	answer(b, r->queue, r->head, r->status, status_of(result), r->op == VMM_BLK_READ ? r->len : 0);
 	put_req(b, r);
 	vmm_vdev_end(&b->v);
 }
@@ -146,7 +147,7 @@ static void give_id(struct vmm_vblk *b, uint8_t *status)
 	size_t room = c->in_len - 1 < VMM_BLK_ID ? c->in_len - 1 : VMM_BLK_ID;
 
 	vmm_iov_write(c->iov + c->nout, c->nin, 0, b->c.id, room);
-	answer(b, c->head, status, VIRTIO_BLK_S_OK, room);
+	answer(b, b->queue, c->head, status, VIRTIO_BLK_S_OK, room);
 }
 
 static void hand_on(struct vmm_vblk *b, const struct virtio_blk_outhdr *h, uint8_t *status)
@@ -157,10 +158,11 @@ static void hand_on(struct vmm_vblk *b, const struct virtio_blk_outhdr *h, uint8
 	if (rc < 0) {
 		if (r)
 			put_req(b, r);
-		answer(b, b->chain.head, status, status_of(rc), 0);
+		answer(b, b->queue, b->chain.head, status, status_of(rc), 0);
 		return;
 	}
 	r->b = b;
+	r->queue = b->queue;
 	r->head = b->chain.head;
 	r->status = status;
 	b->count[r->op]++;
@@ -191,6 +193,7 @@ static void kick(struct vmm_vdev *v, unsigned q)
 {
 	struct vmm_vblk *b = (struct vmm_vblk *)v;
 
+	b->queue = (uint8_t)q;
 	do {
 		vmm_virtq_kicks(&v->q[q], false);
 		while (vmm_vdev_pop(v, q, &b->chain))
@@ -206,6 +209,7 @@ static const struct vmm_vdev_type blk_type = {
 	.nqueues = 1,
 	.queue_size = VMM_BLK_QUEUE,
 	.config_len = sizeof(struct virtio_blk_config),
+	.lends = true,
 	.kick = kick,
 };
 
@@ -223,6 +227,7 @@ static struct virtio_blk_config registers(const struct vmm_blk_config *c)
 		.max_write_zeroes_sectors = 1u << 22,
 		.max_write_zeroes_seg = VMM_BLK_RANGES,
 		.write_zeroes_may_unmap = 1,
+		.num_queues = (__u16)(c->queues ? c->queues : 1),
 	};
 }
 
@@ -234,11 +239,16 @@ void vmm_vblk_init(struct vmm_vblk *b, const struct vmm_gmem *mem, const struct 
 	struct virtio_blk_config regs = registers(c);
 
 	memset(b, 0, sizeof *b);
+	b->type = blk_type;
+	if (c->queues > 1) {
+		b->type.nqueues = c->queues;
+		features |= 1ull << VIRTIO_BLK_F_MQ;
+	}
 	if (c->ro)
 		features |= 1ull << VIRTIO_BLK_F_RO;
 	else if (c->discard)
 		features |= 1ull << VIRTIO_BLK_F_DISCARD | 1ull << VIRTIO_BLK_F_WRITE_ZEROES;
-	vmm_vdev_init(&b->v, &blk_type, mem, features);
+	vmm_vdev_init(&b->v, &b->type, mem, features);
 	memcpy(b->v.config, &regs, sizeof regs);
 	b->c = *c;
 	b->submit = submit;

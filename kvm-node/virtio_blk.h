@@ -40,6 +40,7 @@ struct vmm_blk_req {
 	struct vmm_blk_range range[VMM_BLK_RANGES];
 	struct iovec iov[VMM_BLK_SEGMENTS];
 	/* Ours. */
+	uint8_t queue;
 	uint16_t head;
 	uint8_t *status;
 };
@@ -47,16 +48,19 @@ struct vmm_blk_req {
 struct vmm_blk_config {
 	uint64_t size; /* bytes; what is beyond the last whole sector is not seen */
 	bool ro, discard;
+	unsigned queues; /* 0: one */
 	char id[VMM_BLK_ID];
 };
 
 struct vmm_vblk {
 	struct vmm_vdev v;
+	struct vmm_vdev_type type; /* with as many queues as there are */
 	struct vmm_blk_config c;
 	void (*submit)(void *ctx, struct vmm_blk_req *r);
 	void *ctx;
 	struct vmm_blk_req *free;
 	struct vmm_chain chain;
+	uint8_t queue; /* where it is from */
 	uint64_t count[VMM_BLK_OPS], bytes[VMM_BLK_OPS], errors;
 };
 
@@ -66,7 +70,7 @@ void vmm_vblk_destroy(struct vmm_vblk *b); /* nothing is in flight any more */
 
 /*
  * R is done; RESULT is 0 or negative (-EOPNOTSUPP, or an error of the disk). Lock held. Interrupts
- * are the caller's business: vmm_vdev_signal(&b->v, 0) after a batch.
+ * are the caller's business: vmm_vdev_signal(&b->v, R->queue) after a batch.
  */
 void vmm_vblk_done(struct vmm_blk_req *r, int result);
 

@@ -62,6 +62,7 @@ static const struct vmm_vdev_type console_type = {
 	.nqueues = 2,
 	.queue_size = 64,
 	.config_len = sizeof(struct virtio_console_config),
+	.lends = true,
 	.kick = kick,
 	.stop = stop,
 };

@@ -183,6 +183,7 @@ static const struct vmm_vdev_type net_type = {
 	.queue_size = VMM_NET_QUEUE,
 	.config_len = offsetof(struct virtio_net_config, speed),
 	.start = start,
+	.lends = true,
 	.kick = kick,
 	.stop = stop,
 	.turn = turn,

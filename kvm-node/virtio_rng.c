@@ -34,6 +34,7 @@ static const struct vmm_vdev_type rng_type = {
 	.class = 0x00ff00,
 	.nqueues = 1,
 	.queue_size = 16,
+	.lends = true,
 	.kick = kick,
 };
 

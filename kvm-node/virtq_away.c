@@ -131,6 +131,13 @@ int vmm_away_hear(struct vmm_away *a, const void *bytes, size_t len)
 	return rc;
 }
 
+void vmm_away_set_bad(struct vmm_away *a)
+{
+	pthread_mutex_lock(&a->lock);
+	a->bad = true;
+	pthread_mutex_unlock(&a->lock);
+}
+
 bool vmm_away_bad(struct vmm_away *a)
 {
 	pthread_mutex_lock(&a->lock);

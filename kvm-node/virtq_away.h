@@ -9,7 +9,7 @@
  * are nobody's: one that was sent before the rings came back is answered here, in RAM, and one that was
  * taken from the rings here before they were lent is answered there, without bytes.
  *
- * An engine; the device's lock is around it, but for vmm_away_hear().
+ * An engine; the device's lock is around it, but for vmm_away_hear() and _set_bad().
  */
 #ifndef VMM_VIRTQ_AWAY_H
 #define VMM_VIRTQ_AWAY_H
@@ -85,8 +85,9 @@ void vmm_away_return(struct vmm_virtq *q, uint64_t state);
 
 /* Requests, LEN bytes of their stream, from who has the rings. Any thread. -EBADMSG, -ENOMEM. */
 int vmm_away_hear(struct vmm_away *a, const void *bytes, size_t len);
-/* It has sent what makes no sense. */
+/* It has sent what makes no sense, or says that the rings do not. */
 bool vmm_away_bad(struct vmm_away *a);
+void vmm_away_set_bad(struct vmm_away *a);
 
 /* ---- for virtq.c ---- */
 

@@ -90,11 +90,21 @@ static void on_eoi(void *arg, uint8_t vector)
 	vmm_irq_eoi(v->irq, vector);
 }
 
-static void on_access(void *arg, struct vmm_access *a)
+static void on_access(void *arg, unsigned from, struct vmm_access *a)
 {
 	struct vmm *v = arg;
 
+	if (a->write && a->space == VMM_MMIO && v->queues && vmm_queues_rung(v->queues, from, a->addr))
+		return;
 	vmm_bus_access(v->bus, a);
+}
+
+static void on_queue(void *arg, unsigned from, const struct vmm_msg *n, const void *text, size_t len)
+{
+	const struct vmm *v = arg;
+
+	if (v->queues)
+		vmm_queues_hear(v->queues, from, n, text, len);
 }
 
 static void on_stat(void *arg, struct dvmi_buf *out)
@@ -147,9 +157,12 @@ static unsigned host_of(const struct vmm_access *a)
 /* Nobody here has claimed it: then it is somebody else's, or nobody's. */
 static void forward(void *dev, struct vmm_access *a)
 {
-	struct vmm_spread *s = dev;
+	const struct vmm *v = dev;
+	struct vmm_spread *s = v->config->spread;
 	unsigned host = host_of(a);
 
+	if (a->write && a->space == VMM_MMIO && v->queues && vmm_queues_ring(v->queues, a->addr))
+		return;
 	if (host < vmm_spread_hosts(s) && host != vmm_spread_self(s))
 		vmm_spread_access(s, host, a);
 }
@@ -176,6 +189,7 @@ int vmm_hosts_attach(struct vmm *v, dvm_error_t *err)
 		.came = on_came,
 		.eoi = on_eoi,
 		.access = on_access,
+		.queue = on_queue,
 		.stat = on_stat,
 		.arg = v,
 	};
@@ -183,9 +197,15 @@ int vmm_hosts_attach(struct vmm *v, dvm_error_t *err)
 
 	if (!s)
 		return 0;
+	if (!(v->config->pages & VMM_PAGES_NO_QUEUES)) {
+		int rc = vmm_queues_create(&v->queues, s, v->irq, v->log);
+		if (rc < 0)
+			return dvmi_error_code(err, rc, "queues over hosts");
+		vmm_queues_set_mem(v->queues, v->mem);
+	}
 	vmm_irq_set_far(v->irq, &(struct vmm_irq_far){ far_publish,
 						       vmm_is_first(v) ? NULL : far_eoi, v });
-	vmm_bus_set_rest(v->bus, &rest, s);
+	vmm_bus_set_rest(v->bus, &rest, v);
 	vmm_spread_attach(s, &ops, v->config->cpus);
 	return vmm_spread_agree(s, 0, err);
 }
@@ -214,6 +234,8 @@ void vmm_hosts_stat(struct vmm *v, struct dvmi_buf *out)
 		return;
 	dvmi_buf_printf(out, ",\"share\":{");
 	vmm_spread_counts(s, out);
+	if (v->queues)
+		vmm_queues_stat(v->queues, out);
 	dvmi_buf_printf(out, ",\"gathered\":%s}", atomic_load(&v->gathered) ? "true" : "false");
 	if (!vmm_is_first(v))
 		return;

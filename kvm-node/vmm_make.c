@@ -299,6 +299,7 @@ static int make_devices(struct vmm *v, dvm_error_t *err)
 		.bus = v->bus,
 		.irq = v->irq,
 		.loop = v->loop,
+		.queues = v->queues,
 		.acpi = v->acpi,
 		.log = v->log,
 		.ended = vmm_ended,
@@ -443,7 +444,9 @@ void vmm_destroy(struct vmm *v)
 	if (!v)
 		return;
 	vmm_loop_stop(v->loop);
+	vmm_hosts_detach(v); /* nobody speaks of devices any more */
 	vmm_devices_destroy(v->devices);
+	vmm_queues_destroy(v->queues);
 	for (unsigned i = 0; v->vcpus && i < v->config->cpus; i++)
 		vmm_vcpu_destroy(v->vcpus[i]);
 	for (unsigned i = 0; v->moved && i < v->config->cpus; i++)

@@ -7,6 +7,7 @@
 
 #include "kvm-node/boot.h"
 #include "kvm-node/devices.h"
+#include "kvm-node/queues.h"
 #include "kvm-node/spread.h"
 #include "kvm-node/vcpu.h"
 #include "kvm-node/vmm.h"
@@ -32,6 +33,7 @@ struct vmm {
 	struct vmm_irq *irq;
 	struct vmm_pic *pic; /* the first host's */
 	struct vmm_loop *loop;
+	struct vmm_queues *queues; /* over several hosts, or NULL */
 	struct vmm_acpi *acpi;
 	struct vmm_clock clock;
 	struct vmm_machine machine;

@@ -127,6 +127,18 @@ static void test_others(void **state)
 		{ { .kind = VMM_MSG_TIME_IS, .value = 1 }, 1, -EBADMSG },
 		{ { .kind = VMM_MSG_STAT, .id = 3 }, 0, 0 },
 		{ { .kind = VMM_MSG_STAT }, 0, -EBADMSG },
+		{ { .kind = VMM_MSG_LEND, .op = 7 }, 48, 0 },
+		{ { .kind = VMM_MSG_LEND, .op = 8 }, 48, -EBADMSG },
+		{ { .kind = VMM_MSG_LEND }, 47, -EBADMSG },
+		{ { .kind = VMM_MSG_RECALL, .id = 1 }, 0, 0 },
+		{ { .kind = VMM_MSG_RECALL }, 0, -EBADMSG },
+		{ { .kind = VMM_MSG_REQUESTS, .vector = 1 }, 20, 0 },
+		{ { .kind = VMM_MSG_REQUESTS, .vector = 2 }, 20, -EBADMSG },
+		{ { .kind = VMM_MSG_USED, .flag = 1 }, 20, 0 },
+		{ { .kind = VMM_MSG_USED, .flag = 2 }, 20, -EBADMSG },
+		{ { .kind = VMM_MSG_USED }, 0, -EBADMSG },
+		{ { .kind = VMM_MSG_SIGNAL, .flag = 1 }, 0, 0 },
+		{ { .kind = VMM_MSG_SIGNAL }, 1, -EBADMSG },
 	};
 
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
