@@ -64,6 +64,28 @@ is "room for 48 pages of what is the other host's" $? 0 || diag "$guest_out"
 evicted=$(sed -n 's/.*"evicted":\([0-9]*\).*/\1/p' "$stat")
 ok "... so pages go home again" [ "${evicted:-0}" -gt 100 ]
 rm -f "$stat"
+
+# A disk that CPUs of both hosts use: requests and their bytes go with messages, or else as pages.
+disk=$(mktemp)
+truncate -s 4M "$disk"
+counted() # NAME: of the first host
+{
+	sed -n "s/.*\"$1\":\([0-9]*\).*/\1/p" "$stat"
+}
+guest_run disk --mem 16M --cpus 2 --disk "$disk,host=1" --stat "$stat"
+is "a disk of the other host: $guest_out" $? 0 || diag "$guest_out"
+carried=$(counted queue_carried) bytes=$(counted queue_bytes_sent)
+ok "... requests went with their bytes ($carried, $bytes)" \
+	[ "${carried:-0}" -gt 10 -a "${bytes:-0}" -gt 65536 ]
+DVM_SHM_TRANSPORT=tcp guest_run disk --mem 16M --cpus 2 --disk "$disk" --stat "$stat"
+is "... of the first one, over TCP" $? 0 || diag "$guest_out"
+lent=$(counted lent)
+ok "... whose rings go to who rings ($lent)" [ "${lent:-0}" -gt 3 ]
+guest_run disk --mem 16M --cpus 2 --disk "$disk,host=1" --pages no-queues --stat "$stat"
+is "... all of it as pages" $? 0 || diag "$guest_out"
+is "... and no request goes otherwise" "$(counted queue_requests)" ""
+rm -f "$stat" "$disk"
+
 guest_run hello --mem 16M --cpus 2 --pages no-sense
 like "... which there has to be" "$? $guest_out" '2 *there is no "no-sense"*'
 guest_run hello --mem 16M --cpus 2 --disk /dev/null,host=2

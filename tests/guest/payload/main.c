@@ -135,7 +135,7 @@ static const struct {
 	{ "triple", test_triple }, { "wait", test_wait },   { "apic", test_apic },
 	{ "timer", test_timer },   { "pins", test_pins },   { "halt", test_halt },
 	{ "smp", test_smp },	   { "tsc", test_tsc },	    { "ipis", test_ipis },
-	{ "remap", test_remap },   { "eoi", test_eoi },
+	{ "remap", test_remap },   { "eoi", test_eoi },	    { "disk", test_disk },
 };
 
 static bool same(const char *a, const char *b)

@@ -77,7 +77,7 @@ static const uint8_t *table(const char *name)
 }
 
 /* Local APICs that the MADT has. A package's CPUID knows only its own. */
-static unsigned cpus_of_map(void)
+unsigned count_cpus(void)
 {
 	const uint8_t *madt = table("APIC");
 	unsigned n = 0;
@@ -98,7 +98,7 @@ static void count(unsigned cpu)
 
 void test_smp(void)
 {
-	unsigned others = cpus_of_map() - 1;
+	unsigned others = count_cpus() - 1;
 	unsigned n = start_cpus(count, others);
 
 	count(0);
@@ -131,12 +131,12 @@ static void play(unsigned cpu, unsigned n)
 
 static void play_ap(unsigned cpu)
 {
-	play(cpu, cpus_of_map());
+	play(cpu, count_cpus());
 }
 
 void test_tsc(void)
 {
-	unsigned n = cpus_of_map();
+	unsigned n = count_cpus();
 
 	start_cpus(play_ap, n - 1);
 	play(0, n);
@@ -161,7 +161,7 @@ static void answer(unsigned cpu)
 
 void test_ipis(void)
 {
-	unsigned n = cpus_of_map();
+	unsigned n = count_cpus();
 
 	start_cpus(answer, n - 1);
 	spin_until(&ap_count, n - 1);
