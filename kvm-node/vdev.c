@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <assert.h>
 #include <errno.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_ring.h>
@@ -14,6 +15,7 @@
 void vmm_vdev_init(struct vmm_vdev *v, const struct vmm_vdev_type *type, const struct vmm_gmem *mem,
 		   uint64_t features)
 {
+	assert(type->config_len <= VMM_VDEV_CONFIG);
 	memset(v, 0, sizeof *v);
 	pthread_mutex_init(&v->lock, NULL);
 	pthread_cond_init(&v->idle, NULL);

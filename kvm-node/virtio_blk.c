@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <linux/virtio_blk.h>
 #include <linux/virtio_ids.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -208,7 +209,7 @@ static const struct vmm_vdev_type blk_type = {
 	.class = 0x010000,
 	.nqueues = 1,
 	.queue_size = VMM_BLK_QUEUE,
-	.config_len = sizeof(struct virtio_blk_config),
+	.config_len = offsetof(struct virtio_blk_config, unused1), /* what we offer ends there */
 	.lends = true,
 	.kick = kick,
 };
@@ -249,7 +250,7 @@ void vmm_vblk_init(struct vmm_vblk *b, const struct vmm_gmem *mem, const struct 
 	else if (c->discard)
 		features |= 1ull << VIRTIO_BLK_F_DISCARD | 1ull << VIRTIO_BLK_F_WRITE_ZEROES;
 	vmm_vdev_init(&b->v, &b->type, mem, features);
-	memcpy(b->v.config, &regs, sizeof regs);
+	memcpy(b->v.config, &regs, b->type.config_len);
 	b->c = *c;
 	b->submit = submit;
 	b->ctx = ctx;
