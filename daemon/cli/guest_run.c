@@ -75,7 +75,7 @@ static void compare(const Pb__JobInfo *j, const char *name, void *arg)
 	if (strcmp(name, s->name) != 0 || (g->job && (ended > g->ended ||
 						      (ended == g->ended && j->id < g->job))))
 		return;
-	*g = (struct cli_guest){ .job = j->id, .ended = ended };
+	*g = (struct cli_guest){ .job = j->id, .ended = ended, .exit_code = j->exit_code };
 	snprintf(g->name, sizeof g->name, "%s", name);
 	snprintf(g->state, sizeof g->state, "%s", j->state);
 	if (j->n_nodes)
@@ -177,7 +177,7 @@ int cli_guest_ask(struct cli *c, const struct cli_guest *g, const char *what, co
 				       run_line(c, &cli_cmd_run, &l);
 }
 
-/* A guest that has ended at once has said why. */
+/* A guest that has failed at once has said why. */
 static int show_end(struct cli *c, const struct cli_guest *g)
 {
 	struct cli_guest_line l = { .n = 0 };
@@ -199,7 +199,8 @@ static int tell_start(const struct cli_guest *g, bool json)
 {
 	if (json)
 		return cli_guest_print(g, NULL, NULL) < 0 ? CLI_FAILED : 0;
-	printf("guest %s runs on %s (job %" PRIu64 ")\n", g->name, g->node, g->job);
+	printf("guest %s %s %s (job %" PRIu64 ")\n", g->name, g->ended ? "has ended on" : "runs on",
+	       g->node, g->job);
 	return 0;
 }
 
@@ -212,8 +213,10 @@ static int wait_until_up(struct cli *c, const char *name, bool json)
 	for (uint64_t end = dvmi_clock_mono() + UP_TIMEOUT; dvmi_clock_mono() < end; nap()) {
 		if (cli_guest_find(c, name, &g, &err) < 0)
 			return cli_fail(c, &err);
-		if (g.ended)
+		if (g.ended && g.exit_code)
 			return show_end(c, &g);
+		if (g.ended)
+			return tell_start(&g, json);
 		if (cli_guest_ask(c, &g, "ping", "raw") == 0)
 			return tell_start(&g, json);
 	}

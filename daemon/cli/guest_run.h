@@ -33,6 +33,7 @@ struct cli_guest {
 	uint64_t job;
 	char name[64], state[24], node[DVMD_NAME_MAX + 1];
 	bool ended;
+	int exit_code; /* where it has ended */
 };
 
 /* -EINVAL for what cannot be a guest's name. */
