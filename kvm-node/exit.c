@@ -168,7 +168,7 @@ static void on_nothing(struct vmm_vcpu *v)
 }
 
 /* The control thread decides; until then this vCPU stands still. */
-static void end_guest(struct vmm_vcpu *v, const char *what, unsigned detail)
+static void end_as(struct vmm_vcpu *v, enum vmm_end end, const char *what, unsigned detail)
 {
 	char why[400];
 	int n = snprintf(why, sizeof why, "vCPU %u: %s (%u); ", v->index, what, detail);
@@ -176,12 +176,21 @@ static void end_guest(struct vmm_vcpu *v, const char *what, unsigned detail)
 	vmm_crash_line(v, why + n, sizeof why - (size_t)n);
 	vmm_crash_log(v);
 	vmm_vcpu_want(v, VMM_WANT_PAUSE);
-	v->env->ended(v->env->arg, VMM_END_CRASH, 0, why);
+	v->env->ended(v->env->arg, end, 0, why);
 }
 
+static void end_guest(struct vmm_vcpu *v, const char *what, unsigned detail)
+{
+	end_as(v, VMM_END_CRASH, what, detail);
+}
+
+/*
+ * A PC is reset by this, and reboot=t means it so. But a kernel whose CPU was never interrupted has
+ * not come up, and would only fall in the same place again.
+ */
 static void on_shutdown(struct vmm_vcpu *v)
 {
-	end_guest(v, "triple fault", 0);
+	end_as(v, v->came_up ? VMM_END_FAULT : VMM_END_CRASH, "triple fault", 0);
 }
 
 static void on_internal(struct vmm_vcpu *v)

@@ -238,6 +238,7 @@ static void deliver_one(struct vmm_vcpu *v)
 	if (ioctl(v->fd, KVM_INTERRUPT, &in) < 0)
 		return;
 	vmm_count(&v->n.injected);
+	v->came_up = true;
 	if (old)
 		return;
 	vmm_lapic_ack(&v->lapic, vector);

@@ -94,6 +94,7 @@ struct vmm_vcpu {
 	uint64_t apic_base;
 	uint32_t clock_changes; /* that its TSC has seen */
 	bool halted;
+	bool came_up; /* it has been interrupted since the last reset */
 	/* Its own thread only. */
 	struct vmm_notes notes;
 	uint64_t early; /* ns before a deadline at which a sleep for it ends */

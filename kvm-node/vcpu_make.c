@@ -157,7 +157,7 @@ int vmm_vcpu_reset(struct vmm_vcpu *v, enum vmm_apic_mode mode, dvm_error_t *err
 	v->eoi = (struct vmm_vcpu_eoi){ 0 };
 	vmm_lapic_set_state(&v->lapic, x2 ? VMM_APIC_IN_X2APIC : VMM_APIC_IN_XAPIC, &out);
 	vmm_lapic_row(&v->lapic, &row);
-	v->halted = false;
+	v->halted = v->came_up = false;
 	pthread_mutex_unlock(&v->lock);
 	vmm_irq_publish(v->env->irq, v->index, &row);
 	return 0;

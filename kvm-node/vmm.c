@@ -217,7 +217,11 @@ static bool next_ask(struct vmm *v, enum vmm_ask *ask)
 static bool wants_reset(struct vmm *v)
 {
 	pthread_mutex_lock(&v->lock);
-	bool again = v->end == VMM_END_RESET && !v->config->no_reboot;
+	bool again = (v->end == VMM_END_RESET || v->end == VMM_END_FAULT) && !v->config->no_reboot;
+	if (v->end == VMM_END_FAULT && again)
+		dvmi_log(v->log, "vmm", LOG_WARNING, "the guest is reset: %s", v->why);
+	else if (v->end == VMM_END_FAULT)
+		v->end = VMM_END_CRASH;
 	pthread_mutex_unlock(&v->lock);
 	return again;
 }

@@ -115,7 +115,8 @@ enum vmm_end {
 	VMM_END_STOPPED,  /* from outside */
 	VMM_END_RESET,	  /* by itself, with no_reboot */
 	VMM_END_EXIT,	  /* a payload, with a code */
-	VMM_END_CRASH,	  /* triple fault, or KVM could not go on */
+	VMM_END_CRASH,	  /* KVM could not go on, or what follows with no_reboot */
+	VMM_END_FAULT,	  /* triple fault of a kernel that had come up: a reset */
 	VMM_ENDS,
 };
 

@@ -132,7 +132,8 @@ static const struct {
 } tests[] = {
 	{ "hello", test_hello },   { "ports", test_ports }, { "msrs", test_msrs },
 	{ "memory", test_memory }, { "reset", test_reset }, { "poweroff", test_poweroff },
-	{ "triple", test_triple }, { "wait", test_wait },   { "apic", test_apic },
+	{ "triple", test_triple }, { "fall", test_fall },
+	{ "wait", test_wait },	   { "apic", test_apic },
 	{ "timer", test_timer },   { "pins", test_pins },   { "halt", test_halt },
 	{ "smp", test_smp },	   { "tsc", test_tsc },	    { "ipis", test_ipis },
 	{ "remap", test_remap },   { "eoi", test_eoi },	    { "disk", test_disk },
