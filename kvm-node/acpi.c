@@ -66,6 +66,22 @@ static void put_named(struct dvmi_buf *b, const char *name, unsigned value)
 	vmm_aml_int(b, value);
 }
 
+/* Pin A of each slot: line, by its number, of no other device that would have to be asked for it. */
+static void put_routes(struct dvmi_buf *b)
+{
+	vmm_aml_name(b, "_PRT");
+	size_t all = vmm_aml_package(b, VMM_PCI_SLOTS - 1);
+	for (unsigned slot = 1; slot < VMM_PCI_SLOTS; slot++) {
+		size_t one = vmm_aml_package(b, 4);
+		vmm_aml_int(b, slot << 16 | 0xffff); /* all functions */
+		vmm_aml_int(b, 0);
+		vmm_aml_int(b, 0);
+		vmm_aml_int(b, vmm_pci_line(slot));
+		vmm_aml_close(b, one);
+	}
+	vmm_aml_close(b, all);
+}
+
 int vmm_acpi_add_pci(struct vmm_acpi *a, const struct vmm_acpi_pci *p)
 {
 	struct dvmi_buf *b = &a->devices;
@@ -85,6 +101,8 @@ int vmm_acpi_add_pci(struct vmm_acpi *a, const struct vmm_acpi_pci *p)
 	put_named(b, "_CCA", 1);
 	if (p->node >= 0)
 		put_named(b, "_PXM", (unsigned)p->node);
+	if (!p->segment)
+		put_routes(b);
 	vmm_aml_crs_bus(&crs, 0, 0);
 	vmm_aml_crs_window32(&crs, p->mmio, p->mmio_len);
 	if (p->mmio64_len)

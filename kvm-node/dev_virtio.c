@@ -26,6 +26,21 @@ static void send_msi(void *ctx, uint64_t addr, uint32_t data)
 	vmm_irq_msi(d->bus->m->irq, addr, data);
 }
 
+/* Several have one line: it is as any of them says. Under the lock, so that none overtakes another. */
+static void set_pin(void *ctx, bool asserted)
+{
+	struct vmm_vdevice *d = ctx;
+	struct vmm_vbus *b = d->bus;
+	uint32_t bit = 1u << d->slot, line = 0x55555555u << d->slot % 2;
+
+	pthread_mutex_lock(&b->pins_lock);
+	if (asserted != !!(b->pins & bit)) {
+		b->pins ^= bit;
+		vmm_irq_line(b->m->irq, vmm_pci_line((unsigned)d->slot), b->pins & line);
+	}
+	pthread_mutex_unlock(&b->pins_lock);
+}
+
 static void wake(void *waker)
 {
 	const uint64_t one = 1;
@@ -100,7 +115,9 @@ int vmm_vdevice_open(struct vmm_vdevice *d, struct vmm_vdev *v, dvm_error_t *err
 		return dvmi_error_code(err, rc, "%s", d->name);
 	vmm_vpci_init(&d->t, v, send_msi, d);
 	d->t.fn.decoding = decoding;
-	rc = vmm_pci_add(&d->bus->pci, &d->t.fn);
+	if (!d->bus->m->host)
+		vmm_vpci_add_pin(&d->t, set_pin); /* lines are the first host's */
+	d->slot = rc = vmm_pci_add(&d->bus->pci, &d->t.fn);
 	return rc < 0 ? dvmi_error_code(err, rc, "%s: the PCI bus is full", d->name) : 0;
 }
 
@@ -223,6 +240,7 @@ static void bus_reset(struct vmm_device *d)
 static void bus_destroy(struct vmm_device *d)
 {
 	vmm_pci_destroy(&((struct vmm_vbus *)d)->pci);
+	pthread_mutex_destroy(&((struct vmm_vbus *)d)->pins_lock);
 	free(d);
 }
 
@@ -292,6 +310,7 @@ static int create(const struct vmm_machine *m, struct vmm_device **list, dvm_err
 	if (!b)
 		return dvmi_error_code(err, -ENOMEM, "PCI");
 	b->m = m;
+	pthread_mutex_init(&b->pins_lock, NULL);
 	b->mem = (struct vmm_gmem){ .at = mem_at, .drop = mem_drop, .ctx = m->mem };
 	vmm_pci_init(&b->pci, VMM_PCI_MMIO + m->host * slice_of(m->config), slice_of(m->config));
 	vmm_device_add(list, &b->base, &bus_ops, "pci");

@@ -17,6 +17,8 @@ struct vmm_vbus {
 	const struct vmm_machine *m;
 	struct vmm_pci pci;
 	struct vmm_gmem mem;
+	pthread_mutex_t pins_lock;
+	uint32_t pins; /* slots that assert theirs */
 };
 
 /* The beginning of each virtio device. */
@@ -25,6 +27,7 @@ struct vmm_vdevice {
 	struct vmm_vbus *bus;
 	struct vmm_vdev *v; /* from when it has been initialised */
 	struct vmm_vpci t;
+	int slot;
 	int bell;
 	const int *bells;  /* one for each queue, if they are not this one; or NULL */
 	struct vmm_lend *lend; /* of one of several hosts: others may have its rings; or NULL */

@@ -3,9 +3,12 @@
 
 #include <string.h>
 
+#include "kvm-node/layout.h"
+
 #define CASCADE	   2u /* the first one's input */
 #define SPURIOUS   7u
 #define ELCR_FIRST 0xf8u /* the timer, the keyboard and the second one have edges */
+#define ELCR_PCI   (3u << (VMM_GSI_PCI - 8)) /* levels, as firmware leaves them */
 #define ELCR_LAST  0xdeu /* so do the clock and the coprocessor */
 
 enum { ICW1 = 0x10, ICW1_WANTS_ICW4 = 1, ICW4_AUTO_EOI = 2, ICW4_NESTS = 0x10, OCW3 = 0x08 };
@@ -16,6 +19,7 @@ void vmm_i8259_init(struct vmm_i8259 *p)
 	memset(p, 0, sizeof *p);
 	for (int i = 0; i < 2; i++)
 		p->chip[i] = (struct vmm_i8259_chip){ .imr = 0xff, .lowest = 7 };
+	p->chip[1].elcr = ELCR_PCI;
 }
 
 /* ---- one chip ---- */

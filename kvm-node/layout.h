@@ -51,7 +51,8 @@
 #define VMM_GSI_SERIAL 4u
 #define VMM_GSI_RTC    8u
 #define VMM_GSI_SCI    9u
-#define VMM_GSI_FREE   10u /* from here on for whoever asks */
+#define VMM_GSI_PCI    10u /* two lines of PCI's, which the old controllers have, too */
+#define VMM_GSI_FREE   12u /* from here on for whoever asks */
 #define VMM_GSIS       24u /* kernels touch each of them several times */
 
 /* Ports. */

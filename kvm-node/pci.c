@@ -55,6 +55,11 @@ unsigned vmm_pci_fn_capability(struct vmm_pci_fn *fn, uint8_t id, const void *bo
 	return at;
 }
 
+void vmm_pci_fn_pin(struct vmm_pci_fn *fn)
+{
+	fn->config[PCI_INTERRUPT_PIN] = 1;
+}
+
 void vmm_pci_init(struct vmm_pci *p, uint64_t window, uint64_t size)
 {
 	memset(p, 0, sizeof *p);
@@ -70,10 +75,12 @@ void vmm_pci_destroy(struct vmm_pci *p)
 	pthread_mutex_destroy(&p->lock);
 }
 
-static void go_home(struct vmm_pci_fn *fn)
+static void go_home(struct vmm_pci_fn *fn, unsigned slot)
 {
 	put16(fn->config + PCI_COMMAND, 0);
 	put32(fn->config + PCI_BASE_ADDRESS_0, fn->bar_home);
+	fn->config[PCI_INTERRUPT_LINE] =
+		fn->config[PCI_INTERRUPT_PIN] ? (uint8_t)vmm_pci_line(slot) : 0;
 }
 
 int vmm_pci_add(struct vmm_pci *p, struct vmm_pci_fn *fn)
@@ -85,7 +92,7 @@ int vmm_pci_add(struct vmm_pci *p, struct vmm_pci_fn *fn)
 			continue;
 		put32(fn->writable + PCI_BASE_ADDRESS_0, -fn->bar_size);
 		fn->bar_home = (uint32_t)at;
-		go_home(fn);
+		go_home(fn, (unsigned)i);
 		p->next = at + fn->bar_size;
 		p->slot[i] = fn;
 		return i;
@@ -111,7 +118,7 @@ void vmm_pci_reset(struct vmm_pci *p)
 	for (int i = 0; i < VMM_PCI_SLOTS; i++) {
 		if (!p->slot[i])
 			continue;
-		go_home(p->slot[i]);
+		go_home(p->slot[i], (unsigned)i);
 		tell_decoding(p->slot[i]);
 	}
 	pthread_mutex_unlock(&p->lock);

@@ -5,6 +5,7 @@
  * Configuration comes through ports 0xcf8 to 0xcff or through a memory window of 4 KiB per function
  * (ECAM); both may be used, by any vCPU. BARs have addresses from the beginning, as firmware would
  * leave them, and the guest may move them within the window that the ACPI tables give to the bus.
+ * Interrupts are messages; a function may have pin A beside them.
  */
 #ifndef VMM_PCI_H
 #define VMM_PCI_H
@@ -12,6 +13,8 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "kvm-node/layout.h"
 
 enum {
 	VMM_PCI_SLOTS = 32,
@@ -51,6 +54,14 @@ void vmm_pci_destroy(struct vmm_pci *p);
 void vmm_pci_fn_init(struct vmm_pci_fn *fn, uint16_t vendor, uint16_t device, uint32_t class);
 /* Appends a capability of LEN bytes, whose first two are ours. Returns where it is. */
 unsigned vmm_pci_fn_capability(struct vmm_pci_fn *fn, uint8_t id, const void *body, unsigned len);
+
+/* The line that pin A of this slot is wired to. */
+static inline unsigned vmm_pci_line(unsigned slot)
+{
+	return VMM_GSI_PCI + slot % 2;
+}
+/* FN has pin A: what it is wired to is where firmware leaves it. Before it is on the bus. */
+void vmm_pci_fn_pin(struct vmm_pci_fn *fn);
 
 /* Puts FN, which stays the caller's, on the bus. Returns its slot; -ENOSPC: there is no room. */
 int vmm_pci_add(struct vmm_pci *p, struct vmm_pci_fn *fn);

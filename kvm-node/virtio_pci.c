@@ -15,7 +15,38 @@ enum {
 	PBA = 0x5000,
 	VIRTIO_VENDOR = 0x1af4,
 	VIRTIO_DEVICE = 0x1040,
+	ISR_QUEUE = 1,
+	ISR_CONFIG = 2,
 };
+
+/* ---- interrupts; the device's lock is held ---- */
+
+/* The pin is silent while there are messages, or the driver wants no pin. */
+static void update_pin(struct vmm_vpci *t)
+{
+	if (t->pin)
+		t->pin(t->msix.ctx, t->isr && !t->msix.enabled && !t->pin_off);
+}
+
+static void set_isr(struct vmm_vpci *t, uint8_t isr)
+{
+	if (isr == t->isr)
+		return;
+	t->isr = isr;
+	update_pin(t);
+}
+
+static void signal(void *transport, int q)
+{
+	struct vmm_vpci *t = transport;
+
+	if (t->msix.enabled)
+		vmm_msix_raise(&t->msix, q < 0 ? t->config_vector : t->vector[q]);
+	else
+		set_isr(t, t->isr | (q < 0 ? ISR_CONFIG : ISR_QUEUE));
+}
+
+/* ---- registers ---- */
 
 static void reset_transport(struct vmm_vpci *t)
 {
@@ -25,13 +56,7 @@ static void reset_transport(struct vmm_vpci *t)
 	t->config_vector = VMM_MSIX_NONE;
 	for (unsigned i = 0; i < VMM_VDEV_QUEUES; i++)
 		t->vector[i] = VMM_MSIX_NONE;
-}
-
-static void signal(void *transport, int q)
-{
-	struct vmm_vpci *t = transport;
-
-	vmm_msix_raise(&t->msix, q < 0 ? t->config_vector : t->vector[q]);
+	set_isr(t, 0);
 }
 
 static bool message(void *transport, int q, uint64_t *addr, uint32_t *data)
@@ -228,6 +253,16 @@ static void access_common(struct vmm_vpci *t, uint64_t at, void *data, unsigned 
 	}
 }
 
+/* To be read is to be acknowledged. */
+static void read_isr(struct vmm_vpci *t, uint64_t at, void *data, unsigned len)
+{
+	memset(data, 0, len);
+	if (at)
+		return;
+	*(uint8_t *)data = t->isr;
+	set_isr(t, 0);
+}
+
 static void access_locked(struct vmm_vpci *t, uint64_t at, void *data, unsigned len, bool write)
 {
 	uint64_t region = at & -(uint64_t)REGION;
@@ -235,6 +270,8 @@ static void access_locked(struct vmm_vpci *t, uint64_t at, void *data, unsigned 
 	at -= region;
 	if (region == COMMON)
 		access_common(t, at, data, len, write);
+	else if (region == ISR && !write)
+		read_isr(t, at, data, len);
 	else if (region == DEVICE && write)
 		vmm_vdev_write_config(t->v, at, data, len);
 	else if (region == DEVICE)
@@ -244,7 +281,7 @@ static void access_locked(struct vmm_vpci *t, uint64_t at, void *data, unsigned 
 	else if (region == PBA && !write)
 		vmm_msix_pba(&t->msix, at, data, len);
 	else if (!write)
-		memset(data, 0, len); /* interrupt status: there is no INTx to ask about */
+		memset(data, 0, len);
 }
 
 static void access_bar(void *ctx, uint64_t at, void *data, unsigned len, bool write)
@@ -282,10 +319,22 @@ static bool touches_window(const struct vmm_vpci *t, unsigned at, unsigned len)
 	return at < data + 4 && at + len > data;
 }
 
+/* Configuration is guarded by the bus's lock, what it tells about by the device's. */
+static void show_pin(struct vmm_vpci *t)
+{
+	uint8_t *status = &t->fn.config[PCI_STATUS];
+
+	pthread_mutex_lock(&t->v->lock);
+	*status = (uint8_t)((*status & ~PCI_STATUS_INTERRUPT) | (t->isr ? PCI_STATUS_INTERRUPT : 0));
+	pthread_mutex_unlock(&t->v->lock);
+}
+
 static void config_reading(void *ctx, unsigned at, unsigned len)
 {
 	struct vmm_vpci *t = ctx;
 
+	if (at <= PCI_STATUS && at + len > PCI_STATUS)
+		show_pin(t);
 	if (touches_window(t, at, len))
 		use_window(t, false);
 }
@@ -294,16 +343,22 @@ static void config_written(void *ctx, unsigned at, unsigned len)
 {
 	struct vmm_vpci *t = ctx;
 	unsigned control = t->msix_cap + PCI_MSIX_FLAGS;
-	uint16_t flags;
+	bool messages = at < control + 2 && at + len > control;
+	uint16_t flags, command;
 
 	if (touches_window(t, at, len))
 		use_window(t, true);
-	if (at >= control + 2 || at + len <= control)
+	if (!messages && at > PCI_COMMAND + 1)
 		return;
 	memcpy(&flags, t->fn.config + control, sizeof flags);
+	memcpy(&command, t->fn.config + PCI_COMMAND, sizeof command);
 	pthread_mutex_lock(&t->v->lock);
 	vmm_vdev_recall(t->v);
-	vmm_msix_control(&t->msix, flags & PCI_MSIX_FLAGS_ENABLE, flags & PCI_MSIX_FLAGS_MASKALL);
+	t->pin_off = command & PCI_COMMAND_INTX_DISABLE;
+	if (messages)
+		vmm_msix_control(&t->msix, flags & PCI_MSIX_FLAGS_ENABLE,
+				 flags & PCI_MSIX_FLAGS_MASKALL);
+	update_pin(t);
 	pthread_mutex_unlock(&t->v->lock);
 }
 
@@ -375,10 +430,17 @@ void vmm_vpci_init(struct vmm_vpci *t, struct vmm_vdev *v,
 	v->transport = t;
 }
 
+void vmm_vpci_add_pin(struct vmm_vpci *t, void (*pin)(void *ctx, bool asserted))
+{
+	t->pin = pin;
+	vmm_pci_fn_pin(&t->fn);
+}
+
 void vmm_vpci_reset(struct vmm_vpci *t)
 {
 	pthread_mutex_lock(&t->v->lock);
 	vmm_vdev_set_status(t->v, 0);
+	t->pin_off = false;
 	reset_transport(t);
 	vmm_msix_reset(&t->msix);
 	t->fn.config[t->msix_cap + PCI_MSIX_FLAGS + 1] &= 0x7;

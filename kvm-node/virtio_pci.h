@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * virtio over PCI (virtio 1.2, 4.1), without its transitional half: one memory BAR with common,
- * device and notification registers and the MSI-X table. There is no INTx. Pure.
+ * device and notification registers and the MSI-X table. Without MSI-X it has pin A, if there is
+ * anybody who hears of it. Pure.
  */
 #ifndef VMM_VIRTIO_PCI_H
 #define VMM_VIRTIO_PCI_H
@@ -22,11 +23,17 @@ struct vmm_vpci {
 	uint32_t device_select, driver_select, driver_features[2];
 	uint16_t queue_select, config_vector, vector[VMM_VDEV_QUEUES];
 	unsigned msix_cap, window_cap;
+	uint8_t isr;  /* why the pin is asserted: bits of virtio's */
+	bool pin_off; /* by the command register */
+	void (*pin)(void *ctx, bool asserted); /* or NULL; with the context of the messages */
 };
 
 /* Binds V to a new function. SEND is called for its interrupts, by any thread, locks held. */
 void vmm_vpci_init(struct vmm_vpci *t, struct vmm_vdev *v,
 		   void (*send)(void *ctx, uint64_t addr, uint32_t data), void *ctx);
+
+/* It has pin A: PIN is called when it changes, by any thread, locks held. Before it is on the bus. */
+void vmm_vpci_add_pin(struct vmm_vpci *t, void (*pin)(void *ctx, bool asserted));
 
 /* The machine is reset: the device, too, as if the driver had asked for it. */
 void vmm_vpci_reset(struct vmm_vpci *t);

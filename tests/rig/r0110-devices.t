@@ -62,7 +62,7 @@ boot() # RELEASE TESTS OPTIONS...
 	shift 2
 	rig run -T 150 host1 /g/inroot "$vmm" --kernel "/g/vmlinuz-$release" \
 		--initrd "/g/initrd-$release" --mem 384M \
-		--append "console=${console:-ttyS0} quiet panic=-1 test=$tests ${sums//$'\n'/ } server=10.77.0.254" \
+		--append "console=${console:-ttyS0} quiet panic=-1 ${words:-} test=$tests ${sums//$'\n'/ } server=10.77.0.254" \
 		"$@" < /dev/null 2>&1
 	echo "status $?"
 }
@@ -83,6 +83,10 @@ for kernel in $kernels; do
 		--disk /tmp/disk --rng --balloon --net tap=tap0
 done
 release=${newest#/boot/vmlinuz-}
+
+# Without messages: lines of the I/O APIC, and of the old controllers.
+words=pci=nomsi passes "pins" "$release" blk,rebind,rng,tap --disk /tmp/disk --rng --net tap=tap0
+words=nolapic passes "pins, and no local APIC" "$release" blk,tap --disk /tmp/disk --net tap=tap0
 
 # --- directories of the host -----------------------------------------------------------------
 

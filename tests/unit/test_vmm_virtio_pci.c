@@ -296,6 +296,61 @@ static uint32_t ecam(struct bench *b, unsigned slot, unsigned at)
 	return value;
 }
 
+static void command(struct bench *b, uint16_t value)
+{
+	vmm_pci_ecam(&b->d.pci, 1 << 15 | PCI_COMMAND, &value, 2, true);
+}
+
+/* A driver without messages: a level, and a register that says why and takes it back. */
+static void without_messages_there_is_a_pin(void **state)
+{
+	struct bench *b = *state;
+	uint16_t head, off = 0;
+
+	assert_int_equal(ecam(b, 1, PCI_INTERRUPT_LINE) & 0xffff, 1 << 8 | vmm_pci_line(1));
+	assert_int_equal(ecam(b, 0, PCI_INTERRUPT_LINE) & 0xffff, 0);
+	drv_start(&b->d, 0);
+	put(b, &head);
+	assert_false(b->d.pin);
+	vmm_pci_ecam(&b->d.pci, 1 << 15 | (b->d.t.msix_cap + PCI_MSIX_FLAGS), &off, 2, true);
+	put(b, &head);
+	assert_true(b->d.pin);
+	assert_true(ecam(b, 1, PCI_COMMAND) >> 16 & PCI_STATUS_INTERRUPT);
+	put(b, &head);
+	assert_int_equal(drv_read(&b->d, b->d.isr, 1), 1);
+	assert_false(b->d.pin);
+	assert_false(ecam(b, 1, PCI_COMMAND) >> 16 & PCI_STATUS_INTERRUPT);
+	assert_int_equal(drv_read(&b->d, b->d.isr, 1), 0);
+	pthread_mutex_lock(&b->e.v.lock);
+	vmm_vdev_changed(&b->e.v);
+	pthread_mutex_unlock(&b->e.v.lock);
+	assert_true(b->d.pin);
+	command(b, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_INTX_DISABLE);
+	assert_false(b->d.pin);
+	command(b, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+	assert_true(b->d.pin);
+	assert_int_equal(drv_read(&b->d, b->d.isr, 1), 2);
+	assert_int_equal(b->d.irqs[0] + b->d.irqs[1], 1);
+}
+
+static void a_reset_lets_the_pin_go(void **state)
+{
+	struct bench *b = *state;
+	uint16_t head, off = 0;
+
+	vmm_pci_ecam(&b->d.pci, 1 << 15 | (b->d.t.msix_cap + PCI_MSIX_FLAGS), &off, 2, true);
+	drv_start(&b->d, 0);
+	put(b, &head);
+	assert_true(b->d.pin);
+	drv_set_status(&b->d, 0);
+	assert_false(b->d.pin);
+	drv_start(&b->d, 0);
+	put(b, &head);
+	assert_true(b->d.pin);
+	vmm_vpci_reset(&b->d.t);
+	assert_false(b->d.pin);
+}
+
 static void the_bus_answers_in_both_ways(void **state)
 {
 	struct bench *b = *state;
@@ -378,6 +433,7 @@ int main(void)
 		T(features_have_to_be_agreed_on),	T(hostile_requests_end_in_needs_reset),
 		T(a_reset_waits_for_what_is_in_flight), T(queues_are_checked_when_enabled),
 		T(vectors_that_are_not_there_are_none), T(odd_accesses_do_nothing),
+		T(without_messages_there_is_a_pin), T(a_reset_lets_the_pin_go),
 		T(masked_interrupts_come_later),	T(the_bus_answers_in_both_ways),
 		T(a_bar_moves_and_comes_home),		T(there_is_a_window),
 	};

@@ -119,6 +119,11 @@ static void send(void *ctx, uint64_t addr, uint32_t data)
 	d->irqs[data]++;
 }
 
+static void set_pin(void *ctx, bool asserted)
+{
+	((struct drv *)ctx)->pin = asserted;
+}
+
 static void wake(void *waker)
 {
 	((struct drv *)waker)->wakes++;
@@ -183,6 +188,7 @@ void drv_open(struct drv *d, struct vmm_vdev *v)
 	v->wake = wake;
 	v->waker = d;
 	vmm_vpci_init(&d->t, v, send, d);
+	vmm_vpci_add_pin(&d->t, set_pin);
 	d->slot = vmm_pci_add(&d->pci, &d->t.fn);
 	assert_int_equal(d->slot, 1);
 	assert_int_equal(config(d, 0, 4), 0x10401af4u + ((uint32_t)v->type->id << 16));

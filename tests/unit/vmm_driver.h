@@ -32,6 +32,7 @@ struct drv {
 	uint32_t notify_multiplier;
 	struct drv_queue q[VMM_VDEV_QUEUES];
 	unsigned irqs[VMM_MSIX_MAX], wakes;
+	bool pin; /* is asserted */
 };
 
 /* One buffer of a request. */
