@@ -51,7 +51,7 @@ static const struct dvmi_opt options[] = {
 	  "host, or x86-64-v1 to x86-64-v4 for a guest that may move (default host)",
 	  "host x86-64-v1 x86-64-v2 x86-64-v3 x86-64-v4" },
 	{ OPT_APIC, 0, "apic", NULL, "MODE", NULL,
-	  "how the local APICs start: x2apic or xapic (default x2apic)", "x2apic xapic" },
+	  "how the local APICs start: x2apic or xapic (what kernels take)", "x2apic xapic" },
 	{ OPT_KSM, 0, "ksm", NULL, NULL, NULL, "share equal pages with other guests (KSM)", NULL },
 	{ OPT_DISK, 'd', "disk", NULL, "FILE[,format=raw|qcow2][,ro][,snapshot][,host=N]", "Devices", "a disk",
 	  "@file" },

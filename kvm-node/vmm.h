@@ -68,8 +68,12 @@ struct vmm_node_config {
 	unsigned cpus;
 };
 
-/* The local APICs at start: firmware may leave either. */
-enum vmm_apic_mode { VMM_APIC_X2, VMM_APIC_XAPIC };
+/*
+ * The local APICs at start: firmware may leave either, and kernels built without x2APIC halt where
+ * it is on. AUTO: in xAPIC mode, which a kernel that can leaves soon; in x2APIC mode for bare programs
+ * and over hosts.
+ */
+enum vmm_apic_mode { VMM_APIC_AUTO, VMM_APIC_X2, VMM_APIC_XAPIC };
 
 struct vmm_config {
 	size_t size; /* of this struct */

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "kvm-node/mptable.h"
 #include "kvm-node/vmm_private.h"
 #include "libdvm/base/clock.h"
 #include "libdvm/base/err.h"
@@ -331,8 +332,9 @@ static enum vmm_apic_mode apic_of(const struct vmm_config *c, const char *append
 	bool without = has_word(append, "nolapic") || has_word(append, "disableapic") ||
 		       has_word(append, "acpi=off") || has_word(append, "acpi=noirq");
 
-	return without ? VMM_APIC_XAPIC : c->apic;
+	return without || c->apic == VMM_APIC_XAPIC ? VMM_APIC_XAPIC : VMM_APIC_X2;
 }
+
 
 static int open_images(struct vmm *v, dvm_error_t *err)
 {
@@ -362,6 +364,29 @@ static int load_images(struct vmm *v, struct vmm_boot *boot, dvm_error_t *err)
 	return rc;
 }
 
+static int use_xapic(struct vmm *v, dvm_error_t *err)
+{
+	int rc = 0;
+
+	if (v->config->apic != VMM_APIC_AUTO || v->config->spread || v->apic == VMM_APIC_XAPIC)
+		return 0;
+	v->apic = VMM_APIC_XAPIC;
+	VMM_EACH_VCPU(v, c)
+		if (rc == 0)
+			rc = vmm_vcpu_reset(c, v->apic, err);
+	return rc;
+}
+
+/* That it is one is known only when it has been read. */
+static int prepare_for_kernel(struct vmm *v, dvm_error_t *err)
+{
+	int rc = vmm_kvm_check_kernel(&v->kvm, err);
+
+	if (rc == 0)
+		rc = vmm_hosts_check_kernel(v, err);
+	return rc < 0 ? rc : use_xapic(v, err);
+}
+
 /* The last step, and all of a reset: RAM is zero, vCPUs and devices are as after power-on. */
 int vmm_load(struct vmm *v, dvm_error_t *err)
 {
@@ -379,14 +404,14 @@ int vmm_load(struct vmm *v, dvm_error_t *err)
 	struct vmm_boot boot;
 	int rc = vmm_acpi_write(v->acpi, &m, &v->input.rsdp, err);
 
+	if (rc == 0)
+		rc = vmm_mptable_write(&m, err);
 	if (getrandom(v->input.seed, sizeof v->input.seed, GRND_NONBLOCK) < 0)
 		memset(v->input.seed, 0, sizeof v->input.seed);
 	if (rc == 0)
 		rc = load_images(v, &boot, err);
 	if (rc == 0 && boot.kind != VMM_BOOT_BARE)
-		rc = vmm_kvm_check_kernel(&v->kvm, err);
-	if (rc == 0 && boot.kind != VMM_BOOT_BARE)
-		rc = vmm_hosts_check_kernel(v, err);
+		rc = prepare_for_kernel(v, err);
 	if (rc < 0)
 		return rc;
 	/* A bare program is to find its CPUs where they are said to be. */
