@@ -121,10 +121,21 @@ odd noapic 0-1 cpus,nap
 odd nolapic 0 cpus,nap
 odd "nolapic_timer nox2apic" 0-1 cpus,nap
 odd reboot=pci 0-1 cpus,nap,restart
-out=$("$lib_dir/rig" run -T 240 host1 sh -c '"$@" > /tmp/off 2>&1 < /dev/null & n=0
-	until grep -q "System halted" /tmp/off || [ $((n += 1)) -gt 2000 ]; do usleep 100000; done
-	kill -INT $!; wait $!; cat /tmp/off' sh "$monitor" --kernel "/guest/$image" --initrd /guest/initrd \
-	--mem 256M --append "console=ttyS0 quiet acpi=off do=cpus,nap" 2>&1)
+# Two that do not end by themselves; the second is reset, and comes up again.
+until_said() # TEXT TIMES WORDS
+{
+	out=$("$lib_dir/rig" run -T 240 host1 sh -c 'text=$1 times=$2; shift 2
+		"$@" > /tmp/said 2>&1 < /dev/null & n=0
+		until [ "$(grep -c "$text" /tmp/said)" -ge "$times" ] || [ $((n += 1)) -gt 2000 ]; do
+			usleep 100000
+		done
+		kill -INT $!; wait $!; cat /tmp/said' sh "$1" "$2" "$monitor" --kernel "/guest/$image" \
+		--initrd /guest/initrd --mem 256M --append "console=ttyS0 quiet $3" 2>&1)
+}
+until_said "System halted" 1 "acpi=off do=cpus,nap"
 like "$image: acpi=off" "$out" "*guest: cpus 0*guest: nap good*System halted*"
+until_said "guest: restarting" 2 "reboot=t do=cpus,restart"
+like "$image: reboot=t" "$out" \
+	"*guest: restarting*the guest is reset: vCPU 0: triple fault*guest: cpus 0*guest: restarting*"
 ok "the host's kernel is calm" kernels_are_calm
 done_testing
