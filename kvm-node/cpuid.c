@@ -196,10 +196,10 @@ static void leaf_1(const struct vmm_cpu_model *m, uint32_t apic_id, struct kvm_c
 	e->ebx = (e->ebx & 0xff00) | (cores & 0xff) << 16 | apic_id << 24;
 	e->ecx |= BIT(21) | BIT(31); /* x2apic, hypervisor */
 	e->ecx &= ~(BIT(2) | BIT(3) | BIT(4) | BIT(7) | BIT(8) | BIT(15)); /* dtes, monitor, ds, est, tm2, pdcm */
-	if (m->intel)
-		e->ecx &= ~BIT(24);
+	if (m->deadline)
+		e->ecx |= BIT(24);
 	else
-		e->ecx |= BIT(24); /* tsc deadline */
+		e->ecx &= ~BIT(24);
 	if (m->emulated)
 		e->ecx &= ~(BIT(12) | BIT(26) | BIT(27) | BIT(28) | BIT(29));
 	e->edx |= BIT(9); /* apic */

@@ -23,7 +23,8 @@ struct vmm_cpu_model {
 	unsigned level;	  /* x86-64-v1 … v4; 0: all the host has */
 	uint32_t tsc_khz;
 	bool invariant_tsc;
-	bool intel;	  /* no TSC deadline: KVM may swallow the write */
+	bool intel;
+	bool deadline;	  /* a timer by the TSC: KVM swallows no write, and the TSC is ours to set */
 	bool lazy_eoi;	  /* interrupts may be ended by a flag in memory */
 	bool emulated;	  /* the host itself is emulated: no extended state */
 };

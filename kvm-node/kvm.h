@@ -54,6 +54,15 @@ const char *vmm_mmu_name(enum vmm_mmu mmu);
 /* Why this host cannot run a kernel, or 0. */
 int vmm_kvm_check_kernel(const struct vmm_kvm *k, dvm_error_t *err);
 
+/*
+ * Whether a timer by the TSC works: KVM on Intel may swallow the write, and the software backend may
+ * let the host's TSC through, whatever has been set.
+ */
+static inline bool vmm_kvm_has_deadline(const struct vmm_kvm *k)
+{
+	return !k->intel && !k->software;
+}
+
 /* Makes RAM the VM's. */
 int vmm_kvm_set_memory(const struct vmm_kvm *k, const struct vmm_mem *m, dvm_error_t *err);
 /* The VM has no RAM any more. */

@@ -57,7 +57,7 @@ int vmm_vcpu_create(struct vmm_vcpu **out, const struct vmm_vcpu_env *env, unsig
 	v->fd = -1;
 	v->page.waits = v->page.sample = VMM_NO_PAGE;
 	v->lapic.x2apic_ok = true;
-	v->lapic.deadline_ok = !env->kvm->intel;
+	v->lapic.deadline_ok = vmm_kvm_has_deadline(env->kvm);
 	make_locks(v);
 	int rc = make_kvm_side(v, err);
 	if (rc < 0) {

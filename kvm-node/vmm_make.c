@@ -263,6 +263,7 @@ static int give_models(struct vmm *v, dvm_error_t *err)
 		.tsc_khz = vmm_vcpu_tsc_khz(vmm_made_from(v, 0)),
 		.invariant_tsc = tsc_can_be_trusted(),
 		.intel = v->kvm.intel,
+		.deadline = vmm_kvm_has_deadline(&v->kvm),
 		.lazy_eoi = v->env.lazy_eoi,
 		.emulated = host_is_emulated(),
 	};

@@ -49,7 +49,7 @@ static int teardown(void **state)
 static struct vmm_cpu_model model(unsigned cores, unsigned level, bool intel)
 {
 	struct vmm_cpu_model m = { .level = level, .tsc_khz = 2300000, .invariant_tsc = true,
-				   .intel = intel };
+				   .intel = intel, .deadline = !intel };
 
 	vmm_cpuid_topology(&m.topology, cores);
 	return m;
