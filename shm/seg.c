@@ -180,8 +180,7 @@ void dsm_seg_ahead(struct dsm_seg *s, const struct dsm_ahead *a, bool write)
 		enum dsm_map need = write ? DSM_MAP_WRITE : DSM_MAP_READ;
 		if (s->b.map[page] >= need)
 			continue;
-		/* A guest's pages lie side by side without belonging together. */
-		if (s->c.flags & DSM_WALKED && dsm_seg_is_fought(s, page))
+		if (!a->sure && s->streams.careful && dsm_seg_is_fought(s, page))
 			continue;
 		s->marks[page] |= page == a->mark ? SEG_AHEAD | SEG_MARK : SEG_AHEAD;
 		s->stats.prefetched += !dsm_seg_allowed(s, page, write);
@@ -190,14 +189,15 @@ void dsm_seg_ahead(struct dsm_seg *s, const struct dsm_ahead *a, bool write)
 	}
 }
 
-static void follow_stream(struct dsm_seg *s, uint64_t page, bool write)
+/* M: its marks, when it was touched. */
+static void follow_stream(struct dsm_seg *s, uint64_t page, bool write, uint8_t m)
 {
-	uint8_t m = s->marks[page];
+	unsigned how = (m & SEG_STREAM ? DSM_STREAM_EAGER : 0) | (m & SEG_MARK ? DSM_STREAM_MARKED : 0);
 
 	if (s->c.flags & DSM_NO_PREFETCH || m & SEG_RANDOM ||
 	    s->kept + dsm_stream_most(&s->streams) > s->most)
 		return;
-	struct dsm_ahead a = dsm_stream_touch(&s->streams, page, s->b.pages, write, m & SEG_STREAM);
+	struct dsm_ahead a = dsm_stream_touch(&s->streams, page, s->b.pages, write, how);
 	if (!s->one_host)
 		dsm_backing_expect(&s->b, a.first, a.count);
 	dsm_seg_ahead(s, &a, write);
@@ -224,8 +224,9 @@ void dsm_seg_want(struct dsm_seg *s, uint64_t page, bool write)
 	bool fresh = write && s->d && s->c.flags & DSM_EAGER && dsm_version(s->d, page) == 0 &&
 		     dsm_home(s->d, page) == s->n->c.self;
 	bool local = dsm_seg_allowed(s, page, write);
+	uint8_t marks = s->marks[page];
 
-	s->stats.prefetch_used += !!(s->marks[page] & SEG_AHEAD);
+	s->stats.prefetch_used += !!(marks & SEG_AHEAD);
 	s->marks[page] &= (uint8_t) ~(SEG_AHEAD | SEG_MARK);
 	s->stats.local_faults += local;
 	s->stats.read_faults += !local && !write;
@@ -240,7 +241,7 @@ void dsm_seg_want(struct dsm_seg *s, uint64_t page, bool write)
 		dsm_uffd_wake(s->b.uffd, s->b.app + page * s->c.unit, s->c.unit);
 		return;
 	}
-	follow_stream(s, page, write);
+	follow_stream(s, page, write, marks);
 	if (fresh)
 		give_fresh(s, page);
 }
@@ -360,6 +361,8 @@ static int make(struct dsm_seg *s)
 	/* Each window is a fault, which may have to wait for a core; guests share their links. */
 	if (!s->n->c.urgent && STREAM_BYTES / s->c.unit > DSM_STREAM_HIGH)
 		s->streams.most = STREAM_BYTES / s->c.unit;
+	/* A guest's pages lie side by side without belonging together. */
+	s->streams.careful = s->c.flags & DSM_WALKED;
 	s->most = s->c.memory ? s->c.memory / s->c.unit : UINT64_MAX;
 	return s->c.flags & DSM_SIGBUS ? dsm_sigbus_add(s) : 0;
 }

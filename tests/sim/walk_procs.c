@@ -7,45 +7,27 @@
  *
  * walk_procs [NODES ROUNDS [signals]]
  */
-#include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include "libdvm/base/clock.h"
 #include "libdvm/base/rng.h"
-#include "shm/dsm.h"
 #include "shm/walked.h"
+#include "tests/sim/procs.h"
 
-enum { NODES_MAX = 4, TABLES = 3, ENTRIES = 512, PAGE = 4096 };
+enum { TABLES = 3, ENTRIES = 512, PAGE = 4096 };
 enum { LOCK = 0, TRUTH = 1, TABLE = TRUTH + TABLES, PAGES = TABLE + TABLES };
 
 struct told {
 	uint64_t table, entry, frame;
 };
 
-/* Between the processes, beside the memory that is tested. */
-struct shared {
-	pthread_barrier_t barrier;
-	uint64_t exchange[NODES_MAX][512];
-	_Atomic uint32_t failures, done;
-};
-
 struct host {
-	uint32_t self, nodes;
+	struct procs *p;
 	int rounds;
-	struct shared *sh;
-	struct dvmi_log log;
-	struct dsm_mesh *mesh;
-	struct dsm_node *node;
-	struct dsm_seg *seg;
-	uint8_t *base;
-	char dir[64];
 	_Atomic bool stop;
 	_Atomic uint64_t newest[TABLES][ENTRIES]; /* frames we were told of */
 };
@@ -53,39 +35,18 @@ struct host {
 static void wrong(struct host *h, const char *what, uint64_t t, uint64_t i, uint64_t got,
 		  uint64_t want)
 {
-	if (atomic_fetch_add(&h->sh->failures, 1) < 5)
-		printf("# node %u: %s: table %" PRIu64 " entry %" PRIu64 ": %" PRIx64
-		       ", should be %" PRIx64 "\n",
-		       h->self, what, t, i, got, want);
+	procs_fail(h->p, "%s: table %" PRIu64 " entry %" PRIu64 ": %" PRIx64 ", should be %" PRIx64,
+		   what, t, i, got, want);
 }
 
 static _Atomic uint64_t *word(const struct host *h, unsigned page, uint64_t i)
 {
-	return (_Atomic uint64_t *)(void *)(h->base + (size_t)page * PAGE + i * 8);
+	return (_Atomic uint64_t *)(void *)(h->p->base + (size_t)page * PAGE + i * 8);
 }
 
 static uint64_t frame(uint64_t e)
 {
 	return (e & UINT64_C(0x000ffffffffff000)) >> 12;
-}
-
-static int exchange(void *arg, const void *mine, void *all, size_t each)
-{
-	struct host *h = arg;
-
-	if (each > sizeof h->sh->exchange[0])
-		return -EINVAL;
-	memcpy(h->sh->exchange[h->self], mine, each);
-	pthread_barrier_wait(&h->sh->barrier);
-	for (uint32_t i = 0; i < h->nodes; i++)
-		memcpy((uint8_t *)all + i * each, h->sh->exchange[i], each);
-	pthread_barrier_wait(&h->sh->barrier);
-	return 0;
-}
-
-static uint32_t home(void *arg, uint64_t page)
-{
-	return (uint32_t)(page % ((struct host *)arg)->nodes);
 }
 
 static void on_message(void *arg, uint32_t from, const void *message, size_t len, uint64_t now)
@@ -131,7 +92,7 @@ static void *walker(void *arg)
 	uint64_t *seen = calloc(TABLES * ENTRIES, sizeof *seen);
 	struct dvmi_rng rng;
 
-	dvmi_rng_seed(&rng, h->self + 100);
+	dvmi_rng_seed(&rng, h->p->self + 100);
 	while (seen && !atomic_load(&h->stop))
 		walk(h, &rng, seen);
 	free(seen);
@@ -142,7 +103,7 @@ static void lock(struct host *h)
 {
 	uint64_t free_ = 0;
 
-	while (!atomic_compare_exchange_weak(word(h, LOCK, 0), &free_, h->self + 1)) {
+	while (!atomic_compare_exchange_weak(word(h, LOCK, 0), &free_, h->p->self + 1)) {
 		free_ = 0;
 		usleep(50);
 	}
@@ -162,11 +123,11 @@ static void check_table(struct host *h, uint64_t t)
 
 static void tell(struct host *h, const struct told *t)
 {
-	dsm_node_enter(h->node);
-	for (uint32_t i = 0; i < h->nodes; i++)
-		if (i != h->self)
-			dsm_node_post(h->node, i, 1, t, sizeof *t);
-	dsm_node_leave(h->node);
+	dsm_node_enter(h->p->node);
+	for (uint32_t i = 0; i < h->p->nodes; i++)
+		if (i != h->p->self)
+			dsm_node_post(h->p->node, i, 1, t, sizeof *t);
+	dsm_node_leave(h->p->node);
 }
 
 /* One change of a table, as a kernel makes it. */
@@ -203,7 +164,7 @@ static void fill(struct host *h)
 static void reuse(struct host *h)
 {
 	/* The memory itself says so, or they would not know it. */
-	if (h->self == 0) {
+	if (h->p->self == 0) {
 		memset((void *)word(h, TABLE, 0), 0, (size_t)TABLES * PAGE);
 		atomic_store(word(h, LOCK, 1), 1);
 	}
@@ -212,9 +173,9 @@ static void reuse(struct host *h)
 	for (int i = 0; i < h->rounds; i++)
 		atomic_fetch_add(word(h, TABLE + (unsigned)i % TABLES, 7), 1);
 	atomic_fetch_add(word(h, LOCK, 2), 1);
-	while (atomic_load(word(h, LOCK, 2)) < h->nodes)
+	while (atomic_load(word(h, LOCK, 2)) < h->p->nodes)
 		usleep(100);
-	uint64_t sum = 0, want = (uint64_t)h->rounds * h->nodes;
+	uint64_t sum = 0, want = (uint64_t)h->rounds * h->p->nodes;
 	for (unsigned t = 0; t < TABLES; t++)
 		sum += atomic_load(word(h, TABLE + t, 7));
 	if (sum != want)
@@ -223,46 +184,12 @@ static void reuse(struct host *h)
 
 /* ---- a host ---- */
 
-static int join(struct host *h, uint32_t flags)
-{
-	struct dsm_mesh_config mc = { .self = h->self,
-				      .nodes = h->nodes,
-				      .interface = "127.0.0.1",
-				      .key = 4711,
-				      .dir = h->dir,
-				      .log = &h->log,
-				      .exchange = exchange,
-				      .arg = h };
-	int rc = dsm_mesh_create(&h->mesh, &mc);
-	if (rc < 0)
-		return rc;
-	rc = dsm_node_create(&h->node, &(struct dsm_node_config){
-					       .self = h->self,
-					       .nodes = h->nodes,
-					       .link = dsm_mesh_link(h->mesh, &h->node),
-					       .log = &h->log,
-				       });
-	if (rc < 0)
-		return rc;
-	dsm_node_serve(h->node, 1, &(struct dsm_service){ .message = on_message, .arg = h });
-	rc = dsm_seg_create(h->node, &h->seg,
-			    &(struct dsm_seg_config){ .bytes = PAGES * PAGE,
-						      .unit = PAGE,
-						      .flags = flags | DSM_WALKED,
-						      .hold = 20000,
-						      .home = home,
-						      .home_arg = h });
-	if (rc == 0)
-		h->base = dsm_seg_base(h->seg);
-	return rc;
-}
-
 /* On a busy machine nodes take turns rather than fight for tables: then it takes more rounds. */
 static bool was_used(struct host *h)
 {
 	struct dsm_walk_stats w;
 
-	dsm_seg_walk_stats(h->seg, &w);
+	dsm_seg_walk_stats(h->p->seg, &w);
 	return w.entered && w.diffs;
 }
 
@@ -271,19 +198,19 @@ static void run(struct host *h)
 	pthread_t thread;
 	struct dvmi_rng rng;
 
-	dvmi_rng_seed(&rng, h->self + 1);
-	if (h->self == 0)
+	dvmi_rng_seed(&rng, h->p->self + 1);
+	if (h->p->self == 0)
 		fill(h);
-	pthread_barrier_wait(&h->sh->barrier);
+	procs_meet(h->p);
 	pthread_create(&thread, NULL, walker, h);
 	for (int i = 0; i < h->rounds || (i < 20 * h->rounds && !was_used(h)); i++)
 		change(h, &rng);
-	atomic_fetch_add(&h->sh->done, 1);
-	while (atomic_load(&h->sh->done) < h->nodes)
+	atomic_fetch_add(&h->p->sh->done, 1);
+	while (atomic_load(&h->p->sh->done) < h->p->nodes)
 		usleep(1000);
 	atomic_store(&h->stop, true);
 	pthread_join(thread, NULL);
-	pthread_barrier_wait(&h->sh->barrier);
+	procs_meet(h->p);
 	reuse(h);
 }
 
@@ -292,12 +219,12 @@ static void report(struct host *h)
 	struct dsm_walk_stats w;
 	struct dsm_seg_stats s;
 
-	dsm_seg_walk_stats(h->seg, &w);
-	dsm_seg_stats(h->seg, &s);
+	dsm_seg_walk_stats(h->p->seg, &w);
+	dsm_seg_stats(h->p->seg, &s);
 	printf("# node %u: %" PRIu64 " faults, %" PRIu64 " messages; walked: %" PRIu64
 	       " entered, %" PRIu64 " left, %" PRIu64 " differences, %" PRIu64
 	       " conflicts, %" PRIu64 " of %" PRIu64 " flushes waited\n",
-	       h->self, s.read_faults + s.write_faults, s.messages, w.entered, w.left, w.diffs,
+	       h->p->self, s.read_faults + s.write_faults, s.messages, w.entered, w.left, w.diffs,
 	       w.conflicts, w.waits, w.flushes);
 	if (!w.entered || !w.diffs)
 		wrong(h, "the mode was never used", 0, 0, 0, 1);
@@ -305,60 +232,27 @@ static void report(struct host *h)
 		wrong(h, "conflicts under a lock", 0, 0, w.conflicts, 0);
 }
 
-static int host(struct host *h, uint32_t flags)
+static int host(struct procs *p, void *arg)
 {
-	int rc = join(h, flags);
+	struct host *h = arg;
+	int rc = procs_join(p, PAGES);
 
-	if (rc < 0) {
-		printf("# node %u: no memory: %s\n", h->self, strerror(-rc));
-		_exit(rc == -EPERM || rc == -ENOTSUP ? 77 : 1);
-	}
-	pthread_barrier_wait(&h->sh->barrier);
+	if (rc < 0)
+		return rc;
+	h->p = p;
+	dsm_node_serve(p->node, 1, &(struct dsm_service){ .message = on_message, .arg = h });
+	procs_meet(p);
 	run(h);
 	report(h);
-	pthread_barrier_wait(&h->sh->barrier);
-	dsm_seg_destroy(h->seg);
-	dsm_node_destroy(h->node);
-	dsm_mesh_destroy(h->mesh);
 	return 0;
-}
-
-static struct shared *make_shared(unsigned nodes)
-{
-	struct shared *sh = mmap(NULL, sizeof *sh, PROT_READ | PROT_WRITE,
-				 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	pthread_barrierattr_t a;
-
-	if (sh == MAP_FAILED)
-		return NULL;
-	pthread_barrierattr_init(&a);
-	pthread_barrierattr_setpshared(&a, PTHREAD_PROCESS_SHARED);
-	pthread_barrier_init(&sh->barrier, &a, nodes);
-	return sh;
 }
 
 /* 0, 1, or 77: this system does not let us. */
 static int world(uint32_t nodes, int rounds, uint32_t flags)
 {
-	struct host h = { .nodes = nodes, .rounds = rounds, .dir = "/tmp/walk_procs.XXXXXX" };
-	char cmd[80];
-	int status, worst = 0;
+	struct host h = { .rounds = rounds };
 
-	if (!mkdtemp(h.dir) || !(h.sh = make_shared(nodes)))
-		return 1;
-	for (h.self = 0; h.self < nodes; h.self++)
-		if (fork() == 0) {
-			alarm(100); /* rather than for ever */
-			exit(host(&h, flags));
-		}
-	while (wait(&status) > 0) {
-		int code = WIFEXITED(status) ? WEXITSTATUS(status) : 1;
-		worst = code > worst ? code : worst;
-	}
-	worst = worst ? worst : h.sh->failures > 0;
-	munmap(h.sh, sizeof *h.sh);
-	snprintf(cmd, sizeof cmd, "rm -rf %s", h.dir);
-	return system(cmd) == 0 ? worst : 1;
+	return procs_run(nodes, flags | DSM_WALKED, host, &h);
 }
 
 static int say(int number, int result, uint32_t nodes, uint32_t flags)
@@ -382,7 +276,7 @@ int main(int argc, char **argv)
 	if (argc > 2) {
 		uint32_t n = (uint32_t)atoi(argv[1]), flags = argc > 3 ? DSM_SIGBUS : 0;
 		puts("1..1");
-		return n < 2 || n > NODES_MAX ? 99 : say(1, world(n, atoi(argv[2]), flags), n, flags);
+		return n < 2 || n > PROCS_MAX ? 99 : say(1, world(n, atoi(argv[2]), flags), n, flags);
 	}
 	puts("1..4");
 	for (int i = 0; i < 4; i++)

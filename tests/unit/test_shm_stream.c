@@ -100,12 +100,53 @@ static void told_to(void **state)
 	assert_int_equal(a.count, 0);
 }
 
+static struct dsm_ahead touch(struct dsm_streams *t, uint64_t page, unsigned how)
+{
+	return dsm_stream_touch(t, page, PAGES, true, how);
+}
+
+/* What is left out of a window because it is not sure yet is asked for once it is. */
+static void careful(void **state)
+{
+	struct dsm_streams t = { .careful = true };
+	uint32_t asked = 0;
+
+	(void)state;
+	for (uint64_t p = 10; p < 13; p++)
+		assert_false(touch(&t, p, 0).sure);
+	struct dsm_ahead a = touch(&t, 13, 0);
+	assert_true(a.sure && a.first == 14 && a.count > DSM_STREAM_LOW);
+	/* What is under way is not asked for again, and a touch of the mark goes on. */
+	assert_int_equal(touch(&t, 14, 0).count, 0);
+	struct dsm_ahead b = touch(&t, a.mark, DSM_STREAM_MARKED);
+	assert_true(b.sure && b.first == a.first + a.count && b.count > a.count);
+	/* It was all taken away again: not every page has a fault. */
+	for (uint64_t p = a.mark + 1; p < b.first; p++)
+		asked += touch(&t, p, 0).count;
+	assert_true(asked > 0);
+}
+
+/* Some beside each other are nothing to be sure of, also where a stream has been. */
+static void some_apart(void **state)
+{
+	struct dsm_streams t = { .careful = true };
+	uint64_t p = 10;
+
+	(void)state;
+	for (; p < 14; p++)
+		touch(&t, p, 0);
+	for (p = 16; p < PAGES - 2; p += 16)
+		for (uint64_t i = 0; i < 2; i++)
+			assert_false(touch(&t, p + i, 0).sure);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(one_stream), cmocka_unit_test(wide_stream),
 		cmocka_unit_test(several_at_a_time),
 		cmocka_unit_test(no_stream), cmocka_unit_test(told_to),
+		cmocka_unit_test(careful), cmocka_unit_test(some_apart),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
