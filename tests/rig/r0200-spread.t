@@ -135,6 +135,7 @@ if [ -n "$kernel" ]; then
 fi
 
 [ -n "${GUEST_LONG:-}" ] || kernels=
+[ -z "${GUEST_LONG:-}" ] || bare 3000 remaps "10000 rounds" --cpus 2 --mem 64M
 for k in $kernels; do
 	run 600 "linux${k//[!0-9]/}" --kernel "/guest/${k##*/}" --initrd /guest/initrd --no-reboot \
 		--cpus 2 --mem 720M \

@@ -137,6 +137,7 @@ static const struct {
 	{ "timer", test_timer },   { "pins", test_pins },   { "halt", test_halt },
 	{ "smp", test_smp },	   { "tsc", test_tsc },	    { "ipis", test_ipis },
 	{ "remap", test_remap },   { "eoi", test_eoi },	    { "disk", test_disk },
+	{ "remaps", test_remaps },
 };
 
 static bool same(const char *a, const char *b)
