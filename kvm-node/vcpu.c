@@ -314,9 +314,11 @@ static void tell_where(struct vmm_vcpu *v, uint64_t page)
 static void look_for_user(struct vmm_vcpu *v)
 {
 	struct kvm_sregs s;
+	struct kvm_regs r;
 
-	if (ioctl(v->fd, KVM_GET_SREGS, &s) == 0 && (s.cs.selector & 3) == 3)
-		v->env->user(v->env->arg);
+	if (ioctl(v->fd, KVM_GET_SREGS, &s) == 0 && (s.cs.selector & 3) == 3 &&
+	    ioctl(v->fd, KVM_GET_REGS, &r) == 0)
+		v->env->user(v->env->arg, s.cr3, r.rsp);
 }
 
 /* What the guest has changed without an exit of its own. */

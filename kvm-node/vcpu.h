@@ -45,9 +45,9 @@ struct vmm_vcpu_env {
 	void (*settle)(void *arg);
 	/* The instruction AT waited for PAGE: a sample of those that did. */
 	void (*sampled)(void *arg, uint64_t page, uint64_t at);
-	/* As long as that is so: a program of the guest was seen running. */
+	/* As long as that is so: a program of the guest was seen running, with these tables and stack. */
 	const _Atomic bool *gathered;
-	void (*user)(void *arg);
+	void (*user)(void *arg, uint64_t cr3, uint64_t rsp);
 	void *arg;
 };
 

@@ -15,7 +15,6 @@
 #include "libdvm/base/clock.h"
 #include "libdvm/base/err.h"
 
-#define USER_SEEN 3u /* looks that found a program: one alone may be a kernel's helper */
 #define PATIENCE  (120 * DVMI_SEC)
 #define LOOK_EVERY DVMI_SEC
 
@@ -58,7 +57,10 @@ static void begin_looking(struct vmm *v, bool on)
 {
 	uint64_t now = dvmi_clock_mono();
 
-	v->users_seen = 0;
+	pthread_mutex_lock(&v->lock);
+	memset(&v->users, 0, sizeof v->users);
+	v->user_lasts = false;
+	pthread_mutex_unlock(&v->lock);
 	v->idle_ns = 0;
 	v->look_at = on && vmm_is_first(v) ? now + LOOK_EVERY : 0;
 	v->spread_at = now + PATIENCE;
@@ -100,11 +102,16 @@ int vmm_gather_agree(struct vmm *v, dvm_error_t *err)
 	return rc;
 }
 
-void vmm_gather_user(void *arg)
+void vmm_gather_user(void *arg, uint64_t cr3, uint64_t rsp)
 {
 	struct vmm *v = arg;
+	uint64_t program = vmm_lasting_program(cr3, rsp);
 
-	if (atomic_fetch_add(&v->users_seen, 1) + 1 == USER_SEEN)
+	pthread_mutex_lock(&v->lock);
+	bool first = !v->user_lasts && vmm_lasting_look(&v->users, program, dvmi_clock_mono());
+	v->user_lasts |= first;
+	pthread_mutex_unlock(&v->lock);
+	if (first)
 		(void)vmm_ask(v, VMM_ASK_SPREAD);
 }
 
@@ -173,11 +180,10 @@ int vmm_gather_look(struct vmm *v, dvm_error_t *err)
 	if (!atomic_load(&v->gathered))
 		return 0;
 	bool rests = v->idle_ns && idle - v->idle_ns > since * v->config->cpus / 10 * 9;
-	bool runs = atomic_load(&v->users_seen); /* a program that waits for memory is seldom seen */
 
 	v->idle_ns = idle;
 	v->look_at = now + LOOK_EVERY;
-	return rests || runs || now > v->spread_at ? vmm_gather_end(v, err) : 0;
+	return rests || now > v->spread_at ? vmm_gather_end(v, err) : 0;
 }
 
 /* ---- the others ---- */

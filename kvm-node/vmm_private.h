@@ -7,6 +7,7 @@
 
 #include "kvm-node/boot.h"
 #include "kvm-node/devices.h"
+#include "kvm-node/lasting.h"
 #include "kvm-node/queues.h"
 #include "kvm-node/spread.h"
 #include "kvm-node/vcpu.h"
@@ -47,7 +48,8 @@ struct vmm {
 	/* vmm_gather.c: all CPUs are on the first host as long as the kernel starts. */
 	bool gathers;
 	_Atomic bool gathered;
-	_Atomic unsigned users_seen;
+	struct vmm_lasting users;
+	bool user_lasts;
 	uint64_t look_at, spread_at; /* ns: whether it is time for the CPUs to go; they do. 0: never */
 	uint64_t idle_ns;	     /* of all of them, at the last look */
 	struct vmm_vcpu_state **moved; /* by number: what has come, to be adopted */
@@ -125,7 +127,7 @@ void vmm_gather_set(struct vmm *v, bool gathered);
 /* The kernel is known, on the first host. Collective. */
 int vmm_gather_agree(struct vmm *v, dvm_error_t *err);
 /* As vmm_vcpu_env.user. */
-void vmm_gather_user(void *arg);
+void vmm_gather_user(void *arg, uint64_t cr3, uint64_t rsp);
 /* Control thread of the first host: vCPUs go where they belong. */
 int vmm_gather_end(struct vmm *v, dvm_error_t *err);
 /* ... if nothing is to be seen that would say when, any more. */
