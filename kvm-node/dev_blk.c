@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Disks: requests done by threads, since files have no other way of not blocking everywhere. */
+/*
+ * Disks: requests done by threads, since files have no other way of not blocking everywhere. A
+ * thread that has done one says so to the guest itself: the guest waits for that.
+ */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,20 +12,23 @@
 #include "kvm-node/disk.h"
 #include "kvm-node/virtio_blk.h"
 #include "kvm-node/vmm.h"
+#include "kvm-node/workers.h"
 #include "libdvm/base/err.h"
 
 struct blk {
 	struct vmm_vdevice base;
 	struct vmm_vblk b;
 	struct vmm_disk *disk;
+	struct vmm_workers *workers;
 	bool open;
 };
 
+enum { WORKERS = 4 };
+
 struct work {
-	uv_work_t uv;
+	struct vmm_task task;
 	struct blk *d;
 	struct vmm_blk_req *r;
-	int result;
 };
 
 static int each_range(struct vmm_disk *disk, const struct vmm_blk_req *r)
@@ -51,22 +57,16 @@ static int perform(struct vmm_disk *disk, struct vmm_blk_req *r)
 	}
 }
 
-/* On a thread of the pool. */
-static void work(uv_work_t *uv)
+/* On a thread of the disk's. */
+static void work(struct vmm_task *task)
 {
-	struct work *w = uv->data;
-
-	w->result = perform(w->d->disk, w->r);
-}
-
-static void worked(uv_work_t *uv, int status)
-{
-	struct work *w = uv->data;
+	struct work *w = (struct work *)task;
 	struct vmm_vblk *b = &w->d->b;
+	int rc = perform(w->d->disk, w->r);
 
 	pthread_mutex_lock(&b->v.lock);
 	unsigned queue = w->r->queue;
-	vmm_vblk_done(w->r, status < 0 ? status : w->result);
+	vmm_vblk_done(w->r, rc);
 	vmm_vdev_signal(&b->v, queue);
 	pthread_mutex_unlock(&b->v.lock);
 	free(w);
@@ -79,9 +79,8 @@ static void submit(void *ctx, struct vmm_blk_req *r)
 	int rc = -ENOMEM;
 
 	if (w) {
-		*w = (struct work){ .d = d, .r = r };
-		w->uv.data = w;
-		rc = uv_queue_work(vmm_loop_uv(d->base.bus->m->loop), &w->uv, work, worked);
+		*w = (struct work){ .task.fn = work, .d = d, .r = r };
+		rc = vmm_workers_do(d->workers, &w->task);
 	}
 	if (rc < 0) {
 		free(w);
@@ -106,10 +105,22 @@ static void stat_it(struct vmm_device *base, struct dvmi_buf *out)
 	vmm_lend_stat((struct vmm_vdevice *)base, out);
 }
 
+/* No more requests, and those that are under way end. */
+static void quiesce(struct blk *d)
+{
+	if (d->base.v) {
+		pthread_mutex_lock(&d->b.v.lock);
+		vmm_vdev_set_status(&d->b.v, 0);
+		pthread_mutex_unlock(&d->b.v.lock);
+	}
+	vmm_workers_destroy(d->workers);
+}
+
 static void destroy(struct vmm_device *base)
 {
 	struct blk *d = (struct blk *)base;
 
+	quiesce(d);
 	vmm_vdevice_close(&d->base);
 	if (d->open)
 		vmm_vblk_destroy(&d->b);
@@ -155,6 +166,9 @@ static int create_one(struct vmm_vbus *bus, unsigned i, struct vmm_device **list
 	snprintf(c.id, sizeof c.id, "disk%u", i);
 	vmm_vblk_init(&d->b, &bus->mem, &c, submit, d);
 	d->open = true;
+	rc = vmm_workers_create(&d->workers, d->base.name, WORKERS);
+	if (rc < 0)
+		return dvmi_error_code(err, rc, "%s", d->base.name);
 	return vmm_vdevice_open(&d->base, &d->b.v, err);
 }
 

@@ -5,8 +5,8 @@
  * below.
  *
  * Threads: vCPUs come through the transport, back ends through the loop. Whoever touches a device
- * holds its lock; a device's own functions are called with it held. Workers of a back end do not
- * take it: they hand results to the loop.
+ * holds its lock; a device's own functions are called with it held. Workers of a back end do
+ * so only to say that a request is done.
  *
  * A reset waits for what is in flight, since workers and the kernel still write to guest memory:
  * the driver reads a status other than 0 until the last of it has ended.
