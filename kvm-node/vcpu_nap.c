@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <linux/futex.h>
+#include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -70,14 +71,14 @@ static void learn_linger(struct vmm_vcpu *v, uint64_t ns)
 		v->linger = LINGER_MAX;
 }
 
-/* True: something has come. */
+/* True: something has come. What it waits for may want this very processor to be done on. */
 static bool stay_awake_until(struct vmm_vcpu *v, uint64_t at)
 {
 	v->where = VMM_AWAKE;
 	v->news = false;
 	pthread_mutex_unlock(&v->lock);
 	while (!v->news && dvmi_clock_mono() < at)
-		__builtin_ia32_pause();
+		sched_yield();
 	pthread_mutex_lock(&v->lock);
 	v->where = VMM_OUTSIDE;
 	return v->news;
