@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A vCPU's thread: halting, injecting, running, being kicked. */
+/* A vCPU's thread: halting, injecting, running. */
 #include "kvm-node/vcpu.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -12,128 +11,6 @@
 
 #include "kvm-node/seccomp.h"
 #include "libdvm/base/clock.h"
-
-#define KICK SIGUSR1
-
-#ifndef sigev_notify_thread_id
-#define sigev_notify_thread_id _sigev_un._tid
-#endif
-
-/* The thread's own mapping, for the signal handler: it has nothing else to go by. */
-static __thread struct kvm_run *running;
-
-static void on_kick(int sig)
-{
-	if (running)
-		running->immediate_exit = 1;
-}
-
-static void catch_kicks(void)
-{
-	struct sigaction sa = { .sa_handler = on_kick, .sa_flags = SA_RESTART };
-
-	sigaction(KICK, &sa, NULL);
-}
-
-/* ---- kicks; the lock is held ---- */
-
-void vmm_vcpu_kick(struct vmm_vcpu *v)
-{
-	if (v->kicked)
-		return;
-	v->kicked = true;
-	atomic_fetch_add_explicit(&v->n.kicks, 1, memory_order_relaxed);
-	pthread_kill(v->thread, KICK);
-}
-
-/* True: it sleeps, and is to be woken once the lock is free. */
-static bool kick(struct vmm_vcpu *v)
-{
-	if (v->where == VMM_ASLEEP)
-		return vmm_vcpu_call(v);
-	if (v->where == VMM_AWAKE)
-		v->news = true;
-	else if (v->where == VMM_IN_GUEST && v->page.waits != VMM_NO_PAGE)
-		vmm_vcpu_page_kick(v);
-	else if (v->where == VMM_IN_GUEST)
-		vmm_vcpu_kick(v);
-	return false;
-}
-
-/* It must not wake up only to wait for the lock. */
-static void unlock_and_wake(struct vmm_vcpu *v, bool asleep)
-{
-	pthread_mutex_unlock(&v->lock);
-	if (asleep)
-		vmm_vcpu_wake(v);
-}
-
-bool vmm_vcpu_interrupt(struct vmm_vcpu *v, const struct vmm_intr *msg)
-{
-	pthread_mutex_lock(&v->lock);
-	bool here = !v->away;
-	unlock_and_wake(v, here && vmm_lapic_accept(&v->lapic, msg) && kick(v));
-	return here;
-}
-
-void vmm_vcpu_look(struct vmm_vcpu *v)
-{
-	pthread_mutex_lock(&v->lock);
-	unlock_and_wake(v, kick(v));
-}
-
-void vmm_vcpu_want(struct vmm_vcpu *v, enum vmm_want want)
-{
-	pthread_mutex_lock(&v->lock);
-	if (v->want != VMM_WANT_EXIT)
-		v->want = want;
-	if (want != VMM_WANT_PAUSE)
-		v->parked = false;
-	unlock_and_wake(v, kick(v));
-}
-
-void vmm_vcpu_wait_parked(struct vmm_vcpu *v)
-{
-	pthread_mutex_lock(&v->lock);
-	while (v->started && !v->parked)
-		pthread_cond_wait(&v->parked_cond, &v->lock);
-	pthread_mutex_unlock(&v->lock);
-}
-
-void vmm_vcpu_join(struct vmm_vcpu *v)
-{
-	if (!v->started)
-		return;
-	pthread_join(v->thread, NULL);
-	v->started = false;
-}
-
-/* ---- the timer of a running vCPU ---- */
-
-static void make_timer(struct vmm_vcpu *v)
-{
-	struct sigevent ev = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = KICK };
-
-	ev.sigev_notify_thread_id = gettid();
-	v->has_timer = timer_create(CLOCK_MONOTONIC, &ev, &v->timer) == 0;
-}
-
-void vmm_vcpu_set_timer(struct vmm_vcpu *v, uint64_t at)
-{
-	const struct itimerspec when = { .it_value = { (time_t)(at / DVMI_SEC),
-						       (long)(at % DVMI_SEC) } };
-
-	if (v->has_timer)
-		timer_settime(v->timer, TIMER_ABSTIME, &when, NULL);
-	v->timer_at = at;
-}
-
-/* One that is set too early only costs a look; so it is moved only to be earlier. */
-static void arm_timer(struct vmm_vcpu *v, uint64_t deadline, uint64_t now)
-{
-	if (deadline && (v->timer_at <= now || v->timer_at > deadline))
-		vmm_vcpu_set_timer(v, deadline);
-}
 
 /* ---- before running; the lock is held ---- */
 
@@ -218,7 +95,7 @@ static bool get_ready(struct vmm_vcpu *v)
 			vmm_clock_now(v->env->clock, &t);
 			vmm_lapic_tick(&v->lapic, &t);
 			if (v->lapic.deadline && !sleeps(v))
-				arm_timer(v, vmm_lapic_due(&v->lapic), t.now);
+				vmm_vcpu_arm_timer(v, vmm_lapic_due(&v->lapic), t.now);
 		}
 		if (!sleeps(v))
 			break;
@@ -376,8 +253,7 @@ static void *run_vcpu(void *arg)
 	snprintf(name, sizeof name, "vcpu%u", v->index);
 	prctl(PR_SET_NAME, name);
 	prctl(PR_SET_TIMERSLACK, 1);
-	running = v->run;
-	make_timer(v);
+	vmm_vcpu_hear_kicks(v);
 	pthread_getcpuclockid(pthread_self(), &v->cpu_clock);
 	atomic_store(&v->tid, gettid());
 	if (v->env->jail && v->env->jail->narrow)
@@ -392,20 +268,32 @@ static void *run_vcpu(void *arg)
 		else
 			crashed(v, rc);
 	}
-	running = NULL;
-	if (v->has_timer)
-		timer_delete(v->timer);
+	vmm_vcpu_hear_no_more(v);
 	return NULL;
 }
 
 int vmm_vcpu_start(struct vmm_vcpu *v)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-	pthread_once(&once, catch_kicks);
+	vmm_vcpu_catch_kicks();
 	pthread_mutex_lock(&v->lock); /* nobody kicks a thread that has no identity yet */
 	int rc = pthread_create(&v->thread, NULL, run_vcpu, v);
 	v->started = rc == 0;
 	pthread_mutex_unlock(&v->lock);
 	return -rc;
+}
+
+void vmm_vcpu_wait_parked(struct vmm_vcpu *v)
+{
+	pthread_mutex_lock(&v->lock);
+	while (v->started && !v->parked)
+		pthread_cond_wait(&v->parked_cond, &v->lock);
+	pthread_mutex_unlock(&v->lock);
+}
+
+void vmm_vcpu_join(struct vmm_vcpu *v)
+{
+	if (!v->started)
+		return;
+	pthread_join(v->thread, NULL);
+	v->started = false;
 }

@@ -169,9 +169,17 @@ bool vmm_vcpu_doze(struct vmm_vcpu *v, uint64_t deadline);
 bool vmm_vcpu_call(struct vmm_vcpu *v);
 void vmm_vcpu_wake(struct vmm_vcpu *v);
 
-/* vcpu.c, locked: its timer is set. It is kicked now, wherever it waits. */
+/*
+ * vcpu_kick.c, locked: its timer is set; is set if DEADLINE (0: none) needs it. It is kicked now,
+ * wherever it waits.
+ */
 void vmm_vcpu_set_timer(struct vmm_vcpu *v, uint64_t at);
+void vmm_vcpu_arm_timer(struct vmm_vcpu *v, uint64_t deadline, uint64_t now);
 void vmm_vcpu_kick(struct vmm_vcpu *v);
+/* Before any thread of a vCPU. Then on its own, first of all and last. */
+void vmm_vcpu_catch_kicks(void);
+void vmm_vcpu_hear_kicks(struct vmm_vcpu *v);
+void vmm_vcpu_hear_no_more(struct vmm_vcpu *v);
 
 /* A port or memory access that KVM waits to complete must not end up in registers set next. */
 void vmm_vcpu_complete_exit(struct vmm_vcpu *v);
