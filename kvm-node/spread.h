@@ -112,7 +112,7 @@ int vmm_spread_free(struct vmm_spread *s, uint64_t offset, uint64_t len);
 
 /* From here on OPS are called; CPUS is the guest's number of them. Before agree. */
 void vmm_spread_attach(struct vmm_spread *s, const struct vmm_spread_ops *ops, unsigned cpus);
-/* No more. */
+/* No more, nor is one still in hand when this returns. */
 void vmm_spread_detach(struct vmm_spread *s);
 
 /* ---- what this host says ---- */

@@ -291,4 +291,5 @@ void vmm_spread_detach(struct vmm_spread *s)
 	s->attached = false;
 	s->ask_time_at = UINT64_MAX;
 	dsm_node_leave(s->node);
+	vmm_spread_settle(s); /* what the worker has in hand is about the guest, which may go now */
 }
