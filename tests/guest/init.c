@@ -380,6 +380,7 @@ static const struct {
 	{ "memory", touch_memory }, { "wait", wait_here },     { "restart", restart },
 	{ "chatter", chatter },	   { "echo", echo },	 { "online", start_cpus },
 	{ "modules", io_modules }, { "disk", io_disk },	 { "net", io_network },
+	{ "irqs", io_interrupts },
 	{ "traps", count_traps },   { "exits", count_exits },  { "late", count_late },	 { "wakes", count_wakes },
 };
 

@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <net/if.h>
+#include <sched.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdbool.h>
@@ -49,6 +50,24 @@ void io_modules(void)
 		close(fd);
 	}
 	printf("guest: modules %d\n", loaded);
+}
+
+/* Interrupts that may go anywhere come to the CPU that this runs on. */
+void io_interrupts(void)
+{
+	int cpu = sched_getcpu(), n = 0;
+	struct dirent **list;
+	int all = scandir("/proc/irq", &list, NULL, by_name);
+
+	for (int i = 0; i < all; i++) {
+		char path[512], mask[16];
+		snprintf(path, sizeof path, "/proc/irq/%s/smp_affinity", list[i]->d_name);
+		snprintf(mask, sizeof mask, "%x", 1u << cpu);
+		int fd = open(path, O_WRONLY | O_CLOEXEC);
+		n += write(fd, mask, strlen(mask)) > 0;
+		close(fd);
+	}
+	printf("guest: interrupts %d to CPU %d\n", n, cpu);
 }
 
 /* ---- disk ---- */

@@ -4,6 +4,7 @@
 #define TESTS_GUEST_INIT_IO_H
 
 void io_modules(void);
+void io_interrupts(void);
 void io_disk(void);
 void io_network(void); /* with guest_watch on the other side of the card */
 /* What is written is there after fsync, past the guest's cache; what is sent comes back (an echo is

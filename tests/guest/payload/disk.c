@@ -346,3 +346,54 @@ void test_disk(void)
 	say_number(n);
 	say(" CPUs, each byte\n");
 }
+
+/* ---- how long it takes ---- */
+
+/* A word of each page is used before it goes to the disk, and when it has come. */
+static void time_requests(unsigned cpu, bool write, uint32_t bytes, unsigned rounds)
+{
+	uint64_t began = rdtsc(), sum = 0;
+
+	for (unsigned i = 0; i < rounds; i++) {
+		for (uint32_t at = 0; at < bytes / 8 && write; at += SMALL / 8)
+			data[cpu][at] = i;
+		request(cpu, 0, write, 8 * (i % 16), bytes, false);
+		for (uint32_t at = 0; at < bytes / 8 && !write; at += SMALL / 8)
+			sum += data[cpu][at];
+	}
+	say(write ? "write " : "read ");
+	say_number(bytes);
+	say(" bytes: ");
+	say_number((rdtsc() - began) * 1000 / tsc_khz / rounds);
+	say(" us\n");
+	CHECK(sum < ~0ull);
+}
+
+static void time_all(unsigned cpu)
+{
+	if (cpu == 0 || !n_cpus)
+		return;
+	for (unsigned i = 0; i < 4; i++)
+		time_requests(cpu, i % 2, i < 2 ? SMALL : BIG, i < 2 ? 200 : 40);
+}
+
+static void time_other(unsigned cpu)
+{
+	while (!n_cpus)
+		__asm__ volatile("pause");
+	time_all(cpu);
+	meet(1);
+}
+
+/* By the last CPU, which is on another host than the disk if that is on the first. */
+void test_disk_times(void)
+{
+	find_registers();
+	put8(registers + 20, 0);
+	start_disk(1);
+	start_cpus(time_other, 1);
+	__atomic_store_n(&n_cpus, 2, __ATOMIC_SEQ_CST);
+	__atomic_fetch_add(&here, 1, __ATOMIC_SEQ_CST);
+	for (cli(); here < 2;)
+		__asm__ volatile("pause");
+}

@@ -138,6 +138,7 @@ static const struct {
 	{ "smp", test_smp },	   { "tsc", test_tsc },	    { "ipis", test_ipis },
 	{ "remap", test_remap },   { "eoi", test_eoi },	    { "disk", test_disk },
 	{ "remaps", test_remaps },
+	{ "disktimes", test_disk_times },
 };
 
 static bool same(const char *a, const char *b)
