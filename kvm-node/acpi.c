@@ -66,7 +66,7 @@ static void put_named(struct dvmi_buf *b, const char *name, unsigned value)
 	vmm_aml_int(b, value);
 }
 
-/* Pin A of each slot: line, by its number, of no other device that would have to be asked for it. */
+/* Pin A of each slot, by the number of its line: there is no device to be asked about it. */
 static void put_routes(struct dvmi_buf *b)
 {
 	vmm_aml_name(b, "_PRT");

@@ -26,7 +26,7 @@ static void send_msi(void *ctx, uint64_t addr, uint32_t data)
 	vmm_irq_msi(d->bus->m->irq, addr, data);
 }
 
-/* Several have one line: it is as any of them says. Under the lock, so that none overtakes another. */
+/* Several have one line, which is as any of them says; under the lock none overtakes another. */
 static void set_pin(void *ctx, bool asserted)
 {
 	struct vmm_vdevice *d = ctx;
