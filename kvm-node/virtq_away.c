@@ -335,12 +335,10 @@ bool vmm_away_fill(struct vmm_virtq *q, unsigned i, uint16_t head, uint32_t writ
 	a->staged[i].head = head;
 	a->staged[i].written = written;
 	a->n_staged = i + 1;
-	if (vmm_away_lent(q))
-		return true;
-	deliver(q, s, written);
-	return false;
+	return vmm_away_lent(q);
 }
 
+/* Until now the device may have written to what it has filled: a card counts buffers last. */
 bool vmm_away_publish(struct vmm_virtq *q, unsigned n)
 {
 	struct vmm_away *a = q->away;
@@ -351,6 +349,8 @@ bool vmm_away_publish(struct vmm_virtq *q, unsigned n)
 		if (lent)
 			put_answer(&a->answers, s, a->staged[i].head, a->staged[i].written,
 				   i + 1 < n ? VMM_PARCEL_MORE : 0);
+		else
+			deliver(q, s, a->staged[i].written);
 		if (!s)
 			continue;
 		DL_DELETE(a->popped, s);

@@ -103,12 +103,20 @@ ok "... and runs" until_ok 20 state_is idle running
 ok "its power button is pressed" on host1 dvm guest stop idle
 ok "... and it ends well" on host1 dvm guest wait idle
 
-# A stock kernel starts on one host with both of its CPUs; then each goes to its own.
+# What is sent to port 7071 comes back.
+devices_on_host1()
+{
+	on host1 sh -c 'truncate -s 64M /var/disk && modprobe tun && ip tuntap add dev tap0 mode tap &&
+		ip addr add 192.0.2.1/24 dev tap0 && ip link set tap0 up &&
+		setsid nc -ll -p 7071 -e cat > /dev/null 2>&1 < /dev/null &'
+}
+
 has_freed() # NAME
 {
 	[[ $(on host1 dvm guest stat "$1") =~ \"freed\":[1-9] ]]
 }
 
+# A stock kernel starts on one host with both of its CPUs; while nobody works each goes to its own.
 linux_guest() # NAME VERBS OPTION...
 {
 	local name=$1 verbs=$2
@@ -119,13 +127,23 @@ linux_guest() # NAME VERBS OPTION...
 }
 
 if [ -n "$kernel" ]; then
-	ok "$kernel is started over both hosts" linux_guest tux modules,cpus,nodes,threads,wait --balloon
+	ok "host1 has a disk and a network for a guest" devices_on_host1
+	ok "$kernel is started over both hosts" linux_guest tux \
+		modules,rest,cpus,nodes,threads,far,diskcheck,netcheck,wait --balloon \
+		--disk /var/disk --net tap=tap0
 	ok "... its CPUs go to their hosts" until_ok 90 spread_is tux false
+	ok "... its threads have counted" until_ok 90 says tux "guest: on CPU 1"
 	ok "... and it waits" until_ok 90 says tux "guest: waiting"
 	like "... one CPU on each" "$(on host1 dvm guest stat tux)" \
 		'*"cpus":\[{"cpu":0,*"hosts":\[{*"cpus":\[{"cpu":1,*'
 	like "... and all is right" "$(on host1 dvm guest log tux)" \
 		"*guest: cpus 0-1*guest: node 1 cpus 1 *guest: threads 2 of *: good*"
+	like "... host2's CPU writes to host1's disk, and reads that" "$(on host1 dvm guest log tux)" \
+		"*guest: on CPU 1*guest: disk /dev/vda 16 blocks: good*"
+	like "... and sends by host1's card what comes back" "$(on host1 dvm guest log tux)" \
+		"*guest: network 32 blocks: good*"
+	like "... both by messages" "$(on host1 dvm guest stat tux)" \
+		'*"net0":{*"lent":[1-9]*"blk0":{*"lent":[1-9]*"hosts":\[{*"queue_carried":[1-9]*'
 	ok "... what is free there is nobody's" until_ok 60 has_freed tux
 	ok "it is reset" on host1 dvm guest reset tux
 	ok "... so they are on one host again" until_ok 30 spread_is tux true
@@ -139,7 +157,7 @@ fi
 for k in $kernels; do
 	run 600 "linux${k//[!0-9]/}" --kernel "/guest/${k##*/}" --initrd /guest/initrd --no-reboot \
 		--cpus 2 --mem 720M \
-		--append "console=ttyS0 quiet nokaslr panic=-1 do=kernel,cpus,nodes,clock,nap,threads,litmus"
+		--append "console=ttyS0 quiet nokaslr panic=-1 do=kernel,rest,cpus,nodes,clock,nap,threads,litmus"
 	is "${k##*/}: over two hosts, to init and off" "$code" 0 || diag "$out"
 	like "... two CPUs" "$out" "*guest: cpus 0-1*"
 	like "... one on each node" "$out" "*guest: node 0 cpus 0 distance 10 40*guest: node 1 cpus 1 *"
@@ -149,7 +167,7 @@ for k in $kernels; do
 done
 for k in ${kernels%%$'\n'*}; do
 	run 900 four --kernel "/guest/${k##*/}" --initrd /guest/initrd --no-reboot --cpus 4 --mem 720M \
-		--append "console=ttyS0 quiet nokaslr panic=-1 do=cpus,nodes,remap,threads"
+		--append "console=ttyS0 quiet nokaslr panic=-1 do=rest,cpus,nodes,remap,threads"
 	is "${k##*/}: two CPUs on each host, to init and off" "$code" 0 || diag "$out"
 	like "... four CPUs on two nodes" "$out" "*guest: node 0 cpus 0-1 *guest: node 1 cpus 2-3 *"
 	like "... mappings hold" "$out" "*guest: mapping 20 rounds on cpus 0 and 3*: good*"

@@ -549,6 +549,43 @@ static void what_is_on_the_way_is_bounded(void **state)
 	free(w);
 }
 
+/* A card says in the first buffer of a packet how many there are, when all are filled. */
+static void what_is_written_last_arrives(void **state)
+{
+	struct world *w = malloc(sizeof *w);
+	struct dvmi_buf b = { 0 };
+	struct vmm_loan l;
+
+	assert_non_null(w);
+	open_world(w, 1);
+	const uint8_t *there = w->d.ram + w->slots[0].gpa - DRV_RAM;
+	w->d.q[0].desc[0] = (struct vring_desc){ w->slots[0].gpa, 16, VRING_DESC_F_WRITE, 0 };
+	for (unsigned lent = 0; lent < 2; lent++) {
+		drv_offer(&w->d, 0, 0);
+		vmm_away_lend(&w->home, 1, &l);
+		assert_int_equal(vmm_borrow_begin(w->there[1], &w->d.mem, &l), 0);
+		assert_int_equal(vmm_borrow_walk(w->there[1], &b), 0);
+		assert_int_equal(vmm_away_hear(w->home.away, b.data, b.len), 0);
+		b.len = 0;
+		if (!lent)
+			vmm_away_return(&w->home, vmm_loan_state(&w->there[1]->q));
+		assert_int_equal(vmm_virtq_pop(&w->home, &w->chain), 1);
+		memset(w->chain.iov[0].iov_base, 1 + (int)lent, 16);
+		vmm_virtq_fill(&w->home, 0, w->chain.head, 16);
+		((uint8_t *)w->chain.iov[0].iov_base)[10] = 99;
+		vmm_virtq_publish(&w->home, 1);
+		if (lent)
+			assert_int_equal(vmm_borrow_answers(w->there[1], w->home.away->answers.data,
+							    w->home.away->answers.len),
+					 0);
+		assert_int_equal(there[9], 1 + lent);
+		assert_int_equal(there[10], 99);
+	}
+	dvmi_buf_free(&b);
+	close_world(w);
+	free(w);
+}
+
 /* Rings that make no sense: said by who walks them, known to the device when they are back. */
 static void broken_rings_come_back_broken(void **state)
 {
@@ -581,6 +618,7 @@ int main(void)
 		cmocka_unit_test(answers_stay_in_ram),
 		cmocka_unit_test(what_is_large_stays_in_ram),
 		cmocka_unit_test(what_is_on_the_way_is_bounded),
+		cmocka_unit_test(what_is_written_last_arrives),
 		cmocka_unit_test(broken_rings_come_back_broken),
 	};
 
