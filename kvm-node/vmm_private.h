@@ -68,7 +68,10 @@ struct vmm {
 	enum vmm_state state;
 };
 
-/* vmm_make.c: the guest as it is before its first instruction; again, for a reset. */
+/* vmm_load.c: two steps of making a guest, */
+int vmm_open_images(struct vmm *v, dvm_error_t *err);
+int vmm_load_first(struct vmm *v, dvm_error_t *err);
+/* ... and the guest as it is before its first instruction; again, for a reset. */
 int vmm_load(struct vmm *v, dvm_error_t *err);
 /* The guest itself has said something about its end; the first word counts. */
 void vmm_ended(void *arg, enum vmm_end end, unsigned code, const char *why);
