@@ -115,7 +115,7 @@ int vmm_acpi_add_pci(struct vmm_acpi *a, const struct vmm_acpi_pci *p)
 
 /* ---- writing ---- */
 
-static uint8_t checksum(const uint8_t *p, size_t n)
+uint8_t vmm_acpi_checksum(const uint8_t *p, size_t n)
 {
 	uint8_t sum = 0;
 
@@ -146,7 +146,7 @@ static uint64_t end(struct dvmi_buf *b, size_t at)
 	if (!b->err) {
 		uint32_t len = (uint32_t)(b->len - at);
 		memcpy(b->data + at + 4, &len, 4);
-		b->data[at + 9] = checksum(b->data + at, len);
+		b->data[at + 9] = vmm_acpi_checksum(b->data + at, len);
 	}
 	return VMM_ACPI + at;
 }
@@ -230,8 +230,8 @@ static void put_rsdp(struct dvmi_buf *b, uint64_t xsdt)
 	p[15] = 2;
 	p[20] = VMM_ACPI_RSDP_LEN;
 	memcpy(p + 24, &xsdt, 8);
-	p[8] = checksum(p, 20);
-	p[32] = checksum(p, VMM_ACPI_RSDP_LEN);
+	p[8] = vmm_acpi_checksum(p, 20);
+	p[32] = vmm_acpi_checksum(p, VMM_ACPI_RSDP_LEN);
 }
 
 int vmm_acpi_tables(const struct vmm_acpi *a, const struct vmm_acpi_machine *m, struct dvmi_buf *b)

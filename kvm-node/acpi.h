@@ -64,4 +64,7 @@ struct vmm_acpi_machine {
 int vmm_acpi_write(struct vmm_acpi *a, const struct vmm_acpi_machine *m, uint64_t *rsdp,
 		   dvm_error_t *err);
 
+/* What makes the N bytes add up to 0, where 0 stands in its place; as the MP table has it, too. */
+uint8_t vmm_acpi_checksum(const uint8_t *p, size_t n);
+
 #endif

@@ -15,15 +15,6 @@ enum { ON_INTERRUPT, ON_NMI, ON_EXTINT = 3 };
 enum { ENABLED = 1, FIRST = 2 };
 enum { AS_ITS_BUS = 0, LEVEL_LOW = 0xf, EVERY_APIC = 0xff };
 
-static void fill_checksum(uint8_t *p, size_t n, size_t at)
-{
-	uint8_t sum = 0;
-
-	for (size_t i = 0; i < n; i++)
-		sum = (uint8_t)(sum + p[i]);
-	p[at] = (uint8_t)-sum;
-}
-
 static void put_pointer(struct dvmi_buf *b)
 {
 	const uint8_t p[] = { POINTER_LEN / 16, REVISION, 0, 0, 0, 0, 0, 0 };
@@ -123,8 +114,8 @@ int vmm_mptable_make(const struct vmm_acpi_machine *m, struct dvmi_buf *b)
 	len = (uint16_t)(b->len - POINTER_LEN);
 	memcpy(head + 4, &len, sizeof len);
 	memcpy(head + 34, &n, sizeof n);
-	fill_checksum(head, len, 7);
-	fill_checksum(b->data, POINTER_LEN, 10);
+	head[7] = vmm_acpi_checksum(head, len);
+	b->data[10] = vmm_acpi_checksum(b->data, POINTER_LEN);
 	return 0;
 }
 

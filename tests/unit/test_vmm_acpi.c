@@ -11,6 +11,7 @@
 #include "kvm-node/layout.h"
 #include "kvm-node/pci.h"
 #include "tests/unit/cm.h"
+#include "tests/unit/vmm_tables.h"
 
 #define GIB (UINT64_C(1) << 30)
 
@@ -61,23 +62,6 @@ static uint32_t len_of(const uint8_t *table)
 
 	memcpy(&len, table + 4, 4);
 	return len;
-}
-
-static uint64_t get(const uint8_t *p, unsigned n)
-{
-	uint64_t v = 0;
-
-	memcpy(&v, p, n);
-	return v;
-}
-
-static unsigned sum(const uint8_t *p, size_t n)
-{
-	unsigned s = 0;
-
-	while (n--)
-		s += *p++;
-	return s & 0xff;
 }
 
 static const uint8_t *table(const struct tables *t, uint64_t at)

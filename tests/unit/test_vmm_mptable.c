@@ -6,6 +6,7 @@
 #include "kvm-node/mptable.h"
 #include "kvm-node/pci.h"
 #include "tests/unit/cm.h"
+#include "tests/unit/vmm_tables.h"
 
 static const struct vmm_acpi_cpu cpus[] = { { 0, 0 }, { 1, 0 }, { 4, 1 }, { 300, 1 } };
 static const struct vmm_acpi_machine machine = { .cpus = cpus, .n_cpus = 4, .pit = true };
@@ -21,23 +22,6 @@ static int forget(void **state)
 {
 	dvmi_buf_free(&b);
 	return 0;
-}
-
-static uint32_t get(const uint8_t *p, unsigned n)
-{
-	uint32_t v = 0;
-
-	memcpy(&v, p, n);
-	return v;
-}
-
-static unsigned sum(const uint8_t *p, size_t n)
-{
-	unsigned s = 0;
-
-	while (n--)
-		s += *p++;
-	return s & 0xff;
 }
 
 static void it_is_where_kernels_look_and_adds_up(void **state)
