@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "libdvm/base/clock.h"
+#include "libdvm/base/thread.h"
 #include "shm/node_private.h"
 
 #define BUSY_SPIN   (50 * DVMI_USEC)  /* while a fault of ours is under way */
@@ -240,9 +241,7 @@ static void be_quick(void)
 /* A guest's vCPUs compute all the time, and wait for this thread: it goes before them. */
 static void go_first(void)
 {
-	const struct sched_param p = { .sched_priority = 1 };
-
-	if (sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &p) < 0)
+	if (dvmi_thread_go_first() < 0)
 		be_quick();
 }
 
