@@ -3,14 +3,14 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <sched.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <utlist.h>
 
 #include "kvm-node/borrow.h"
+#include "kvm-node/inbox.h"
 
 #define LENDERS 32u
 
@@ -26,15 +26,6 @@ struct loan {
 	struct vmm_borrow b;
 };
 
-/* What another host has said, for the thread. */
-struct note {
-	struct note *next;
-	unsigned from;
-	struct vmm_msg msg;
-	size_t len;
-	uint8_t text[];
-};
-
 struct vmm_queues {
 	struct vmm_spread *spread;
 	struct vmm_irq *irq;
@@ -46,11 +37,7 @@ struct vmm_queues {
 	pthread_rwlock_t table; /* which loans there are */
 	struct loan *loans;
 
-	pthread_mutex_t lock; /* notes; a leaf */
-	pthread_cond_t news;
-	pthread_t thread;
-	bool stop;
-	struct note *head, **tail;
+	struct vmm_inbox *inbox; /* what is for the thread */
 
 	_Atomic uint64_t borrowed, requests, carried, answers, bytes_out, bytes_in, bad;
 };
@@ -135,7 +122,7 @@ static void forget(struct loan *l)
 /* ---- what the thread does ---- */
 
 /* There may be requests since before the rings were ours. */
-static void do_lend(struct vmm_queues *qs, const struct note *w)
+static void do_lend(struct vmm_queues *qs, const struct vmm_letter *w)
 {
 	struct loan *l = find(qs, w->from, &w->msg) ? NULL : calloc(1, sizeof *l);
 	struct vmm_loan terms;
@@ -167,7 +154,7 @@ static void interrupt(struct vmm_queues *qs, const struct loan *l, const struct 
 		say(qs, l, VMM_MSG_SIGNAL, false, NULL);
 }
 
-static void do_answers(struct vmm_queues *qs, const struct note *w)
+static void do_answers(struct vmm_queues *qs, const struct vmm_letter *w)
 {
 	struct loan *l = find(qs, w->from, &w->msg);
 
@@ -190,7 +177,7 @@ static void do_answers(struct vmm_queues *qs, const struct note *w)
 }
 
 /* Who is walking ends that first. */
-static void do_recall(struct vmm_queues *qs, const struct note *w)
+static void do_recall(struct vmm_queues *qs, const struct vmm_letter *w)
 {
 	uint64_t state = VMM_LOAN_BROKEN;
 
@@ -206,62 +193,13 @@ static void do_recall(struct vmm_queues *qs, const struct note *w)
 	vmm_spread_returned(qs->spread, w->from, w->msg.id, state);
 }
 
-static struct note *next_note(struct vmm_queues *qs)
+static void see_to(void *arg, const struct vmm_letter *w)
 {
-	pthread_mutex_lock(&qs->lock);
-	while (!qs->head && !qs->stop)
-		pthread_cond_wait(&qs->news, &qs->lock);
-	struct note *w = qs->head;
-	if (w) {
-		qs->head = w->next;
-		if (!qs->head)
-			qs->tail = &qs->head;
+	switch (w->msg.kind) {
+	case VMM_MSG_LEND: do_lend(arg, w); break;
+	case VMM_MSG_USED: do_answers(arg, w); break;
+	default: do_recall(arg, w);
 	}
-	pthread_mutex_unlock(&qs->lock);
-	return w;
-}
-
-/* vCPUs compute all the time, and wait for this thread: it goes before them, where it may. */
-static void go_first(void)
-{
-	const struct sched_param p = { .sched_priority = 1 };
-
-	(void)sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &p);
-}
-
-static void *work(void *arg)
-{
-	struct vmm_queues *qs = arg;
-
-	prctl(PR_SET_NAME, "queues");
-	go_first();
-	for (struct note *w; (w = next_note(qs)); free(w)) {
-		switch (w->msg.kind) {
-		case VMM_MSG_LEND: do_lend(qs, w); break;
-		case VMM_MSG_USED: do_answers(qs, w); break;
-		default: do_recall(qs, w);
-		}
-	}
-	return NULL;
-}
-
-static void enqueue(struct vmm_queues *qs, unsigned from, const struct vmm_msg *n, const void *text,
-		    size_t len)
-{
-	struct note *w = malloc(sizeof *w + len);
-
-	if (!w) {
-		dvmi_log(qs->log, "queues", LOG_ERR, "no memory for what %s says",
-			 vmm_spread_name(qs->spread, from));
-		return;
-	}
-	*w = (struct note){ .from = from, .msg = *n, .len = len };
-	memcpy(w->text, text, len);
-	pthread_mutex_lock(&qs->lock);
-	*qs->tail = w;
-	qs->tail = &w->next;
-	pthread_cond_signal(&qs->news);
-	pthread_mutex_unlock(&qs->lock);
 }
 
 /* ---- both sides ---- */
@@ -270,7 +208,9 @@ void vmm_queues_hear(struct vmm_queues *qs, unsigned from, const struct vmm_msg 
 		     size_t len)
 {
 	if (n->kind != VMM_MSG_REQUESTS && n->kind != VMM_MSG_SIGNAL) {
-		enqueue(qs, from, n, text, len);
+		if (vmm_inbox_put(qs->inbox, from, n, text, len) < 0)
+			dvmi_log(qs->log, "queues", LOG_ERR, "no memory for what %s says",
+				 vmm_spread_name(qs->spread, from));
 		return;
 	}
 	if (n->code >= atomic_load(&qs->n_lenders)) {
@@ -348,17 +288,17 @@ int vmm_queues_create(struct vmm_queues **out, struct vmm_spread *s, struct vmm_
 	qs->spread = s;
 	qs->irq = irq;
 	qs->log = log;
-	qs->tail = &qs->head;
 	pthread_rwlock_init(&qs->table, NULL);
-	pthread_mutex_init(&qs->lock, NULL);
-	pthread_cond_init(&qs->news, NULL);
-	int rc = -pthread_create(&qs->thread, NULL, work, qs);
-	if (rc < 0) {
-		free(qs);
-		return rc;
-	}
-	*out = qs;
-	return 0;
+	/* vCPUs compute all the time, and wait for this thread. */
+	int rc = vmm_inbox_create(&qs->inbox, &(struct vmm_reader){ .name = "queues",
+								    .first = true,
+								    .read = see_to,
+								    .arg = qs });
+	if (rc < 0)
+		vmm_queues_destroy(qs);
+	else
+		*out = qs;
+	return rc;
 }
 
 void vmm_queues_destroy(struct vmm_queues *qs)
@@ -367,15 +307,9 @@ void vmm_queues_destroy(struct vmm_queues *qs)
 
 	if (!qs)
 		return;
-	pthread_mutex_lock(&qs->lock);
-	qs->stop = true;
-	pthread_cond_signal(&qs->news);
-	pthread_mutex_unlock(&qs->lock);
-	pthread_join(qs->thread, NULL);
+	vmm_inbox_destroy(qs->inbox);
 	DL_FOREACH_SAFE(qs->loans, l, next)
 		forget(l);
-	pthread_cond_destroy(&qs->news);
-	pthread_mutex_destroy(&qs->lock);
 	pthread_rwlock_destroy(&qs->table);
 	free(qs);
 }

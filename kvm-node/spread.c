@@ -160,11 +160,7 @@ int vmm_spread_open(struct vmm_spread **out, unsigned hosts, struct dvmi_log *lo
 	atomic_store(&s->lost, -1);
 	s->ask_time_at = UINT64_MAX;
 	pthread_mutex_init(&s->seg_lock, NULL);
-	pthread_mutex_init(&s->lock, NULL);
 	pthread_mutex_init(&s->spots_lock, NULL);
-	pthread_cond_init(&s->news, NULL);
-	pthread_cond_init(&s->idle, NULL);
-	s->tail = &s->head;
 	int rc = join_job(s, hosts, err);
 	if (rc == 0)
 		rc = learn_names(s, err);
@@ -200,10 +196,7 @@ void vmm_spread_close(struct vmm_spread *s)
 	dvmi_domain_destroy(s->domain);
 	if (s->d)
 		dvm_close(s->d);
-	pthread_cond_destroy(&s->idle);
-	pthread_cond_destroy(&s->news);
 	pthread_mutex_destroy(&s->spots_lock);
-	pthread_mutex_destroy(&s->lock);
 	pthread_mutex_destroy(&s->seg_lock);
 	free(s);
 }

@@ -4,10 +4,7 @@
  * thread works for the node, which must not wait; what calls devices (accesses, EOIs) or takes long
  * goes to a thread of its own, in order.
  */
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 
 #include "kvm-node/spread_private.h"
 #include "libdvm/base/clock.h"
@@ -19,68 +16,28 @@
 
 static void enqueue(struct vmm_spread *s, unsigned from, const struct vmm_msg *n)
 {
-	struct spread_work *w = malloc(sizeof *w);
-
-	if (!w) {
+	if (vmm_inbox_put(s->inbox, from, n, NULL, 0) < 0)
 		dvmi_log(s->log, "spread", LOG_ERR, "no memory for what %s says", s->names[from]);
-		return;
-	}
-	*w = (struct spread_work){ NULL, from, *n };
-	pthread_mutex_lock(&s->lock);
-	*s->tail = w;
-	s->tail = &w->next;
-	atomic_fetch_add(&s->undone, 1);
-	pthread_cond_signal(&s->news);
-	pthread_mutex_unlock(&s->lock);
-}
-
-static struct spread_work *dequeue(struct vmm_spread *s)
-{
-	pthread_mutex_lock(&s->lock);
-	while (!s->head && !s->stop)
-		pthread_cond_wait(&s->news, &s->lock);
-	struct spread_work *w = s->head;
-	if (w) {
-		s->head = w->next;
-		if (!s->head)
-			s->tail = &s->head;
-	}
-	pthread_mutex_unlock(&s->lock);
-	return w;
-}
-
-static void have_done(struct vmm_spread *s, struct spread_work *w)
-{
-	free(w);
-	pthread_mutex_lock(&s->lock);
-	if (atomic_fetch_sub(&s->undone, 1) == 1)
-		pthread_cond_broadcast(&s->idle);
-	pthread_mutex_unlock(&s->lock);
 }
 
 void vmm_spread_settle(struct vmm_spread *s)
 {
-	if (!atomic_load(&s->undone))
-		return;
-	pthread_mutex_lock(&s->lock);
-	while (atomic_load(&s->undone) && !s->stop)
-		pthread_cond_wait(&s->idle, &s->lock);
-	pthread_mutex_unlock(&s->lock);
+	vmm_inbox_settle(s->inbox);
 }
 
-static void answer(struct vmm_spread *s, const struct spread_work *w, uint64_t value,
+static void answer(struct vmm_spread *s, const struct vmm_letter *w, uint64_t value,
 		   const struct dvmi_buf *text)
 {
-	const struct vmm_msg n = { .kind = VMM_MSG_ANSWER, .id = w->note.id, .value = value };
+	const struct vmm_msg n = { .kind = VMM_MSG_ANSWER, .id = w->msg.id, .value = value };
 
-	if (!w->note.id)
+	if (!w->msg.id)
 		return;
 	dsm_node_enter(s->node);
 	spread_post(s, w->from, &n, text ? text->data : NULL, text ? text->len : 0);
 	dsm_node_leave(s->node);
 }
 
-static void do_stat(struct vmm_spread *s, const struct spread_work *w)
+static void do_stat(struct vmm_spread *s, const struct vmm_letter *w)
 {
 	struct dvmi_buf b = { 0 };
 
@@ -91,36 +48,32 @@ static void do_stat(struct vmm_spread *s, const struct spread_work *w)
 	dvmi_buf_free(&b);
 }
 
-static void do_access(struct vmm_spread *s, const struct spread_work *w)
+static void do_access(struct vmm_spread *s, const struct vmm_letter *w)
 {
 	struct vmm_access a;
 
-	vmm_msg_to_access(&w->note, &a);
+	vmm_msg_to_access(&w->msg, &a);
 	spread_count(&s->n.accesses_in);
 	s->ops.access(s->ops.arg, w->from, &a);
 	answer(s, w, a.data, NULL);
 }
 
-static void do_free(struct vmm_spread *s, const struct spread_work *w)
+static void do_free(struct vmm_spread *s, const struct vmm_letter *w)
 {
-	spread_free_here(s, w->note.addr, w->note.value);
+	spread_free_here(s, w->msg.addr, w->msg.value);
 	answer(s, w, 0, NULL);
 }
 
-static void *work(void *arg)
+static void see_to(void *arg, const struct vmm_letter *w)
 {
 	struct vmm_spread *s = arg;
 
-	prctl(PR_SET_NAME, "spread");
-	for (struct spread_work *w; (w = dequeue(s)); have_done(s, w)) {
-		switch (w->note.kind) {
-		case VMM_MSG_EOI: s->ops.eoi(s->ops.arg, w->note.vector); break;
-		case VMM_MSG_ACCESS: do_access(s, w); break;
-		case VMM_MSG_FREE: do_free(s, w); break;
-		default: do_stat(s, w);
-		}
+	switch (w->msg.kind) {
+	case VMM_MSG_EOI: s->ops.eoi(s->ops.arg, w->msg.vector); break;
+	case VMM_MSG_ACCESS: do_access(s, w); break;
+	case VMM_MSG_FREE: do_free(s, w); break;
+	default: do_stat(s, w);
 	}
-	return NULL;
 }
 
 /* ---- at once; locked ---- */
@@ -253,27 +206,19 @@ int spread_hear_start(struct vmm_spread *s)
 	const struct dsm_service service = {
 		.message = on_message, .deadline = deadline, .tick = tick, .arg = s
 	};
-	int rc = dsm_node_serve(s->node, SPREAD_SERVICE, &service);
+	int rc = vmm_inbox_create(&s->inbox, &(struct vmm_reader){ .name = "spread",
+								   .read = see_to,
+								   .arg = s });
 
-	if (rc == 0)
-		rc = -pthread_create(&s->worker, NULL, work, s);
-	s->working = rc == 0;
-	return rc;
+	return rc < 0 ? rc : dsm_node_serve(s->node, SPREAD_SERVICE, &service);
 }
 
 void spread_hear_stop(struct vmm_spread *s)
 {
 	if (s->node)
 		dsm_node_unserve(s->node, SPREAD_SERVICE);
-	if (!s->working)
-		return;
-	pthread_mutex_lock(&s->lock);
-	s->stop = true;
-	pthread_cond_signal(&s->news);
-	pthread_cond_broadcast(&s->idle);
-	pthread_mutex_unlock(&s->lock);
-	pthread_join(s->worker, NULL);
-	s->working = false;
+	vmm_inbox_destroy(s->inbox);
+	s->inbox = NULL;
 }
 
 void vmm_spread_attach(struct vmm_spread *s, const struct vmm_spread_ops *ops, unsigned cpus)

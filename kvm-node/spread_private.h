@@ -9,6 +9,7 @@
 #include "dvm/dvm.h"
 #include "kvm-node/drift.h"
 #include "kvm-node/hotspot.h"
+#include "kvm-node/inbox.h"
 #include "kvm-node/layout.h"
 #include "kvm-node/spread.h"
 #include "libdvm/src/domain.h"
@@ -27,13 +28,6 @@ struct spread_wait {
 	unsigned failed; /* whose */
 	struct dvmi_buf *text;
 	_Atomic uint32_t done;
-};
-
-/* A note that the worker is going to see to. */
-struct spread_work {
-	struct spread_work *next;
-	unsigned from;
-	struct vmm_msg note;
 };
 
 struct vmm_spread {
@@ -66,14 +60,7 @@ struct vmm_spread {
 	uint64_t ask_time_at; /* ns; UINT64_MAX: not */
 	uint64_t time_every;  /* ns */
 
-	/* The worker; its lock is a leaf. */
-	pthread_mutex_t lock;
-	pthread_cond_t news;
-	pthread_t worker;
-	pthread_cond_t idle; /* nothing is left to be seen to */
-	bool working, stop;
-	struct spread_work *head, **tail;
-	_Atomic uint32_t undone; /* notes in the list, and the one in hand */
+	struct vmm_inbox *inbox; /* what is for the worker */
 
 	pthread_mutex_t spots_lock; /* a leaf */
 	struct vmm_hotspots spots;
