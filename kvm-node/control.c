@@ -192,21 +192,29 @@ static void obey(struct client *c)
 	answer(c, "error: nobody knows what that means\n");
 }
 
-/* Bytes of a line that is not complete are kept; what is behind it belongs to the console. */
-static void take_line(struct client *c, const char *p, size_t n)
+/* Bytes of a line that is not complete are kept. How many belong to the line. */
+static size_t take_line(struct client *c, const char *p, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		if (p[i] == '\n') {
 			c->line[c->len] = 0;
 			obey(c);
-			return;
+			return i + 1;
 		}
 		if (c->len + 1 == sizeof c->line) {
 			answer(c, "error: too long\n");
-			return;
+			return n;
 		}
 		c->line[c->len++] = p[i];
 	}
+	return n;
+}
+
+/* A guest that does not read loses what is typed. */
+static void type(struct client *c, const char *p, size_t n)
+{
+	if (write(c->owner->typed_at->to_guest, p, n) < 0 && errno == EPIPE)
+		leave(c);
 }
 
 static void on_client(void *arg, int events)
@@ -214,17 +222,18 @@ static void on_client(void *arg, int events)
 	struct client *c = arg;
 	char p[256];
 	ssize_t n = recv(c->fd, p, sizeof p, MSG_DONTWAIT);
+	size_t at = 0;
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
-	if (n <= 0)
+	if (n <= 0) {
 		leave(c);
-	else if (c->timer)
-		; /* listens only */
-	else if (!c->console)
-		take_line(c, p, (size_t)n);
-	else if (write(c->owner->typed_at->to_guest, p, (size_t)n) < 0 && errno == EPIPE)
-		leave(c); /* a guest that does not read loses what is typed */
+		return;
+	}
+	if (!c->console && !c->timer) /* who has a timer listens only */
+		at = take_line(c, p, (size_t)n);
+	if (c->fd >= 0 && c->console && at < (size_t)n)
+		type(c, p + at, (size_t)n - at);
 }
 
 static bool may_ask(const struct vmm_control *c, int fd)
