@@ -91,7 +91,7 @@ static int learn_kernels(struct vmm_spread *s, dvm_error_t *err)
 	read_boot_id(mine);
 	int rc = vmm_spread_share(s, mine, all, sizeof mine, err);
 	for (unsigned i = 0; rc == 0 && i < s->hosts; i++)
-		s->together |= i != s->self && memcmp(all[i], mine, sizeof mine) == 0;
+		s->together |= i != s->self && mine[0] && memcmp(all[i], mine, sizeof mine) == 0;
 	return rc;
 }
 

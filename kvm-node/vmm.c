@@ -115,11 +115,17 @@ static int forget_ram(struct vmm *v, dvm_error_t *err)
 	return v->config->spread ? vmm_hosts_again(v, err) : 0;
 }
 
-/* Whatever the guest still said on its way down. */
-static void forget_end(struct vmm *v)
+/* Whatever the guest still said on its way down, and that its kernel had come up. */
+static void forget_words(struct vmm *v)
 {
+	unsigned n = 0;
+
 	pthread_mutex_lock(&v->lock);
 	v->end = VMM_END_NONE;
+	for (unsigned i = 0; i < v->n_asks; i++)
+		if (v->asks[i] != VMM_ASK_SPREAD)
+			v->asks[n++] = v->asks[i];
+	v->n_asks = n;
 	pthread_mutex_unlock(&v->lock);
 }
 
@@ -150,7 +156,7 @@ static int reset_guest(struct vmm *v, dvm_error_t *err)
 
 	if (rc < 0)
 		return rc;
-	forget_end(v);
+	forget_words(v);
 	vmm_irq_reset(v->irq);
 	vmm_reset_devices(v);
 	rc = forget_ram(v, err);
