@@ -318,8 +318,9 @@ const struct cli_command cli_cmd_guest = {
 	.opt = { .name = "dvm guest",
 		 .operands = "VERB [ARG]…",
 		 .brief = "virtual machines: start, list, show, console, stop, kill, pause, …",
-		 .text = "A guest is a job with one rank, the monitor, on a node that has KVM: it is "
-			 "listed, waited for, logged and cleaned up like one.",
+		 .text = "A guest is a job, whose ranks are its monitors: one, or one on each of its "
+			 "hosts, which have KVM. It is listed, waited for, logged and cleaned up like "
+			 "any job.",
 		 .options = no_options,
 		 .words = "start list show console stop kill pause resume reset wait log stat top balloon",
 		 .stop_at_operand = true,
