@@ -98,7 +98,8 @@ static int log_of(struct cli *c, const struct cli_command *cmd, int argc, char *
 	return rc != CLI_GO ? rc : job_command(c, &cli_cmd_logs, options, &g);
 }
 
-/* Its exit code is the guest's, which is therefore looked up again: was it waited for at all? */
+/* Its exit code is the guest's, which is therefore looked up again: was it waited for at all? People
+ * are told why one has failed. */
 static int wait_for(struct cli *c, const struct cli_command *cmd, int argc, char **argv)
 {
 	struct choice choice = { 0 };
@@ -109,9 +110,13 @@ static int wait_for(struct cli *c, const struct cli_command *cmd, int argc, char
 	if (rc != CLI_GO)
 		return rc;
 	rc = job_command(c, &cli_cmd_wait, NULL, &g);
-	if (choice.json && cli_guest_find(c, g.name, &now, &err) == 0 && (now.ended || now.job != g.job) &&
+	if ((!rc && !choice.json) || cli_guest_find(c, g.name, &now, &err) < 0)
+		return rc;
+	if (choice.json && (now.ended || now.job != g.job) &&
 	    cli_guest_print(&g, "exit_code", json_integer(rc)) < 0)
 		return CLI_FAILED;
+	if (!choice.json && now.ended && now.job == g.job && now.reason[0])
+		cli_failf(c, "guest %s: %s", g.name, now.reason);
 	return rc;
 }
 

@@ -78,6 +78,7 @@ static void compare(const Pb__JobInfo *j, const char *name, void *arg)
 	*g = (struct cli_guest){ .job = j->id, .ended = ended, .exit_code = j->exit_code };
 	snprintf(g->name, sizeof g->name, "%s", name);
 	snprintf(g->state, sizeof g->state, "%s", j->state);
+	snprintf(g->reason, sizeof g->reason, "%s", j->reason);
 	if (j->n_nodes)
 		snprintf(g->node, sizeof g->node, "%s", j->nodes[0]);
 }

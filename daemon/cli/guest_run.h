@@ -33,7 +33,8 @@ struct cli_guest {
 	uint64_t job;
 	char name[64], state[24], node[DVMD_NAME_MAX + 1];
 	bool ended;
-	int exit_code; /* where it has ended */
+	int exit_code; /* where it has ended, */
+	char reason[256]; /* ... and why; may be empty */
 };
 
 /* -EINVAL for what cannot be a guest's name. */

@@ -90,6 +90,7 @@ like "the name is free again" \
 	"one node*"
 is "kill" "$(dvm guest kill one --json | json_of name asked)" "one kill"
 ok "... ends it" timeout 20 sh -c 'dvm guest wait one; [ $? -ne 0 ]'
+like "... and says why" "$(dvm guest wait one 2>&1)" "dvm: guest one: *"
 is "... which can be waited for as JSON" "$(dvm guest wait one --json | json_of name exit_code)" "one 137"
 
 cat > "$lib_temp/guest.yaml" <<- END
