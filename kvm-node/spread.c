@@ -158,7 +158,7 @@ int vmm_spread_open(struct vmm_spread **out, unsigned hosts, struct dvmi_log *lo
 		return dvmi_error_code(err, -ENOMEM, "the guest's hosts");
 	s->log = log;
 	atomic_store(&s->lost, -1);
-	s->ask_time_at = UINT64_MAX;
+	s->ask_time_at = s->look_at = UINT64_MAX;
 	pthread_mutex_init(&s->seg_lock, NULL);
 	pthread_mutex_init(&s->spots_lock, NULL);
 	int rc = join_job(s, hosts, err);

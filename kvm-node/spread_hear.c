@@ -11,6 +11,7 @@
 
 #define TIME_SOON (20 * DVMI_MSEC)  /* while there is something to correct */
 #define TIME_LATE (320 * DVMI_MSEC) /* when there has been nothing for long */
+#define LOOK_EVERY DVMI_SEC	     /* whether others still speak: questions for the time are enough */
 
 /* ---- the worker ---- */
 
@@ -164,6 +165,29 @@ static bool fits(const struct vmm_spread *s, unsigned from, uint8_t kind)
 	}
 }
 
+/* The first one hears from all, and all from it: they ask it for the time. */
+static void note_speaker(struct vmm_spread *s, unsigned from, uint64_t now)
+{
+	if (from == s->self || (s->self && from))
+		return;
+	if (s->look_at == UINT64_MAX)
+		s->look_at = now + LOOK_EVERY;
+	if (vmm_silence_heard(&s->silence, from))
+		dvmi_log(s->log, "spread", LOG_WARNING, "host %s is heard again, and the guest goes on",
+			 s->names[from]);
+}
+
+static void look_for_silent(struct vmm_spread *s, uint64_t now)
+{
+	uint64_t silent = vmm_silence_look(&s->silence);
+
+	s->look_at = now + LOOK_EVERY;
+	for (unsigned i = 0; i < s->hosts; i++)
+		if (silent >> i & 1)
+			dvmi_log(s->log, "spread", LOG_WARNING,
+				 "the guest waits for host %s, of which nothing is heard", s->names[i]);
+}
+
 static void on_message(void *arg, uint32_t from, const void *message, size_t len, uint64_t now)
 {
 	struct vmm_spread *s = arg;
@@ -173,23 +197,29 @@ static void on_message(void *arg, uint32_t from, const void *message, size_t len
 	size_t text_len;
 
 	if (vmm_msg_parse(message, len, &b, &n, &text, &text_len) < 0 || !s->attached ||
-	    !fits(s, from, n.kind))
+	    !fits(s, from, n.kind)) {
 		spread_count(&s->n.bad);
-	else
-		act(s, from, &n, text, text_len);
+		return;
+	}
+	note_speaker(s, from, now);
+	act(s, from, &n, text, text_len);
 }
 
 static uint64_t deadline(void *arg)
 {
 	const struct vmm_spread *s = arg;
 
-	return s->attached ? s->ask_time_at : UINT64_MAX;
+	if (!s->attached)
+		return UINT64_MAX;
+	return s->ask_time_at < s->look_at ? s->ask_time_at : s->look_at;
 }
 
 static void tick(void *arg, uint64_t now)
 {
 	struct vmm_spread *s = arg;
 
+	if (s->attached && now >= s->look_at)
+		look_for_silent(s, now);
 	if (!s->attached || now < s->ask_time_at)
 		return;
 	s->time_every = s->time_every < TIME_SOON ? TIME_SOON :
@@ -234,7 +264,7 @@ void vmm_spread_detach(struct vmm_spread *s)
 {
 	dsm_node_enter(s->node);
 	s->attached = false;
-	s->ask_time_at = UINT64_MAX;
+	s->ask_time_at = s->look_at = UINT64_MAX;
 	dsm_node_leave(s->node);
 	vmm_spread_settle(s); /* what the worker has in hand is about the guest, which may go now */
 }

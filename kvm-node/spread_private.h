@@ -11,6 +11,7 @@
 #include "kvm-node/hotspot.h"
 #include "kvm-node/inbox.h"
 #include "kvm-node/layout.h"
+#include "kvm-node/silence.h"
 #include "kvm-node/spread.h"
 #include "libdvm/src/domain.h"
 
@@ -59,6 +60,8 @@ struct vmm_spread {
 	struct vmm_drift drift;
 	uint64_t ask_time_at; /* ns; UINT64_MAX: not */
 	uint64_t time_every;  /* ns */
+	struct vmm_silence silence;
+	uint64_t look_at; /* ns: whether others still speak; UINT64_MAX: not */
 
 	struct vmm_inbox *inbox; /* what is for the worker */
 

@@ -121,33 +121,30 @@ static void pose(struct vmm_spread *s, struct spread_wait *w, struct vmm_msg *n)
 		}
 }
 
-static void tell_patience(struct vmm_spread *s, const struct spread_wait *w, bool over)
+/* Hosts that have not answered yet, a bit each. Who is silent anyway has been named already. */
+static uint64_t name_late(struct vmm_spread *s, const struct spread_wait *w)
 {
 	dsm_node_enter(s->node);
-	uint64_t from = over ? 0 : w->from;
+	uint64_t late = w->from & ~s->silence.told;
 	dsm_node_leave(s->node);
 	for (unsigned i = 0; i < s->hosts; i++)
-		if (from >> i & 1)
+		if (late >> i & 1)
 			dvmi_log(s->log, "spread", LOG_WARNING,
 				 "the guest waits for host %s, which does not answer", s->names[i]);
-	if (over)
-		dvmi_log(s->log, "spread", LOG_WARNING, "the guest goes on");
+	return late;
 }
 
 int spread_question(struct vmm_spread *s, struct spread_wait *w, struct vmm_msg *n)
 {
-	bool told = false;
+	uint64_t late = 0;
 
 	dsm_node_enter(s->node);
 	pose(s, w, n);
 	dsm_node_leave(s->node);
-	while (dsm_node_wait(s->node, &w->done, dvmi_clock_mono() + PATIENCE) == -ETIMEDOUT) {
-		if (!told)
-			tell_patience(s, w, false);
-		told = true;
-	}
-	if (told)
-		tell_patience(s, w, true);
+	while (dsm_node_wait(s->node, &w->done, dvmi_clock_mono() + PATIENCE) == -ETIMEDOUT)
+		late = late ? late : name_late(s, w);
+	if (late)
+		dvmi_log(s->log, "spread", LOG_WARNING, "the guest goes on");
 	/* Who has said so still has the lock: this stack is not ours before he has left. */
 	dsm_node_enter(s->node);
 	dsm_node_leave(s->node);

@@ -86,6 +86,33 @@ is "... all of it as pages" $? 0 || diag "$guest_out"
 is "... and no request goes otherwise" "$(counted queue_requests)" ""
 rm -f "$stat" "$disk"
 
+# A host that stands still for a while is named, also when nobody asks it for anything.
+words=$(mktemp)
+timeout -k 2 -s INT 90 "$build/tests/api/mini-run" -t 90 -n 2 -N 2 "$build/kvm-node/dvm-vmm" --hosts 2 \
+	--mem 16M --cpus 2 --kernel "$payload" --append wait > "$words" 2>&1 < /dev/null &
+run=$!
+says()
+{
+	grep -q "$1" "$words"
+}
+monitor_of() # RANK
+{
+	local pid
+	for pid in $(pgrep -P "$(pgrep -P "$run")"); do
+		! tr '\0' '\n' < "/proc/$pid/environ" | grep -qx "DVM_RANK=$1" || echo "$pid"
+	done
+}
+ok "a guest waits for its power button" until_ok 10 says waiting
+other=$(monitor_of 1)
+kill -STOP "$other"
+ok "a host that stands still is named" until_ok 15 says "the guest waits for host mini1, of which"
+kill -CONT "$other"
+ok "... and when it is back, too" until_ok 10 says "host mini1 is heard again"
+kill -TERM "$(monitor_of 0)"
+wait "$run"
+is "... to the guest's good end" $? 0 || diag "$(cat "$words")"
+rm -f "$words"
+
 guest_run hello --mem 16M --cpus 2 --pages no-sense
 like "... which there has to be" "$? $guest_out" '2 *there is no "no-sense"*'
 guest_run hello --mem 16M --cpus 2 --disk /dev/null,host=2
