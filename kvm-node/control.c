@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kvm-node/consoles.h"
 #include "kvm-node/control_private.h"
 #include "kvm-node/loop.h"
 #include "libdvm/base/clock.h"
@@ -13,8 +14,6 @@
 #include "libdvm/base/text.h"
 
 #define CLIENTS	 8u
-#define KEPT	 65536u /* bytes of the console for who joins later */
-#define PIECE	 4096u
 
 #define PERIOD_MIN (DVMI_SEC / 10)
 
@@ -29,27 +28,14 @@ struct client {
 	bool console;
 };
 
-/* A console of the guest's: a pipe each way. */
-struct port {
-	struct vmm_control *owner;
-	int from_guest, to_guest; /* our ends */
-	int guest_out, guest_in;  /* the guest's */
-	struct vmm_watch *watch;
-};
-
-enum { SERIAL, VIRTIO, PORTS };
-
 struct vmm_control {
 	struct vmm *vmm;
 	struct vmm_loop *loop;
 	uid_t owner; /* who has started us, whatever we are now */
-	int listener, out;
-	struct port ports[PORTS];
-	struct port *typed_at; /* where what is typed goes */
+	int listener;
+	struct vmm_consoles *consoles;
 	struct vmm_watch *listener_watch;
 	struct client clients[CLIENTS];
-	uint8_t kept[KEPT];
-	size_t kept_len, kept_at; /* a ring: where the next byte goes */
 };
 
 /* ---- clients ---- */
@@ -124,14 +110,15 @@ static void tell_isolation(struct client *c)
 	dvmi_buf_free(&b);
 }
 
+static void tell_client(void *arg, const void *p, size_t n)
+{
+	tell(arg, p, n);
+}
+
 static void join_console(struct client *c)
 {
-	const struct vmm_control *o = c->owner;
-
 	c->console = true;
-	if (o->kept_len == KEPT)
-		tell(c, o->kept + o->kept_at, KEPT - o->kept_at);
-	tell(c, o->kept, o->kept_at);
+	vmm_consoles_replay(c->owner->consoles, tell_client, c);
 }
 
 static const struct {
@@ -210,13 +197,6 @@ static size_t take_line(struct client *c, const char *p, size_t n)
 	return n;
 }
 
-/* A guest that does not read loses what is typed. */
-static void type(struct client *c, const char *p, size_t n)
-{
-	if (write(c->owner->typed_at->to_guest, p, n) < 0 && errno == EPIPE)
-		leave(c);
-}
-
 static void on_client(void *arg, int events)
 {
 	struct client *c = arg;
@@ -232,8 +212,9 @@ static void on_client(void *arg, int events)
 	}
 	if (!c->console && !c->timer) /* who has a timer listens only */
 		at = take_line(c, p, (size_t)n);
-	if (c->fd >= 0 && c->console && at < (size_t)n)
-		type(c, p + at, (size_t)n - at);
+	if (c->fd >= 0 && c->console && at < (size_t)n &&
+	    vmm_consoles_type(c->owner->consoles, p + at, (size_t)n - at) == -EPIPE)
+		leave(c);
 }
 
 static bool may_ask(const struct vmm_control *c, int fd)
@@ -265,50 +246,13 @@ static void on_listener(void *arg, int events)
 		leave(free_one);
 }
 
-/* ---- the console ---- */
-
-static void keep(struct vmm_control *c, const uint8_t *p, size_t n)
+static void on_printed(void *arg, const void *p, size_t n)
 {
-	for (size_t i = 0; i < n; i++) {
-		c->kept[c->kept_at] = p[i];
-		c->kept_at = (c->kept_at + 1) % KEPT;
-	}
-	c->kept_len = c->kept_len + n < KEPT ? c->kept_len + n : KEPT;
-}
+	struct vmm_control *c = arg;
 
-static void pass_on(struct vmm_control *c, const uint8_t *p, size_t n)
-{
-	keep(c, p, n);
-	for (size_t at = 0; c->out >= 0 && at < n;) {
-		ssize_t done = write(c->out, p + at, n - at);
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done < 0)
-			break; /* nobody listens any more */
-		at += (size_t)done;
-	}
 	for (unsigned i = 0; i < CLIENTS; i++)
 		if (c->clients[i].fd >= 0 && c->clients[i].console)
 			tell(&c->clients[i], p, n);
-}
-
-static bool read_guest(struct port *port)
-{
-	struct vmm_control *c = port->owner;
-	uint8_t p[PIECE];
-	ssize_t n = read(port->from_guest, p, sizeof p);
-
-	if (n <= 0)
-		return false;
-	if (port == &c->ports[VIRTIO])
-		c->typed_at = port; /* the guest has a driver for it, and somebody behind that */
-	pass_on(c, p, (size_t)n);
-	return true;
-}
-
-static void on_guest(void *arg, int events)
-{
-	read_guest(arg);
 }
 
 /* ---- life ---- */
@@ -332,29 +276,6 @@ static int listen_at(const char *name, dvm_error_t *err)
 		       dvmi_error_code(err, rc, "the control socket of %s", name);
 }
 
-static int make_pipes(struct port *port, dvm_error_t *err)
-{
-	int out[2], in[2];
-
-	if (pipe2(out, O_CLOEXEC | O_NONBLOCK) < 0)
-		return dvmi_error_code(err, -errno, "the console");
-	port->from_guest = out[0];
-	port->guest_out = out[1];
-	if (pipe2(in, O_CLOEXEC | O_NONBLOCK) < 0)
-		return dvmi_error_code(err, -errno, "the console");
-	port->guest_in = in[0];
-	port->to_guest = in[1];
-	return 0;
-}
-
-static void give_ends(const struct vmm_control *c, struct vmm_config *config)
-{
-	config->console_in = c->ports[SERIAL].guest_in;
-	config->console_out = c->ports[SERIAL].guest_out;
-	config->hvc_in = c->ports[VIRTIO].guest_in;
-	config->hvc_out = c->ports[VIRTIO].guest_out;
-}
-
 int vmm_control_create(struct vmm_control **out, const char *name, int out_fd,
 		       struct vmm_config *config, dvm_error_t *err)
 {
@@ -362,24 +283,19 @@ int vmm_control_create(struct vmm_control **out, const char *name, int out_fd,
 
 	if (!c)
 		return dvmi_error_code(err, -ENOMEM, "the control socket");
-	c->out = out_fd;
 	c->owner = geteuid();
-	for (unsigned i = 0; i < PORTS; i++)
-		c->ports[i] = (struct port){ c, -1, -1, -1, -1, NULL };
-	c->typed_at = &c->ports[SERIAL];
 	for (unsigned i = 0; i < CLIENTS; i++)
 		c->clients[i].fd = -1;
 	c->listener = listen_at(name, err);
 	int rc = c->listener < 0 ? c->listener : 0;
-	for (unsigned i = 0; rc == 0 && i < PORTS; i++)
-		rc = make_pipes(&c->ports[i], err);
+	if (rc == 0)
+		rc = vmm_consoles_create(&c->consoles, out_fd, config, on_printed, c, err);
 	if (rc == 0 && (rc = vmm_loop_create(&c->loop, "control")) < 0)
 		dvmi_error_code(err, rc, "the control thread");
 	if (rc < 0) {
 		vmm_control_destroy(c);
 		return rc;
 	}
-	give_ends(c, config);
 	*out = c;
 	return 0;
 }
@@ -388,8 +304,8 @@ int vmm_control_start(struct vmm_control *c, struct vmm *v)
 {
 	c->vmm = v;
 	int rc = vmm_watch_open(&c->listener_watch, c->loop, c->listener, UV_READABLE, on_listener, c);
-	for (struct port *p = c->ports; rc == 0 && p < c->ports + PORTS; p++)
-		rc = vmm_watch_open(&p->watch, c->loop, p->from_guest, UV_READABLE, on_guest, p);
+	if (rc == 0)
+		rc = vmm_consoles_start(c->consoles, c->loop);
 	return rc < 0 ? rc : vmm_loop_start(c->loop);
 }
 
@@ -399,24 +315,11 @@ void vmm_control_stop(struct vmm_control *c)
 		vmm_loop_stop(c->loop);
 }
 
-static void close_port(struct port *port)
-{
-	const int fds[] = { port->from_guest, port->to_guest, port->guest_in, port->guest_out };
-
-	while (port->from_guest >= 0 && read_guest(port))
-		;
-	vmm_watch_close(port->watch);
-	for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++)
-		if (fds[i] >= 0)
-			close(fds[i]);
-}
-
 void vmm_control_destroy(struct vmm_control *c)
 {
 	if (!c)
 		return;
-	for (unsigned i = 0; i < PORTS; i++)
-		close_port(&c->ports[i]);
+	vmm_consoles_destroy(c->consoles);
 	for (unsigned i = 0; i < CLIENTS; i++)
 		if (c->clients[i].fd >= 0)
 			leave(&c->clients[i]);
