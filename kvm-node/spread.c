@@ -243,6 +243,12 @@ static uint32_t home_of(void *arg, uint64_t page)
 	return host;
 }
 
+static uint64_t page_of(void *arg, uint64_t frame)
+{
+	(void)arg;
+	return spread_page(frame);
+}
+
 /* Locked. */
 static void on_wait(void *arg, uint64_t page, int thread)
 {
@@ -306,6 +312,7 @@ static int create_segment(struct vmm_spread *s)
 		.hold = HOLD,
 		.hold_max = s->flags & DSM_NO_HOLD ? 0 : HOLD_MAX,
 		.home = home_of,
+		.page_of = page_of,
 		.home_arg = s,
 		.hooks = { .wait = on_wait, .came = on_came, .arg = s },
 	};

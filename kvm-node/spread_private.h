@@ -80,6 +80,16 @@ static inline uint64_t spread_address(uint64_t page)
 	return at < VMM_RAM_LOW_MAX ? at : at - VMM_RAM_LOW_MAX + VMM_RAM_HIGH;
 }
 
+/* The page of the segment in which a frame of the guest is; none: more than there are. */
+static inline uint64_t spread_page(uint64_t frame)
+{
+	uint64_t low = VMM_RAM_LOW_MAX / VMM_PAGE, high = VMM_RAM_HIGH / VMM_PAGE;
+
+	if (frame < low)
+		return frame;
+	return frame < high ? UINT64_MAX : frame - high + low;
+}
+
 static inline void spread_count(_Atomic uint64_t *n)
 {
 	atomic_fetch_add_explicit(n, 1, memory_order_relaxed);

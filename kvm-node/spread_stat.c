@@ -81,6 +81,7 @@ static void put_walked(struct vmm_spread *s, struct dvmi_buf *out)
 	put(out, "walked_ended", w.left);
 	put(out, "walked_diffs", w.diffs);
 	put(out, "walked_conflicts", w.conflicts);
+	put(out, "walked_later", w.later);
 	put(out, "told", w.flushes);
 	put(out, "told_late", w.waits);
 }

@@ -178,7 +178,9 @@ struct dsm_seg_config {
 	uint64_t memory; /* bytes for pages whose home is elsewhere; 0: no limit */
 	/* The home of a page at first, the same everywhere. */
 	uint32_t (*home)(void *arg, uint64_t page);
-	void *home_arg;
+	/* Of a guest's memory (DSM_WALKED): the page in which a frame is, or none; NULL: that number. */
+	uint64_t (*page_of)(void *arg, uint64_t frame);
+	void *home_arg; /* for both */
 	/*
 	 * Nodes with the same number there, not 0, have one file between them: FILE (the caller's), as
 	 * large as the segment and empty; what one of them gives to another is not sent. For segments
@@ -279,6 +281,7 @@ struct dsm_walk_stats {
 	uint64_t diffs;		/* pages of which something was sent for that */
 	uint64_t conflicts;	/* entries that two had changed */
 	uint64_t ends;		/* pages that were no tables any more */
+	uint64_t later;		/* entries that waited for what they lead to */
 	/* Of the node: times something was to be told, and it had to wait. */
 	uint64_t flushes, waits;
 };

@@ -73,6 +73,9 @@ size_t dsm_explain(const struct dsm *d, uint64_t page, char *out, size_t room)
 		say_held(&t, h, d->now);
 	if (e)
 		say_entry(&t, e);
+	for (const struct dsm_request *r = d->ends; r; r = r->next)
+		if (r->m.page == page)
+			say(&t, "; node %u waits for what it leads to", r->m.node);
 	if (d->unsettled || d->foreign || dsm_settling(d))
 		say(&t, "; %" PRIu64 " differences not settled, %" PRIu64 " of others%s",
 		    d->unsettled, d->foreign,

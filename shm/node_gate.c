@@ -9,6 +9,8 @@
  */
 #include "shm/node_private.h"
 
+#define LOOKS 8 /* in a row, if what comes between is over at once: tables have few levels */
+
 bool dsm_gate_needed(const struct dsm_node *n)
 {
 	return n->gate.shut || n->gate.any || n->gate.walking;
@@ -26,10 +28,24 @@ static uint64_t pending(const struct dsm_node *n)
 
 static void look(struct dsm_node *n)
 {
-	n->gate.walking = false;
-	for (uint32_t i = 0; i < n->nsegs; i++)
-		if (n->segs[i])
-			n->gate.walking |= dsm_seg_walk_look(n->segs[i]);
+	n->gate.walking = n->gate.again = false;
+	for (uint32_t i = 0; i < n->nsegs; i++) {
+		if (!n->segs[i])
+			continue;
+		n->gate.walking |= dsm_seg_walk_look(n->segs[i]);
+		n->gate.again |= dsm_seg_walk_again(n->segs[i]);
+	}
+}
+
+/* All that was written before what waits was closed is told, and settled. */
+static bool settled(struct dsm_node *n)
+{
+	for (int i = 0; pending(n) == 0 && i < LOOKS; i++) {
+		if (!n->gate.again)
+			return true;
+		look(n);
+	}
+	return false;
 }
 
 static void shut(struct dsm_node *n, bool is)
@@ -44,7 +60,7 @@ void dsm_gate_step(struct dsm_node *n)
 {
 	struct dsm_gate *g = &n->gate;
 
-	if (g->shut && pending(n) == 0) {
+	if (g->shut && settled(n)) {
 		shut(n, false);
 		dsm_out_release(n);
 	}
@@ -55,7 +71,7 @@ void dsm_gate_step(struct dsm_node *n)
 	if (g->tells)
 		look(n);
 	g->tells = false;
-	shut(n, pending(n) > 0);
+	shut(n, !settled(n));
 	if (!g->shut)
 		dsm_out_release(n);
 	g->flushes++;
@@ -68,5 +84,5 @@ void dsm_gate_open(struct dsm_node *n)
 	dsm_out_close(n);
 	dsm_out_release(n);
 	shut(n, false);
-	n->gate.any = n->gate.tells = false;
+	n->gate.any = n->gate.tells = n->gate.again = false;
 }

@@ -38,6 +38,7 @@ struct dsm_gate {
 	bool any;     /* something is in an open list */
 	bool tells;   /* and tells of what was written here */
 	bool shut;    /* what is in the closed lists waits */
+	bool again;   /* and not all is told: it has to be looked for once more */
 	uint64_t flushes, waits;
 };
 
@@ -188,6 +189,8 @@ void dsm_seg_settle(struct dsm_seg *s);
 /* Compares pages that several nodes write; true if there are any. */
 bool dsm_seg_walk_look(struct dsm_seg *s);
 uint64_t dsm_seg_walk_pending(const struct dsm_seg *s);
+/* Something could not be told before what is pending now is over. */
+bool dsm_seg_walk_again(const struct dsm_seg *s);
 /* What this node tells waits from now on, or goes. */
 void dsm_seg_trace_gate(struct dsm_seg *s, bool shut);
 /* FROM has waited too long for a page of S: what is known of it is put on record. */

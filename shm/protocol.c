@@ -52,6 +52,7 @@ void dsm_destroy(struct dsm *d)
 	}
 	dsm_held_clear(d);
 	dsm_home_end(d);
+	dsm_requests_free(&d->ends);
 	dsm_cells_free(d);
 	free(d->alive);
 	free(d->marked);
@@ -158,6 +159,8 @@ int dsm_receive(struct dsm *d, uint32_t from, const struct dsm_msg *m, uint64_t 
 	}
 	int rc = dsm_take(d, from, m);
 	dsm_run_local(d);
+	if (d->ends)
+		dsm_walk_retry(d);
 	return rc;
 }
 

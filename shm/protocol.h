@@ -69,7 +69,8 @@ enum dsm_flag {
 	DSM_BYTES = 1,	   /* the page's bytes go with the message */
 	DSM_FINAL = 2,	   /* no DONE is needed */
 	DSM_EXCLUSIVE = 4, /* DATA for a writer */
-	DSM_OWNER = 16,	   /* FWD_GETS, DATA to read: who asks becomes the owner */
+	DSM_OWNER = 16,	   /* FWD_GETS, DATA to read: who asks becomes the owner; SETTLED: the
+			    * mode has ended everywhere */
 	DSM_CLAIM = 32,	   /* GETM: would be home to it; DATA: you are */
 	DSM_PASSED = 64,   /* a request that came to who was the home, for `node` */
 	DSM_WALK = 8,	   /* DATA, DONE: one of several that write; GRANT: not any more; APPLY: SETTLED
@@ -93,7 +94,7 @@ struct dsm_msg {
 struct dsm_walk_ops {
 	/* PAGE, which is ours alone and others want: may all write it from now on? */
 	bool (*may)(void *arg, uint64_t page);
-	/* They do. What lies there now is what all have agreed on. */
+	/* They do. What lies there now is what all have agreed on; after may(): what that has seen. */
 	void (*enter)(void *arg, uint64_t page);
 	/*
 	 * What another node has changed; LAST: what it had not told when the mode ended, so it is not
@@ -106,6 +107,11 @@ struct dsm_walk_ops {
 	void (*last)(void *arg, uint64_t page, struct dsm_msg *m);
 	/* The mode has ended here. */
 	void (*leave)(void *arg, uint64_t page);
+	/*
+	 * What we have not told of PAGE leads to other pages that are not dsm_walk_known(): those are to
+	 * end, and PAGE does not go before.
+	 */
+	bool (*leads)(void *arg, uint64_t page);
 };
 
 /* What the engine has done to a page; the caller makes it so before it returns. */
@@ -240,6 +246,8 @@ bool dsm_settling(const struct dsm *d);
 int dsm_walk_diff(struct dsm *d, uint64_t page, const uint8_t *diff, size_t n);
 /* It is to be ours alone. */
 void dsm_walk_end(struct dsm *d, uint64_t page, uint64_t now);
+/* All have what was written here in PAGE, or none of it but by way of its owner. */
+bool dsm_walk_known(const struct dsm *d, uint64_t page);
 /* What is under way that messages have to wait for. */
 uint64_t dsm_walk_pending(const struct dsm *d);
 

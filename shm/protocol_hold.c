@@ -171,6 +171,8 @@ void dsm_tick(struct dsm *d, uint64_t now)
 		dsm_woken(d, now);
 	while (d->held_list && d->held_list->until <= now)
 		let_go(d, d->held_list);
+	if (d->ends)
+		dsm_walk_retry(d);
 }
 
 int dsm_pin(struct dsm *d, uint64_t page)

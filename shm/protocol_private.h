@@ -15,6 +15,7 @@
 struct dsm_cell {
 	uint64_t version; /* of the bytes that are kept, or DSM_NO_VERSION */
 	uint8_t state;	  /* enum dsm_state */
+	uint8_t left;	  /* times that what we had told at the mode's end is not settled */
 	uint16_t home;	  /* first_touch.c: who is, as far as known, + 1; 0: who was at first */
 };
 
@@ -108,6 +109,7 @@ struct dsm {
 
 	/* Differences of ours that not all have, and those of others likewise. */
 	uint64_t unsettled, foreign;
+	struct dsm_request *ends; /* END, which waits: protocol_walk.c */
 
 	struct dsm_stats stats;
 };
@@ -188,6 +190,10 @@ bool dsm_walk_data(struct dsm *d, const struct dsm_msg *m, struct dsm_cell *c);
 void dsm_walk_alone(struct dsm *d, const struct dsm_want *w);
 /* With a new view each page becomes somebody's alone: all ask for all of theirs. */
 void dsm_walk_view(struct dsm *d);
+/* What was under way is not, with a new view; or at the end. */
+void dsm_walk_forget(struct dsm *d);
+/* Something has happened: does what waits for that. */
+void dsm_walk_retry(struct dsm *d);
 
 /* ---- directory.c, directory_view.c ---- */
 /* The bit of NODE among sharers. */

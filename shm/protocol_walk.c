@@ -5,6 +5,8 @@
  * all others, or the end. So all see the differences of a page in one order. doc/design/0021-walked.md.
  */
 #include <errno.h>
+#include <stdlib.h>
+#include <utlist.h>
 
 #include "shm/protocol_private.h"
 
@@ -104,7 +106,7 @@ static bool on_apply(struct dsm *d, uint32_t from, const struct dsm_msg *m, cons
 	return walked;
 }
 
-static bool on_settled(struct dsm *d, const struct dsm_msg *m, const struct dsm_cell *c)
+static bool on_settled(struct dsm *d, const struct dsm_msg *m, struct dsm_cell *c)
 {
 	bool ours = !(m->flags & DSM_WALK);
 	uint64_t *count = ours ? &d->unsettled : &d->foreign;
@@ -112,10 +114,22 @@ static bool on_settled(struct dsm *d, const struct dsm_msg *m, const struct dsm_
 	if (!*count || (ours && m->node != d->c.self))
 		return false;
 	--*count;
-	/* Final: the mode had ended; what others send for its end is from what was agreed on before. */
-	if (ours && c->state == DSM_WALKING && !(m->flags & DSM_FINAL))
+	if (ours && m->flags & DSM_OWNER)
+		c->left -= c->left > 0;
+	/*
+	 * The mode had ended; what others send for its end is from what was agreed on before. Perhaps it
+	 * has begun once more.
+	 */
+	else if (ours && c->state == DSM_WALKING && !(m->flags & DSM_FINAL))
 		d->c.walk->settled(d->c.arg, m->page);
 	return true;
+}
+
+bool dsm_walk_known(const struct dsm *d, uint64_t page)
+{
+	struct dsm_cell c = page < d->c.pages ? dsm_cell_get(d, page) : (struct dsm_cell){ 0 };
+
+	return c.state != DSM_WALKING && !c.left;
 }
 
 uint64_t dsm_walk_pending(const struct dsm *d)
@@ -125,6 +139,9 @@ uint64_t dsm_walk_pending(const struct dsm *d)
 	/* What does not look like page tables any more has to be ours before anybody hears of it. */
 	for (const struct dsm_want *w = d->c.walk ? d->wants : NULL; w; w = w->hh.next)
 		n += dsm_state(d, w->page) == DSM_WALKING;
+	/* The home takes differences for late from END on, but what is told with that is still here. */
+	for (const struct dsm_request *r = d->ends; r; r = r->next)
+		n++;
 	return n;
 }
 
@@ -145,28 +162,63 @@ void dsm_walk_alone(struct dsm *d, const struct dsm_want *w)
 		if (w->owed >> i & 1)
 			dsm_send(d, i,
 				 (struct dsm_msg){ .kind = DSM_SETTLED,
+						   .flags = DSM_OWNER,
 						   .page = w->page,
 						   .node = (uint16_t)i });
 	d->c.walk->leave(d->c.arg, w->page);
 }
 
-static bool on_end(struct dsm *d, const struct dsm_msg *m, struct dsm_cell *c)
+static void end(struct dsm *d, const struct dsm_msg *m, struct dsm_cell *c)
 {
 	struct dsm_msg ended = { .kind = DSM_ENDED, .page = m->page, .version = DSM_NO_VERSION };
 
-	if (c->state != DSM_WALKING || m->node >= d->c.nodes)
-		return false;
 	c->state = DSM_INVALID;
 	c->version = DSM_NO_VERSION;
-	d->c.ops->drop(d->c.arg, m->page);
 	d->c.walk->last(d->c.arg, m->page, &ended);
 	if (ended.ndiff) {
 		ended.flags = DSM_BYTES;
 		d->unsettled++;
+		c->left++;
 	}
 	dsm_send(d, m->node, ended);
 	d->c.walk->leave(d->c.arg, m->page);
+}
+
+/* True: M, which we answer, is kept for later. Without memory it is not, and goes ahead. */
+static bool is_early(struct dsm *d, uint32_t from, const struct dsm_msg *m)
+{
+	return d->c.walk->leads(d->c.arg, m->page) && dsm_request_queue(&d->ends, from, m) == 0;
+}
+
+/*
+ * ENDED goes straight to who will have the page alone, on no channel on which what it leads to has
+ * gone. So that is settled before. Tables lead downwards, so nobody waits for himself.
+ */
+static bool on_end(struct dsm *d, uint32_t from, const struct dsm_msg *m, struct dsm_cell *c)
+{
+	if (c->state != DSM_WALKING || m->node >= d->c.nodes)
+		return false;
+	if (is_early(d, from, m))
+		return true;
+	d->c.ops->drop(d->c.arg, m->page);
+	/* Processors have written it until now. */
+	if (is_early(d, from, m))
+		d->c.ops->install(d->c.arg, m->page, true);
+	else
+		end(d, m, c);
 	return true;
+}
+
+void dsm_walk_retry(struct dsm *d)
+{
+	struct dsm_request *r, *next, *list = d->ends;
+
+	d->ends = NULL;
+	DL_FOREACH_SAFE(list, r, next) {
+		dsm_take(d, r->from, &r->m);
+		free(r);
+	}
+	dsm_run_local(d);
 }
 
 static bool on_ended(struct dsm *d, uint32_t from, const struct dsm_msg *m, struct dsm_cell *c)
@@ -198,7 +250,7 @@ bool dsm_walk_take(struct dsm *d, uint32_t from, const struct dsm_msg *m, struct
 	case DSM_SETTLED:
 		return on_settled(d, m, c);
 	case DSM_END:
-		return on_end(d, m, c);
+		return on_end(d, from, m, c);
 	default:
 		return on_ended(d, from, m, c);
 	}
@@ -214,6 +266,21 @@ void dsm_walk_view(struct dsm *d)
 {
 	if (d->c.walk)
 		dsm_cells_each(d, end_one);
+}
+
+static void forget_one(struct dsm *d, uint64_t page, struct dsm_cell *c)
+{
+	(void)d;
+	(void)page;
+	c->left = 0;
+}
+
+void dsm_walk_forget(struct dsm *d)
+{
+	d->unsettled = d->foreign = 0;
+	dsm_requests_free(&d->ends);
+	if (d->c.walk)
+		dsm_cells_each(d, forget_one);
 }
 
 /*

@@ -45,6 +45,7 @@ struct seg_put {
 };
 
 #define SEG_PUTS 64u
+#define SEG_OPEN 16u
 
 /* A release that is not over. */
 struct seg_flush {
@@ -89,6 +90,10 @@ struct dsm_seg {
 	struct seg_try **tries;
 	struct dsm_walk_stats walk;
 	uint8_t diff_room[DSM_WALKED_DIFF];
+	uint64_t open[SEG_OPEN]; /* pages to which something new leads that cannot be told yet */
+	unsigned nopen;
+	uint64_t leaves; /* a page that is asked to end, + 1: it does not wait for itself */
+	bool again; /* there was such: we have to look once more */
 	bool cut;
 	uint64_t claimed; /* pages whose home we have become by writing first */
 	uint64_t kept, most, hand; /* pages that take memory, may do so; where we look for one */

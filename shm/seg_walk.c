@@ -6,6 +6,7 @@
  * Virtual processors go on writing while we look, through a map of their own.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "shm/diff.h"
 #include "shm/seg_private.h"
@@ -31,8 +32,8 @@ struct seg_walk {
 struct seg_try {
 	uint64_t page;
 	unsigned calm;
-	bool here;
-	uint64_t came[WORDS];
+	bool here, judged;
+	uint64_t came[WORDS]; /* judged: what is agreed on from now on */
 };
 
 static struct seg_walk *find(const struct dsm_seg *s, uint64_t page)
@@ -52,6 +53,47 @@ static uint64_t frames(const struct dsm_seg *s)
 static uint64_t *words(struct dsm_seg *s, uint64_t page)
 {
 	return (uint64_t *)(void *)dsm_backing_live(&s->b, page);
+}
+
+/* ---- where entries lead ---- */
+
+static uint64_t page_of(const struct dsm_seg *s, uint64_t frame)
+{
+	return s->c.page_of ? s->c.page_of(s->c.home_arg, frame) : frame;
+}
+
+static bool is_open(void *arg, uint64_t frame)
+{
+	const struct dsm_seg *s = arg;
+
+	return !dsm_walk_known(s->d, page_of(s, frame));
+}
+
+/* It is remembered, to be ended: not at once, since pages of the mode are gone through just now. */
+static bool note_open(void *arg, uint64_t frame)
+{
+	struct dsm_seg *s = arg;
+
+	uint64_t page = page_of(s, frame);
+
+	if (page + 1 == s->leaves || !is_open(arg, frame))
+		return false;
+	if (s->nopen < SEG_OPEN)
+		s->open[s->nopen++] = page;
+	return true;
+}
+
+static struct dsm_walked_guest guest(struct dsm_seg *s, bool note)
+{
+	return (struct dsm_walked_guest){ .frames = frames(s),
+					  .open = note ? note_open : is_open,
+					  .arg = s };
+}
+
+static void end_open(struct dsm_seg *s)
+{
+	while (s->nopen)
+		dsm_walk_end(s->d, s->open[--s->nopen], s->n->now);
 }
 
 /* ---- which ---- */
@@ -97,10 +139,30 @@ static bool op_may(void *arg, uint64_t page)
 	bool calm = dsm_walked_table(now, frames(s)) > 0 &&
 		    dsm_walked_table(t->came, frames(s)) > 0 && dsm_walked_changes(t->came, now) <= CHANGED;
 	t->calm = calm ? t->calm + 1 : 0;
-	return t->calm >= CALM && HASH_COUNT(s->walks) < WALKS;
+	if (t->calm < CALM || HASH_COUNT(s->walks) >= WALKS)
+		return false;
+	/* What leads to what not all have goes with a message that waits for that. */
+	const struct dsm_walked_guest g = guest(s, false);
+	t->judged = dsm_walked_leads(t->came, now, &g) == 0;
+	memcpy(t->came, now, sizeof now);
+	return t->judged;
 }
 
 /* ---- in and out ---- */
+
+/* Processors may write it already, if it was here before. */
+static void begin(struct dsm_seg *s, struct seg_walk *w)
+{
+	struct seg_try *t = try_of(s, w->page, false);
+	bool judged = t && t->page == w->page && t->judged;
+	uint64_t now[WORDS];
+
+	if (judged)
+		t->judged = false;
+	else
+		dsm_walked_copy(now, words(s, w->page));
+	dsm_walked_begin(&w->w, judged ? t->came : now, words(s, w->page));
+}
 
 static void op_enter(void *arg, uint64_t page)
 {
@@ -114,7 +176,7 @@ static void op_enter(void *arg, uint64_t page)
 	}
 	w->page = page;
 	w->since = s->n->now;
-	dsm_walked_begin(&w->w, words(s, page));
+	begin(s, w);
 	HASH_ADD(hh, s->walks, page, sizeof w->page, w);
 	s->n->gate.walking = true;
 	s->walk.entered++;
@@ -178,6 +240,24 @@ static void op_last(void *arg, uint64_t page, struct dsm_msg *m)
 	m->diff = s->diff_room;
 }
 
+static bool op_leads(void *arg, uint64_t page)
+{
+	struct dsm_seg *s = arg;
+	struct seg_walk *w = find(s, page);
+	uint64_t now[WORDS];
+
+	if (!w)
+		return false;
+	const struct dsm_walked_guest g = guest(s, true);
+	dsm_walked_copy(now, words(s, page));
+	s->leaves = page + 1;
+	unsigned n = dsm_walked_leads(w->w.sent, now, &g);
+	s->leaves = 0;
+	s->walk.later += n;
+	end_open(s);
+	return n;
+}
+
 const struct dsm_walk_ops dsm_seg_walk_ops = {
 	.may = op_may,
 	.enter = op_enter,
@@ -185,22 +265,28 @@ const struct dsm_walk_ops dsm_seg_walk_ops = {
 	.settled = op_settled,
 	.last = op_last,
 	.leave = op_leave,
+	.leads = op_leads,
 };
 
 /* ---- before anything is told ---- */
 
 static void look_at(struct dsm_seg *s, struct seg_walk *w)
 {
-	size_t n = 0;
+	const struct dsm_walked_guest g = guest(s, true);
+	struct dsm_walked_told told;
+	enum dsm_walked_look l =
+		dsm_walked_look(&w->w, words(s, w->page), &g, s->diff_room, &told);
 
-	switch (dsm_walked_look(&w->w, words(s, w->page), frames(s), s->diff_room, &n)) {
+	s->walk.later += told.later;
+	s->again |= told.later > 0;
+	switch (l) {
 	case DSM_WALKED_TELL:
 		s->walk.diffs++;
 		/* To take it back costs as much as to tell once more, and nothing afterwards. */
 		if (++w->told > TELLS)
 			dsm_walk_end(s->d, w->page, s->n->now);
 		else
-			dsm_walk_diff(s->d, w->page, s->diff_room, n);
+			dsm_walk_diff(s->d, w->page, s->diff_room, told.n);
 		break;
 	case DSM_WALKED_END:
 		s->walk.ends++;
@@ -216,6 +302,7 @@ bool dsm_seg_walk_look(struct dsm_seg *s)
 	struct seg_walk *w, *tmp;
 	uint64_t oldest = UINT64_MAX, page = 0;
 
+	s->again = false;
 	s->walk.looks += HASH_COUNT(s->walks);
 	HASH_ITER(hh, s->walks, w, tmp) {
 		if (w->since < oldest) {
@@ -224,9 +311,15 @@ bool dsm_seg_walk_look(struct dsm_seg *s)
 		}
 		look_at(s, w);
 	}
+	end_open(s);
 	if (oldest < s->n->now && s->n->now - oldest > LIFE)
 		dsm_walk_end(s->d, page, s->n->now);
 	return s->walks != NULL;
+}
+
+bool dsm_seg_walk_again(const struct dsm_seg *s)
+{
+	return s->again && !s->cut;
 }
 
 uint64_t dsm_seg_walk_pending(const struct dsm_seg *s)

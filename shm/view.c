@@ -169,7 +169,7 @@ int dsm_view(struct dsm *d, uint32_t epoch, const bool *alive, uint64_t now)
 	d->flushing = true;
 	d->making = false;
 	d->nlocal = 0;
-	d->unsettled = d->foreign = 0;
+	dsm_walk_forget(d);
 	dsm_homes_back(d);
 	dsm_held_clear(d);
 	dsm_home_clear(d);

@@ -129,12 +129,36 @@ static void make_dirty(uint64_t *now, uint64_t *live)
 	}
 }
 
-void dsm_walked_begin(struct dsm_walked *w, uint64_t *live)
+void dsm_walked_begin(struct dsm_walked *w, const uint64_t *now, uint64_t *live)
 {
-	dsm_walked_copy(w->base, live);
+	memcpy(w->base, now, sizeof w->base);
 	make_dirty(w->base, live);
 	memcpy(w->sent, w->base, sizeof w->sent);
 	memcpy(w->seen, w->base, sizeof w->seen);
+}
+
+/* NOW leads to a table, perhaps, to which WAS did not. */
+static bool leads_anew(uint64_t was, uint64_t now)
+{
+	uint64_t kind = DSM_PTE_PRESENT | DSM_PTE_LEAF;
+	bool leads = (now & kind) == DSM_PTE_PRESENT, led = (was & kind) == DSM_PTE_PRESENT;
+
+	return leads && !(led && frame(was) == frame(now));
+}
+
+static bool leads_open(uint64_t was, uint64_t now, const struct dsm_walked_guest *g)
+{
+	return leads_anew(was, now) && g->open(g->arg, frame(now));
+}
+
+unsigned dsm_walked_leads(const uint64_t *was, const uint64_t *now,
+			  const struct dsm_walked_guest *g)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < WORDS; i++)
+		n += leads_open(was[i], now[i], g);
+	return n;
 }
 
 static bool unchanged(const uint64_t *live, const uint64_t *b)
@@ -160,22 +184,40 @@ static void leave_mere(uint64_t *now, const uint64_t *sent)
 			now[i] = sent[i];
 }
 
-enum dsm_walked_look dsm_walked_look(struct dsm_walked *w, uint64_t *live, uint64_t frames,
-				     uint8_t *out, size_t *n)
+/* What must not be told yet, it having been copied before anybody looks where it leads. How many. */
+static unsigned leave_open(struct dsm_walked *w, uint64_t *now, const struct dsm_walked_guest *g)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < WORDS; i++) {
+		if (!leads_open(w->sent[i], now[i], g))
+			continue;
+		now[i] = w->sent[i];
+		w->seen[i] = UINT64_MAX; /* no entry: there is something to be found */
+		n++;
+	}
+	return n;
+}
+
+enum dsm_walked_look dsm_walked_look(struct dsm_walked *w, uint64_t *live,
+				     const struct dsm_walked_guest *g, uint8_t *out,
+				     struct dsm_walked_told *told)
 {
 	uint64_t now[WORDS];
 
+	*told = (struct dsm_walked_told){ 0 };
 	if (unchanged(live, w->seen))
 		return DSM_WALKED_SAME;
 	dsm_walked_copy(now, live);
-	if (dsm_walked_table(now, frames) <= 0)
+	if (dsm_walked_table(now, g->frames) <= 0)
 		return DSM_WALKED_END;
 	make_dirty(now, live);
 	memcpy(w->seen, now, sizeof w->seen);
 	leave_mere(now, w->sent);
-	*n = dsm_diff_make(w->sent, now, sizeof now, out, DSM_WALKED_DIFF);
+	told->later = leave_open(w, now, g);
+	told->n = dsm_diff_make(w->sent, now, sizeof now, out, DSM_WALKED_DIFF);
 	memcpy(w->sent, now, sizeof now);
-	return *n ? DSM_WALKED_TELL : DSM_WALKED_SAME;
+	return told->n ? DSM_WALKED_TELL : DSM_WALKED_SAME;
 }
 
 void dsm_walked_settled(struct dsm_walked *w)

@@ -22,6 +22,7 @@ enum {
 	DSM_PTE_WRITE = 2,
 	DSM_PTE_ACCESSED = 0x20,
 	DSM_PTE_DIRTY = 0x40,
+	DSM_PTE_LEAF = 0x80, /* it leads to no table; in the lowest ones: nothing of the kind */
 	DSM_PTE_GLOBAL = 0x100,
 };
 
@@ -75,16 +76,37 @@ struct dsm_walked {
 void dsm_walked_copy(uint64_t *to, const uint64_t *live);
 /* Entries by which A and B differ, but for those that hardware has looked at. */
 unsigned dsm_walked_changes(const uint64_t *a, const uint64_t *b);
-/* It begins; LIVE is a table. */
-void dsm_walked_begin(struct dsm_walked *w, uint64_t *live);
+/* It begins: NOW, a table, was copied from LIVE and is what all agree on. */
+void dsm_walked_begin(struct dsm_walked *w, const uint64_t *now, uint64_t *live);
+
+/* What is known of the guest's memory. */
+struct dsm_walked_guest {
+	uint64_t frames;
+	/* Others may not know, or have seen, all that was written here in FRAME before now. */
+	bool (*open)(void *arg, uint64_t frame);
+	void *arg;
+};
+
+/*
+ * How many of the entries that lead somewhere in NOW, and did not in WAS, lead to what is open: who gets
+ * them could find what was there before. open() is called for each.
+ */
+unsigned dsm_walked_leads(const uint64_t *was, const uint64_t *now,
+			  const struct dsm_walked_guest *g);
+
+struct dsm_walked_told {
+	size_t n;	/* bytes of what is to be told */
+	unsigned later; /* entries that are not, since they lead to what is open: look again */
+};
 
 enum dsm_walked_look {
 	DSM_WALKED_SAME,
-	DSM_WALKED_TELL, /* the N bytes at OUT to all others */
+	DSM_WALKED_TELL, /* what is at OUT to all others */
 	DSM_WALKED_END,	 /* it is no table any more */
 };
-enum dsm_walked_look dsm_walked_look(struct dsm_walked *w, uint64_t *live, uint64_t frames,
-				     uint8_t *out, size_t *n);
+enum dsm_walked_look dsm_walked_look(struct dsm_walked *w, uint64_t *live,
+				     const struct dsm_walked_guest *g, uint8_t *out,
+				     struct dsm_walked_told *told);
 /* What was told is agreed on. */
 void dsm_walked_settled(struct dsm_walked *w);
 /* What was told may have been lost: it will be again. */

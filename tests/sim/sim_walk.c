@@ -21,7 +21,7 @@
  * message takes up to so many steps and all work at each step, and nobody waits longer for a page
  * than follows from that, however long the others go on.
  */
-#include "tests/sim/walk_node.h"
+#include "tests/sim/walk_links.h"
 
 /* ---- hardware ---- */
 
@@ -65,6 +65,8 @@ static void walk(struct node *node)
 
 	if (!is_active(node))
 		return;
+	if (s->levels && below(s, 3))
+		walk_down(node);
 	count(node, t);
 	if (node->unlinked[t] || !have(node, TABLE + t, true) || !(*e & DSM_PTE_PRESENT))
 		return;
@@ -80,16 +82,6 @@ static void walk(struct node *node)
 }
 
 /* ---- a kernel ---- */
-
-static void all_nodes(struct node *node, struct post what)
-{
-	node->answers = 0;
-	for (uint32_t to = 0; to < node->s->n; to++)
-		if (to != node->self && !node->s->nodes[to].dead) {
-			post(node, to, what);
-			node->answers++;
-		}
-}
 
 /* Under the lock: tables and counters are what they should be. */
 static void check_truth(struct node *node, uint64_t t)
@@ -213,7 +205,9 @@ static void inside(struct node *node)
 	if (!have_all(node))
 		return;
 	check_truth(node, node->t);
-	if (node->live[TRUTH][T_DATA + node->t])
+	if (node->s->levels && below(node->s, 3))
+		empty_child(node);
+	else if (node->live[TRUTH][T_DATA + node->t])
 		use_data(node);
 	else if (below(node->s, 8) == 0)
 		begin_unlink(node);
@@ -296,6 +290,15 @@ static void kernel(struct node *node)
 	case SHOOTING:
 		if (!node->answers)
 			shot(node);
+		break;
+	case EMPTYING:
+		leave_child(node);
+		break;
+	case LEAVING:
+		node->kernel = node->answers ? LEAVING : FILLING;
+		break;
+	case FILLING:
+		fill_child(node);
 		break;
 	case UNLINKING:
 		if (!node->answers)
@@ -416,11 +419,17 @@ static void tell_view(struct sim *s, struct node *node)
 	DL_CONCAT(node->closed, node->open);
 	node->open = NULL;
 	release(node);
-	node->shut = node->tells = false;
+	node->shut = node->tells = node->again = false;
 	for (int p = 0; p < PAGES; p++)
 		if (node->walks[p])
 			dsm_walked_again(&node->w[p]);
 	dsm_view(node->d, s->epoch, s->alive, s->now);
+}
+
+/* That are used. */
+static uint32_t pages(const struct sim *s)
+{
+	return s->levels ? PAGES : PARENT;
 }
 
 /* It has lasted for long enough, and several of those that have it see that at once. */
@@ -447,9 +456,9 @@ static void step(struct sim *s)
 	if (!node->dead && below(s, 2))
 		gate_step(node);
 	if (!node->dead && s->ahead && below(s, 30) == 0)
-		ask_ahead(node, below(s, PAGES), below(s, 2));
-	if (below(s, 400) == 0)
-		end_some(s, TABLE + below(s, TABLES));
+		ask_ahead(node, below(s, pages(s)), below(s, 2));
+	if (below(s, s->levels ? 60 : 400) == 0)
+		end_some(s, TABLE + below(s, pages(s) - TABLE));
 	deliver_one(s);
 	check_pages(s);
 }
@@ -475,9 +484,9 @@ static void timed_step(struct sim *s)
 		if (below(s, 2))
 			kernel(node);
 		if (s->ahead && below(s, 300) == 0)
-			ask_ahead(node, below(s, PAGES), below(s, 2));
+			ask_ahead(node, below(s, pages(s)), below(s, 2));
 		if (below(s, 4000) == 0)
-			dsm_walk_end(node->d, TABLE + below(s, TABLES), s->now);
+			dsm_walk_end(node->d, TABLE + below(s, pages(s) - TABLE), s->now);
 	}
 	deliver_due(s);
 	for (uint32_t i = 0; i < s->n; i++) {
@@ -491,6 +500,7 @@ static void timed_step(struct sim *s)
 static void calm(struct sim *s)
 {
 	s->latency = 0; /* no time any more */
+	s->over = true;
 	for (int idle = 0; idle < 3 && !s->failure[0];) {
 		s->now += 100;
 		idle = deliver_one(s) ? 0 : idle + 1;
@@ -540,6 +550,7 @@ struct plan {
 	uint64_t latency;
 	bool ahead; /* pages are asked for before they are touched */
 	bool ivy;   /* as the first of their kind were */
+	bool levels;
 };
 
 static void start(struct sim *s, uint64_t seed, uint32_t n, const struct plan *plan, enum broken broken)
@@ -598,6 +609,7 @@ static const char *run(const struct plan *plan, uint64_t seed, enum broken broke
 	s->latency = plan->latency;
 	s->hold = plan->hold;
 	s->ahead = plan->ahead;
+	s->levels = plan->levels;
 	int kill_at = plan->kills ? (int)dvmi_rng_below(&rng, (uint64_t)plan->steps) : -1;
 	for (int i = 0; i < plan->steps && !s->failure[0]; i++) {
 		if (i == kill_at)
@@ -616,29 +628,36 @@ static const char *run(const struct plan *plan, uint64_t seed, enum broken broke
 }
 
 static const struct plan plans[] = {
-	{ "two nodes", 2, 2, 0, 8000, 0, 100, 0, false, false },
-	{ "a few nodes", 3, NODES_MAX, 0, 10000, 0, 100, 0, false, false },
-	{ "pages that are held", 2, 5, 40, 8000, 0, 60, 0, false, false },
-	{ "a node dies", 2, NODES_MAX, 0, 8000, 1, 150, 0, false, false },
-	{ "a node dies, pages are held", 3, 5, 25, 8000, 1, 80, 0, false, false },
-	{ "two nodes, with time", 2, 2, 20, 20000, 0, 10, 10, false, false },
-	{ "a few nodes, with time", 3, NODES_MAX, 15, 20000, 0, 10, 8, false, false },
-	{ "no holds, with time", 2, 5, 0, 20000, 0, 10, 5, false, false },
-	{ "pages asked for ahead", 2, 5, 0, 8000, 0, 100, 0, true, false },
-	{ "pages asked for ahead and held", 2, 5, 30, 8000, 0, 60, 0, true, false },
-	{ "pages asked for ahead, a node dies", 2, 5, 25, 8000, 1, 100, 0, true, false },
-	{ "pages asked for ahead, with time", 2, 5, 15, 20000, 0, 10, 8, true, false },
-	{ "two nodes, as the first were", 2, 2, 0, 8000, 0, 60, 0, false, true },
-	{ "a few nodes, as the first were", 3, NODES_MAX, 0, 8000, 0, 60, 0, false, true },
-	{ "held, as the first were", 2, 5, 30, 8000, 0, 60, 0, true, true },
-	{ "a node dies, as the first were", 2, 5, 0, 8000, 1, 60, 0, false, true },
+	{ "two nodes", 2, 2, 0, 8000, 0, 100, 0, false, false, false },
+	{ "a few nodes", 3, NODES_MAX, 0, 10000, 0, 100, 0, false, false, false },
+	{ "pages that are held", 2, 5, 40, 8000, 0, 60, 0, false, false, false },
+	{ "a node dies", 2, NODES_MAX, 0, 8000, 1, 150, 0, false, false, false },
+	{ "a node dies, pages are held", 3, 5, 25, 8000, 1, 80, 0, false, false, false },
+	{ "two nodes, with time", 2, 2, 20, 20000, 0, 10, 10, false, false, false },
+	{ "a few nodes, with time", 3, NODES_MAX, 15, 20000, 0, 10, 8, false, false, false },
+	{ "no holds, with time", 2, 5, 0, 20000, 0, 10, 5, false, false, false },
+	{ "pages asked for ahead", 2, 5, 0, 8000, 0, 100, 0, true, false, false },
+	{ "pages asked for ahead and held", 2, 5, 30, 8000, 0, 60, 0, true, false, false },
+	{ "pages asked for ahead, a node dies", 2, 5, 25, 8000, 1, 100, 0, true, false, false },
+	{ "pages asked for ahead, with time", 2, 5, 15, 20000, 0, 10, 8, true, false, false },
+	{ "two nodes, as the first were", 2, 2, 0, 8000, 0, 60, 0, false, true, false },
+	{ "a few nodes, as the first were", 3, NODES_MAX, 0, 8000, 0, 60, 0, false, true, false },
+	{ "held, as the first were", 2, 5, 30, 8000, 0, 60, 0, true, true, false },
+	{ "a node dies, as the first were", 2, 5, 0, 8000, 1, 60, 0, false, true, false },
+	{ "two levels, two nodes", 2, 2, 0, 8000, 0, 100, 0, false, false, true },
+	{ "two levels, a few nodes", 3, NODES_MAX, 0, 12000, 0, 100, 0, false, false, true },
+	{ "two levels, held", 2, 5, 30, 8000, 0, 60, 0, true, false, true },
+	{ "two levels, a node dies", 2, 5, 0, 8000, 1, 100, 0, false, false, true },
+	{ "two levels, with time", 2, 5, 15, 20000, 0, 10, 8, true, false, true },
+	{ "two levels, as the first were", 2, 5, 0, 8000, 0, 60, 0, false, true, true },
 };
 
-enum { PLANS = sizeof plans / sizeof plans[0] };
+enum { PLANS = sizeof plans / sizeof plans[0], LEVELS = 16 };
 
 static bool good_plan(int i, uint64_t first, unsigned runs)
 {
-	uint64_t walks = 0, changes = 0, counts = 0, told = 0, ends = 0, longest = 0;
+	uint64_t walks = 0, changes = 0, counts = 0, told = 0, ends = 0, longest = 0, down = 0, fills = 0,
+		 later = 0;
 	bool ok = true;
 
 	for (uint64_t seed = first; seed < first + runs; seed++) {
@@ -651,6 +670,9 @@ static bool good_plan(int i, uint64_t first, unsigned runs)
 		changes += sim.changes;
 		counts += sim.counts;
 		told += sim.told;
+		down += sim.down;
+		fills += sim.fills;
+		later += sim.later;
 		ends += sim.ends;
 		longest = sim.longest > longest ? sim.longest : longest;
 	}
@@ -661,13 +683,20 @@ static bool good_plan(int i, uint64_t first, unsigned runs)
 	printf("# %" PRIu64 " walks, %" PRIu64 " entries changed, %" PRIu64 " counted, %" PRIu64
 	       " differences told, the mode ended %" PRIu64 " times\n",
 	       walks, changes, counts, told, ends);
-	return ok && told && counts && (ends || runs < 5);
+	if (plans[i].levels)
+		printf("# %" PRIu64 " walks of two levels, %" PRIu64 " tables linked anew, %" PRIu64
+		       " entries not told before what is there\n",
+		       down, fills, later);
+	return ok && told && counts && (ends || runs < 5) &&
+	       (!plans[i].levels || (down && fills && (later || runs < 5)));
 }
 
 static bool found(enum broken b)
 {
+	int first = b >= EARLY_DIFF ? LEVELS : 0;
+
 	for (uint64_t seed = 1; seed <= 60; seed++)
-		for (int i = 0; i < 2; i++)
+		for (int i = first; i < first + 2; i++)
 			if (run(&plans[i], seed, b)[0]) {
 				printf("# seed %" PRIu64 ": %s\n", seed, sim.failure);
 				return true;

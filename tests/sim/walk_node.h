@@ -17,20 +17,24 @@
 #include "shm/walked.h"
 #include "tests/sim/seeds.h"
 
-enum { NODES_MAX = 6, TABLES = 2, ENTRIES = 6, WORDS = DSM_WALKED_WORDS };
-enum { LOCK, TRUTH, ACTIVE, TABLE, PAGES = TABLE + TABLES };
+enum { NODES_MAX = 6, TABLES = 2, ENTRIES = 6, CHILDREN = 2, WORDS = DSM_WALKED_WORDS };
+enum { LOCK, TRUTH, ACTIVE, TABLE, PARENT = TABLE + TABLES, CHILD, PAGES = CHILD + CHILDREN };
 /* Words of the page of truth. */
-enum { T_ENTRY = 0, T_GEN = 16, T_DATA = 32, T_COUNT = 40 };
+enum { T_ENTRY = 0, T_GEN = 16, T_DATA = 32, T_COUNT = 40, T_LINK = 48, T_AGE = 56 };
 #define FRAMES UINT64_C(0x100000)
+#define LINKS  UINT64_C(0x80000) /* frames from here on: 16 * age + child, or 15: the parent */
 
-enum broken { WHOLE, NO_WAIT, EARLY_ACK, NO_DIRTY, NO_END, NO_LAST, NO_LOOK, BROKEN };
+enum broken { WHOLE, NO_WAIT, EARLY_ACK, NO_DIRTY, NO_END, NO_LAST, NO_LOOK, EARLY_DIFF, EARLY_END, EARLY_PAGE, BROKEN };
 static const char *const broken_names[] = { "nothing",
 					    "nobody waits for differences",
 					    "acknowledgements are taken to tell nothing",
 					    "dirty bits are left to the hardware",
 					    "data stays in the mode",
 					    "last differences are forgotten",
-					    "nobody compares before an interrupt" };
+					    "nobody compares before an interrupt",
+					    "differences go before what they lead to",
+					    "what goes with the mode's end does so",
+					    "a page with which the mode begins does so" };
 
 enum post_kind { SHOOT, SHOT, UNLINK, LINK, DATA, STOP };
 
@@ -52,7 +56,7 @@ struct packet {
 };
 
 enum access { NONE, READ, WRITE };
-enum kernel { IDLE, IN, AIMING, SHOOTING, UNLINKING, STOPPING, UNLOCKING };
+enum kernel { IDLE, IN, AIMING, SHOOTING, UNLINKING, STOPPING, UNLOCKING, EMPTYING, LEAVING, FILLING };
 
 struct node {
 	struct sim *s;
@@ -74,7 +78,11 @@ struct node {
 	uint64_t room[2 * WORDS];
 	/* the gate, as in shm/node_gate.c */
 	struct packet *open, *closed;
-	bool tells, shut;
+	bool tells, shut, again;
+	uint64_t come[PAGES][WORDS]; /* pages as they came */
+	uint64_t ending[2 * ENTRIES]; /* what new entries lead to */
+	unsigned nending;
+	uint64_t leaves; /* a page that is asked to end, + 1 */
 	/* the guest */
 	uint64_t must[TABLES][ENTRIES];
 	bool active, unlinked[TABLES], data[TABLES];
@@ -82,6 +90,7 @@ struct node {
 	uint64_t t, i, gen, old;
 	unsigned answers;
 	bool relink, new_data;
+	uint64_t child;
 };
 
 struct sim {
@@ -96,9 +105,10 @@ struct sim {
 	uint64_t counted[TABLES];
 	enum broken broken;
 	uint64_t latency, hold; /* 0: messages come when they come */
-	bool ahead;
+	bool ahead, levels; /* levels: walk_links.h */
+	bool over;	    /* guests stand still */
 	uint64_t longest;	/* that one has waited */
-	uint64_t walks, changes, counts, told, ends, diffs;
+	uint64_t walks, changes, counts, told, ends, diffs, fills, down, later;
 	char failure[SIM_FAILURE];
 };
 
@@ -137,6 +147,9 @@ static void travel(struct sim *s, uint32_t from, struct packet *p)
 		p->at = last->at;
 	DL_APPEND(s->channels[from][p->to], p);
 }
+
+/* Processors go on while their node compares. */
+static void meanwhile(struct node *node);
 
 static bool gate_needed(const struct node *node)
 {
@@ -183,16 +196,72 @@ static void release(struct node *node)
 	}
 }
 
+/* ---- where entries lead ---- */
+
+static uint64_t page_of(uint64_t frame)
+{
+	uint64_t child = frame & 15;
+
+	if (frame < LINKS)
+		return PAGES;
+	return child < CHILDREN ? CHILD + child : PARENT;
+}
+
+static bool is_open(void *arg, uint64_t frame)
+{
+	const struct node *node = arg;
+
+	return !dsm_walk_known(node->d, page_of(frame));
+}
+
+static bool note_open(void *arg, uint64_t frame)
+{
+	struct node *node = arg;
+
+	if (page_of(frame) + 1 == node->leaves || !is_open(arg, frame))
+		return false;
+	node->s->later++;
+	if (node->nending < sizeof node->ending / sizeof node->ending[0])
+		node->ending[node->nending++] = page_of(frame);
+	return true;
+}
+
+static bool is_none(void *arg, uint64_t frame)
+{
+	(void)arg;
+	(void)frame;
+	return false;
+}
+
+static struct dsm_walked_guest guest(struct node *node, bool (*open)(void *arg, uint64_t frame))
+{
+	return (struct dsm_walked_guest){ .frames = FRAMES, .open = open, .arg = node };
+}
+
+static void end_open(struct node *node)
+{
+	while (node->nending)
+		dsm_walk_end(node->d, node->ending[--node->nending], node->s->now);
+}
+
+/* ---- the gate ---- */
+
 /* The real one, or one without what is to be shown necessary. */
 static enum dsm_walked_look look(struct node *node, uint64_t page, size_t *n)
 {
+	const struct dsm_walked_guest g = guest(node, node->s->broken == EARLY_DIFF ? is_none : note_open);
+	struct dsm_walked_told t;
 	uint8_t *room = (uint8_t *)node->room;
 	struct dsm_walked *w = &node->w[page];
 	enum broken b = node->s->broken;
 	uint64_t *live = node->live[page];
 
-	if (b != NO_DIRTY && !(b == NO_END && dsm_walked_table(live, FRAMES) <= 0))
-		return dsm_walked_look(w, live, FRAMES, room, n);
+	if (b != NO_DIRTY && !(b == NO_END && dsm_walked_table(live, FRAMES) <= 0)) {
+		enum dsm_walked_look l = dsm_walked_look(w, live, &g, room, &t);
+		*n = t.n;
+		node->again |= t.later > 0;
+		return l;
+	}
 	if (b == NO_DIRTY && dsm_walked_table(live, FRAMES) <= 0)
 		return DSM_WALKED_END;
 	*n = dsm_diff_make(w->sent, live, sizeof w->sent, room, DSM_WALKED_DIFF);
@@ -202,9 +271,14 @@ static enum dsm_walked_look look(struct node *node, uint64_t page, size_t *n)
 
 static void compare(struct node *node)
 {
-	for (uint64_t p = 0; p < PAGES; p++) {
+	uint64_t first = node->s->levels ? below(node->s, PAGES) : 0;
+
+	node->again = false;
+	for (uint64_t k = 0; k < PAGES; k++) {
+		uint64_t p = (first + k) % PAGES;
 		size_t n = 0;
 		enum dsm_walked_look l = node->walks[p] ? look(node, p, &n) : DSM_WALKED_SAME;
+		meanwhile(node);
 		if (l == DSM_WALKED_TELL) {
 			dsm_walk_diff(node->d, p, (uint8_t *)node->room, n);
 			node->s->told++;
@@ -212,6 +286,7 @@ static void compare(struct node *node)
 		if (l == DSM_WALKED_END)
 			dsm_walk_end(node->d, p, node->s->now);
 	}
+	end_open(node);
 }
 
 static bool pending(const struct node *node)
@@ -219,9 +294,19 @@ static bool pending(const struct node *node)
 	return node->s->broken != NO_WAIT && dsm_walk_pending(node->d);
 }
 
+static bool settled(struct node *node)
+{
+	for (int i = 0; !pending(node) && i < 8; i++) {
+		if (!node->again)
+			return true;
+		compare(node);
+	}
+	return false;
+}
+
 static void gate_step(struct node *node)
 {
-	if (node->shut && !pending(node)) {
+	if (node->shut && settled(node)) {
 		node->shut = false;
 		release(node);
 	}
@@ -232,7 +317,7 @@ static void gate_step(struct node *node)
 	if (node->tells)
 		compare(node);
 	node->tells = false;
-	node->shut = pending(node);
+	node->shut = !settled(node);
 	if (!node->shut)
 		release(node);
 }
@@ -289,6 +374,7 @@ static void on_begin(void *arg, uint64_t page)
 
 	node->twin_version[page] = dsm_version(node->d, page) - 1;
 	memcpy(node->twin[page], node->live[page], sizeof node->twin[page]);
+	memcpy(node->come[page], node->live[page], sizeof node->come[page]);
 }
 
 static void on_install(void *arg, uint64_t page, bool write)
@@ -337,7 +423,10 @@ static bool on_may(void *arg, uint64_t page)
 {
 	struct node *node = arg;
 
-	return dsm_walked_table(node->live[page], FRAMES) > 0 && ++node->stays[page] > 1;
+	if (dsm_walked_table(node->live[page], FRAMES) <= 0 || ++node->stays[page] <= 1)
+		return false;
+	const struct dsm_walked_guest g = guest(node, node->s->broken == EARLY_PAGE ? is_none : is_open);
+	return dsm_walked_leads(node->come[page], node->live[page], &g) == 0;
 }
 
 static void on_enter(void *arg, uint64_t page)
@@ -347,7 +436,7 @@ static void on_enter(void *arg, uint64_t page)
 
 	node->walks[page] = true;
 	if (node->s->broken != NO_DIRTY) {
-		dsm_walked_begin(w, node->live[page]);
+		dsm_walked_begin(w, node->live[page], node->live[page]);
 		return;
 	}
 	memcpy(w->base, node->live[page], sizeof w->base);
@@ -392,6 +481,18 @@ static void on_leave(void *arg, uint64_t page)
 	node->s->ends++;
 }
 
+static bool on_leads(void *arg, uint64_t page)
+{
+	struct node *node = arg;
+	const struct dsm_walked_guest g = guest(node, node->s->broken == EARLY_END ? is_none : note_open);
+
+	node->leaves = page + 1;
+	bool leads = dsm_walked_leads(node->w[page].sent, node->live[page], &g);
+	node->leaves = 0;
+	end_open(node);
+	return leads;
+}
+
 static const struct dsm_ops ops = {
 	.send = on_send,
 	.fill = on_fill,
@@ -409,6 +510,7 @@ static const struct dsm_walk_ops walk_ops = {
 	.settled = on_settled,
 	.last = on_last,
 	.leave = on_leave,
+	.leads = on_leads,
 };
 
 static uint32_t home_of(void *arg, uint64_t page)
@@ -441,6 +543,16 @@ static void ask_ahead(struct node *node, uint64_t page, bool write)
 	node->marks[page] = node->access[page] == NONE && below(node->s, 4) == 0;
 	if (dsm_fault(node->d, page, write, node->s->now) != 0)
 		fail(node->s, "a fault is refused");
+}
+
+static void all_nodes(struct node *node, struct post what)
+{
+	node->answers = 0;
+	for (uint32_t to = 0; to < node->s->n; to++)
+		if (to != node->self && !node->s->nodes[to].dead) {
+			post(node, to, what);
+			node->answers++;
+		}
 }
 
 #endif

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "shm/diff.h"
 #include "shm/walked.h"
 #include "tests/unit/dsm_scene.h"
 
@@ -132,6 +133,102 @@ static void both_ways(void **state)
 	}
 }
 
+/* ---- what entries lead to ---- */
+
+enum { PS = 0x80, OPEN = 7 };
+
+/* Frame 7 is open as long as *ARG. */
+static bool is_open(void *arg, uint64_t frame)
+{
+	return *(const bool *)arg && frame == OPEN;
+}
+
+#define AT(f) ((uint64_t)(f) << 12)
+
+static void leading(void **state)
+{
+	static const struct {
+		uint64_t was, now;
+		unsigned n;
+	} rows[] = {
+		{ 0, AT(OPEN) | P, 1 },
+		{ AT(OPEN), AT(OPEN) | P, 1 },
+		{ AT(6) | P, AT(OPEN) | P | W, 1 },
+		{ AT(OPEN) | P | PS, AT(OPEN) | P, 1 },
+		{ AT(OPEN) | P, AT(OPEN) | P | W | A, 0 }, /* it did before */
+		{ 0, AT(OPEN) | P | PS, 0 },		   /* to no table */
+		{ 0, AT(OPEN), 0 },
+		{ 0, AT(6) | P, 0 },
+		{ AT(OPEN) | P, 0, 0 },
+	};
+	uint64_t was[DSM_WALKED_WORDS] = { 0 }, now[DSM_WALKED_WORDS] = { 0 };
+	bool open = true;
+	const struct dsm_walked_guest g = { .frames = FRAMES, .open = is_open, .arg = &open };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		was[100 + i] = rows[i].was;
+		now[100 + i] = rows[i].now;
+		if (dsm_walked_leads(was, now, &g) != rows[i].n)
+			fail_msg("row %zu", i);
+		was[100 + i] = now[100 + i] = 0;
+	}
+}
+
+/* An entry waits for what it leads to; others do not wait for it. */
+static void led_later(void **state)
+{
+	uint64_t now[DSM_WALKED_WORDS] = { [0] = AT(5) | P | A }, live[DSM_WALKED_WORDS], there[DSM_WALKED_WORDS];
+	uint8_t out[DSM_WALKED_DIFF];
+	struct dsm_walked w;
+	struct dsm_walked_told told;
+	bool open = true;
+	const struct dsm_walked_guest g = { .frames = FRAMES, .open = is_open, .arg = &open };
+
+	(void)state;
+	memcpy(live, now, sizeof live);
+	memcpy(there, now, sizeof there);
+	dsm_walked_begin(&w, now, live);
+	assert_int_equal(dsm_walked_look(&w, live, &g, out, &told), DSM_WALKED_SAME);
+	live[1] = AT(OPEN) | P;
+	live[2] = AT(6) | P;
+	assert_int_equal(dsm_walked_look(&w, live, &g, out, &told), DSM_WALKED_TELL);
+	assert_int_equal(told.later, 1);
+	dsm_diff_apply(out, told.n, there);
+	assert_int_equal(there[1], 0);
+	assert_int_equal(there[2], AT(6) | P);
+	assert_int_equal(dsm_walked_look(&w, live, &g, out, &told), DSM_WALKED_SAME);
+	assert_int_equal(told.later, 1);
+	open = false;
+	assert_int_equal(dsm_walked_look(&w, live, &g, out, &told), DSM_WALKED_TELL);
+	assert_int_equal(told.later, 0);
+	dsm_diff_apply(out, told.n, there);
+	assert_int_equal(there[1], AT(OPEN) | P);
+	assert_int_equal(dsm_walked_look(&w, live, &g, out, &told), DSM_WALKED_SAME);
+}
+
+/* What is written between a look at a page and the mode's beginning is not agreed on. */
+static void begun_with(void **state)
+{
+	uint64_t now[DSM_WALKED_WORDS] = { [0] = AT(5) | P | W | A }, live[DSM_WALKED_WORDS];
+	uint8_t out[DSM_WALKED_DIFF];
+	struct dsm_walked w;
+	struct dsm_walked_told told;
+	bool open = false;
+	const struct dsm_walked_guest g = { .frames = FRAMES, .open = is_open, .arg = &open };
+
+	(void)state;
+	memcpy(live, now, sizeof live);
+	live[1] = AT(6) | P;
+	dsm_walked_begin(&w, now, live);
+	assert_int_equal(live[0], AT(5) | P | W | A | D);
+	assert_int_equal(w.base[0], live[0]);
+	assert_int_equal(w.base[1], 0);
+	assert_int_equal(dsm_walked_look(&w, live, &g, out, &told), DSM_WALKED_TELL);
+	dsm_diff_apply(out, told.n, w.base);
+	assert_int_equal(w.base[1], AT(6) | P);
+}
+
 /* ---- a copy ---- */
 
 SAYS(on_enter, "enter")
@@ -155,6 +252,15 @@ static void on_last(void *arg, uint64_t page, struct dsm_msg *m)
 	m->ndiff = ((struct scene *)arg)->last;
 }
 
+static bool on_leads(void *arg, uint64_t page)
+{
+	struct scene *s = arg;
+	bool is = s->leads & 1;
+
+	s->leads >>= 1;
+	return is;
+}
+
 static const struct dsm_walk_ops walk_ops = {
 	.may = on_may,
 	.enter = on_enter,
@@ -162,6 +268,7 @@ static const struct dsm_walk_ops walk_ops = {
 	.settled = on_settled,
 	.last = on_last,
 	.leave = on_leave,
+	.leads = on_leads,
 };
 
 static void start(struct scene *s, uint32_t home)
@@ -339,6 +446,70 @@ static void own_acts(void **state)
 	dsm_destroy(s.d);
 }
 
+/* The mode's end waits for what the page leads to, and goes with the first news after that. */
+static void ends_later(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	bring_to(&s, WALKS);
+	assert_false(dsm_walk_known(s.d, PAGE));
+	s.leads = 1;
+	hear(&s, 0, (struct dsm_msg){ .kind = DSM_END, .node = 3 });
+	/* dsm_receive() has looked once more. */
+	assert_string_equal(s.said, "drop ENDED+>3 leave");
+	dsm_destroy(s.d);
+
+	bring_to(&s, WALKS);
+	s.leads = 7;
+	hear(&s, 0, (struct dsm_msg){ .kind = DSM_END, .node = 3 });
+	assert_string_equal(s.said, "");
+	assert_int_equal(dsm_state(s.d, PAGE), DSM_WALKING);
+	/* The home takes what is told of it now for late: that is not settled before the end is. */
+	assert_int_equal(dsm_walk_diff(s.d, PAGE, (const uint8_t *)"x", 1), 0);
+	hear(&s, 0, (struct dsm_msg){ .kind = DSM_SETTLED, .node = 1, .flags = DSM_FINAL });
+	assert_int_equal(dsm_walk_pending(s.d), 1);
+	s.said[0] = 0;
+	/* Processors have written it while it was looked at. */
+	s.leads = 2;
+	dsm_tick(s.d, 0);
+	assert_string_equal(s.said, "drop map-w");
+	s.said[0] = 0;
+	dsm_tick(s.d, 0);
+	assert_string_equal(s.said, "drop ENDED+>3 leave");
+	assert_int_equal(dsm_stats(s.d)->dropped, 0);
+	/* Until all have ended it, others may still have what was there. */
+	assert_false(dsm_walk_known(s.d, PAGE));
+	assert_int_equal(dsm_walk_pending(s.d), 1);
+	hear(&s, 3, (struct dsm_msg){ .kind = DSM_SETTLED, .node = 1, .flags = DSM_OWNER });
+	assert_true(dsm_walk_known(s.d, PAGE));
+	assert_int_equal(dsm_walk_pending(s.d), 0);
+	assert_true(dsm_walk_known(s.d, PAGE + 1));
+	assert_true(dsm_walk_known(s.d, SCENE_PAGES));
+	dsm_destroy(s.d);
+}
+
+/* That the mode has ended everywhere says nothing of differences since it has begun once more. */
+static void settled_before(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	bring_to(&s, WALKS);
+	hear(&s, 0, (struct dsm_msg){ .kind = DSM_END, .node = 3 });
+	fault(&s, true);
+	hear(&s, 2, (struct dsm_msg){ .kind = DSM_DATA, .version = 9, .flags = DSM_BYTES | DSM_WALK });
+	assert_int_equal(dsm_walk_diff(s.d, PAGE, (const uint8_t *)"x", 1), 0);
+	s.said[0] = 0;
+	hear(&s, 3, (struct dsm_msg){ .kind = DSM_SETTLED, .node = 1, .flags = DSM_OWNER });
+	assert_string_equal(s.said, "");
+	assert_int_equal(dsm_walk_pending(s.d), 1);
+	hear(&s, 0, (struct dsm_msg){ .kind = DSM_SETTLED, .node = 1 });
+	assert_string_equal(s.said, "settled");
+	assert_int_equal(dsm_walk_pending(s.d), 0);
+	dsm_destroy(s.d);
+}
+
 /* ---- the home, node 1 ---- */
 
 static void ask(struct scene *s, uint32_t from, struct dsm_msg m, const char *then)
@@ -458,6 +629,15 @@ static void views(void **state)
 	hear(&s, 0, (struct dsm_msg){ .kind = DSM_GRANT, .flags = DSM_FINAL, .epoch = 1 });
 	assert_int_equal(dsm_state(s.d, PAGE), DSM_MODIFIED);
 	dsm_destroy(s.d);
+	/* Nobody waits for an end of the view before. */
+	bring_to(&s, WALKS);
+	s.leads = 3;
+	hear(&s, 0, (struct dsm_msg){ .kind = DSM_END, .node = 3 });
+	assert_int_equal(dsm_view(s.d, 1, alive, 0), 0);
+	s.said[0] = 0;
+	dsm_tick(s.d, 0);
+	assert_string_equal(s.said, "");
+	dsm_destroy(s.d);
 	/* The new home hears of two. */
 	start(&s, 1);
 	assert_int_equal(dsm_view(s.d, 1, alive, 0), 0);
@@ -493,7 +673,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(entries),     cmocka_unit_test(tables),
 		cmocka_unit_test(merging),     cmocka_unit_test(both_ways),
-		cmocka_unit_test(copies),      cmocka_unit_test(own_acts),
+		cmocka_unit_test(leading),     cmocka_unit_test(led_later),
+		cmocka_unit_test(begun_with),  cmocka_unit_test(copies),
+		cmocka_unit_test(own_acts),    cmocka_unit_test(ends_later),
+		cmocka_unit_test(settled_before),
 		cmocka_unit_test(home),	       cmocka_unit_test(home_itself),
 		cmocka_unit_test(two_ends),    cmocka_unit_test(views),
 		cmocka_unit_test(lanes),

@@ -6,6 +6,7 @@
 
 #include "kvm-node/layout.h"
 #include "kvm-node/memory.h"
+#include "kvm-node/spread_private.h"
 #include "tests/unit/cm.h"
 
 #define MIB (UINT64_C(1) << 20)
@@ -155,6 +156,20 @@ static void memory_for_ksm(void **state)
 	vmm_mem_destroy(m);
 }
 
+/* A guest over hosts: the segment has no hole. */
+static void frames_are_pages_of_the_segment(void **state)
+{
+	uint64_t low = VMM_RAM_LOW_MAX / VMM_PAGE, high = VMM_RAM_HIGH / VMM_PAGE;
+	const uint64_t pages[] = { 0, 1, low - 1, low, low + 1, 3 * low };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof pages / sizeof pages[0]; i++)
+		assert_int_equal(spread_page(spread_address(pages[i]) / VMM_PAGE), pages[i]);
+	assert_int_equal(spread_page(low), UINT64_MAX);
+	assert_int_equal(spread_page(high - 1), UINT64_MAX);
+	assert_int_equal(spread_page(high), low);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -165,6 +180,7 @@ int main(void)
 		cmocka_unit_test(hooks_are_told),
 		cmocka_unit_test(dropped_pages_are_zero),
 		cmocka_unit_test(memory_for_ksm),
+		cmocka_unit_test(frames_are_pages_of_the_segment),
 	};
 	return cmocka_run_group_tests_name("vmm_memory", tests, NULL, NULL);
 }
