@@ -11,7 +11,8 @@
 
 #include "tests/sim/walk_node.h"
 
-enum { ANCHOR = 2 * CHILDREN, SLOTS }; /* a child may be in one of two places; one leads to the parent itself */
+/* A child is in one of two places; one entry leads to the parent itself. */
+enum { ANCHOR = 2 * CHILDREN, SLOTS };
 
 static uint64_t age_of(uint64_t link)
 {

@@ -24,7 +24,19 @@ enum { T_ENTRY = 0, T_GEN = 16, T_DATA = 32, T_COUNT = 40, T_LINK = 48, T_AGE = 
 #define FRAMES UINT64_C(0x100000)
 #define LINKS  UINT64_C(0x80000) /* frames from here on: 16 * age + child, or 15: the parent */
 
-enum broken { WHOLE, NO_WAIT, EARLY_ACK, NO_DIRTY, NO_END, NO_LAST, NO_LOOK, EARLY_DIFF, EARLY_END, EARLY_PAGE, BROKEN };
+enum broken {
+	WHOLE,
+	NO_WAIT,
+	EARLY_ACK,
+	NO_DIRTY,
+	NO_END,
+	NO_LAST,
+	NO_LOOK,
+	EARLY_DIFF,
+	EARLY_END,
+	EARLY_PAGE,
+	BROKEN
+};
 static const char *const broken_names[] = { "nothing",
 					    "nobody waits for differences",
 					    "acknowledgements are taken to tell nothing",

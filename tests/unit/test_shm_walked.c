@@ -178,7 +178,8 @@ static void leading(void **state)
 /* An entry waits for what it leads to; others do not wait for it. */
 static void led_later(void **state)
 {
-	uint64_t now[DSM_WALKED_WORDS] = { [0] = AT(5) | P | A }, live[DSM_WALKED_WORDS], there[DSM_WALKED_WORDS];
+	uint64_t now[DSM_WALKED_WORDS] = { [0] = AT(5) | P | A }, live[DSM_WALKED_WORDS];
+	uint64_t there[DSM_WALKED_WORDS];
 	uint8_t out[DSM_WALKED_DIFF];
 	struct dsm_walked w;
 	struct dsm_walked_told told;
