@@ -176,7 +176,8 @@ void dsm_seg_op_poison(void *arg, uint64_t page)
 
 void dsm_seg_ahead(struct dsm_seg *s, const struct dsm_ahead *a, bool write)
 {
-	for (uint64_t page = a->first; page < a->first + a->count; page++) {
+	for (uint32_t i = 0; i < a->count; i++) {
+		uint64_t page = a->first + (uint64_t)i * a->step;
 		enum dsm_map need = write ? DSM_MAP_WRITE : DSM_MAP_READ;
 		if (s->b.map[page] >= need)
 			continue;
@@ -198,7 +199,7 @@ static void follow_stream(struct dsm_seg *s, uint64_t page, bool write, uint8_t 
 	    s->kept + dsm_stream_most(&s->streams) > s->most)
 		return;
 	struct dsm_ahead a = dsm_stream_touch(&s->streams, page, s->b.pages, write, how);
-	if (!s->one_host)
+	if (!s->one_host && a.step == 1)
 		dsm_backing_expect(&s->b, a.first, a.count);
 	dsm_seg_ahead(s, &a, write);
 }

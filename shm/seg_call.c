@@ -99,6 +99,7 @@ int dsm_seg_prefetch(struct dsm_seg *s, uint64_t first, uint64_t n, bool write)
 		dsm_node_enter(s->n);
 		dsm_seg_ahead(s, &(struct dsm_ahead){ .first = first,
 						      .count = some,
+						      .step = 1,
 						      .mark = UINT64_MAX }, write);
 		dsm_seg_settle(s);
 		dsm_node_leave(s->n);

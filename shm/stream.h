@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What to ask for ahead of time: faults that follow one another are a stream, for which a window of
- * pages is asked for that doubles as long as it is used. Early in each window a page is marked,
+ * What to ask for ahead of time: faults that follow one another, upwards or downwards, or always so many
+ * pages apart, are a stream, for which a window of pages is asked for that doubles as long as it is used. Early in each window a page is marked,
  * which is brought but not given, so that its first touch tells how far the stream has come and the
  * next window is under way before this one is at its end. Pure.
  *
  * Where pages side by side need not belong together, a stream is sure only after some pages in a row: then
- * what was here once and was taken away may be asked for, too.
+ * what was here once and was taken away may be asked for, too. Pages some way apart are no stream there.
  */
 #ifndef SHM_STREAM_H
 #define SHM_STREAM_H
@@ -18,8 +18,12 @@
 #define DSM_STREAM_LOW	8  /* pages of the first window */
 #define DSM_STREAM_HIGH 64 /* and of the largest, unless the caller says so */
 #define DSM_STREAM_SURE 4  /* pages in a row */
+#define DSM_STREAM_STEP 64 /* pages from one to the next, at most */
 
+/* Its pages are counted: that with which it was found is DSM_STREAM_FIRST. */
 struct dsm_stream {
+	uint64_t origin; /* the page that is FIRST */
+	int32_t step;	 /* pages from one to the next; negative: downwards */
 	uint64_t next; /* the first page that was not asked for */
 	uint64_t mark; /* whose touch begins the next window */
 	uint64_t at;   /* how far it has come */
@@ -43,10 +47,10 @@ static inline uint32_t dsm_stream_most(const struct dsm_streams *t)
 	return t->most ? t->most : DSM_STREAM_HIGH;
 }
 
-/* Pages [first, first + count) are to be asked for, MARK of them (if in there) is marked. */
+/* COUNT pages from FIRST on, STEP apart, are to be asked for; MARK of them (if in there) is marked. */
 struct dsm_ahead {
 	uint64_t first, mark;
-	uint32_t count;
+	uint32_t count, step;
 	bool sure; /* also those that were taken away from here before */
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Streams to and fro over a guest's kind of memory, where pages side by side need not belong together: a
- * range that was taken away is read and written page after page again and again, and most pages are there
+ * range that was taken away is read and written page after page, up or down, again and again, and most pages are there
  * before they are touched. Pages that two fight for in pairs are not taken along with their neighbours.
  *
  * stream_procs
@@ -30,9 +30,10 @@ static uint64_t faults(struct procs *p, uint64_t *ahead)
 }
 
 /* Each page has what the pass before has written. */
-static void pass(struct procs *p, uint64_t number, bool writes)
+static void pass(struct procs *p, uint64_t number, bool down, bool writes)
 {
-	for (uint64_t i = 0; i < RANGE; i++) {
+	for (uint64_t k = 0; k < RANGE; k++) {
+		uint64_t i = down ? RANGE - 1 - k : k;
 		volatile uint64_t *w = page_at(p, i);
 		uint64_t want = number ? number << 32 | i : 0;
 		if (!writes && (w[0] != want || w[WORDS - 1] != want))
@@ -42,19 +43,20 @@ static void pass(struct procs *p, uint64_t number, bool writes)
 	}
 }
 
-/* In turn: one reads what the other has written, then writes it. */
-static void to_and_fro(struct procs *p)
+/* In turn: one reads what the other has written, then writes it; upwards, or downwards after that. */
+static void to_and_fro(struct procs *p, bool down)
 {
-	for (uint64_t number = 0; number < PASSES; number++) {
+	for (uint64_t number = down ? PASSES : 0, end = number + PASSES; number < end; number++) {
 		uint64_t ahead, before = faults(p, &ahead);
 		bool mine = number % 2 == p->self;
 		if (mine) {
-			pass(p, number, false);
+			pass(p, number, down, false);
 			uint64_t read = faults(p, &ahead) - before;
-			pass(p, number, true);
+			pass(p, number, down, true);
 			uint64_t wrote = faults(p, &ahead) - before - read;
 			printf("# node %u, pass %" PRIu64 ": %" PRIu64 " faults to read %d pages, %" PRIu64
-			       " to write them\n", p->self, number, read, RANGE, wrote);
+			       " to write them%s\n", p->self, number, read, RANGE, wrote,
+			       down ? ", downwards" : "");
 			if (number && (read > RANGE / 2 || wrote > RANGE / 2))
 				procs_fail(p, "most pages should be there before they are touched");
 		}
@@ -100,8 +102,9 @@ static int host(struct procs *p, void *arg)
 	if (rc < 0)
 		return rc;
 	procs_meet(p);
-	to_and_fro(p);
+	to_and_fro(p, false);
 	fight(p);
+	to_and_fro(p, true);
 	return 0;
 }
 

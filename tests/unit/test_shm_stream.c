@@ -41,6 +41,81 @@ static void one_stream(void **state)
 	assert_in_range(faults, PAGES / DSM_STREAM_HIGH, PAGES / DSM_STREAM_HIGH + 16);
 }
 
+/* The same by STEP, which is negative downwards: how many faults there are for N pages from FROM on. */
+static uint32_t stride(struct dsm_streams *t, uint64_t from, int step, uint32_t n, uint8_t *here)
+{
+	uint32_t faults = 0, size = (uint32_t)(step < 0 ? -step : step);
+
+	for (uint32_t k = 0; k < n; k++) {
+		uint64_t p = from + (uint64_t)((int64_t)k * step);
+		if (here[p] == 1)
+			continue;
+		unsigned how = here[p] == 2 ? DSM_STREAM_MARKED : 0;
+		struct dsm_ahead a = dsm_stream_touch(t, p, PAGES, false, how);
+		here[p] = 1;
+		faults++;
+		for (uint32_t i = 0; i < a.count; i++) {
+			uint64_t q = a.first + (uint64_t)i * a.step;
+			assert_true(q < PAGES && (q > from ? q - from : from - q) % size == 0);
+			here[q] = q == a.mark ? 2 : 1;
+		}
+	}
+	return faults;
+}
+
+/* Nothing but what lies on the way is asked for, to the end and not beyond. */
+static void downwards(void **state)
+{
+	struct dsm_streams t = { 0 };
+	uint8_t here[PAGES] = { 0 };
+
+	(void)state;
+	uint32_t faults = stride(&t, PAGES - 1, -1, PAGES, here);
+	assert_in_range(faults, PAGES / DSM_STREAM_HIGH, PAGES / DSM_STREAM_HIGH + 16);
+	for (int i = 0; i < PAGES; i++)
+		assert_int_equal(here[i], 1);
+}
+
+static void some_way_apart(void **state)
+{
+	static const int steps[] = { 2, 7, DSM_STREAM_STEP, -2, -9, -DSM_STREAM_STEP };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+		struct dsm_streams t = { 0 };
+		uint8_t here[PAGES] = { 0 };
+		uint32_t size = (uint32_t)(steps[i] < 0 ? -steps[i] : steps[i]), n = (PAGES - 1) / size + 1, got = 0;
+		uint64_t from = steps[i] < 0 ? (n - 1) * size : 0;
+		uint32_t faults = stride(&t, from, steps[i], n, here);
+		assert_in_range(faults, n / DSM_STREAM_HIGH, n / DSM_STREAM_HIGH + 16);
+		for (int p = 0; p < PAGES; p++)
+			got += here[p] == 1;
+		assert_int_equal(got, n);
+	}
+	/* Too far. */
+	struct dsm_streams t = { 0 };
+	uint8_t here[PAGES] = { 0 };
+	uint32_t n = PAGES / (DSM_STREAM_STEP + 1);
+	assert_int_equal(stride(&t, 0, DSM_STREAM_STEP + 1, n, here), n);
+}
+
+/* Where neighbours need not belong together, what is apart does even less. */
+static void carefully(void **state)
+{
+	struct dsm_streams t = { .careful = true };
+	uint8_t here[PAGES] = { 0 };
+
+	(void)state;
+	assert_int_equal(stride(&t, 0, 16, 100, here), 100);
+	assert_in_range(stride(&t, PAGES - 1, -1, 1000, here), 1000 / DSM_STREAM_HIGH,
+			1000 / DSM_STREAM_HIGH + 32);
+	/* Two beside each other, the upper one first, are no stream. */
+	t = (struct dsm_streams){ .careful = true };
+	for (uint64_t p = 1000; p < 3000; p += 50)
+		for (uint64_t i = 0; i < 2; i++)
+			assert_int_equal(dsm_stream_touch(&t, p - i, PAGES, true, 0).count, 0);
+}
+
 /* Fewer faults, where windows may be larger. */
 static void wide_stream(void **state)
 {
@@ -147,6 +222,8 @@ int main(void)
 		cmocka_unit_test(several_at_a_time),
 		cmocka_unit_test(no_stream), cmocka_unit_test(told_to),
 		cmocka_unit_test(careful), cmocka_unit_test(some_apart),
+		cmocka_unit_test(downwards), cmocka_unit_test(some_way_apart),
+		cmocka_unit_test(carefully),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
