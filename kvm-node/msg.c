@@ -47,7 +47,8 @@ static bool good(const struct vmm_msg *n, size_t text, const struct vmm_msg_boun
 	case VMM_MSG_ROW: return plain && n->cpu < b->cpus && n->op <= VMM_APIC_IN_X2APIC;
 	case VMM_MSG_EOI:
 	case VMM_MSG_TIME:
-	case VMM_MSG_TIME_IS: return plain;
+	case VMM_MSG_TIME_IS:
+	case VMM_MSG_LOAD: return plain;
 	case VMM_MSG_ACCESS: return plain && n->cpu < b->cpus && access_good(n);
 	case VMM_MSG_ANSWER: return n->id != 0;
 	case VMM_MSG_END: return n->op && n->op < b->ends;

@@ -11,7 +11,7 @@ enum {
 	OPT_KERNEL, OPT_INITRD, OPT_APPEND, OPT_DISK, OPT_NET, OPT_SHARE, OPT_RNG, OPT_BALLOON,
 	OPT_VSOCK, OPT_NO_REBOOT, OPT_STAT, OPT_LOG_LEVEL, OPT_CHECK, OPT_VERSION, OPT_CONTROL,
 	OPT_ASK, OPT_HOSTS, OPT_ISOLATION, OPT_CONSOLE, OPT_KSM, OPT_TICK_REST, OPT_NO_TUNING,
-	OPT_PAGES, OPT_NO_GATHER,
+	OPT_PAGES, OPT_NO_GATHER, OPT_STAY_APART,
 };
 
 static const struct dvmi_opt options[] = {
@@ -41,6 +41,8 @@ static const struct dvmi_opt options[] = {
 	  NULL },
 	{ OPT_NO_GATHER, 0, "no-gather", NULL, NULL, NULL,
 	  "over hosts: a kernel's CPUs start where they belong, not together on the first one", NULL },
+	{ OPT_STAY_APART, 0, "stay-apart", NULL, NULL, NULL,
+	  "over hosts: CPUs that wait for each other's pages more than they run do not meet on one", NULL },
 	{ OPT_DISTANCE, 0, "distance", NULL, "D", NULL,
 	  "between NUMA nodes, 10 being local (default 20, over hosts 40)", NULL },
 	{ OPT_CPU, 0, "cpu", NULL, "MODEL", NULL,
@@ -186,6 +188,7 @@ static int parse_one(const struct dvmi_opt_parser *p, int id, struct vmm_options
 	case OPT_NO_REBOOT: c->no_reboot = true; return 0;
 	case OPT_NO_TUNING: c->no_tuning = true; return 0;
 	case OPT_NO_GATHER: c->no_gather = true; return 0;
+	case OPT_STAY_APART: c->stay_apart = true; return 0;
 	case OPT_CONTROL: o->control = p->arg; return 0;
 	case OPT_ASK: o->ask = p->arg; return 0;
 	case OPT_STAT: o->stat_file = p->arg; return 0;

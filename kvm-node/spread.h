@@ -18,6 +18,7 @@
 
 #include "dvm/error.h"
 #include "kvm-node/msg.h"
+#include "kvm-node/together.h"
 #include "kvm-node/vmm.h"
 
 #define VMM_HOSTS_MAX VMM_NODES_MAX
@@ -33,6 +34,7 @@ enum vmm_order {
 	VMM_ORDER_AGAIN,  /* RAM is there and zero, vCPUs are as after power-on */
 	VMM_ORDER_END,	  /* the guest has ended: vCPUs end */
 	VMM_ORDER_ADOPT,  /* the vCPUs that have come are to run here */
+	VMM_ORDER_GIVE,	  /* the vCPUs that are here go to the first host */
 	VMM_ORDERS,
 };
 
@@ -44,7 +46,9 @@ struct vmm_spread_ops {
 	void (*ended)(void *arg, enum vmm_end end, unsigned code, const char *why); /* locked */
 	void (*asked)(void *arg, enum vmm_ask what);				/* locked */
 	/* vCPU number CPU is here from now on. */
-	void (*cpu)(void *arg, unsigned cpu, const void *state, size_t len);	/* locked */
+	void (*cpu)(void *arg, unsigned from, unsigned cpu, const void *state, size_t len); /* locked */
+	/* What the vCPUs of another host did with their time, since ever. */
+	void (*load)(void *arg, unsigned from, const struct vmm_load *load);	/* locked */
 	uint64_t (*time)(void *arg);						/* locked */
 	/* The guest's time here is to change by DELTA; at most so much that it never goes back. */
 	void (*adjust)(void *arg, int64_t delta);				/* locked */
@@ -126,6 +130,8 @@ void vmm_spread_eoi(struct vmm_spread *s, uint8_t vector);
 void vmm_spread_ended(struct vmm_spread *s, enum vmm_end end, unsigned code, const char *why);
 void vmm_spread_ask(struct vmm_spread *s, enum vmm_ask what);
 void vmm_spread_done(struct vmm_spread *s, uint32_t id, int rc);
+/* To the first host. */
+void vmm_spread_load(struct vmm_spread *s, const struct vmm_load *load);
 
 /*
  * vCPU number CPU is HOST's from now on: LEN bytes at STATE, which LAST completes, locked, right before

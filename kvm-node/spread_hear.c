@@ -126,6 +126,13 @@ static void hear_time_is(struct vmm_spread *s, const struct vmm_msg *n)
 	s->time_every = delta ? TIME_SOON : s->time_every * 2;
 }
 
+static void hear_load(struct vmm_spread *s, unsigned from, const struct vmm_msg *n)
+{
+	const struct vmm_load load = { .busy = n->addr, .waited = n->value };
+
+	s->ops.load(s->ops.arg, from, &load);
+}
+
 static void act(struct vmm_spread *s, unsigned from, const struct vmm_msg *n, const char *text,
 		size_t len)
 {
@@ -136,7 +143,8 @@ static void act(struct vmm_spread *s, unsigned from, const struct vmm_msg *n, co
 	case VMM_MSG_END: hear_end(s, n, text, len); break;
 	case VMM_MSG_ORDER: s->ops.order(s->ops.arg, n->id, (enum vmm_order)n->op); break;
 	case VMM_MSG_ASK: s->ops.asked(s->ops.arg, (enum vmm_ask)n->op); break;
-	case VMM_MSG_CPU: s->ops.cpu(s->ops.arg, n->cpu, text, len); break;
+	case VMM_MSG_CPU: s->ops.cpu(s->ops.arg, from, n->cpu, text, len); break;
+	case VMM_MSG_LOAD: hear_load(s, from, n); break;
 	case VMM_MSG_TIME: hear_time(s, from, n); break;
 	case VMM_MSG_TIME_IS: hear_time_is(s, n); break;
 	case VMM_MSG_LEND:
@@ -155,9 +163,10 @@ static bool fits(const struct vmm_spread *s, unsigned from, uint8_t kind)
 	case VMM_MSG_EOI:
 	case VMM_MSG_END:
 	case VMM_MSG_ASK:
+	case VMM_MSG_LOAD:
 	case VMM_MSG_TIME: return s->self == 0;
+	case VMM_MSG_CPU: return s->self == 0 || from == 0;
 	case VMM_MSG_ORDER:
-	case VMM_MSG_CPU:
 	case VMM_MSG_FREE:
 	case VMM_MSG_TIME_IS:
 	case VMM_MSG_STAT: return from == 0;

@@ -77,6 +77,13 @@ int vmm_spread_give_cpu(struct vmm_spread *s, unsigned host, unsigned cpu, const
 	return rc;
 }
 
+void vmm_spread_load(struct vmm_spread *s, const struct vmm_load *load)
+{
+	const struct vmm_msg n = { .kind = VMM_MSG_LOAD, .addr = load->busy, .value = load->waited };
+
+	say(s, 0, &n, NULL);
+}
+
 void vmm_spread_eoi(struct vmm_spread *s, uint8_t vector)
 {
 	spread_count(&s->n.eois_out);

@@ -215,7 +215,7 @@ static void leave(struct vmm_vcpu *v, bool interrupted)
 	pthread_mutex_unlock(&v->lock);
 	if (sample != VMM_NO_PAGE)
 		tell_where(v, sample);
-	if (interrupted && atomic_load_explicit(v->env->gathered, memory_order_relaxed))
+	if (interrupted && atomic_load_explicit(v->env->starting, memory_order_relaxed))
 		look_for_user(v);
 	vmm_vcpu_do(v, &out);
 }

@@ -22,6 +22,7 @@
 #include "kvm-node/kvm.h"
 #include "kvm-node/lapic.h"
 #include "kvm-node/pic.h"
+#include "kvm-node/together.h"
 #include "kvm-node/vmm.h"
 
 #define VMM_EXITS   48u /* reasons that are counted one by one */
@@ -46,7 +47,7 @@ struct vmm_vcpu_env {
 	/* The instruction AT waited for PAGE: a sample of those that did. */
 	void (*sampled)(void *arg, uint64_t page, uint64_t at);
 	/* As long as that is so: a program of the guest was seen running, with these tables and stack. */
-	const _Atomic bool *gathered;
+	const _Atomic bool *starting;
 	void (*user)(void *arg, uint64_t cr3, uint64_t rsp);
 	void *arg;
 };
@@ -74,6 +75,8 @@ struct vmm_page_wait {
 	uint64_t sample; /* when this one has come it says where it was; likewise */
 	uint64_t timer;	 /* what its timer was set to when it began to wait */
 	uint64_t cpu;	 /* time its thread had run until then; 0: it has not waited since it entered */
+	uint64_t since;	 /* it waits */
+	uint64_t ns;	 /* that it has waited, in all */
 	bool kick;	 /* somebody wanted it to look meanwhile */
 	unsigned tries;	 /* times in a row that it was let in without an interrupt, for that */
 	uint32_t count;
@@ -192,6 +195,8 @@ void vmm_vcpu_eoi_take(struct vmm_vcpu *v);  /* the guest does not run */
 /* exit.c: handles what KVM_RUN came back with. */
 void vmm_exit_handle(struct vmm_vcpu *v);
 
+/* Adds what its thread did with its time. */
+void vmm_vcpu_add_load(struct vmm_vcpu *v, struct vmm_load *load);
 /* ns that it has had nothing to do. */
 uint64_t vmm_vcpu_idle(struct vmm_vcpu *v);
 void vmm_vcpu_stat(struct vmm_vcpu *v, struct dvmi_buf *out);

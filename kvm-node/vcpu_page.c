@@ -39,6 +39,8 @@ void vmm_vcpu_page_wait(struct vmm_vcpu *v, uint64_t page)
 		if (p->tries == 0 && p->count++ % SAMPLE == 0)
 			p->sample = page;
 	}
+	if (v->where == VMM_IN_GUEST && p->waits == VMM_NO_PAGE)
+		p->since = dvmi_clock_mono();
 	if (v->where == VMM_IN_GUEST)
 		p->waits = page;
 	pthread_mutex_unlock(&v->lock);
@@ -51,6 +53,26 @@ void vmm_vcpu_page_kick(struct vmm_vcpu *v)
 	v->page.kick = true;
 }
 
+/* It waits no more. */
+static void have_waited(struct vmm_page_wait *p)
+{
+	if (p->waits != VMM_NO_PAGE)
+		p->ns += dvmi_clock_mono() - p->since;
+	p->waits = VMM_NO_PAGE;
+}
+
+void vmm_vcpu_add_load(struct vmm_vcpu *v, struct vmm_load *load)
+{
+	if (!atomic_load(&v->tid))
+		return;
+	pthread_mutex_lock(&v->lock);
+	load->waited += v->page.ns;
+	if (v->page.waits != VMM_NO_PAGE)
+		load->waited += dvmi_clock_mono() - v->page.since;
+	pthread_mutex_unlock(&v->lock);
+	load->busy += cpu_time(v);
+}
+
 void vmm_vcpu_page_came(struct vmm_vcpu *v, uint64_t page)
 {
 	struct vmm_page_wait *p = &v->page;
@@ -58,7 +80,7 @@ void vmm_vcpu_page_came(struct vmm_vcpu *v, uint64_t page)
 	pthread_mutex_lock(&v->lock);
 	if (p->waits == page) {
 		uint64_t soon = dvmi_clock_mono() + (MOMENT << p->tries);
-		p->waits = VMM_NO_PAGE;
+		have_waited(p);
 		if (p->sample != VMM_NO_PAGE)
 			vmm_vcpu_kick(v);
 		else if (p->kick || p->timer)
@@ -75,8 +97,9 @@ uint64_t vmm_vcpu_page_back(struct vmm_vcpu *v, bool interrupted)
 	bool owed = interrupted && p->cpu && p->tries < TRIES_MAX && cpu_time(v) - p->cpu < RUN;
 
 	p->tries = owed ? p->tries + 1 : 0;
+	have_waited(p);
 	p->cpu = 0;
-	p->waits = p->sample = VMM_NO_PAGE;
+	p->sample = VMM_NO_PAGE;
 	p->kick = false;
 	return sample;
 }

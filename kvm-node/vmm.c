@@ -190,8 +190,7 @@ int vmm_ask(struct vmm *v, enum vmm_ask what)
 	return rc;
 }
 
-/* Locked. False: it is UNTIL, and there is no news. */
-static bool await_news(struct vmm *v, uint64_t until)
+bool vmm_await_news(struct vmm *v, uint64_t until)
 {
 	const struct timespec t = { (time_t)(until / DVMI_SEC), (long)(until % DVMI_SEC) };
 
@@ -208,7 +207,7 @@ static bool next_ask(struct vmm *v, enum vmm_ask *ask)
 
 	pthread_mutex_lock(&v->lock);
 	while (!v->n_asks && v->end == VMM_END_NONE && again)
-		again = await_news(v, v->look_at);
+		again = vmm_await_news(v, v->look_at);
 	bool asked = v->end == VMM_END_NONE;
 	*ask = VMM_ASK_LOOK;
 	if (asked && v->n_asks) {
@@ -240,7 +239,7 @@ static int act(struct vmm *v, enum vmm_ask ask, enum vmm_end *end, dvm_error_t *
 	case VMM_ASK_PAUSE: return pause_guest(v, err);
 	case VMM_ASK_RESUME: return resume_guest(v, err);
 	case VMM_ASK_RESET: return reset_guest(v, err);
-	case VMM_ASK_SPREAD: return vmm_gather_end(v, err);
+	case VMM_ASK_SPREAD: return atomic_load(&v->starting) ? vmm_gather_end(v, err) : 0;
 	case VMM_ASK_LOOK: return vmm_gather_look(v, err);
 	default: return 0;
 	}

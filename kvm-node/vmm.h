@@ -90,6 +90,7 @@ struct vmm_config {
 	const char *kernel, *initrd, *append;
 	bool no_tuning; /* nothing is put before append */
 	bool no_gather; /* over hosts: each CPU starts where it belongs */
+	bool stay_apart; /* ... and stays there, whatever they wait for */
 	struct vmm_disk_config disks[VMM_DISKS_MAX];
 	unsigned n_disks;
 	struct vmm_net_config nets[VMM_NETS_MAX];

@@ -62,6 +62,7 @@ static void begin_looking(struct vmm *v, bool on)
 	v->user_lasts = false;
 	pthread_mutex_unlock(&v->lock);
 	v->idle_ns = 0;
+	v->meet = (struct vmm_together){ 0 };
 	v->look_at = on && vmm_is_first(v) ? now + LOOK_EVERY : 0;
 	v->spread_at = now + PATIENCE;
 }
@@ -71,6 +72,7 @@ void vmm_gather_set(struct vmm *v, bool gathered)
 	unsigned self = self_of(v);
 
 	atomic_store(&v->gathered, gathered);
+	atomic_store(&v->starting, gathered);
 	begin_looking(v, gathered);
 	VMM_EACH_MADE(v, c) {
 		c->away = (gathered ? 0 : home_of(v, c->index)) != self;
@@ -129,7 +131,7 @@ static void last_moment(void *arg)
 	vmm_vcpu_leave(l->vcpu, &l->state);
 }
 
-static int send_cpu(struct vmm *v, unsigned cpu, dvm_error_t *err)
+int vmm_gather_send(struct vmm *v, unsigned cpu, unsigned host, dvm_error_t *err)
 {
 	cleanup_free struct leaving *l = calloc(1, sizeof *l);
 
@@ -139,8 +141,8 @@ static int send_cpu(struct vmm *v, unsigned cpu, dvm_error_t *err)
 	int rc = vmm_vcpu_save(l->vcpu, &l->state, err);
 	if (rc < 0)
 		return rc;
-	rc = vmm_spread_give_cpu(v->config->spread, v->cpus[cpu].node, cpu, &l->state,
-				 sizeof l->state, last_moment, l);
+	rc = vmm_spread_give_cpu(v->config->spread, host, cpu, &l->state, sizeof l->state,
+				 last_moment, l);
 	return rc < 0 ? dvmi_error_code(err, rc, "a vCPU that moves") : 0;
 }
 
@@ -158,12 +160,14 @@ int vmm_gather_end(struct vmm *v, dvm_error_t *err)
 	int rc = vmm_all_stand_still(v, err);
 	for (unsigned i = 0; rc == 0 && i < v->config->cpus; i++)
 		if (v->cpus[i].node)
-			rc = send_cpu(v, i, err);
+			rc = vmm_gather_send(v, i, v->cpus[i].node, err);
 	if (rc == 0)
 		rc = vmm_hosts_order(v, VMM_ORDER_ADOPT, err);
 	atomic_store(&v->gathered, false);
+	atomic_store(&v->starting, false);
 	if (rc == 0)
 		rc = vmm_all_move_on(v, err);
+	vmm_meet_begin(v);
 	if (rc == 0)
 		dvmi_log(v->log, "spread", LOG_NOTICE,
 			 "the guest's CPUs have gone to their hosts, which took %llu ms",
@@ -177,8 +181,8 @@ int vmm_gather_look(struct vmm *v, dvm_error_t *err)
 	uint64_t idle = idle_of_all(v), now = dvmi_clock_mono();
 	uint64_t since = now - v->look_at + LOOK_EVERY;
 
-	if (!atomic_load(&v->gathered))
-		return 0;
+	if (!atomic_load(&v->starting))
+		return vmm_meet_look(v, err);
 	bool rests = v->idle_ns && idle - v->idle_ns > since * v->config->cpus / 10 * 9;
 
 	v->idle_ns = idle;
@@ -186,9 +190,17 @@ int vmm_gather_look(struct vmm *v, dvm_error_t *err)
 	return rests || now > v->spread_at ? vmm_gather_end(v, err) : 0;
 }
 
-/* ---- the others ---- */
+/* ---- who they come to ---- */
 
-void vmm_gather_came(void *arg, unsigned cpu, const void *bytes, size_t len)
+/* The first host sends others theirs, and they send it those while they meet there. */
+static bool expected(const struct vmm *v, unsigned from, unsigned cpu)
+{
+	unsigned node = home_of(v, cpu);
+
+	return vmm_is_first(v) ? atomic_load(&v->meeting) && from == node : node == self_of(v);
+}
+
+void vmm_gather_came(void *arg, unsigned from, unsigned cpu, const void *bytes, size_t len)
 {
 	struct vmm *v = arg;
 	struct vmm_vcpu *c = v->vcpus[cpu];
@@ -198,7 +210,7 @@ void vmm_gather_came(void *arg, unsigned cpu, const void *bytes, size_t len)
 	if (s)
 		memcpy(s, bytes, len);
 	/* If there is none it is missed when it is to be adopted. */
-	if (!s || !c || !c->away || v->moved[cpu] || vmm_vcpu_state_check(c, s, len) < 0) {
+	if (!s || !c || !c->away || v->moved[cpu] || !expected(v, from, cpu) || vmm_vcpu_state_check(c, s, len) < 0) {
 		dvmi_log(v->log, "spread", LOG_ERR, "vCPU %u comes, and is none", cpu);
 		return;
 	}
@@ -206,19 +218,29 @@ void vmm_gather_came(void *arg, unsigned cpu, const void *bytes, size_t len)
 	v->moved[cpu] = take_ptr(s);
 }
 
+static int adopt(struct vmm *v, unsigned cpu, dvm_error_t *err)
+{
+	cleanup_free struct vmm_vcpu_state *s = take_ptr(v->moved[cpu]);
+
+	if (!s)
+		return dvmi_error_set(err, -ENOENT, "vCPU %u has not come", cpu);
+	int rc = vmm_vcpu_load(v->vcpus[cpu], s, err);
+	if (rc == 0 && (rc = vmm_vcpu_set_tsc(v->vcpus[cpu])) < 0)
+		dvmi_error_code(err, rc, "the time of vCPU %u", cpu);
+	return rc;
+}
+
 int vmm_gather_adopt(struct vmm *v, dvm_error_t *err)
 {
-	unsigned self = self_of(v);
+	bool first = vmm_is_first(v);
 	int rc = 0;
 
-	for (unsigned i = 0; rc == 0 && i < v->config->cpus; i++) {
-		if (v->cpus[i].node != self)
-			continue;
-		rc = v->moved[i] ? vmm_vcpu_load(v->vcpus[i], v->moved[i], err)
-				 : dvmi_error_set(err, -ENOENT, "vCPU %u has not come", i);
-		free(v->moved[i]);
-		v->moved[i] = NULL;
-	}
-	atomic_store(&v->gathered, false);
+	for (unsigned i = 0; rc == 0 && i < v->config->cpus; i++)
+		if ((home_of(v, i) == self_of(v)) != first)
+			rc = adopt(v, i, err);
+	atomic_store(&v->gathered, first);
+	atomic_store(&v->starting, false);
+	if (!first)
+		v->look_at = dvmi_clock_mono() + VMM_TOGETHER_EVERY;
 	return rc;
 }

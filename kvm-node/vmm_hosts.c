@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A guest's share on one of several hosts: between vmm.c, which runs it, and spread.h. */
+#include <inttypes.h>
+
 #include "kvm-node/layout.h"
 #include "kvm-node/pci.h"
 #include "kvm-node/vmm_private.h"
@@ -16,6 +18,8 @@ static void on_interrupt(void *arg, unsigned cpu, const struct vmm_intr *msg)
 	/* It has gone to its host, and not everybody knows. */
 	if (vmm_is_first(v) && v->cpus[cpu].node)
 		vmm_spread_pass(v->config->spread, v->cpus[cpu].node, cpu, msg);
+	else if (!vmm_is_first(v) && v->cpus[cpu].node == vmm_spread_self(v->config->spread))
+		vmm_spread_pass(v->config->spread, 0, cpu, msg);
 }
 
 static void on_row(void *arg, unsigned cpu, const struct vmm_apic_row *row)
@@ -173,6 +177,7 @@ int vmm_hosts_attach(struct vmm *v, dvm_error_t *err)
 		.ended = vmm_ended,
 		.asked = on_asked,
 		.cpu = vmm_gather_came,
+		.load = vmm_meet_load,
 		.time = on_time,
 		.adjust = on_adjust,
 		.waits = on_wait,
@@ -226,7 +231,8 @@ void vmm_hosts_stat(struct vmm *v, struct dvmi_buf *out)
 	vmm_spread_counts(s, out);
 	if (v->queues)
 		vmm_queues_stat(v->queues, out);
-	dvmi_buf_printf(out, ",\"gathered\":%s}", atomic_load(&v->gathered) ? "true" : "false");
+	dvmi_buf_printf(out, ",\"gathered\":%s,\"met\":%" PRIu64 "}",
+			atomic_load(&v->gathered) ? "true" : "false", v->met);
 	if (!vmm_is_first(v))
 		return;
 	dvmi_buf_printf(out, ",\"hosts\":[");

@@ -11,15 +11,21 @@ void vmm_hosts_part(struct vmm *v)
 	(void)vmm_spread_agree(v->config->spread, 0, NULL);
 }
 
-static struct vmm_ordered next_order(struct vmm *v)
+/* False: there is none, and it is time to say what our vCPUs did. */
+static bool next_order(struct vmm *v, struct vmm_ordered *o)
 {
+	bool in_time = true;
+
 	pthread_mutex_lock(&v->lock);
-	while (!v->n_orders)
-		pthread_cond_wait(&v->news, &v->lock);
-	struct vmm_ordered o = v->orders[0];
-	memmove(v->orders, v->orders + 1, --v->n_orders * sizeof v->orders[0]);
+	while (!v->n_orders && in_time)
+		in_time = vmm_await_news(v, v->look_at);
+	bool got = v->n_orders;
+	if (got) {
+		*o = v->orders[0];
+		memmove(v->orders, v->orders + 1, --v->n_orders * sizeof v->orders[0]);
+	}
 	pthread_mutex_unlock(&v->lock);
-	return o;
+	return got;
 }
 
 static int move(struct vmm *v, dvm_error_t *err)
@@ -66,6 +72,7 @@ static int obey(struct vmm *v, enum vmm_order what, dvm_error_t *err)
 	case VMM_ORDER_FORGET: return forget(v, err);
 	case VMM_ORDER_AGAIN: return again(v, err);
 	case VMM_ORDER_ADOPT: return vmm_gather_adopt(v, err);
+	case VMM_ORDER_GIVE: return vmm_meet_give(v, err);
 	default: return 0;
 	}
 }
@@ -73,7 +80,11 @@ static int obey(struct vmm *v, enum vmm_order what, dvm_error_t *err)
 int vmm_hosts_follow(struct vmm *v, enum vmm_end *end, dvm_error_t *err)
 {
 	for (;;) {
-		struct vmm_ordered o = next_order(v);
+		struct vmm_ordered o;
+		if (!next_order(v, &o)) {
+			vmm_meet_report(v);
+			continue;
+		}
 		if (o.what == VMM_ORDER_END) {
 			vmm_spread_end(v->config->spread);
 			vmm_spread_done(v->config->spread, o.id, 0);

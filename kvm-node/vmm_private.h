@@ -10,6 +10,7 @@
 #include "kvm-node/lasting.h"
 #include "kvm-node/queues.h"
 #include "kvm-node/spread.h"
+#include "kvm-node/together.h"
 #include "kvm-node/vcpu.h"
 #include "kvm-node/vmm.h"
 
@@ -47,12 +48,16 @@ struct vmm {
 	struct vmm_vcpu **vcpus; /* by number; NULL: never here; those that are not now are .away */
 	/* vmm_gather.c: all CPUs are on the first host as long as the kernel starts. */
 	bool gathers;
-	_Atomic bool gathered;
+	_Atomic bool gathered, starting; /* on the first host; since the kernel starts */
 	struct vmm_lasting users;
 	bool user_lasts;
 	uint64_t look_at, spread_at; /* ns: whether it is time for the CPUs to go; they do. 0: never */
 	uint64_t idle_ns;	     /* of all of them, at the last look */
 	struct vmm_vcpu_state **moved; /* by number: what has come, to be adopted */
+	/* vmm_meet.c: they are so once more, as long as they would wait for each other's pages. */
+	struct vmm_together meet;
+	_Atomic bool meeting; /* others' vCPUs may come */
+	_Atomic uint64_t met; /* times */
 	uint64_t resets;
 	uint64_t shadow_hosts; /* of several, a bit each: they cannot run kernels together */
 
@@ -62,6 +67,7 @@ struct vmm {
 	unsigned n_asks;
 	struct vmm_ordered orders[VMM_ORDERS_MAX]; /* of the first host, for all others */
 	unsigned n_orders;
+	struct vmm_load loads[VMM_HOSTS_MAX]; /* of other hosts' vCPUs, as they have said */
 	enum vmm_end end; /* what the guest itself has asked for */
 	unsigned code;
 	char why[512];
@@ -81,6 +87,8 @@ void vmm_stand_still(struct vmm *v);
 /* Likewise on all hosts. */
 int vmm_all_stand_still(struct vmm *v, dvm_error_t *err);
 int vmm_all_move_on(struct vmm *v, dvm_error_t *err);
+/* Locked. Waits for news, for no longer than UNTIL (ns; 0: for ever). False: it is that late. */
+bool vmm_await_news(struct vmm *v, uint64_t until);
 void vmm_move_on(struct vmm *v);
 void vmm_reset_devices(struct vmm *v);
 /* As after power-on, with RAM that is zero; the first host's kernel is not loaded yet. */
@@ -135,9 +143,21 @@ void vmm_gather_user(void *arg, uint64_t cr3, uint64_t rsp);
 int vmm_gather_end(struct vmm *v, dvm_error_t *err);
 /* ... if nothing is to be seen that would say when, any more. */
 int vmm_gather_look(struct vmm *v, dvm_error_t *err);
-/* As vmm_spread_ops.cpu; then the order. */
-void vmm_gather_came(void *arg, unsigned cpu, const void *state, size_t len);
+/* All stand still: vCPU number CPU, which is here, is HOST's from now on. */
+int vmm_gather_send(struct vmm *v, unsigned cpu, unsigned host, dvm_error_t *err);
+/* As vmm_spread_ops.cpu; then they are to run here. */
+void vmm_gather_came(void *arg, unsigned from, unsigned cpu, const void *state, size_t len);
 int vmm_gather_adopt(struct vmm *v, dvm_error_t *err);
+
+/* vmm_meet.c. Control thread of the first host: its vCPUs have gone to their hosts. */
+void vmm_meet_begin(struct vmm *v);
+/* ... and it is time to look whether they had better be together. */
+int vmm_meet_look(struct vmm *v, dvm_error_t *err);
+/* As vmm_spread_ops.load. */
+void vmm_meet_load(void *arg, unsigned from, const struct vmm_load *load);
+/* Control threads of the others: what their vCPUs did is said now and then; the order. */
+void vmm_meet_report(struct vmm *v);
+int vmm_meet_give(struct vmm *v, dvm_error_t *err);
 
 /* vmm_hosts.c: a guest on several hosts. Each does nothing, well, where there is one. */
 int vmm_hosts_memory(struct vmm *v, const uint64_t *node_mem, dvm_error_t *err);

@@ -348,6 +348,16 @@ static void use_threads(void)
 	guest_threads(50);
 }
 
+static void fight(void)
+{
+	guest_fight(15);
+}
+
+static void toil(void)
+{
+	guest_toil(60);
+}
+
 static void try_litmus(void)
 {
 	guest_litmus(100);
@@ -368,6 +378,7 @@ static const struct {
 	void (*fn)(void);
 } verbs[] = {
 	{ "threads", use_threads }, { "litmus", try_litmus },
+	{ "fight", fight },	   { "toil", toil },
 	{ "look", guest_look },	   { "each", run_on_each },    { "work", work },
 	{ "far", go_far },	   { "up", show_time },	       { "nothing", do_nothing },
 	{ "rest", rest },

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "tests/guest/threads.h"
@@ -94,6 +95,105 @@ void guest_threads(unsigned rounds)
 		all.turn == n * rounds;
 	printf("guest: threads %u of %u rounds, atomic %u, mutex %u, turns %u: %s\n", n, rounds,
 	       all.counter, all.guarded, all.turn, good ? "good" : "bad");
+}
+
+/* ---- for a while ---- */
+
+#define FOUGHT 16 /* pages */
+
+static struct {
+	_Alignas(LINE) _Atomic uint64_t n;
+} fought[FOUGHT];
+
+struct spender {
+	pthread_t thread;
+	unsigned cpu, seconds;
+	uint64_t done;
+};
+
+static bool is_over(const struct timespec *end)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec > end->tv_sec || (now.tv_sec == end->tv_sec && now.tv_nsec >= end->tv_nsec);
+}
+
+static struct timespec end_of(const struct spender *s)
+{
+	struct timespec end;
+
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	end.tv_sec += s->seconds;
+	return end;
+}
+
+static void *fight(void *arg)
+{
+	struct spender *s = arg;
+
+	if (!pin(s->cpu))
+		return NULL;
+	for (const struct timespec end = end_of(s); !is_over(&end); s->done += FOUGHT)
+		for (unsigned i = 0; i < FOUGHT; i++)
+			atomic_fetch_add(&fought[i].n, 1);
+	return NULL;
+}
+
+static void *toil(void *arg)
+{
+	struct spender *s = arg;
+	uint64_t x = s->cpu + 1;
+
+	if (!pin(s->cpu))
+		return NULL;
+	for (const struct timespec end = end_of(s); !is_over(&end);)
+		for (unsigned i = 0; i < 1000000; i++)
+			x = x * UINT64_C(6364136223846793005) + 1;
+	s->done = x;
+	return NULL;
+}
+
+/* On the CPUs from the first on, STEP apart. The sum of what they have done; *GOOD: all have begun. */
+static uint64_t spend(void *(*how)(void *), unsigned step, unsigned seconds, bool *good)
+{
+	struct spender s[THREADS_MAX];
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	unsigned n = 0;
+	uint64_t done = 0;
+
+	*good = true;
+	for (long cpu = 0; cpu < cpus && n < THREADS_MAX; cpu += step, n++) {
+		s[n] = (struct spender){ .cpu = (unsigned)cpu, .seconds = seconds };
+		*good &= pthread_create(&s[n].thread, NULL, how, &s[n]) == 0;
+	}
+	for (unsigned i = 0; *good && i < n; i++) {
+		pthread_join(s[i].thread, NULL);
+		done += s[i].done;
+		*good &= s[i].done != 0;
+	}
+	return done;
+}
+
+void guest_fight(unsigned seconds)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	uint64_t sum = 0;
+	bool good;
+
+	uint64_t done = spend(fight, cpus > 1 ? (unsigned)cpus - 1 : 1, seconds, &good);
+	for (unsigned i = 0; i < FOUGHT; i++)
+		sum += fought[i].n;
+	printf("guest: fight %llu additions: %s\n", (unsigned long long)done,
+	       good && sum == done ? "good" : "bad");
+}
+
+void guest_toil(unsigned seconds)
+{
+	bool good;
+
+	(void)spend(toil, 1, seconds, &good);
+	printf("guest: toil: %s\n", good ? "good" : "bad");
 }
 
 /* ---- shapes of two threads ---- */

@@ -63,7 +63,7 @@ bare 60 reset "" --cpus 2 --mem 64M
 # A guest that waits: looked at, stopped for a while, and left by a host.
 says() # NAME TEXT
 {
-	[[ $(on host1 dvm guest log "$1" 2>&1) == *"$2"* ]]
+	[[ $(on host1 dvm guest log "$1" 2>&1) == *$2* ]]
 }
 
 state_is() # NAME STATE
@@ -81,6 +81,11 @@ ended_by() # NAME: with code 1
 spread_is() # NAME true|false
 {
 	[[ $(on host1 dvm guest stat "$1") == *"\"gathered\":$2"*"\"gathered\":$2"* ]]
+}
+
+has_met() # NAME true|false: as spread_is, and the CPUs have met before
+{
+	[[ $(on host1 dvm guest stat "$1") =~ \"gathered\":$2,\"met\":[1-9].*\"gathered\":$2 ]]
 }
 
 wait_guest()
@@ -129,7 +134,7 @@ linux_guest() # NAME VERBS OPTION...
 if [ -n "$kernel" ]; then
 	ok "host1 has a disk and a network for a guest" devices_on_host1
 	ok "$kernel is started over both hosts" linux_guest tux \
-		modules,rest,cpus,nodes,threads,far,diskcheck,netcheck,wait --balloon \
+		modules,rest,cpus,nodes,threads,far,diskcheck,netcheck,wait --stay-apart --balloon \
 		--disk /var/disk --net tap=tap0
 	ok "... its CPUs go to their hosts" until_ok 90 spread_is tux false
 	ok "... its threads have counted" until_ok 90 says tux "guest: on CPU 1"
@@ -150,13 +155,20 @@ if [ -n "$kernel" ]; then
 	ok "... and go to their hosts once more" until_ok 90 spread_is tux false
 	ok "it is ended" on host1 dvm guest kill tux
 	on host1 dvm guest wait tux > /dev/null 2>&1
+	ok "a guest whose CPUs fight for pages is started" linux_guest foes rest,fight,toil
+	ok "... its CPUs go to their hosts" until_ok 90 spread_is foes false
+	ok "... meet on one" until_ok 60 has_met foes true
+	ok "... all that was counted is right" until_ok 60 says foes "guest: fight * good"
+	ok "... and they part, having work for two" until_ok 60 has_met foes false
+	ok "it is ended" on host1 dvm guest kill foes
+	on host1 dvm guest wait foes > /dev/null 2>&1
 fi
 
 [ -n "${GUEST_LONG:-}" ] || kernels=
 [ -z "${GUEST_LONG:-}" ] || bare 3000 remaps "10000 rounds" --cpus 2 --mem 64M
 for k in $kernels; do
 	run 600 "linux${k//[!0-9]/}" --kernel "/guest/${k##*/}" --initrd /guest/initrd --no-reboot \
-		--cpus 2 --mem 720M \
+		--stay-apart --cpus 2 --mem 720M \
 		--append "console=ttyS0 quiet nokaslr panic=-1 do=kernel,rest,cpus,nodes,clock,nap,threads,litmus"
 	is "${k##*/}: over two hosts, to init and off" "$code" 0 || diag "$out"
 	like "... two CPUs" "$out" "*guest: cpus 0-1*"
@@ -166,7 +178,8 @@ for k in $kernels; do
 	like "... loads and stores as x86 allows" "$out" "*guest: litmus *: good*"
 done
 for k in ${kernels%%$'\n'*}; do
-	run 900 four --kernel "/guest/${k##*/}" --initrd /guest/initrd --no-reboot --cpus 4 --mem 720M \
+	run 900 four --kernel "/guest/${k##*/}" --initrd /guest/initrd --no-reboot \
+		--stay-apart --cpus 4 --mem 720M \
 		--append "console=ttyS0 quiet nokaslr panic=-1 do=rest,cpus,nodes,remap,threads"
 	is "${k##*/}: two CPUs on each host, to init and off" "$code" 0 || diag "$out"
 	like "... four CPUs on two nodes" "$out" "*guest: node 0 cpus 0-1 *guest: node 1 cpus 2-3 *"
