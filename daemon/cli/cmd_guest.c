@@ -72,8 +72,9 @@ static int show(struct cli *c, const struct cli_command *cmd, int argc, char **a
 	struct cli_guest g;
 	int rc = cli_guest_begin(c, cmd, argc, argv, set, &choice, false, &g);
 
-	if (rc == CLI_GO)
-		rc = job_command(c, &cli_cmd_jobs, choice.json ? as_json : NULL, &g);
+	if (rc != CLI_GO)
+		return rc;
+	rc = job_command(c, &cli_cmd_jobs, choice.json ? as_json : NULL, &g);
 	if (rc || choice.json || g.ended)
 		return rc;
 	/* For programs it is among the counters. */
@@ -137,8 +138,9 @@ static int kill_it(struct cli *c, const struct cli_command *cmd, int argc, char 
 	struct cli_guest g;
 	int rc = cli_guest_begin(c, cmd, argc, argv, set, &choice, true, &g);
 
-	if (rc == CLI_GO)
-		rc = job_command(c, &cli_cmd_cancel, now, &g);
+	if (rc != CLI_GO)
+		return rc;
+	rc = job_command(c, &cli_cmd_cancel, now, &g);
 	return rc ? rc : done(cmd, &choice, &g);
 }
 
@@ -151,8 +153,9 @@ static int ask(struct cli *c, const struct cli_command *cmd, int argc, char **ar
 	struct cli_guest g;
 	int rc = cli_guest_begin(c, cmd, argc, argv, set, &choice, true, &g);
 
-	if (rc == CLI_GO)
-		rc = cli_guest_ask(c, &g, strrchr(cmd->opt.name, ' ') + 1, "raw");
+	if (rc != CLI_GO)
+		return rc;
+	rc = cli_guest_ask(c, &g, strrchr(cmd->opt.name, ' ') + 1, "raw");
 	return rc ? rc : done(cmd, &choice, &g);
 }
 
