@@ -76,14 +76,14 @@ int procs_join(struct procs *p, uint64_t pages)
 					       .nodes = p->nodes,
 					       .link = dsm_mesh_link(p->mesh, &p->node),
 					       .log = &p->log,
-					       .dead = is_dead,
+					       .dead = p->flags & PROCS_QUIET ? NULL : is_dead,
 				       });
 	if (rc < 0)
 		return rc;
 	rc = dsm_seg_create(p->node, &p->seg,
 			    &(struct dsm_seg_config){ .bytes = pages * PROCS_PAGE,
 						      .unit = PROCS_PAGE,
-						      .flags = p->flags,
+						      .flags = p->flags & ~PROCS_QUIET,
 						      .hold = 20000,
 						      .home = home,
 						      .home_arg = p });

@@ -10,6 +10,7 @@
 #include "shm/dsm.h"
 
 enum { PROCS_MAX = 4, PROCS_PAGE = 4096 };
+#define PROCS_QUIET (1u << 31) /* no node looks by itself, now and then, what there is */
 
 /* Between the processes, beside the memory that is tested. */
 struct procs_shared {
@@ -31,7 +32,7 @@ struct procs {
 };
 
 /*
- * Forks NODES processes that call HOST, which joins; FLAGS are the segment's. 0; 1: one has failed, or
+ * Forks NODES processes that call HOST, which joins; FLAGS are the segment's, and PROCS_QUIET. 0; 1: one has failed, or
  * 77: this system does not let us.
  */
 int procs_run(uint32_t nodes, uint32_t flags, int (*host)(struct procs *p, void *arg), void *arg);
