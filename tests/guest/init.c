@@ -67,6 +67,18 @@ static void show_cpus(void)
 	printf("guest: cpus %s\n", guest_line("/sys/devices/system/cpu/online"));
 }
 
+/* What the kernel has of it for use, from "Node 0 MemTotal:  253068 kB". */
+static unsigned long node_mib(int node)
+{
+	unsigned long kb = 0;
+	char path[64];
+
+	snprintf(path, sizeof path, "/sys/devices/system/node/node%d/meminfo", node);
+	if (sscanf(guest_line(path), "Node %*d MemTotal: %lu kB", &kb) != 1)
+		return 0;
+	return kb / 1024;
+}
+
 static void show_nodes(void)
 {
 	char path[64];
@@ -78,7 +90,8 @@ static void show_nodes(void)
 			return;
 		printf("guest: node %d cpus %s", i, guest_line(path));
 		snprintf(path, sizeof path, "/sys/devices/system/node/node%d/distance", i);
-		printf(" distance %s\n", guest_line(path));
+		printf(" distance %s", guest_line(path));
+		printf(" memory %lu MiB\n", node_mib(i));
 	}
 }
 
