@@ -8,6 +8,7 @@
 #define STAY_MAX (320 * VMM_TOGETHER_EVERY)
 #define LOST	 50u /* hundredths of a processor: less is not worth it */
 #define ENOUGH	 80u /* hundredths of processors that are all one gets of them */
+#define CROWDED	 125u /* ... that are wanted */
 
 void vmm_together_begin(struct vmm_together *t, unsigned processors, uint64_t now)
 {
@@ -44,11 +45,13 @@ static bool lose(struct vmm_load l, uint64_t ns)
 static enum vmm_together_do judge(const struct vmm_together *t, struct vmm_load l, uint64_t ns)
 {
 	bool enough = l.busy < share(ns, t->processors, ENOUGH);
+	/* Not what they get: others may have the processors, too. */
+	bool crowded = l.wanted >= share(ns, t->processors, CROWDED);
 
 	if (!t->together)
 		return lose(l, ns) && enough ? VMM_TOGETHER_MEET : VMM_TOGETHER_STAY;
 	/* Memory of other hosts is as far from here. */
-	return lose(l, ns) || !enough ? VMM_TOGETHER_PART : VMM_TOGETHER_STAY;
+	return lose(l, ns) || crowded ? VMM_TOGETHER_PART : VMM_TOGETHER_STAY;
 }
 
 enum vmm_together_do vmm_together_look(struct vmm_together *t, struct vmm_load load, uint64_t now)
@@ -63,6 +66,7 @@ enum vmm_together_do vmm_together_look(struct vmm_together *t, struct vmm_load l
 	if (t->n <= VMM_TOGETHER_LOOKS)
 		return VMM_TOGETHER_STAY;
 	const struct vmm_load was = t->seen[VMM_TOGETHER_LOOKS].load;
-	return judge(t, (struct vmm_load){ load.busy - was.busy, load.waited - was.waited },
-		     now - t->seen[VMM_TOGETHER_LOOKS].at);
+	const struct vmm_load did = { load.busy - was.busy, load.waited - was.waited,
+				      load.wanted - was.wanted };
+	return judge(t, did, now - t->seen[VMM_TOGETHER_LOOKS].at);
 }

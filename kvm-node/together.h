@@ -2,9 +2,9 @@
 /*
  * Whether a guest's CPUs get more done on one host than each on its own. CPUs that do nothing but wait
  * for each other's pages do so because they are on several hosts: where all that they get done is less
- * than what the processors of one host can do, they had better meet there. They part again when that
- * host's processors are not enough; if it turns out that they should not have, they stay together for
- * longer the next time. Pure; times are in ns.
+ * than what the processors of one host can do, they had better meet there. They part again when more of
+ * them have something to do than that has processors; if it turns out that they should not have, they
+ * stay together for longer the next time. Pure; times are in ns.
  */
 #ifndef VMM_TOGETHER_H
 #define VMM_TOGETHER_H
@@ -18,7 +18,8 @@
 /* What CPUs did with their time, on all hosts, since ever. */
 struct vmm_load {
 	uint64_t busy;	 /* processors ran them */
-	uint64_t waited; /* they wanted to run, and waited for pages */
+	uint64_t waited; /* they waited for pages */
+	uint64_t wanted; /* they had something to do, and no page was missing; of who meets only */
 };
 
 struct vmm_together {

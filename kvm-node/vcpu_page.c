@@ -65,12 +65,15 @@ void vmm_vcpu_add_load(struct vmm_vcpu *v, struct vmm_load *load)
 {
 	if (!atomic_load(&v->tid))
 		return;
+	uint64_t idle = vmm_vcpu_idle(v);
 	pthread_mutex_lock(&v->lock);
-	load->waited += v->page.ns;
+	uint64_t now = dvmi_clock_mono(), waited = v->page.ns;
 	if (v->page.waits != VMM_NO_PAGE)
-		load->waited += dvmi_clock_mono() - v->page.since;
+		waited += now - v->page.since;
 	pthread_mutex_unlock(&v->lock);
 	load->busy += cpu_time(v);
+	load->waited += waited;
+	load->wanted += now - idle - waited;
 }
 
 void vmm_vcpu_page_came(struct vmm_vcpu *v, uint64_t page)

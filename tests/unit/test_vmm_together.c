@@ -26,7 +26,8 @@ static void begin(struct play *p, unsigned processors)
 }
 
 /* So many ms of each second, until something is to be done or the seconds are over. */
-static enum vmm_together_do spend(struct play *p, unsigned busy, unsigned waited, unsigned seconds)
+static enum vmm_together_do spend(struct play *p, unsigned busy, unsigned waited, unsigned wanted,
+				  unsigned seconds)
 {
 	enum vmm_together_do what = VMM_TOGETHER_STAY;
 
@@ -34,6 +35,7 @@ static enum vmm_together_do spend(struct play *p, unsigned busy, unsigned waited
 		p->now += S;
 		p->load.busy += busy * MS;
 		p->load.waited += waited * MS;
+		p->load.wanted += wanted * MS;
 		what = vmm_together_look(&p->t, p->load, p->now);
 	}
 	if (what != VMM_TOGETHER_STAY)
@@ -52,7 +54,7 @@ static void test_they_meet(void **state)
 	struct play p;
 
 	begin(&p, 1);
-	assert_int_equal(spend(&p, 700, 1200, 60), VMM_TOGETHER_MEET);
+	assert_int_equal(spend(&p, 700, 1200, 700, 60), VMM_TOGETHER_MEET);
 	assert_true(p.now - 1000 * S <= 6 * S);
 }
 
@@ -61,13 +63,13 @@ static void test_they_get_on_apart(void **state)
 	struct play p;
 
 	begin(&p, 1);
-	assert_int_equal(spend(&p, 1600, 300, 600), VMM_TOGETHER_STAY); /* they run more than they wait */
+	assert_int_equal(spend(&p, 1600, 300, 1600, 600), VMM_TOGETHER_STAY); /* they run more than they wait */
 	begin(&p, 1);
-	assert_int_equal(spend(&p, 950, 1000, 600), VMM_TOGETHER_STAY); /* and do as much as one host can */
+	assert_int_equal(spend(&p, 950, 1000, 950, 600), VMM_TOGETHER_STAY); /* and do as much as one host can */
 	begin(&p, 1);
-	assert_int_equal(spend(&p, 10, 300, 600), VMM_TOGETHER_STAY); /* hardly anything is done */
+	assert_int_equal(spend(&p, 10, 300, 10, 600), VMM_TOGETHER_STAY); /* hardly anything is done */
 	begin(&p, 1);
-	assert_int_equal(spend(&p, 0, 0, 600), VMM_TOGETHER_STAY);
+	assert_int_equal(spend(&p, 0, 0, 0, 600), VMM_TOGETHER_STAY);
 }
 
 /* Where the host has processors for all, more is too little than where it has one. */
@@ -76,9 +78,9 @@ static void test_processors_of_the_host(void **state)
 	struct play p;
 
 	begin(&p, 2);
-	assert_int_equal(spend(&p, 1500, 2000, 60), VMM_TOGETHER_MEET);
-	assert_int_equal(spend(&p, 1500, 0, 600), VMM_TOGETHER_STAY);
-	assert_int_equal(spend(&p, 1950, 0, 600), VMM_TOGETHER_PART);
+	assert_int_equal(spend(&p, 1500, 2000, 1500, 60), VMM_TOGETHER_MEET);
+	assert_int_equal(spend(&p, 1500, 0, 1500, 600), VMM_TOGETHER_STAY);
+	assert_int_equal(spend(&p, 1950, 0, 3800, 600), VMM_TOGETHER_PART);
 }
 
 /* A moment's fight is none. */
@@ -88,8 +90,8 @@ static void test_a_burst(void **state)
 
 	begin(&p, 1);
 	for (int i = 0; i < 100; i++) {
-		assert_int_equal(spend(&p, 300, 1700, 1), VMM_TOGETHER_STAY);
-		assert_int_equal(spend(&p, 1900, 0, 2), VMM_TOGETHER_STAY);
+		assert_int_equal(spend(&p, 300, 1700, 300, 1), VMM_TOGETHER_STAY);
+		assert_int_equal(spend(&p, 1900, 0, 1900, 2), VMM_TOGETHER_STAY);
 	}
 }
 
@@ -103,7 +105,7 @@ static void test_who_fights_stays_together(void **state)
 	for (const uint64_t end = p.now + 1000 * S; p.now < end;) {
 		uint64_t then = p.now;
 		enum vmm_together_do what =
-			p.t.together ? spend(&p, 1000, 0, 1000) : spend(&p, 700, 1200, 1000);
+			p.t.together ? spend(&p, 1000, 0, 2000, 1000) : spend(&p, 700, 1200, 700, 1000);
 		met += what == VMM_TOGETHER_MEET;
 		apart += what == VMM_TOGETHER_MEET ? seconds_since(&p, then) : 0;
 	}
@@ -118,13 +120,13 @@ static void test_it_is_forgiven(void **state)
 
 	begin(&p, 1);
 	for (int i = 0; i < 5; i++) {
-		assert_int_equal(spend(&p, 700, 1200, 1000), VMM_TOGETHER_MEET);
-		assert_int_equal(spend(&p, 1000, 0, 1000), VMM_TOGETHER_PART);
+		assert_int_equal(spend(&p, 700, 1200, 700, 1000), VMM_TOGETHER_MEET);
+		assert_int_equal(spend(&p, 1000, 0, 2000, 1000), VMM_TOGETHER_PART);
 	}
-	assert_int_equal(spend(&p, 1900, 0, 2000), VMM_TOGETHER_STAY);
-	assert_int_equal(spend(&p, 700, 1200, 1000), VMM_TOGETHER_MEET);
+	assert_int_equal(spend(&p, 1900, 0, 1900, 2000), VMM_TOGETHER_STAY);
+	assert_int_equal(spend(&p, 700, 1200, 700, 1000), VMM_TOGETHER_MEET);
 	uint64_t then = p.now;
-	assert_int_equal(spend(&p, 1000, 0, 1000), VMM_TOGETHER_PART);
+	assert_int_equal(spend(&p, 1000, 0, 2000, 1000), VMM_TOGETHER_PART);
 	assert_in_range(seconds_since(&p, then), 10, 15);
 }
 
@@ -134,9 +136,12 @@ static void test_together(void **state)
 	struct play p;
 
 	begin(&p, 1);
-	assert_int_equal(spend(&p, 700, 1200, 60), VMM_TOGETHER_MEET);
-	assert_int_equal(spend(&p, 100, 50, 600), VMM_TOGETHER_STAY);
-	assert_int_equal(spend(&p, 300, 700, 600), VMM_TOGETHER_PART);
+	assert_int_equal(spend(&p, 700, 1200, 700, 60), VMM_TOGETHER_MEET);
+	assert_int_equal(spend(&p, 100, 50, 100, 600), VMM_TOGETHER_STAY);
+	assert_int_equal(spend(&p, 600, 0, 1050, 600), VMM_TOGETHER_STAY); /* others run there, too */
+	assert_int_equal(spend(&p, 600, 0, 1900, 600), VMM_TOGETHER_PART);
+	assert_int_equal(spend(&p, 700, 1200, 700, 60), VMM_TOGETHER_MEET);
+	assert_int_equal(spend(&p, 300, 700, 300, 600), VMM_TOGETHER_PART);
 }
 
 int main(void)
