@@ -88,8 +88,8 @@ rm -f "$stat" "$disk"
 
 # A host that stands still for a while is named, also when nobody asks it for anything.
 words=$(mktemp)
-timeout -k 2 -s INT 90 "$build/tests/api/mini-run" -t 90 -n 2 -N 2 "$build/kvm-node/dvm-vmm" --hosts 2 \
-	--mem 16M --cpus 2 --kernel "$payload" --append wait > "$words" 2>&1 < /dev/null &
+SPREAD_TEST=$words timeout -k 2 -s INT 90 "$build/tests/api/mini-run" -t 90 -n 2 -N 2 \
+	"$build/kvm-node/dvm-vmm" --hosts 2 --mem 16M --cpus 2 --kernel "$payload" --append wait > "$words" 2>&1 < /dev/null &
 run=$!
 says()
 {
@@ -97,9 +97,10 @@ says()
 }
 monitor_of() # RANK
 {
-	local pid
-	for pid in $(pgrep -P "$(pgrep -P "$run")"); do
-		! tr '\0' '\n' < "/proc/$pid/environ" | grep -qx "DVM_RANK=$1" || echo "$pid"
+	local dir
+	for dir in /proc/[0-9]*; do
+		[ "$(tr '\0' '\n' 2> /dev/null < "$dir/environ" |
+			grep -cxE "SPREAD_TEST=$words|DVM_RANK=$1")" != 2 ] || echo "${dir#/proc/}"
 	done
 }
 ok "a guest waits for its power button" until_ok 10 says waiting
