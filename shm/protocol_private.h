@@ -109,7 +109,7 @@ struct dsm {
 
 	/* Differences of ours that not all have, and those of others likewise. */
 	uint64_t unsettled, foreign;
-	struct dsm_request *ends; /* END, which waits: protocol_walk.c */
+	struct dsm_request *ends; /* END and ENDED that wait: protocol_walk.c */
 
 	struct dsm_stats stats;
 };

@@ -139,7 +139,10 @@ uint64_t dsm_walk_pending(const struct dsm *d)
 	/* What does not look like page tables any more has to be ours before anybody hears of it. */
 	for (const struct dsm_want *w = d->c.walk ? d->wants : NULL; w; w = w->hh.next)
 		n += dsm_state(d, w->page) == DSM_WALKING;
-	/* The home takes differences for late from END on, but what is told with that is still here. */
+	/*
+	 * The home takes differences for late from END on, but what is told with that is still here. ENDED is
+	 * among them, too: its page is wanted anyhow.
+	 */
 	for (const struct dsm_request *r = d->ends; r; r = r->next)
 		n++;
 	return n;
@@ -227,6 +230,9 @@ static bool on_ended(struct dsm *d, uint32_t from, const struct dsm_msg *m, stru
 
 	if (!w || !w->write || c->state != DSM_WALKING || from >= NODES_MAX)
 		return false;
+	/* What we have told is agreed on, or never will be, when the home has granted the end: not yet. */
+	if (!w->data && !d->flushing && dsm_request_queue(&d->ends, from, m) == 0)
+		return true;
 	if (m->ndiff) {
 		d->c.walk->merge(d->c.arg, m->page, m->diff, m->ndiff, true);
 		w->owed |= UINT64_C(1) << from;
@@ -275,8 +281,14 @@ static void forget_one(struct dsm *d, uint64_t page, struct dsm_cell *c)
 	c->left = 0;
 }
 
+/* What a home wants is void, and it will not grant anything. What others had written is not. */
 void dsm_walk_forget(struct dsm *d)
 {
+	const struct dsm_request *r;
+
+	DL_FOREACH(d->ends, r)
+		if (r->m.kind == DSM_ENDED)
+			dsm_take(d, r->from, &r->m);
 	d->unsettled = d->foreign = 0;
 	dsm_requests_free(&d->ends);
 	if (d->c.walk)

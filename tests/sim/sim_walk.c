@@ -171,6 +171,15 @@ static void take_entry(struct node *node)
 	node->kernel = AIMING;
 }
 
+/* In one go, and nobody is told; perhaps once more, before the others have this. */
+static void change_entry(struct node *node)
+{
+	node->i = below(node->s, 2) ? node->i : below(node->s, ENTRIES);
+	put(node, node->t, node->i);
+	node->s->changes++;
+	node->kernel = below(node->s, 4) ? IN : UNLOCKING;
+}
+
 /* Who is away is not told; when it comes back, it will have said so before it walks. */
 static void aim(struct node *node)
 {
@@ -211,6 +220,8 @@ static void inside(struct node *node)
 		use_data(node);
 	else if (below(node->s, 8) == 0)
 		begin_unlink(node);
+	else if (below(node->s, 2))
+		change_entry(node);
 	else
 		take_entry(node);
 }

@@ -361,7 +361,7 @@ static const struct {
 	    [TELLS] = "I drop ENDED+>3 leave",
 	    [ENDS] = "I drop ENDED+>3 leave" } },
 	{ "END for nobody", 0, { .kind = DSM_END, .node = NODES }, { 0 } },
-	{ "ENDED", 3, { .kind = DSM_ENDED, .flags = DSM_BYTES }, { [ENDS] = "W merge" } },
+	{ "ENDED before GRANT", 3, { .kind = DSM_ENDED, .flags = DSM_BYTES }, { [ENDS] = "W" } },
 	{ "ENDED, nothing was changed", 3, { .kind = DSM_ENDED }, { [ENDS] = "W" } },
 	{ "GRANT of the mode's end",
 	  0,
@@ -444,6 +444,35 @@ static void own_acts(void **state)
 	assert_int_equal(dsm_walk_pending(s.d), 0);
 	assert_int_equal(dsm_state(s.d, PAGE), DSM_MODIFIED);
 	assert_int_equal(dsm_walk_diff(s.d, PAGE, (const uint8_t *)"x", 1), -EINVAL);
+	dsm_destroy(s.d);
+}
+
+/* What others had written goes with what all agree on, and that is known with the home's word. */
+static void ended_early(void **state)
+{
+	bool alive[NODES] = { true, true, true, true };
+	struct scene s;
+
+	(void)state;
+	bring_to(&s, TELLS);
+	dsm_walk_end(s.d, PAGE, 0);
+	s.said[0] = 0;
+	hear(&s, 3, (struct dsm_msg){ .kind = DSM_ENDED, .flags = DSM_BYTES });
+	assert_string_equal(s.said, "");
+	hear(&s, 0, (struct dsm_msg){ .kind = DSM_SETTLED, .node = 1 });
+	assert_string_equal(s.said, "settled");
+	s.said[0] = 0;
+	hear(&s, 0, (struct dsm_msg){ .kind = DSM_GRANT, .acks = 1, .flags = DSM_WALK });
+	assert_string_equal(s.said, "merge SETTLED>3 leave DONE>0 map-w");
+	assert_int_equal(dsm_walk_pending(s.d), 0);
+	dsm_destroy(s.d);
+
+	/* A home that is no more grants nothing; nothing is lost by that. */
+	bring_to(&s, ENDS);
+	hear(&s, 3, (struct dsm_msg){ .kind = DSM_ENDED, .flags = DSM_BYTES });
+	alive[0] = false;
+	assert_int_equal(dsm_view(s.d, 1, alive, 0), 0);
+	assert_memory_equal(s.said, "merge", 5);
 	dsm_destroy(s.d);
 }
 
@@ -676,8 +705,8 @@ int main(void)
 		cmocka_unit_test(merging),     cmocka_unit_test(both_ways),
 		cmocka_unit_test(leading),     cmocka_unit_test(led_later),
 		cmocka_unit_test(begun_with),  cmocka_unit_test(copies),
-		cmocka_unit_test(own_acts),    cmocka_unit_test(ends_later),
-		cmocka_unit_test(settled_before),
+		cmocka_unit_test(own_acts),    cmocka_unit_test(ended_early),
+		cmocka_unit_test(ends_later),  cmocka_unit_test(settled_before),
 		cmocka_unit_test(home),	       cmocka_unit_test(home_itself),
 		cmocka_unit_test(two_ends),    cmocka_unit_test(views),
 		cmocka_unit_test(lanes),
