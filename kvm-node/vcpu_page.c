@@ -32,6 +32,7 @@ void vmm_vcpu_page_wait(struct vmm_vcpu *v, uint64_t page)
 
 	pthread_mutex_lock(&v->lock);
 	if (v->where == VMM_IN_GUEST && p->waits == VMM_NO_PAGE) {
+		p->since = dvmi_clock_mono();
 		p->cpu = cpu_time(v);
 		p->timer = v->timer_at;
 		if (p->timer)
@@ -39,8 +40,6 @@ void vmm_vcpu_page_wait(struct vmm_vcpu *v, uint64_t page)
 		if (p->tries == 0 && p->count++ % SAMPLE == 0)
 			p->sample = page;
 	}
-	if (v->where == VMM_IN_GUEST && p->waits == VMM_NO_PAGE)
-		p->since = dvmi_clock_mono();
 	if (v->where == VMM_IN_GUEST)
 		p->waits = page;
 	pthread_mutex_unlock(&v->lock);

@@ -39,6 +39,16 @@ unsigned vmm_gather_host(const struct vmm *v, unsigned cpu)
 	return !vmm_is_first(v) && atomic_load(&v->gathered) ? 0 : home_of(v, cpu);
 }
 
+bool vmm_gather_moves(const struct vmm *v, unsigned cpu)
+{
+	return (self_of(v) == home_of(v, cpu)) != vmm_is_first(v);
+}
+
+unsigned vmm_gather_to(const struct vmm *v, unsigned cpu)
+{
+	return vmm_is_first(v) ? home_of(v, cpu) : 0;
+}
+
 bool vmm_gather_makes(const struct vmm *v, unsigned cpu)
 {
 	return self_of(v) == home_of(v, cpu) || (v->gathers && vmm_is_first(v));
@@ -131,7 +141,7 @@ static void last_moment(void *arg)
 	vmm_vcpu_leave(l->vcpu, &l->state);
 }
 
-int vmm_gather_send(struct vmm *v, unsigned cpu, unsigned host, dvm_error_t *err)
+static int send_cpu(struct vmm *v, unsigned cpu, dvm_error_t *err)
 {
 	cleanup_free struct leaving *l = calloc(1, sizeof *l);
 
@@ -141,9 +151,19 @@ int vmm_gather_send(struct vmm *v, unsigned cpu, unsigned host, dvm_error_t *err
 	int rc = vmm_vcpu_save(l->vcpu, &l->state, err);
 	if (rc < 0)
 		return rc;
-	rc = vmm_spread_give_cpu(v->config->spread, host, cpu, &l->state, sizeof l->state,
-				 last_moment, l);
+	rc = vmm_spread_give_cpu(v->config->spread, vmm_gather_to(v, cpu), cpu, &l->state,
+				 sizeof l->state, last_moment, l);
 	return rc < 0 ? dvmi_error_code(err, rc, "a vCPU that moves") : 0;
+}
+
+int vmm_gather_send(struct vmm *v, dvm_error_t *err)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; rc == 0 && i < v->config->cpus; i++)
+		if (vmm_gather_moves(v, i))
+			rc = send_cpu(v, i, err);
+	return rc;
 }
 
 int vmm_gather_end(struct vmm *v, dvm_error_t *err)
@@ -158,9 +178,8 @@ int vmm_gather_end(struct vmm *v, dvm_error_t *err)
 	}
 	v->look_at = 0;
 	int rc = vmm_all_stand_still(v, err);
-	for (unsigned i = 0; rc == 0 && i < v->config->cpus; i++)
-		if (v->cpus[i].node)
-			rc = vmm_gather_send(v, i, v->cpus[i].node, err);
+	if (rc == 0)
+		rc = vmm_gather_send(v, err);
 	if (rc == 0)
 		rc = vmm_hosts_order(v, VMM_ORDER_ADOPT, err);
 	atomic_store(&v->gathered, false);
@@ -178,11 +197,10 @@ int vmm_gather_end(struct vmm *v, dvm_error_t *err)
 /* A guest that has nothing to do for as long has come up, or waits for somebody, or runs a program. */
 int vmm_gather_look(struct vmm *v, dvm_error_t *err)
 {
-	uint64_t idle = idle_of_all(v), now = dvmi_clock_mono();
-	uint64_t since = now - v->look_at + LOOK_EVERY;
-
 	if (!atomic_load(&v->starting))
 		return vmm_meet_look(v, err);
+	uint64_t idle = idle_of_all(v), now = dvmi_clock_mono();
+	uint64_t since = now - v->look_at + LOOK_EVERY;
 	bool rests = v->idle_ns && idle - v->idle_ns > since * v->config->cpus / 10 * 9;
 
 	v->idle_ns = idle;
@@ -195,9 +213,9 @@ int vmm_gather_look(struct vmm *v, dvm_error_t *err)
 /* The first host sends others theirs, and they send it those while they meet there. */
 static bool expected(const struct vmm *v, unsigned from, unsigned cpu)
 {
-	unsigned node = home_of(v, cpu);
+	bool now = !vmm_is_first(v) || (atomic_load(&v->meeting) && from == home_of(v, cpu));
 
-	return vmm_is_first(v) ? atomic_load(&v->meeting) && from == node : node == self_of(v);
+	return now && vmm_gather_moves(v, cpu);
 }
 
 void vmm_gather_came(void *arg, unsigned from, unsigned cpu, const void *bytes, size_t len)
@@ -210,7 +228,8 @@ void vmm_gather_came(void *arg, unsigned from, unsigned cpu, const void *bytes, 
 	if (s)
 		memcpy(s, bytes, len);
 	/* If there is none it is missed when it is to be adopted. */
-	if (!s || !c || !c->away || v->moved[cpu] || !expected(v, from, cpu) || vmm_vcpu_state_check(c, s, len) < 0) {
+	if (!s || !c || !c->away || v->moved[cpu] || !expected(v, from, cpu) ||
+	    vmm_vcpu_state_check(c, s, len) < 0) {
 		dvmi_log(v->log, "spread", LOG_ERR, "vCPU %u comes, and is none", cpu);
 		return;
 	}
@@ -232,15 +251,14 @@ static int adopt(struct vmm *v, unsigned cpu, dvm_error_t *err)
 
 int vmm_gather_adopt(struct vmm *v, dvm_error_t *err)
 {
-	bool first = vmm_is_first(v);
 	int rc = 0;
 
 	for (unsigned i = 0; rc == 0 && i < v->config->cpus; i++)
-		if ((home_of(v, i) == self_of(v)) != first)
+		if (vmm_gather_moves(v, i))
 			rc = adopt(v, i, err);
-	atomic_store(&v->gathered, first);
+	atomic_store(&v->gathered, vmm_is_first(v));
 	atomic_store(&v->starting, false);
-	if (!first)
-		v->look_at = dvmi_clock_mono() + VMM_TOGETHER_EVERY;
+	if (!vmm_is_first(v))
+		vmm_meet_begin(v);
 	return rc;
 }

@@ -15,11 +15,9 @@ static void on_interrupt(void *arg, unsigned cpu, const struct vmm_intr *msg)
 
 	if (v->vcpus[cpu] && vmm_vcpu_interrupt(v->vcpus[cpu], msg))
 		return;
-	/* It has gone to its host, and not everybody knows. */
-	if (vmm_is_first(v) && v->cpus[cpu].node)
-		vmm_spread_pass(v->config->spread, v->cpus[cpu].node, cpu, msg);
-	else if (!vmm_is_first(v) && v->cpus[cpu].node == vmm_spread_self(v->config->spread))
-		vmm_spread_pass(v->config->spread, 0, cpu, msg);
+	/* It has gone, and not everybody knows. */
+	if (vmm_gather_moves(v, cpu))
+		vmm_spread_pass(v->config->spread, vmm_gather_to(v, cpu), cpu, msg);
 }
 
 static void on_row(void *arg, unsigned cpu, const struct vmm_apic_row *row)

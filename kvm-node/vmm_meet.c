@@ -27,20 +27,21 @@ static struct vmm_load load_here(const struct vmm *v)
 	return l;
 }
 
-/* ---- the first host ---- */
-
+/* The first host looks whether they had better be together; what that takes the others say. */
 void vmm_meet_begin(struct vmm *v)
 {
 	uint64_t now = dvmi_clock_mono();
 
-	if (!v->config->spread || v->config->stay_apart)
+	if (v->config->stay_apart)
 		return;
 	if (v->meet.together)
 		vmm_together_moved(&v->meet, false, now);
-	else
+	else if (vmm_is_first(v))
 		vmm_together_begin(&v->meet, processors(), now);
 	v->look_at = now + VMM_TOGETHER_EVERY;
 }
+
+/* ---- the first host ---- */
 
 static struct vmm_load load_of_all(struct vmm *v)
 {
@@ -116,13 +117,7 @@ void vmm_meet_report(struct vmm *v)
 /* Interrupts for those that are gone already go after them. */
 int vmm_meet_give(struct vmm *v, dvm_error_t *err)
 {
-	unsigned self = vmm_spread_self(v->config->spread);
-	int rc = 0;
-
 	atomic_store(&v->gathered, true);
 	v->look_at = 0;
-	for (unsigned i = 0; rc == 0 && i < v->config->cpus; i++)
-		if (v->cpus[i].node == self)
-			rc = vmm_gather_send(v, i, 0, err);
-	return rc;
+	return vmm_gather_send(v, err);
 }

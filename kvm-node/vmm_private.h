@@ -143,15 +143,18 @@ void vmm_gather_user(void *arg, uint64_t cr3, uint64_t rsp);
 int vmm_gather_end(struct vmm *v, dvm_error_t *err);
 /* ... if nothing is to be seen that would say when, any more. */
 int vmm_gather_look(struct vmm *v, dvm_error_t *err);
-/* All stand still: vCPU number CPU, which is here, is HOST's from now on. */
-int vmm_gather_send(struct vmm *v, unsigned cpu, unsigned host, dvm_error_t *err);
+/* Whether vCPU number CPU comes here, or goes from here, when all meet or part; where it goes then. */
+bool vmm_gather_moves(const struct vmm *v, unsigned cpu);
+unsigned vmm_gather_to(const struct vmm *v, unsigned cpu);
+/* All stand still: those that move, and are here, go. */
+int vmm_gather_send(struct vmm *v, dvm_error_t *err);
 /* As vmm_spread_ops.cpu; then they are to run here. */
 void vmm_gather_came(void *arg, unsigned from, unsigned cpu, const void *state, size_t len);
 int vmm_gather_adopt(struct vmm *v, dvm_error_t *err);
 
-/* vmm_meet.c. Control thread of the first host: its vCPUs have gone to their hosts. */
+/* vmm_meet.c. Control threads: vCPUs have gone to their hosts. */
 void vmm_meet_begin(struct vmm *v);
-/* ... and it is time to look whether they had better be together. */
+/* The first host's: it is time to look whether they had better be together. */
 int vmm_meet_look(struct vmm *v, dvm_error_t *err);
 /* As vmm_spread_ops.load. */
 void vmm_meet_load(void *arg, unsigned from, const struct vmm_load *load);
