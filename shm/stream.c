@@ -4,6 +4,12 @@
 #define GAP   4 /* pages */
 #define FIRST (UINT64_C(1) << 40)
 
+/* From one page of S to the next, whichever way. */
+static uint32_t stride(const struct dsm_stream *s)
+{
+	return (uint32_t)(s->step < 0 ? -s->step : s->step);
+}
+
 /* Which page of S that is; 0: none, whatever comes. */
 static uint64_t place(const struct dsm_stream *s, uint64_t page)
 {
@@ -132,9 +138,9 @@ static uint64_t page_at(const struct dsm_stream *s, uint64_t at)
 /* How many there are of PAGES from what was not asked for yet on. */
 static uint64_t left(const struct dsm_stream *s, uint64_t pages)
 {
-	uint64_t last = page_at(s, s->next - 1), step = (uint64_t)(s->step < 0 ? -s->step : s->step);
+	uint64_t last = page_at(s, s->next - 1);
 
-	return s->step < 0 ? last / step : last < pages ? (pages - 1 - last) / step : 0;
+	return s->step < 0 ? last / stride(s) : last < pages ? (pages - 1 - last) / stride(s) : 0;
 }
 
 /* The next window, upwards in any case: neighbours come together. */
@@ -142,7 +148,7 @@ static struct dsm_ahead next_window(struct dsm_stream *s, uint64_t pages)
 {
 	uint64_t n = left(s, pages);
 	struct dsm_ahead a = { .count = n < s->window ? (uint32_t)n : s->window,
-			       .step = (uint32_t)(s->step < 0 ? -s->step : s->step),
+			       .step = stride(s),
 			       .sure = s->sure };
 
 	s->mark = s->next + a.count / 4;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * What to ask for ahead of time: faults that follow one another, upwards or downwards, or always so many
- * pages apart, are a stream, for which a window of pages is asked for that doubles as long as it is used. Early in each window a page is marked,
- * which is brought but not given, so that its first touch tells how far the stream has come and the
- * next window is under way before this one is at its end. Pure.
+ * pages apart, are a stream, for which a window of pages is asked for that doubles as long as it is used.
+ * Early in each window a page is marked, which is brought but not given, so that its first touch tells how
+ * far the stream has come and the next window is under way before this one is at its end. Pure.
  *
  * Where pages side by side need not belong together, a stream is sure only after some pages in a row: then
  * what was here once and was taken away may be asked for, too. Pages some way apart are no stream there.
