@@ -11,9 +11,8 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
+#include "tests/guest/programs.h"
 #include "tests/guest/threads.h"
 
 #define THREADS_MAX 16
@@ -39,15 +38,6 @@ struct worker {
 	bool pinned;
 };
 
-static bool pin(unsigned cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	return sched_setaffinity(0, sizeof set, &set) == 0;
-}
-
 static void wait_my_turn(const struct worker *w)
 {
 	pthread_mutex_lock(&all.turn_mutex);
@@ -62,7 +52,7 @@ static void *count(void *arg)
 {
 	struct worker *w = arg;
 
-	w->pinned = pin(w->index);
+	w->pinned = guest_pin(w->index);
 	pthread_barrier_wait(&all.begin);
 	for (unsigned i = 0; i < w->rounds; i++) {
 		for (unsigned k = 0; k < 100; k++)
@@ -78,8 +68,7 @@ static void *count(void *arg)
 void guest_threads(unsigned rounds)
 {
 	struct worker w[THREADS_MAX];
-	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-	unsigned n = cpus < THREADS_MAX ? (unsigned)cpus : THREADS_MAX;
+	unsigned cpus = guest_cpus(), n = cpus < THREADS_MAX ? cpus : THREADS_MAX;
 	bool good = true;
 
 	pthread_barrier_init(&all.begin, NULL, n);
@@ -111,30 +100,14 @@ struct spender {
 	uint64_t done;
 };
 
-static bool is_over(const struct timespec *end)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec > end->tv_sec || (now.tv_sec == end->tv_sec && now.tv_nsec >= end->tv_nsec);
-}
-
-static struct timespec end_of(const struct spender *s)
-{
-	struct timespec end;
-
-	clock_gettime(CLOCK_MONOTONIC, &end);
-	end.tv_sec += s->seconds;
-	return end;
-}
-
 static void *fight(void *arg)
 {
 	struct spender *s = arg;
+	const double end = guest_now_ms() + s->seconds * 1e3;
 
-	if (!pin(s->cpu))
+	if (!guest_pin(s->cpu))
 		return NULL;
-	for (const struct timespec end = end_of(s); !is_over(&end); s->done += FOUGHT)
+	for (; guest_now_ms() < end; s->done += FOUGHT)
 		for (unsigned i = 0; i < FOUGHT; i++)
 			atomic_fetch_add(&fought[i].n, 1);
 	return NULL;
@@ -143,11 +116,12 @@ static void *fight(void *arg)
 static void *toil(void *arg)
 {
 	struct spender *s = arg;
+	const double end = guest_now_ms() + s->seconds * 1e3;
 	uint64_t x = s->cpu + 1;
 
-	if (!pin(s->cpu))
+	if (!guest_pin(s->cpu))
 		return NULL;
-	for (const struct timespec end = end_of(s); !is_over(&end);)
+	while (guest_now_ms() < end)
 		for (unsigned i = 0; i < 1000000; i++)
 			x = x * UINT64_C(6364136223846793005) + 1;
 	s->done = x;
@@ -158,13 +132,12 @@ static void *toil(void *arg)
 static uint64_t spend(void *(*how)(void *), unsigned step, unsigned seconds, bool *good)
 {
 	struct spender s[THREADS_MAX];
-	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-	unsigned n = 0;
+	unsigned cpus = guest_cpus(), n = 0;
 	uint64_t done = 0;
 
 	*good = true;
-	for (long cpu = 0; cpu < cpus && n < THREADS_MAX; cpu += step, n++) {
-		s[n] = (struct spender){ .cpu = (unsigned)cpu, .seconds = seconds };
+	for (unsigned cpu = 0; cpu < cpus && n < THREADS_MAX; cpu += step, n++) {
+		s[n] = (struct spender){ .cpu = cpu, .seconds = seconds };
 		*good &= pthread_create(&s[n].thread, NULL, how, &s[n]) == 0;
 	}
 	for (unsigned i = 0; *good && i < n; i++) {
@@ -177,11 +150,11 @@ static uint64_t spend(void *(*how)(void *), unsigned step, unsigned seconds, boo
 
 void guest_fight(unsigned seconds)
 {
-	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	unsigned cpus = guest_cpus();
 	uint64_t sum = 0;
 	bool good;
 
-	uint64_t done = spend(fight, cpus > 1 ? (unsigned)cpus - 1 : 1, seconds, &good);
+	uint64_t done = spend(fight, cpus > 1 ? cpus - 1 : 1, seconds, &good);
 	for (unsigned i = 0; i < FOUGHT; i++)
 		sum += fought[i].n;
 	printf("guest: fight %llu additions: %s\n", (unsigned long long)done,
@@ -310,7 +283,7 @@ static void *play(void *arg)
 {
 	struct player *p = arg;
 
-	pin(p->cpu);
+	guest_pin(p->cpu);
 	for (unsigned v = 1; v <= p->rounds; v++) {
 		unsigned r[2] = { 0, 0 };
 		meet(p->index, 3 * v - 2);
@@ -339,7 +312,7 @@ static unsigned try_shape(const struct shape *s, unsigned last_cpu, unsigned rou
 
 void guest_litmus(unsigned rounds)
 {
-	unsigned bad = 0, last = (unsigned)sysconf(_SC_NPROCESSORS_ONLN) - 1;
+	unsigned bad = 0, last = guest_cpus() - 1;
 
 	printf("guest: litmus");
 	for (size_t i = 0; i < sizeof shapes / sizeof shapes[0]; i++) {
