@@ -10,17 +10,14 @@
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=tests/rig/machine.sh
 . "$lib_dir/machine.sh"
-build=${DVM_BUILD:-$lib_dir/../../build}
+# shellcheck source=tests/rig/spread.sh
+. "$lib_dir/spread.sh"
 
 overlay=$lib_temp/overlay
-mkdir -p "$overlay/guest" "$lib_temp/root"
-cp "$build/tests/guest/payload.elf" "$overlay/guest/payload"
-kernels=$(ls /boot/vmlinuz-6.*-cloud-amd64 2> /dev/null)
+kernels=$(cloud_kernels)
 [ -n "${GUEST_LONG:-}" ] || kernels=${kernels%%$'\n'*}
-cp "$build/tests/guest/init" "$lib_temp/root/init"
-(cd "$lib_temp/root" && echo init | cpio -o -H newc --quiet) > "$overlay/guest/initrd"
 # shellcheck disable=SC2086 # several
-[ -z "$kernels" ] || cp $kernels "$overlay/guest/"
+pack_guest "$overlay" $kernels
 kernel=${kernels%%$'\n'*}
 kernel=${kernel##*/}
 [ -z "$kernel" ] || "$lib_dir/../guest/initrd" "${kernel#vmlinuz-}" "$build/tests/guest/init" \
@@ -30,20 +27,9 @@ rig_start 2 --mem 700M --overlay "$overlay"
 ok "a machine is founded" found_machine
 ok "host2 joins" join_machine host2
 
-# Starts a guest over both hosts, waits for its end; its console is in $out, how it ended in $code.
 run() # SECONDS NAME OPTION...
 {
-	local seconds=$1 name=$2
-	shift 2
-	out=$(on host1 dvm guest start "$name" --hosts 2 --host host1,host2 "$@" 2>&1) || {
-		code=$?
-		return
-	}
-	rig run -T "$seconds" host1 dvm guest wait "$name" > /dev/null 2>&1
-	code=$?
-	# One that hangs would take the processors from those that follow.
-	[ $code -ne 124 ] || on host1 dvm guest kill "$name" > /dev/null 2>&1
-	out=$(on host1 dvm guest log "$name" 2>&1)
+	run_over 2 "$@"
 }
 
 bare() # SECONDS VERB TEXT OPTION...
@@ -61,28 +47,6 @@ bare 150 memory "" --cpus 2 --mem 720M
 bare 60 reset "" --cpus 2 --mem 64M
 
 # A guest that waits: looked at, stopped for a while, and left by a host.
-says() # NAME TEXT
-{
-	[[ $(on host1 dvm guest log "$1" 2>&1) == *$2* ]]
-}
-
-state_is() # NAME STATE
-{
-	[[ $(on host1 dvm guest stat "$1") == "{\"state\":\"$2\""* ]]
-}
-
-ended_by() # NAME: with code 1
-{
-	on host1 timeout 1 dvm guest wait "$1" > /dev/null 2>&1
-	[ $? = 1 ]
-}
-
-# All CPUs are on the first host, or each is on its own.
-spread_is() # NAME true|false
-{
-	[[ $(on host1 dvm guest stat "$1") == *"\"gathered\":$2"*"\"gathered\":$2"* ]]
-}
-
 has_met() # NAME true|false: as spread_is, and the CPUs have met before
 {
 	[[ $(on host1 dvm guest stat "$1") =~ \"gathered\":$2,\"met\":[1-9].*\"gathered\":$2 ]]
@@ -90,8 +54,7 @@ has_met() # NAME true|false: as spread_is, and the CPUs have met before
 
 wait_guest()
 {
-	on host1 dvm guest start "$1" --hosts 2 --host host1,host2 --cpus 2 --mem 64M \
-		--kernel /guest/payload --append wait
+	start_over 2 "$1" --cpus 2 --mem 64M --kernel /guest/payload --append wait
 }
 
 ok "a guest that waits is started" wait_guest idle
@@ -126,8 +89,7 @@ linux_guest() # NAME VERBS OPTION...
 {
 	local name=$1 verbs=$2
 	shift 2
-	on host1 dvm guest start "$name" --hosts 2 --host host1,host2 --cpus 2 --mem 512M \
-		--kernel "/guest/$kernel" --initrd /guest/modules \
+	start_over 2 "$name" --cpus 2 --mem 512M --kernel "/guest/$kernel" --initrd /guest/modules \
 		--append "console=ttyS0 quiet nokaslr panic=-1 do=$verbs" "$@"
 }
 

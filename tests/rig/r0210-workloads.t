@@ -11,9 +11,11 @@
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=tests/rig/machine.sh
 . "$lib_dir/machine.sh"
+# shellcheck source=tests/rig/spread.sh
+. "$lib_dir/spread.sh"
 guest=$lib_dir/../guest
 
-kernel=$(find /boot -maxdepth 1 -name 'vmlinuz-6.*-cloud-amd64' | sort | head -n 1)
+kernel=$(cloud_kernels | head -n 1)
 [ -n "$kernel" ] || skip_all "there is no cloud kernel in /boot"
 
 # What a workload needs.
@@ -91,16 +93,11 @@ rig_start 2 --mem 900M --overlay "$overlay"
 ok "a machine is founded" found_machine
 ok "host2 joins" join_machine host2
 
-spread_is() # false|true: whether all CPUs are on the first host
-{
-	[[ $(on host1 dvm guest stat work) == *"\"gathered\":$1"*"\"gathered\":$1"* ]]
-}
-
 do=$(tr ' ' , <<< "${verbs# }")
-ok "$kernel is started over both hosts" on host1 dvm guest start work --hosts 2 --host host1,host2 \
-	--cpus 2 --mem 600M --no-reboot --kernel /guest/kernel --initrd /guest/initrd \
+ok "$kernel is started over both hosts" start_over 2 work --cpus 2 --mem 600M --no-reboot \
+	--kernel /guest/kernel --initrd /guest/initrd \
 	--append "console=ttyS0 quiet panic=-1 $append do=$do"
-ok "... and its CPUs go to both" until_ok 120 spread_is false
+ok "... and its CPUs go to both" until_ok 120 spread_is work false
 rig run -T "$limit" host1 dvm guest wait work > /dev/null 2>&1
 is "it does its work and ends" $? 0
 said=$(on host1 dvm guest log work 2>&1)
