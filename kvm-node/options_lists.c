@@ -132,13 +132,12 @@ static const struct {
 	{ "no-batch", VMM_PAGES_NO_BATCH },
 	{ "no-hold", VMM_PAGES_NO_HOLD },
 	{ "no-diff", VMM_PAGES_NO_DIFF },
-	{ "no-runs", VMM_PAGES_NO_RUNS },
 	{ "no-walked", VMM_PAGES_NO_WALKED },
 	{ "no-queues", VMM_PAGES_NO_QUEUES },
 	/* Page tables stay what they are: nothing else gets a kernel through its start. */
 	{ "ivy", VMM_PAGES_NO_PREFETCH | VMM_PAGES_NO_ELISION | VMM_PAGES_NO_BATCH |
-			 VMM_PAGES_NO_HOLD | VMM_PAGES_NO_DIFF | VMM_PAGES_NO_RUNS |
-			 VMM_PAGES_NO_QUEUES | VMM_PAGES_SERIAL },
+			 VMM_PAGES_NO_HOLD | VMM_PAGES_NO_DIFF | VMM_PAGES_NO_QUEUES |
+			 VMM_PAGES_SERIAL },
 };
 
 int vmm_options_pages(const struct dvmi_opt_parser *p, struct vmm_config *c, char *arg,

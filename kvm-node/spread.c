@@ -277,11 +277,10 @@ static uint32_t flags_of(unsigned pages)
 		{ VMM_PAGES_NO_BATCH, 0, DSM_NO_BATCH },
 		{ VMM_PAGES_NO_HOLD, 0, DSM_NO_HOLD },
 		{ VMM_PAGES_NO_DIFF, 0, DSM_NO_DIFF },
-		{ VMM_PAGES_NO_RUNS, DSM_EAGER, 0 },
 		{ VMM_PAGES_NO_WALKED, DSM_WALKED, 0 },
 		{ VMM_PAGES_SERIAL, 0, DSM_SERIAL | DSM_READ_OWNS },
 	};
-	uint32_t flags = DSM_WALKED | DSM_EAGER;
+	uint32_t flags = DSM_WALKED;
 
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
 		if (pages & rows[i].pages)

@@ -56,7 +56,6 @@ enum vmm_pages {
 	VMM_PAGES_NO_BATCH = 4,
 	VMM_PAGES_NO_HOLD = 8,
 	VMM_PAGES_NO_DIFF = 16,
-	VMM_PAGES_NO_RUNS = 32,	  /* of new memory */
 	VMM_PAGES_NO_WALKED = 64, /* page tables are pages like others */
 	VMM_PAGES_NO_QUEUES = 256, /* virtqueues and what is in them are pages like others */
 	VMM_PAGES_SERIAL = 128,	  /* copies are called back one after the other, and who reads owns */

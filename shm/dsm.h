@@ -142,8 +142,6 @@ enum dsm_seg_flag {
 	 * 4096 bytes.
 	 */
 	DSM_WALKED = 256,
-	DSM_EAGER = 512, /* who writes memory that is new, at its home, is given what is around it:
-			  * with its node it is lost, as if it had been written */
 	DSM_RELEASE = 1024, /* release consistency */
 	DSM_NO_LEND = 2048, /* of that: also pages that one node alone writes stay at home */
 	DSM_READ_OWNS = 4096, /* who reads becomes the owner, as with the first of its kind */

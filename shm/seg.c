@@ -10,7 +10,6 @@
 #include "shm/sigbus.h"
 
 #define FIGHTS_MAX 32768 /* a guest's hot pages are not the first it shares */
-#define FRESH	   64 /* pages, a power of two */
 #define STREAM_BYTES (1u << 20) /* of the largest window of a stream of small pages */
 
 /* ---- faults that wait ---- */
@@ -204,26 +203,8 @@ static void follow_stream(struct dsm_seg *s, uint64_t page, bool write, uint8_t 
 	dsm_seg_ahead(s, &a, write);
 }
 
-/*
- * Memory that was never written, at its home: who writes one page of it writes more, and they cost
- * nothing but this. So all of a run is given, instead of a fault for each.
- */
-static void give_fresh(struct dsm_seg *s, uint64_t page)
-{
-	uint64_t first = page & ~(uint64_t)(FRESH - 1);
-	uint64_t end = first + FRESH < s->b.pages ? first + FRESH : s->b.pages;
-
-	for (uint64_t p = first; p < end; p++)
-		if (s->b.map[p] == DSM_MAP_NONE && !s->marks[p] && !find_wait(s, p) &&
-		    dsm_version(s->d, p) == 0 && dsm_home(s->d, p) == s->n->c.self &&
-		    dsm_fault(s->d, p, true, s->n->now) < 0)
-			return;
-}
-
 void dsm_seg_want(struct dsm_seg *s, uint64_t page, bool write)
 {
-	bool fresh = write && s->d && s->c.flags & DSM_EAGER && dsm_version(s->d, page) == 0 &&
-		     dsm_home(s->d, page) == s->n->c.self;
 	bool local = dsm_seg_allowed(s, page, write);
 	uint8_t marks = s->marks[page];
 
@@ -243,8 +224,6 @@ void dsm_seg_want(struct dsm_seg *s, uint64_t page, bool write)
 		return;
 	}
 	follow_stream(s, page, write, marks);
-	if (fresh)
-		give_fresh(s, page);
 }
 
 bool dsm_seg_fault(struct dsm_seg *s, const struct dsm_uffd_fault *f)

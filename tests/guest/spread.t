@@ -57,7 +57,7 @@ is "to the other host and back" $? 0 || diag "$guest_out"
 ok "... 500 times and more" [ "$(sent "$stat")" -ge 500 ]
 guest_run ipis --mem 16M --cpus 2 --pages ivy
 is "as the first systems did" $? 0 || diag "$guest_out"
-guest_run ipis --mem 16M --cpus 2 --pages no-prefetch,no-elision,no-batch,no-hold,no-diff,no-runs
+guest_run ipis --mem 16M --cpus 2 --pages no-prefetch,no-elision,no-batch,no-hold,no-diff
 is "... without one of them after the other" $? 0 || diag "$guest_out"
 DVM_SHM_MEMORY=200000 guest_run memory --mem 96M --cpus 2 --stat "$stat"
 is "room for 48 pages of what is the other host's" $? 0 || diag "$guest_out"
