@@ -72,7 +72,8 @@ struct vmm_lapic {
 	 * set anew. 0: never. Whoever counts ticks makes up for those that came late.
 	 */
 	unsigned rest;
-	uint64_t ticked_at, rest_till; /* ns; 0: none is under way */
+	uint64_t ticked_at;	    /* ns; 0: none is under way */
+	uint64_t rests_from, rests; /* ns; for how long */
 	uint64_t fired, accepted, merged, put_off; /* counters */
 };
 
@@ -116,10 +117,10 @@ void vmm_lapic_set_cr8(struct vmm_lapic *l, unsigned cr8);
 
 /* A message that names this APIC. True if the vCPU has to look. */
 bool vmm_lapic_accept(struct vmm_lapic *l, const struct vmm_intr *msg);
-/* When the timer is to fire; 0: it does not run. */
-uint64_t vmm_lapic_due(const struct vmm_lapic *l);
+/* When the timer is to fire; 0: it does not run. HALTED: nothing else is done meanwhile. */
+uint64_t vmm_lapic_due(const struct vmm_lapic *l, bool halted);
 /* The timer, if it is due. True if it raised an interrupt. */
-bool vmm_lapic_tick(struct vmm_lapic *l, const struct vmm_lapic_time *t);
+bool vmm_lapic_tick(struct vmm_lapic *l, bool halted, const struct vmm_lapic_time *t);
 
 /* The vector to deliver now as far as priorities go, or -1. */
 int vmm_lapic_pending(const struct vmm_lapic *l);

@@ -5,7 +5,8 @@
 /* A guest that asks for shorter periods gets these: it could starve nobody but itself. */
 #define PERIOD_MIN UINT64_C(20000)
 #define FAR	   (UINT64_C(1) << 62)
-#define REST_MAX   UINT64_C(250000000)
+#define REST_MAX   UINT64_C(1000000000)
+#define IDLE_MAX   UINT64_C(250000000) /* likewise, of a processor that is halted: a timer is all it waits for */
 
 static unsigned divisor(const struct vmm_lapic *l)
 {
@@ -38,7 +39,8 @@ static void begin_rest(struct vmm_lapic *l, uint64_t now)
 	if (!l->ticked_at)
 		return;
 	uint64_t ns = (now - l->ticked_at) * l->rest;
-	l->rest_till = now + (ns < REST_MAX ? ns : REST_MAX);
+	l->rests = ns < REST_MAX ? ns : REST_MAX;
+	l->rests_from = now;
 	l->ticked_at = 0;
 }
 
@@ -93,14 +95,17 @@ static void next_period(struct vmm_lapic *l, uint64_t now)
 	l->deadline += p * ((now - l->deadline) / p + 1);
 }
 
-uint64_t vmm_lapic_due(const struct vmm_lapic *l)
+uint64_t vmm_lapic_due(const struct vmm_lapic *l, bool halted)
 {
-	return l->deadline && l->deadline < l->rest_till ? l->rest_till : l->deadline;
+	uint64_t most = halted ? IDLE_MAX : REST_MAX;
+	uint64_t till = l->rests_from + (l->rests < most ? l->rests : most);
+
+	return l->deadline && l->deadline < till ? till : l->deadline;
 }
 
-bool vmm_lapic_tick(struct vmm_lapic *l, const struct vmm_lapic_time *t)
+bool vmm_lapic_tick(struct vmm_lapic *l, bool halted, const struct vmm_lapic_time *t)
 {
-	uint64_t due = vmm_lapic_due(l);
+	uint64_t due = vmm_lapic_due(l, halted);
 
 	if (!due || t->now < due)
 		return false;

@@ -93,13 +93,13 @@ static bool get_ready(struct vmm_vcpu *v)
 			take_sipi(v);
 		if (v->lapic.deadline) {
 			vmm_clock_now(v->env->clock, &t);
-			vmm_lapic_tick(&v->lapic, &t);
+			vmm_lapic_tick(&v->lapic, v->halted, &t);
 			if (v->lapic.deadline && !sleeps(v))
-				vmm_vcpu_arm_timer(v, vmm_lapic_due(&v->lapic), t.now);
+				vmm_vcpu_arm_timer(v, vmm_lapic_due(&v->lapic, false), t.now);
 		}
 		if (!sleeps(v))
 			break;
-		vmm_vcpu_nap(v, vmm_lapic_due(&v->lapic));
+		vmm_vcpu_nap(v, vmm_lapic_due(&v->lapic, v->halted));
 	}
 	v->halted = false;
 	return true;

@@ -116,7 +116,7 @@ int vmm_vcpu_save(struct vmm_vcpu *v, struct vmm_vcpu_state *s, dvm_error_t *err
 /* Times of hosts have nothing to do with each other; 0 stays "none". */
 static void move_times(struct vmm_lapic *l, uint64_t by)
 {
-	uint64_t *times[] = { &l->deadline, &l->ticked_at, &l->rest_till };
+	uint64_t *times[] = { &l->deadline, &l->ticked_at, &l->rests_from };
 
 	for (size_t i = 0; i < sizeof times / sizeof times[0]; i++)
 		if (*times[i] && !(*times[i] += by))

@@ -128,7 +128,7 @@ static void deliver(struct pc *pc)
 {
 	int vector;
 
-	vmm_lapic_tick(&pc->lapic, &pc->now);
+	vmm_lapic_tick(&pc->lapic, false, &pc->now);
 	for (unsigned n = 0; (vector = vmm_lapic_pending(&pc->lapic)) >= 0; n++) {
 		FUZZ_CHECK(vector >= 16 && vector < 256 && n < 256);
 		vmm_lapic_ack(&pc->lapic, vector);

@@ -291,7 +291,7 @@ static void rows_say_where_it_is(void **state)
 static bool at(uint64_t now)
 {
 	t.now = now;
-	return vmm_lapic_tick(&l, &t);
+	return vmm_lapic_tick(&l, false, &t);
 }
 
 static void once(void **state)
@@ -374,15 +374,18 @@ static void rests(void **state)
 	wr(VMM_LAPIC_EOI, 0);
 	t.now += 5000;
 	vmm_lapic_set_tscdl(&l, 1, &t); /* it is late already */
-	assert_int_equal(vmm_lapic_due(&l), t.now + 10000);
+	assert_int_equal(vmm_lapic_due(&l, false), t.now + 10000);
+	assert_int_equal(vmm_lapic_due(&l, true), t.now + 10000);
 	assert_false(at(t.now + 9999));
 	assert_true(at(t.now + 1));
 	assert_int_equal(l.put_off, 1);
 	t.now += 5000000000;
 	vmm_lapic_set_tscdl(&l, 1, &t);
-	assert_int_equal(vmm_lapic_due(&l), t.now + 250000000); /* not for ever */
+	/* Not for ever, and not for as long while nothing else is done. */
+	assert_int_equal(vmm_lapic_due(&l, false), t.now + 1000000000);
+	assert_int_equal(vmm_lapic_due(&l, true), t.now + 250000000);
 	vmm_lapic_set_tscdl(&l, 0, &t);
-	assert_int_equal(vmm_lapic_due(&l), 0);
+	assert_int_equal(vmm_lapic_due(&l, false), 0);
 	vmm_lapic_init(&l, 0x21, true);
 	assert_int_equal(l.rest, 2);
 }
@@ -404,7 +407,7 @@ static void anything(void **state)
 			fixed((uint8_t)(r >> 8), r >> 16 & 1);
 		else
 			wr(r >> 8 & 0x3f, r >> 16);
-		vmm_lapic_tick(&l, &t);
+		vmm_lapic_tick(&l, false, &t);
 		int v = vmm_lapic_pending(&l);
 		assert_true(v == -1 || (v >= 16 && v > (int)(vmm_lapic_ppr(&l) & 0xf0)));
 		if (v >= 0)
