@@ -46,7 +46,8 @@ rig_start()
 {
 	local reason
 	reason=$(rig check 2>&1) || skip_all "${reason#rig: }"
-	ok "rig up $*" rig up "$@" || bail_out "no rig"
+	local what="$*"
+	ok "rig up ${what%% --add*}" rig up "$@" || bail_out "no rig"
 }
 
 # Prints the plan. Call it last: the exit code tells whether all passed.

@@ -72,7 +72,7 @@ boots() # KERNEL HOSTS CPUS-OF-EACH [WORD]
 		--append "console=ttyS0 quiet panic=-1 $word do=up,kernel,cpus,nodes,echo,each" || return
 	if ok "... is at its init" until_ok 60 says "$name" "guest: speak" &&
 		ok "... each CPU goes to its host" until_ok 60 spread_is "$name" false "$hosts" &&
-		ok "... where programs run" until_ok 120 runs_programs "$name"; then
+		ok "... where programs run" until_ok 300 runs_programs "$name"; then
 		rig run -T 300 host1 dvm guest wait "$name" > /dev/null 2>&1
 		is "... and switches itself off" $? 0
 	fi
