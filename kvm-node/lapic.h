@@ -73,7 +73,7 @@ struct vmm_lapic {
 	 */
 	unsigned rest;
 	uint64_t ticked_at;	    /* ns; 0: none is under way */
-	uint64_t rests_from, rests; /* ns; for how long */
+	uint64_t rests_from, rests; /* ns; for how long, but for the most: vmm_lapic_due() */
 	uint64_t fired, accepted, merged, put_off; /* counters */
 };
 

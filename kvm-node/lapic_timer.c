@@ -38,8 +38,7 @@ static void begin_rest(struct vmm_lapic *l, uint64_t now)
 {
 	if (!l->ticked_at)
 		return;
-	uint64_t ns = (now - l->ticked_at) * l->rest;
-	l->rests = ns < REST_MAX ? ns : REST_MAX;
+	l->rests = (now - l->ticked_at) * l->rest;
 	l->rests_from = now;
 	l->ticked_at = 0;
 }
