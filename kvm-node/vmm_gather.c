@@ -127,7 +127,7 @@ void vmm_gather_user(void *arg, uint64_t cr3, uint64_t rsp)
 		(void)vmm_ask(v, VMM_ASK_SPREAD);
 }
 
-/* ---- the first host ---- */
+/* ---- who they go from ---- */
 
 struct leaving {
 	struct vmm_vcpu *vcpu;
@@ -165,6 +165,8 @@ int vmm_gather_send(struct vmm *v, dvm_error_t *err)
 			rc = send_cpu(v, i, err);
 	return rc;
 }
+
+/* ---- the first host ---- */
 
 int vmm_gather_end(struct vmm *v, dvm_error_t *err)
 {
