@@ -296,9 +296,7 @@ static void compare(struct node *node)
 			node->s->told++;
 		}
 		/* A new entry may lead to what was told just now. */
-		if (l == DSM_WALKED_TELL && below(node->s, 16) == 0)
-			dsm_walk_end(node->d, p, node->s->now);
-		if (l == DSM_WALKED_END)
+		if (l == DSM_WALKED_END || (l == DSM_WALKED_TELL && below(node->s, 16) == 0))
 			dsm_walk_end(node->d, p, node->s->now);
 	}
 	end_open(node);
