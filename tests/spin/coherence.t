@@ -52,10 +52,14 @@ ok "pages that several nodes write: the newest for who is told, nobody stuck" \
 	explore "$dir/walked.pml" -DWRITES=2
 finds "a message that does not wait" 's/compared\[me\] && !PENDING(me) ->/compared[me] ->/' walked 2
 finds "a message without a comparison" \
-	's/state\[me\] == W && copy\[me\] != sent\[me\] ->/false ->/' walked 2
+	's/:: state\[me\] == W && !MERE(copy\[me\], sent\[me\]) ->/:: false ->/' walked 2
 finds "an end that is told too early" \
-	's/:: num -> OWED(n, f) = true/:: num -> CH(n, f)!SETTLED, f, 0, 0/' walked 2
+	's/OWED(n, f) = true$/CH(n, f)!SETTLED, f, 0, 0/' walked 2
 finds "last changes that are forgotten" \
 	's/CH(n, who)!ENDED, n, copy\[n\], copy\[n\] != base\[n\]/CH(n, who)!ENDED, n, copy[n], 0/' walked 2
+finds "last changes that do not wait for what is agreed on" \
+	's/:: !data\[n\] -> early/:: false -> early/' walked 2
+finds "that hardware has looked is told" \
+	's/!MERE(copy\[me\], sent\[me\]) ->/copy[me] != sent[me] ->/' walked 2
 
 tap_end

@@ -5,12 +5,14 @@
  *
  * A token stands for the lock, or the interrupt, by which nodes learn of each other's changes: who has
  * it may change the entry, and it goes like any message that tells: after a comparison, and when
- * nothing is under way. So may the page itself, where one node has it alone (DATAX).
+ * nothing is under way. So may the page itself, where one node has it alone (DATAX). Comparisons come
+ * at other times, too: something else is told. Hardware looks at entries, and leaves a mark there.
  *
- * Checked: who has the token and a copy has the newest one; who has the page alone is alone; no
- * message comes where it makes no sense; nobody waits for ever.
+ * Checked: who has the token and a copy has the newest one; who has the page alone is alone; nobody
+ * finds an entry that two have changed; no message comes where it makes no sense; nobody waits for
+ * ever.
  *
- * WRITES, ENDS bound a run: changes, and times that the mode is ended for no reason.
+ * WRITES, ENDS, LOOKS bound a run: changes, times that the mode is ended for no reason, marks.
  */
 #define NODES 3
 #ifndef WRITES
@@ -19,8 +21,15 @@
 #ifndef ENDS
 #define ENDS 1
 #endif
+#ifndef LOOKS
+#define LOOKS 1
+#endif
 #define ASKS 4 /* times that a node asks for the page, all together */
 #define NOBODY 9
+
+/* Entries that differ by nothing but hardware's mark. */
+#define ACCESSED 8
+#define MERE(a, b) (((a) | ACCESSED) == ((b) | ACCESSED))
 
 mtype = { GETM, FWD_GETM, DATAX, DATAW, DONE, DONEW, FWD_WALK, DIFF, APPLY, APPLIED, SETTLED, LATE,
 	  OTHERS, END, ENDED, GRANT, TOKEN };
@@ -40,7 +49,9 @@ bool owed[9];
 bool token[NODES];
 byte pass[NODES] = NOBODY, give[NODES] = NOBODY;
 bool compared[NODES];
-byte truth, writes, ends, asks;
+byte truth, writes, ends, asks, looks;
+/* ENDED that came before GRANT: from whom, value, count. */
+chan early[NODES] = [2] of { byte, byte, byte };
 
 /* the home's */
 byte owner, giver, requester, applies, ended;
@@ -51,9 +62,9 @@ chan queue = [4] of { mtype, byte, byte, byte };
 
 inline check()
 {
-	assert(!token[0] || state[0] == I || copy[0] == truth);
-	assert(!token[1] || state[1] == I || copy[1] == truth);
-	assert(!token[2] || state[2] == I || copy[2] == truth);
+	assert(!token[0] || state[0] == I || MERE(copy[0], truth));
+	assert(!token[1] || state[1] == I || MERE(copy[1], truth));
+	assert(!token[2] || state[2] == I || MERE(copy[2], truth));
 	assert(state[0] != M || (state[1] == I && state[2] == I));
 	assert(state[1] != M || (state[0] == I && state[2] == I));
 	assert(state[2] != M || (state[0] == I && state[1] == I))
@@ -66,19 +77,54 @@ inline enter(n)
 	state[n] = W
 }
 
+/* What is dead is 0: it makes no states. */
+inline forget(n)
+{
+	base[n] = 0;
+	sent[n] = 0
+}
+
+inline drop(n)
+{
+	forget(n);
+	copy[n] = 0;
+	session[n] = 0
+}
+
+/* dsm_walked_merge(): all had agreed on base[n], at another node it has become V. */
+inline merge(n, v)
+{
+	assert(MERE(copy[n], base[n]) || MERE(v, base[n]) || MERE(copy[n], v));
+	if
+	:: v == base[n] || v == copy[n]
+	:: else ->
+		copy[n] = (copy[n] == base[n] -> v :
+			   (MERE(copy[n], v) -> copy[n] | v :
+			    (MERE(copy[n], base[n]) -> v : copy[n])))
+	fi
+}
+
 /* What another has told comes to N. */
 inline apply(n, v)
 {
-	assert(copy[n] == base[n] || copy[n] == v);
-	if
-	:: copy[n] == base[n] -> copy[n] = v
-	:: else
-	fi;
+	merge(n, v);
 	if
 	:: sent[n] == base[n] -> sent[n] = v
 	:: else
 	fi;
 	base[n] = v
+}
+
+/* What F had that was not agreed on. */
+inline merge_last(n, f, v, changed)
+{
+	if
+	:: changed ->
+		merge(n, v);
+		OWED(n, f) = true
+	:: else
+	fi;
+	acks[n]++
 }
 
 /* All have ended it. */
@@ -99,6 +145,7 @@ inline advance(n)
 		od;
 		k = 0;
 		state[n] = M;
+		forget(n);
 		wants[n] = false;
 		if
 		:: needed[n] > 0 -> CH(n, 0)!DONE, 0, 0, 0
@@ -287,23 +334,23 @@ inline take(n, f)
 		assert(state[n] == W);
 		state[n] = I;
 		unsettled[n] = unsettled[n] + (copy[n] != base[n]);
-		CH(n, who)!ENDED, n, copy[n], copy[n] != base[n]
+		CH(n, who)!ENDED, n, copy[n], copy[n] != base[n];
+		drop(n)
 	:: kind == ENDED ->
 		assert(state[n] == W && wants[n]);
 		if
-		:: num && copy[n] == base[n] -> copy[n] = val
-		:: else
+		:: !data[n] -> early[n]!f, val, num
+		:: else -> merge_last(n, f, val, num)
 		fi;
-		if
-		:: num -> OWED(n, f) = true
-		:: else
-		fi;
-		acks[n]++;
 		advance(n)
 	:: kind == GRANT ->
 		assert(state[n] == W && wants[n]);
 		data[n] = true;
 		needed[n] = num;
+		do
+		:: early[n]?who, val, num -> merge_last(n, who, val, num)
+		:: empty(early[n]) -> break
+		od;
 		advance(n)
 	:: kind == DONE || kind == DONEW ->
 		assert(n == 0 && busy && requester == f && applies == 0);
@@ -314,6 +361,8 @@ inline take(n, f)
 			sharer[f] = true
 		:: else
 		fi;
+		giver = 0;
+		requester = 0;
 		busy = false;
 		serve()
 	:: kind == APPLIED ->
@@ -322,6 +371,7 @@ inline take(n, f)
 		if
 		:: applies == 0 ->
 			settle(requester);
+			requester = 0;
 			busy = false;
 			serve()
 		:: else
@@ -343,6 +393,14 @@ inline take(n, f)
 
 /* What the home has said to itself comes before anything else there. */
 #define FREE(n) (n != 0 || empty(net[0]))
+
+/* There is something to be told. */
+inline compare(n)
+{
+	sent[n] = copy[n];
+	unsettled[n]++;
+	CH(n, 0)!DIFF, 0, copy[n], session[n]
+}
 
 proctype Node(byte me)
 {
@@ -373,18 +431,21 @@ end:	do
 	:: atomic { FREE(me) && pass[me] != NOBODY && !compared[me] && !PENDING(me) ->
 		compared[me] = true;
 		if
-		:: state[me] == W && copy[me] != sent[me] ->
-			sent[me] = copy[me];
-			unsettled[me]++;
-			CH(me, 0)!DIFF, 0, copy[me], session[me]
+		:: state[me] == W && !MERE(copy[me], sent[me]) -> compare(me)
 		:: else
 		fi }
+	:: atomic { FREE(me) && state[me] == W && !PENDING(me) &&
+		    !MERE(copy[me], sent[me]) -> compare(me) }
+	:: atomic { FREE(me) && state[me] == W && looks < LOOKS && !(copy[me] & ACCESSED) ->
+		looks++;
+		copy[me] = copy[me] | ACCESSED }
 	:: atomic { FREE(me) && compared[me] && !PENDING(me) ->
 		CH(me, pass[me])!TOKEN, 0, 0, 0;
 		compared[me] = false;
 		pass[me] = NOBODY }
 	:: atomic { FREE(me) && give[me] != NOBODY && !PENDING(me) ->
 		CH(me, give[me])!DATAX, 0, copy[me], session[me];
+		drop(me);
 		give[me] = NOBODY }
 	:: atomic { me == 0 && nempty(CH(0, 0)) -> take(0, 0) }
 	:: atomic { FREE(me) && nempty(CH(1, me)) -> take(me, 1) }
