@@ -83,11 +83,21 @@ static bool note_open(void *arg, uint64_t frame)
 	return true;
 }
 
-static struct dsm_walked_guest guest(struct dsm_seg *s, bool note)
+static struct dsm_walked_guest guest(struct dsm_seg *s, bool (*open)(void *arg, uint64_t frame))
 {
-	return (struct dsm_walked_guest){ .frames = frames(s),
-					  .open = note ? note_open : is_open,
-					  .arg = s };
+	return (struct dsm_walked_guest){ .frames = frames(s), .open = open, .arg = s };
+}
+
+/* What is here is not what all have. */
+static bool is_ahead(void *arg, uint64_t frame)
+{
+	struct dsm_seg *s = arg;
+	uint64_t page = page_of(s, frame);
+
+	if (!is_open(arg, frame))
+		return false;
+	const struct seg_walk *w = find(s, page);
+	return !w || !dsm_walked_agreed(&w->w, words(s, page));
 }
 
 static void end_open(struct dsm_seg *s)
@@ -141,9 +151,12 @@ static bool op_may(void *arg, uint64_t page)
 	t->calm = calm ? t->calm + 1 : 0;
 	if (t->calm < CALM || HASH_COUNT(s->walks) >= WALKS)
 		return false;
-	/* What leads to what not all have goes with a message that waits for that. */
-	const struct dsm_walked_guest g = guest(s, false);
-	t->judged = dsm_walked_leads(t->came, now, &g) == 0;
+	/*
+	 * What leads to what not all have goes with a message that waits for that. Not only what is new
+	 * here: what was there when the page came may have been gone since, and others were told.
+	 */
+	const struct dsm_walked_guest g = guest(s, is_ahead);
+	t->judged = dsm_walked_leads(NULL, now, &g) == 0;
 	memcpy(t->came, now, sizeof now);
 	return t->judged;
 }
@@ -248,7 +261,7 @@ static bool op_leads(void *arg, uint64_t page)
 
 	if (!w)
 		return false;
-	const struct dsm_walked_guest g = guest(s, true);
+	const struct dsm_walked_guest g = guest(s, note_open);
 	dsm_walked_copy(now, words(s, page));
 	s->leaves = page + 1;
 	unsigned n = dsm_walked_leads(w->w.sent, now, &g);
@@ -272,7 +285,7 @@ const struct dsm_walk_ops dsm_seg_walk_ops = {
 
 static void look_at(struct dsm_seg *s, struct seg_walk *w)
 {
-	const struct dsm_walked_guest g = guest(s, true);
+	const struct dsm_walked_guest g = guest(s, note_open);
 	struct dsm_walked_told told;
 	enum dsm_walked_look l =
 		dsm_walked_look(&w->w, words(s, w->page), &g, s->diff_room, &told);

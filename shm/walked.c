@@ -157,7 +157,7 @@ unsigned dsm_walked_leads(const uint64_t *was, const uint64_t *now,
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < WORDS; i++)
-		n += leads_open(was[i], now[i], g);
+		n += leads_open(was ? was[i] : 0, now[i], g);
 	return n;
 }
 
@@ -263,6 +263,14 @@ unsigned dsm_walked_apply(struct dsm_walked *w, uint64_t *live, const uint8_t *d
 		if (theirs[i] != w->base[i])
 			conflicts += !apply_entry(w, live, i, theirs[i], last);
 	return conflicts;
+}
+
+bool dsm_walked_agreed(const struct dsm_walked *w, const uint64_t *live)
+{
+	for (unsigned i = 0; i < WORDS; i++)
+		if (w->sent[i] != w->base[i] || !dsm_walked_mere(w->base[i], get(&live[i])))
+			return false;
+	return true;
 }
 
 size_t dsm_walked_last(const struct dsm_walked *w, const uint64_t *live, uint8_t *out)

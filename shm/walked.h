@@ -89,7 +89,7 @@ struct dsm_walked_guest {
 
 /*
  * How many of the entries that lead somewhere in NOW, and did not in WAS, lead to what is open: who gets
- * them could find what was there before. open() is called for each.
+ * them could find what was there before. open() is called for each. WAS may be NULL: of all entries.
  */
 unsigned dsm_walked_leads(const uint64_t *was, const uint64_t *now,
 			  const struct dsm_walked_guest *g);
@@ -117,6 +117,8 @@ void dsm_walked_again(struct dsm_walked *w);
  */
 unsigned dsm_walked_apply(struct dsm_walked *w, uint64_t *live, const uint8_t *diff, size_t n,
 			  bool last);
+/* All have what is in LIVE, but for what hardware has looked at. */
+bool dsm_walked_agreed(const struct dsm_walked *w, const uint64_t *live);
 /* Nobody writes LIVE any more: all that is not agreed on, to OUT. The number of bytes. */
 size_t dsm_walked_last(const struct dsm_walked *w, const uint64_t *live, uint8_t *out);
 

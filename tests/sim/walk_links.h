@@ -4,7 +4,8 @@
  * and links again in one go, so that no comparison need lie between. Whoever follows a link finds what
  * was there when it was made.
  *
- * A link says how old what it leads to is, and so do all entries there.
+ * A link says how old what it leads to is, in bits that kernels use, and so do all entries there. The frame is
+ * the same each time: a kernel that needs a page takes the one that was freed last.
  */
 #ifndef TESTS_SIM_WALK_LINKS_H
 #define TESTS_SIM_WALK_LINKS_H
@@ -14,9 +15,16 @@
 /* A child is in one of two places; one entry leads to the parent itself. */
 enum { ANCHOR = 2 * CHILDREN, SLOTS };
 
+#define AGES UINT64_C(8)
+
+static uint64_t link_to(uint64_t child, uint64_t age)
+{
+	return (LINKS | child) << 12 | age % AGES << 9 | DSM_PTE_PRESENT;
+}
+
 static uint64_t age_of(uint64_t link)
 {
-	return (gen_of(link) - LINKS) >> 4;
+	return link >> 9 & (AGES - 1);
 }
 
 /* ---- hardware ---- */
@@ -29,7 +37,7 @@ static void walk_child(struct node *node, uint64_t link)
 
 	if (!have(node, page, true))
 		return;
-	if (gen_of(*e) != age_of(link) && !s->killed)
+	if (gen_of(*e) % AGES != age_of(link) && !s->killed)
 		fail(s, "node %u: a link to what is %" PRIu64 " leads to %" PRIu64, node->self,
 		     age_of(link), gen_of(*e));
 	*e |= DSM_PTE_ACCESSED;
@@ -109,8 +117,7 @@ static void fill_child(struct node *node)
 	for (int i = 0; i < ENTRIES; i++)
 		live[i] = age << 12 | DSM_PTE_PRESENT | (below(s, 2) ? DSM_PTE_WRITE : 0);
 	live[0] |= DSM_PTE_ACCESSED;
-	node->live[PARENT][at] = (LINKS | age << 4 | node->child) << 12 | DSM_PTE_PRESENT |
-				 (below(s, 2) ? DSM_PTE_ACCESSED : 0);
+	node->live[PARENT][at] = link_to(node->child, age) | (below(s, 2) ? DSM_PTE_ACCESSED : 0);
 	node->live[PARENT][ANCHOR] = (LINKS | age / 8 << 4 | 15) << 12 | DSM_PTE_PRESENT |
 				     DSM_PTE_ACCESSED;
 	truth[T_LINK + at] = node->live[PARENT][at] | DSM_PTE_ACCESSED;

@@ -22,7 +22,7 @@ enum { LOCK, TRUTH, ACTIVE, TABLE, PARENT = TABLE + TABLES, CHILD, PAGES = CHILD
 /* Words of the page of truth. */
 enum { T_ENTRY = 0, T_GEN = 16, T_DATA = 32, T_COUNT = 40, T_LINK = 48, T_AGE = 56 };
 #define FRAMES UINT64_C(0x100000)
-#define LINKS  UINT64_C(0x80000) /* frames from here on: 16 * age + child, or 15: the parent */
+#define LINKS  UINT64_C(0x80000) /* frames from here on: a child's number, or 15: the parent */
 
 enum broken {
 	WHOLE,
@@ -35,6 +35,7 @@ enum broken {
 	EARLY_DIFF,
 	EARLY_END,
 	EARLY_PAGE,
+	EARLY_AGAIN,
 	BROKEN
 };
 static const char *const broken_names[] = { "nothing",
@@ -46,7 +47,8 @@ static const char *const broken_names[] = { "nothing",
 					    "nobody compares before an interrupt",
 					    "differences go before what they lead to",
 					    "what goes with the mode's end does so",
-					    "a page with which the mode begins does so" };
+					    "a page with which the mode begins does so",
+					    "the mode begins with links that were there before" };
 
 enum post_kind { SHOOT, SHOT, UNLINK, LINK, DATA, STOP };
 
@@ -236,6 +238,16 @@ static bool note_open(void *arg, uint64_t frame)
 	if (node->nending < sizeof node->ending / sizeof node->ending[0])
 		node->ending[node->nending++] = page_of(frame);
 	return true;
+}
+
+/* As shm/seg_walk.c. */
+static bool is_ahead(void *arg, uint64_t frame)
+{
+	const struct node *node = arg;
+	uint64_t page = page_of(frame);
+
+	return is_open(arg, frame) &&
+	       !(node->walks[page] && dsm_walked_agreed(&node->w[page], node->live[page]));
 }
 
 static bool is_none(void *arg, uint64_t frame)
@@ -438,8 +450,10 @@ static bool on_may(void *arg, uint64_t page)
 
 	if (dsm_walked_table(node->live[page], FRAMES) <= 0 || ++node->stays[page] <= 1)
 		return false;
-	const struct dsm_walked_guest g = guest(node, node->s->broken == EARLY_PAGE ? is_none : is_open);
-	return dsm_walked_leads(node->come[page], node->live[page], &g) == 0;
+	enum broken b = node->s->broken;
+	const struct dsm_walked_guest g = guest(node, b == EARLY_PAGE ? is_none : is_ahead);
+	const uint64_t *was = b == EARLY_AGAIN ? node->come[page] : NULL;
+	return dsm_walked_leads(was, node->live[page], &g) == 0;
 }
 
 static void on_enter(void *arg, uint64_t page)

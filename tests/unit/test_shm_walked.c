@@ -173,6 +173,39 @@ static void leading(void **state)
 			fail_msg("row %zu", i);
 		was[100 + i] = now[100 + i] = 0;
 	}
+	/* That it did before says nothing if others were told that it does no more. */
+	now[4] = was[4] = AT(OPEN) | P;
+	assert_int_equal(dsm_walked_leads(was, now, &g), 0);
+	assert_int_equal(dsm_walked_leads(NULL, now, &g), 1);
+}
+
+/* What all have is what was settled and is there still. */
+static void agreed(void **state)
+{
+	uint64_t now[DSM_WALKED_WORDS] = { [0] = AT(5) | P | A }, live[DSM_WALKED_WORDS];
+	uint8_t out[DSM_WALKED_DIFF];
+	struct dsm_walked w;
+	struct dsm_walked_told told;
+	bool open = false;
+	const struct dsm_walked_guest g = { .frames = FRAMES, .open = is_open, .arg = &open };
+
+	(void)state;
+	memcpy(live, now, sizeof live);
+	dsm_walked_begin(&w, now, live);
+	assert_true(dsm_walked_agreed(&w, live));
+	live[0] &= ~(uint64_t)A;
+	assert_true(dsm_walked_agreed(&w, live));
+	live[0] = now[0];
+	live[1] = AT(6) | P;
+	assert_false(dsm_walked_agreed(&w, live));
+	assert_int_equal(dsm_walked_look(&w, live, &g, out, &told), DSM_WALKED_TELL);
+	assert_false(dsm_walked_agreed(&w, live));
+	/* Taken back, but told. */
+	live[1] = 0;
+	assert_false(dsm_walked_agreed(&w, live));
+	live[1] = AT(6) | P;
+	dsm_walked_settled(&w);
+	assert_true(dsm_walked_agreed(&w, live));
 }
 
 /* An entry waits for what it leads to; others do not wait for it. */
@@ -703,10 +736,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(entries),     cmocka_unit_test(tables),
 		cmocka_unit_test(merging),     cmocka_unit_test(both_ways),
-		cmocka_unit_test(leading),     cmocka_unit_test(led_later),
-		cmocka_unit_test(begun_with),  cmocka_unit_test(copies),
-		cmocka_unit_test(own_acts),    cmocka_unit_test(ended_early),
-		cmocka_unit_test(ends_later),  cmocka_unit_test(settled_before),
+		cmocka_unit_test(leading),     cmocka_unit_test(agreed),
+		cmocka_unit_test(led_later),   cmocka_unit_test(begun_with),
+		cmocka_unit_test(copies),      cmocka_unit_test(own_acts),
+		cmocka_unit_test(ended_early), cmocka_unit_test(ends_later),
+		cmocka_unit_test(settled_before),
 		cmocka_unit_test(home),	       cmocka_unit_test(home_itself),
 		cmocka_unit_test(two_ends),    cmocka_unit_test(views),
 		cmocka_unit_test(lanes),
