@@ -48,7 +48,7 @@ finds "who gave a copy up in vain is not asked" 's/report(n, giver\[n\], I, give
 finds "requests of before a death are answered after it" 's/ && !ANSWER))$/ \&\& false))/' \
 	coherence 1 -DDEATH=2
 
-ok "pages that several nodes write: the newest for who is told, nobody stuck" \
+OPTIMIZE=-O0 ok "pages that several nodes write: the newest for who is told, nobody stuck" \
 	explore "$dir/walked.pml" -DWRITES=2
 finds "a message that does not wait" 's/compared\[me\] && !PENDING(me) ->/compared[me] ->/' walked 2
 finds "a message without a comparison" \
@@ -61,5 +61,17 @@ finds "last changes that do not wait for what is agreed on" \
 	's/:: !data\[n\] -> early/:: false -> early/' walked 2
 finds "that hardware has looked is told" \
 	's/!MERE(copy\[me\], sent\[me\]) ->/copy[me] != sent[me] ->/' walked 2
+
+OPTIMIZE=-O0 ok "who has a link finds where it leads what was there when it was made" \
+	explore "$dir/links.pml"
+finds "a link that is told before what is there" \
+	's/CHANGED(P, n) && LEADS(n)/false/; s/CHANGED(P, n) && !LEADS(n)/CHANGED(P, n)/' links 0
+finds "a link that goes with the mode's end before that" \
+	's/kept\[n\] && LEADS(n)/false/; s/kept\[n\] && !LEADS(n)/kept[n]/' links 0
+finds "messages that do not wait for what was left out" \
+	's/!PENDING(me) && again/false \&\& again/; s/ && !again\[me\] -> release/ -> release/' links 0
+finds "a page with which the mode begins, and a link that was there when it came" \
+	's/^#define MAY.*/bool came[2] = true;\n#define MAY(p, n) (p == T || came[n] || !copy[X(P, n)] || KNOWN(n))/
+	 s/state\[X(p, n)\] = M;/& came[n] = (p == P -> copy[X(P, n)] > 0 : came[n]);/' links 0
 
 tap_end
