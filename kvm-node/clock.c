@@ -14,25 +14,36 @@
 _Static_assert(sizeof(struct vmm_pvclock_page) == 32, "the guest's ABI");
 _Static_assert(sizeof(struct vmm_pvclock_wall) == 12, "the guest's ABI");
 
+/* What other threads read meanwhile, who tell other hosts the time or look whether it has changed. */
+static void publish(uint64_t *word, uint64_t value)
+{
+	__atomic_store_n(word, value, __ATOMIC_RELEASE);
+}
+
 void vmm_clock_start(struct vmm_clock *c, uint32_t tsc_khz, bool invariant)
 {
-	*c = (struct vmm_clock){
-		.tsc_khz = tsc_khz,
-		.offset = -__rdtsc(),
-		.wall_at_start = dvmi_clock_wall(),
-		.invariant = invariant,
-	};
+	c->tsc_khz = tsc_khz;
+	c->wall_at_start = dvmi_clock_wall();
+	c->invariant = invariant;
+	publish(&c->paused_at, 0);
+	publish(&c->offset, -__rdtsc());
+	__atomic_store_n(&c->changes, 0, __ATOMIC_RELEASE);
 }
 
 void vmm_clock_pause(struct vmm_clock *c)
 {
-	c->paused_at = __rdtsc();
+	publish(&c->paused_at, __rdtsc());
 }
 
 void vmm_clock_resume(struct vmm_clock *c)
 {
-	c->offset -= __rdtsc() - c->paused_at;
-	c->paused_at = 0;
+	__atomic_fetch_sub(&c->offset, __rdtsc() - c->paused_at, __ATOMIC_RELEASE);
+	vmm_clock_go_on(c);
+}
+
+void vmm_clock_go_on(struct vmm_clock *c)
+{
+	publish(&c->paused_at, 0);
 }
 
 void vmm_clock_adjust(struct vmm_clock *c, int64_t delta)
@@ -46,10 +57,16 @@ uint32_t vmm_clock_changes(const struct vmm_clock *c)
 	return __atomic_load_n(&c->changes, __ATOMIC_ACQUIRE);
 }
 
+uint64_t vmm_clock_offset(const struct vmm_clock *c)
+{
+	return __atomic_load_n(&c->offset, __ATOMIC_ACQUIRE);
+}
+
 uint64_t vmm_clock_tsc(const struct vmm_clock *c)
 {
-	return (c->paused_at ? c->paused_at : __rdtsc()) +
-	       __atomic_load_n(&c->offset, __ATOMIC_ACQUIRE);
+	uint64_t paused_at = __atomic_load_n(&c->paused_at, __ATOMIC_ACQUIRE);
+
+	return (paused_at ? paused_at : __rdtsc()) + vmm_clock_offset(c);
 }
 
 void vmm_clock_now(const struct vmm_clock *c, struct vmm_lapic_time *t)

@@ -31,6 +31,8 @@ void vmm_clock_start(struct vmm_clock *c, uint32_t tsc_khz, bool invariant);
 void vmm_clock_pause(struct vmm_clock *c);
 /* Changes the offset: every vCPU must be told. */
 void vmm_clock_resume(struct vmm_clock *c);
+/* Likewise, where others say right afterwards what time it is. */
+void vmm_clock_go_on(struct vmm_clock *c);
 
 /*
  * Sets the clock forward by DELTA ticks, which may be negative, while vCPUs run; each has to take the
@@ -38,6 +40,7 @@ void vmm_clock_resume(struct vmm_clock *c);
  */
 void vmm_clock_adjust(struct vmm_clock *c, int64_t delta);
 uint32_t vmm_clock_changes(const struct vmm_clock *c);
+uint64_t vmm_clock_offset(const struct vmm_clock *c);
 
 uint64_t vmm_clock_tsc(const struct vmm_clock *c);
 void vmm_clock_now(const struct vmm_clock *c, struct vmm_lapic_time *t);

@@ -100,7 +100,7 @@ uint32_t vmm_vcpu_tsc_khz(const struct vmm_vcpu *v)
 
 int vmm_vcpu_set_tsc(struct vmm_vcpu *v)
 {
-	int64_t offset = (int64_t)v->env->clock->offset;
+	int64_t offset = (int64_t)vmm_clock_offset(v->env->clock);
 	struct kvm_device_attr attr = {
 		.group = KVM_VCPU_TSC_CTRL,
 		.attr = KVM_VCPU_TSC_OFFSET,

@@ -30,7 +30,7 @@ static bool next_order(struct vmm *v, struct vmm_ordered *o)
 
 static int move(struct vmm *v, dvm_error_t *err)
 {
-	v->clock.paused_at = 0;
+	vmm_clock_go_on(&v->clock);
 	int rc = vmm_hosts_set_clock(v, err);
 	if (rc == 0) {
 		vmm_set_state(v, VMM_RUNNING);
