@@ -209,7 +209,7 @@ bool vmm_virtq_wants_signal(struct vmm_virtq *q)
 
 	if (!q->ready || q->broken || old == now || vmm_away_lent(q))
 		return false;
-	__atomic_thread_fence(__ATOMIC_SEQ_CST); /* the index is out before we look who cares */
+	__sync_synchronize(); /* the index is out before we look who cares */
 	q->signalled = now;
 	if (!q->event_idx)
 		return !(get(q->availp->flags) & VRING_AVAIL_F_NO_INTERRUPT);
@@ -226,7 +226,7 @@ bool vmm_virtq_await(struct vmm_virtq *q, uint16_t had)
 		put(*avail_event(q), (uint16_t)(q->seen + had));
 	else
 		put(q->usedp->flags, 0);
-	__atomic_thread_fence(__ATOMIC_SEQ_CST); /* ... before we look for the last time */
+	__sync_synchronize(); /* ... before we look for the last time */
 	return vmm_virtq_waiting(q) != had;
 }
 

@@ -268,7 +268,7 @@ static void act(const struct run *r, const struct op *ops, uint64_t *found, uint
 		else if (ops[i].kind == ADD)
 			found[i] = __atomic_fetch_add(place(at), 1, __ATOMIC_SEQ_CST);
 		else
-			__atomic_thread_fence(__ATOMIC_SEQ_CST);
+			__sync_synchronize();
 	}
 }
 
