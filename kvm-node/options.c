@@ -37,7 +37,7 @@ static const struct dvmi_opt options[] = {
 	  NULL },
 	{ OPT_PAGES, 0, "pages", NULL, "ivy|no-WHAT,…", NULL,
 	  "over hosts, for measurements: as the first systems did, or without some of prefetch, elision, "
-	  "batch, hold, diff, runs, walked, queues",
+	  "batch, hold, diff, walked, queues",
 	  NULL },
 	{ OPT_NO_GATHER, 0, "no-gather", NULL, NULL, NULL,
 	  "over hosts: a kernel's CPUs start where they belong, not together on the first one", NULL },
