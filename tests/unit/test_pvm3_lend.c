@@ -204,6 +204,7 @@ static void test_an_heir(void **state)
 	pvmi_blob_unref(c);
 	assert_int_equal(pages(&p), 0);
 	end(&p);
+	pvmi_blob_unref(b);
 }
 
 /* Closing: what is still needed lives on in memory of its own. */

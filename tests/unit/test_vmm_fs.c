@@ -241,6 +241,7 @@ static int close_bench(void **state)
 
 	drv_close(&b->d);
 	vmm_vdev_destroy(&b->f.v);
+	drv_ram_close(&b->d);
 	free(b);
 	return 0;
 }
