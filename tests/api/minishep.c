@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
+#include <ftw.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -504,25 +505,23 @@ static void serve(struct mini *m)
 	free(fds);
 }
 
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
+{
+	remove(path);
+	return 0;
+}
+
 static void clean_up(struct mini *m)
 {
-	char path[128];
-
 	for (uint32_t i = 0; i < m->opt->nodes; i++) {
 		struct node *n = &m->nodes[i];
-		for (uint32_t l = 0; l < n->local_size; l++) {
-			snprintf(path, sizeof path, "%s/bell-%u", n->dir, l);
-			unlink(path);
-		}
-		snprintf(path, sizeof path, "%s/rank", n->dir);
-		unlink(path);
-		rmdir(n->dir);
 		munmap(n->map, n->map_bytes);
 		close(n->map_fd);
 		close(n->rings_fd);
 		close(n->listener);
 	}
-	rmdir(m->base);
+	/* With all that ranks have left there which did not come to their own end. */
+	nftw(m->base, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 	for (uint32_t r = 0; r < m->opt->ranks; r++) {
 		if (m->ranks[r].sock >= 0)
 			close(m->ranks[r].sock);
