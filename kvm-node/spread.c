@@ -161,6 +161,7 @@ int vmm_spread_open(struct vmm_spread **out, unsigned hosts, struct dvmi_log *lo
 	s->ask_time_at = s->look_at = UINT64_MAX;
 	pthread_mutex_init(&s->seg_lock, NULL);
 	pthread_mutex_init(&s->spots_lock, NULL);
+	pthread_mutex_init(&s->roots_lock, NULL);
 	int rc = join_job(s, hosts, err);
 	if (rc == 0)
 		rc = learn_names(s, err);
@@ -196,6 +197,7 @@ void vmm_spread_close(struct vmm_spread *s)
 	dvmi_domain_destroy(s->domain);
 	if (s->d)
 		dvm_close(s->d);
+	pthread_mutex_destroy(&s->roots_lock);
 	pthread_mutex_destroy(&s->spots_lock);
 	pthread_mutex_destroy(&s->seg_lock);
 	free(s);
@@ -247,6 +249,23 @@ static uint64_t page_of(void *arg, uint64_t frame)
 {
 	(void)arg;
 	return spread_page(frame);
+}
+
+void vmm_spread_walks(struct vmm_spread *s, const struct dsm_root *root)
+{
+	pthread_mutex_lock(&s->roots_lock);
+	vmm_roots_saw(&s->roots, root, dvmi_clock_mono());
+	pthread_mutex_unlock(&s->roots_lock);
+}
+
+static unsigned roots_of(void *arg, struct dsm_root *roots)
+{
+	struct vmm_spread *s = arg;
+
+	pthread_mutex_lock(&s->roots_lock);
+	unsigned n = vmm_roots_lately(&s->roots, dvmi_clock_mono(), roots);
+	pthread_mutex_unlock(&s->roots_lock);
+	return n;
 }
 
 /* Locked. */
@@ -312,6 +331,7 @@ static int create_segment(struct vmm_spread *s)
 		.hold_max = s->flags & DSM_NO_HOLD ? 0 : HOLD_MAX,
 		.home = home_of,
 		.page_of = page_of,
+		.roots = roots_of,
 		.home_arg = s,
 		.hooks = { .wait = on_wait, .came = on_came, .arg = s },
 	};

@@ -20,6 +20,7 @@
 #include "kvm-node/msg.h"
 #include "kvm-node/together.h"
 #include "kvm-node/vmm.h"
+#include "shm/dsm.h"
 
 #define VMM_HOSTS_MAX VMM_NODES_MAX
 #define VMM_HOST_NAME 64
@@ -176,6 +177,9 @@ void vmm_spread_end(struct vmm_spread *s);
 
 /* The guest's instruction AT has waited for the page at guest-physical ADDRESS. Any thread. */
 void vmm_spread_sampled(struct vmm_spread *s, uint64_t address, uint64_t at);
+
+/* A vCPU here runs with these tables. Any thread. */
+void vmm_spread_walks(struct vmm_spread *s, const struct dsm_root *root);
 
 /* Members of a JSON object about this host's share: messages, pages, those that are fought for. */
 void vmm_spread_counts(struct vmm_spread *s, struct dvmi_buf *out);

@@ -11,6 +11,7 @@
 #include "kvm-node/hotspot.h"
 #include "kvm-node/inbox.h"
 #include "kvm-node/layout.h"
+#include "kvm-node/roots.h"
 #include "kvm-node/silence.h"
 #include "kvm-node/spread.h"
 #include "libdvm/src/domain.h"
@@ -67,6 +68,9 @@ struct vmm_spread {
 
 	pthread_mutex_t spots_lock; /* a leaf */
 	struct vmm_hotspots spots;
+
+	pthread_mutex_t roots_lock; /* a leaf */
+	struct vmm_roots roots;
 
 	_Atomic uint32_t posted; /* writes that nobody has waited for */
 	struct vmm_spread_counts n;

@@ -9,8 +9,11 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "kvm-node/roots.h"
 #include "kvm-node/seccomp.h"
 #include "libdvm/base/clock.h"
+
+#define LOOK (10 * DVMI_MSEC) /* between two looks at its tables, at least, if nobody interrupts it */
 
 /* ---- before running; the lock is held ---- */
 
@@ -187,6 +190,20 @@ static void tell_where(struct vmm_vcpu *v, uint64_t page)
 		v->env->sampled(v->env->arg, page, r.rip);
 }
 
+/* Its registers can be read now; who is interrupted may be at the beginning of something else. */
+static void look_for_tables(struct vmm_vcpu *v, bool interrupted)
+{
+	uint64_t now = dvmi_clock_mono();
+	struct dsm_root root;
+	struct kvm_sregs s;
+
+	if (!interrupted && now - v->looked < LOOK)
+		return;
+	v->looked = now;
+	if (ioctl(v->fd, KVM_GET_SREGS, &s) == 0 && vmm_roots_of(&s, &root))
+		v->env->walks(v->env->arg, &root);
+}
+
 /* Somebody wants to know when the guest's kernel has come up; ticks are enough of a sample. */
 static void look_for_user(struct vmm_vcpu *v)
 {
@@ -215,6 +232,8 @@ static void leave(struct vmm_vcpu *v, bool interrupted)
 	pthread_mutex_unlock(&v->lock);
 	if (sample != VMM_NO_PAGE)
 		tell_where(v, sample);
+	if (v->env->walks)
+		look_for_tables(v, interrupted);
 	if (interrupted && atomic_load_explicit(v->env->starting, memory_order_relaxed))
 		look_for_user(v);
 	vmm_vcpu_do(v, &out);

@@ -24,6 +24,7 @@
 #include "kvm-node/pic.h"
 #include "kvm-node/together.h"
 #include "kvm-node/vmm.h"
+#include "shm/dsm.h"
 
 #define VMM_EXITS   48u /* reasons that are counted one by one */
 #define VMM_NO_PAGE UINT64_MAX
@@ -46,6 +47,8 @@ struct vmm_vcpu_env {
 	void (*settle)(void *arg);
 	/* The instruction AT waited for PAGE: a sample of those that did. */
 	void (*sampled)(void *arg, uint64_t page, uint64_t at);
+	/* It runs with these tables, as seen now and then. NULL: nobody wants to know. */
+	void (*walks)(void *arg, const struct dsm_root *root);
 	/* As long as that is so: a program of the guest was seen running, with these tables and stack. */
 	const _Atomic bool *starting;
 	void (*user)(void *arg, uint64_t cr3, uint64_t rsp);
@@ -118,6 +121,7 @@ struct vmm_vcpu {
 	_Atomic bool news; /* for one that waits awake */
 	struct vmm_vcpu_eoi eoi;
 	struct vmm_page_wait page;
+	uint64_t looked; /* ns: when its tables were told */
 
 	struct vmm_vcpu_counts n;
 };

@@ -121,6 +121,13 @@ void vmm_hosts_sampled(void *arg, uint64_t page, uint64_t at)
 		vmm_spread_sampled(v->config->spread, page, at);
 }
 
+void vmm_hosts_walks(void *arg, const struct dsm_root *root)
+{
+	struct vmm *v = arg;
+
+	vmm_spread_walks(v->config->spread, root);
+}
+
 static void far_publish(void *arg, unsigned cpu, const struct vmm_apic_row *row)
 {
 	struct vmm *v = arg;

@@ -212,6 +212,7 @@ static void make_env(struct vmm *v)
 		.ended = vmm_ended,
 		.settle = v->config->spread ? vmm_hosts_settle : NULL,
 		.sampled = vmm_hosts_sampled,
+		.walks = v->config->spread ? vmm_hosts_walks : NULL,
 		.starting = &v->starting,
 		.user = vmm_gather_user,
 		.arg = v,

@@ -165,6 +165,14 @@ struct dsm_seg_hooks {
 	void *arg;
 };
 
+/* A table that processors begin with, and how many levels there are below and with it. */
+struct dsm_root {
+	uint64_t frame;
+	unsigned levels;
+};
+
+#define DSM_ROOTS 16
+
 struct dsm_seg_config {
 	uint32_t id;	/* the same everywhere, below DSM_SEGS, not in use */
 	uint64_t bytes; /* whole units */
@@ -178,7 +186,12 @@ struct dsm_seg_config {
 	uint32_t (*home)(void *arg, uint64_t page);
 	/* Of a guest's memory (DSM_WALKED): the page in which a frame is, or none; NULL: that number. */
 	uint64_t (*page_of)(void *arg, uint64_t frame);
-	void *home_arg; /* for both */
+	/*
+	 * Likewise, locked: the tables that processors of this node have used lately, as many as there are, to ROOT
+	 * [DSM_ROOTS]; only what they lead to may be written by several. NULL: what looks like a table is one.
+	 */
+	unsigned (*roots)(void *arg, struct dsm_root *root);
+	void *home_arg; /* for all three */
 	/*
 	 * Nodes with the same number there, not 0, have one file between them: FILE (the caller's), as
 	 * large as the segment and empty; what one of them gives to another is not sent. For segments

@@ -10,6 +10,7 @@
 
 #include "shm/diff.h"
 #include "shm/seg_private.h"
+#include "shm/tables.h"
 #include "shm/walked.h"
 
 #define WORDS	 DSM_WALKED_WORDS
@@ -108,6 +109,27 @@ static void end_open(struct dsm_seg *s)
 
 /* ---- which ---- */
 
+static uint64_t page_of_frame(void *arg, uint64_t frame)
+{
+	return page_of(arg, frame);
+}
+
+static const uint64_t *words_here(void *arg, uint64_t page)
+{
+	struct dsm_seg *s = arg;
+
+	return page < s->b.pages && dsm_state(s->d, page) != DSM_INVALID ? words(s, page) : NULL;
+}
+
+static bool is_table(struct dsm_seg *s, uint64_t page)
+{
+	const struct dsm_tables t = { page_of_frame, words_here, s };
+	struct dsm_root roots[DSM_ROOTS];
+
+	return !s->c.roots ||
+	       dsm_tables_have(&t, roots, s->c.roots(s->c.home_arg, roots), page);
+}
+
 static struct seg_try *try_of(struct dsm_seg *s, uint64_t page, bool make)
 {
 	if (!s->tries && make)
@@ -149,7 +171,7 @@ static bool op_may(void *arg, uint64_t page)
 	bool calm = dsm_walked_table(now, frames(s)) > 0 &&
 		    dsm_walked_table(t->came, frames(s)) > 0 && dsm_walked_changes(t->came, now) <= CHANGED;
 	t->calm = calm ? t->calm + 1 : 0;
-	if (t->calm < CALM || HASH_COUNT(s->walks) >= WALKS)
+	if (t->calm < CALM || HASH_COUNT(s->walks) >= WALKS || !is_table(s, page))
 		return false;
 	/*
 	 * What leads to what not all have goes with a message that waits for that. Not only what is new
@@ -295,8 +317,11 @@ static void look_at(struct dsm_seg *s, struct seg_walk *w)
 	switch (l) {
 	case DSM_WALKED_TELL:
 		s->walk.diffs++;
-		/* To take it back costs as much as to tell once more, and nothing afterwards. */
-		if (++w->told > TELLS)
+		/*
+		 * To take it back costs as much as to tell once more, and nothing afterwards. What is no table
+		 * any more may have become data that looks like one, which nobody else may write.
+		 */
+		if (++w->told > TELLS || !is_table(s, w->page))
 			dsm_walk_end(s->d, w->page, s->n->now);
 		else
 			dsm_walk_diff(s->d, w->page, s->diff_room, told.n);

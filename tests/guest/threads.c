@@ -154,6 +154,8 @@ void guest_fight(unsigned seconds)
 	uint64_t sum = 0;
 	bool good;
 
+	for (unsigned i = 0; i < FOUGHT; i++)
+		fought[i].n = 0;
 	uint64_t done = spend(fight, cpus > 1 ? cpus - 1 : 1, seconds, &good);
 	for (unsigned i = 0; i < FOUGHT; i++)
 		sum += fought[i].n;

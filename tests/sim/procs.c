@@ -86,6 +86,7 @@ int procs_join(struct procs *p, uint64_t pages)
 						      .flags = p->flags & ~PROCS_QUIET,
 						      .hold = 20000,
 						      .home = home,
+						      .roots = p->roots,
 						      .home_arg = p });
 	if (rc == 0)
 		p->base = dsm_seg_base(p->seg);

@@ -19,7 +19,7 @@
 #include "tests/sim/procs.h"
 
 enum { TABLES = 3, ENTRIES = 512, PAGE = 4096 };
-enum { LOCK = 0, TRUTH = 1, TABLE = TRUTH + TABLES, PAGES = TABLE + TABLES };
+enum { LOCK = 0, TRUTH = 1, TABLE = TRUTH + TABLES, ROOT = TABLE + TABLES, COUNTER, PAGES };
 
 struct told {
 	uint64_t table, entry, frame;
@@ -150,8 +150,18 @@ static void change(struct host *h, struct dvmi_rng *rng)
 	usleep(200); /* a kernel does other things, too: others get the lock */
 }
 
+/* What processors here begin with leads to the tables. */
+static unsigned roots(void *arg, struct dsm_root *root)
+{
+	(void)arg;
+	root[0] = (struct dsm_root){ ROOT, 2 };
+	return 1;
+}
+
 static void fill(struct host *h)
 {
+	for (unsigned t = 0; t < TABLES; t++)
+		atomic_store(word(h, ROOT, t), (uint64_t)(TABLE + t) << 12 | DSM_PTE_PRESENT);
 	for (unsigned t = 0; t < TABLES; t++)
 		for (unsigned i = 0; i < 64; i++) {
 			uint64_t e = UINT64_C(1) << 12 | DSM_PTE_PRESENT | DSM_PTE_ACCESSED;
@@ -165,7 +175,9 @@ static void reuse(struct host *h)
 {
 	/* The memory itself says so, or they would not know it. */
 	if (h->p->self == 0) {
+		lock(h); /* the last change of another node is known here, which the barrier does not see to */
 		memset((void *)word(h, TABLE, 0), 0, (size_t)TABLES * PAGE);
+		atomic_store(word(h, LOCK, 0), 0);
 		atomic_store(word(h, LOCK, 1), 1);
 	}
 	while (!atomic_load(word(h, LOCK, 1)))
@@ -180,6 +192,25 @@ static void reuse(struct host *h)
 		sum += atomic_load(word(h, TABLE + t, 7));
 	if (sum != want)
 		wrong(h, "a page that is data again", 0, 7, sum, want);
+}
+
+/* A page with nothing but a counter, which looks like a table for a quarter of the time. */
+static void count(struct host *h)
+{
+	_Atomic uint64_t *counter = word(h, COUNTER, 0), *over = word(h, LOCK, 3);
+	uint64_t adds = 40 * (uint64_t)h->rounds;
+
+	for (uint64_t i = 0; i < adds; i++) {
+		atomic_fetch_add(counter, i ? 1 : PAGE);
+		for (volatile unsigned k = 0; k < 500; k++)
+			;
+	}
+	atomic_fetch_add(over, 1);
+	while (atomic_load(over) < h->p->nodes)
+		usleep(100);
+	uint64_t sum = atomic_load(counter), want = (adds - 1 + PAGE) * h->p->nodes;
+	if (sum != want)
+		wrong(h, "a page with a counter", 0, 0, sum, want);
 }
 
 /* ---- a host ---- */
@@ -202,6 +233,7 @@ static void run(struct host *h)
 	if (h->p->self == 0)
 		fill(h);
 	procs_meet(h->p);
+	(void)atomic_load(word(h, ROOT, 0)); /* as walks do */
 	pthread_create(&thread, NULL, walker, h);
 	for (int i = 0; i < h->rounds || (i < 20 * h->rounds && !was_used(h)); i++)
 		change(h, &rng);
@@ -212,6 +244,7 @@ static void run(struct host *h)
 	pthread_join(thread, NULL);
 	procs_meet(h->p);
 	reuse(h);
+	count(h);
 }
 
 static void report(struct host *h)
@@ -235,6 +268,7 @@ static void report(struct host *h)
 static int host(struct procs *p, void *arg)
 {
 	struct host *h = arg;
+	p->roots = roots;
 	int rc = procs_join(p, PAGES);
 
 	if (rc < 0)
