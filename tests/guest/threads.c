@@ -71,6 +71,7 @@ void guest_threads(unsigned rounds)
 	unsigned cpus = guest_cpus(), n = cpus < THREADS_MAX ? cpus : THREADS_MAX;
 	bool good = true;
 
+	all.counter = all.guarded = all.turn = 0;
 	pthread_barrier_init(&all.begin, NULL, n);
 	for (unsigned i = 0; i < n; i++) {
 		w[i] = (struct worker){ .index = i, .of = n, .rounds = rounds };
