@@ -190,6 +190,12 @@ static void tell_where(struct vmm_vcpu *v, uint64_t page)
 		v->env->sampled(v->env->arg, page, r.rip);
 }
 
+/* Then all vCPUs are on one host, and no other one walks. */
+static bool is_starting(const struct vmm_vcpu *v)
+{
+	return atomic_load_explicit(v->env->starting, memory_order_relaxed);
+}
+
 /* Its registers can be read now; who is interrupted may be at the beginning of something else. */
 static void look_for_tables(struct vmm_vcpu *v, bool interrupted)
 {
@@ -232,9 +238,9 @@ static void leave(struct vmm_vcpu *v, bool interrupted)
 	pthread_mutex_unlock(&v->lock);
 	if (sample != VMM_NO_PAGE)
 		tell_where(v, sample);
-	if (v->env->walks)
+	if (v->env->walks && !is_starting(v))
 		look_for_tables(v, interrupted);
-	if (interrupted && atomic_load_explicit(v->env->starting, memory_order_relaxed))
+	if (interrupted && is_starting(v))
 		look_for_user(v);
 	vmm_vcpu_do(v, &out);
 }
