@@ -58,8 +58,10 @@ static uint64_t *words(struct dsm_seg *s, uint64_t page)
 
 /* ---- where entries lead ---- */
 
-static uint64_t page_of(const struct dsm_seg *s, uint64_t frame)
+static uint64_t page_of(void *arg, uint64_t frame)
 {
+	const struct dsm_seg *s = arg;
+
 	return s->c.page_of ? s->c.page_of(s->c.home_arg, frame) : frame;
 }
 
@@ -67,7 +69,7 @@ static bool is_open(void *arg, uint64_t frame)
 {
 	const struct dsm_seg *s = arg;
 
-	return !dsm_walk_known(s->d, page_of(s, frame));
+	return !dsm_walk_known(s->d, page_of(arg, frame));
 }
 
 /* It is remembered, to be ended: not at once, since pages of the mode are gone through just now. */
@@ -109,11 +111,6 @@ static void end_open(struct dsm_seg *s)
 
 /* ---- which ---- */
 
-static uint64_t page_of_frame(void *arg, uint64_t frame)
-{
-	return page_of(arg, frame);
-}
-
 static const uint64_t *words_here(void *arg, uint64_t page)
 {
 	struct dsm_seg *s = arg;
@@ -123,7 +120,7 @@ static const uint64_t *words_here(void *arg, uint64_t page)
 
 static bool is_table(struct dsm_seg *s, uint64_t page)
 {
-	const struct dsm_tables t = { page_of_frame, words_here, s };
+	const struct dsm_tables t = { page_of, words_here, s };
 	struct dsm_root roots[DSM_ROOTS];
 
 	return !s->c.roots ||

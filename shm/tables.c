@@ -4,8 +4,7 @@
 #include "shm/tables.h"
 #include "shm/walked.h"
 
-#define ADDRESS UINT64_C(0x000ffffffffff000)
-#define LEAVES	3u /* in tables up to this level bit 7 says that an entry leads to no table */
+#define LEAVES	   3u /* in tables up to this level bit 7 says that an entry leads to no table */
 #define SEEN	   1024u /* tables that need not be looked at again */
 #define TABLES_MAX 8192u /* that are looked at: of a guest with a few TiB */
 
@@ -44,7 +43,7 @@ static bool below(struct search *s, uint64_t frame, unsigned level)
 	s->looks++;
 	for (unsigned i = 0; words && i < DSM_WALKED_WORDS; i++) {
 		uint64_t e = __atomic_load_n(&words[i], __ATOMIC_RELAXED);
-		if (leads(e, level) && below(s, (e & ADDRESS) >> 12, level - 1))
+		if (leads(e, level) && below(s, dsm_pte_frame(e), level - 1))
 			return true;
 	}
 	return false;

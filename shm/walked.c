@@ -7,14 +7,8 @@
 #define WORDS	 DSM_WALKED_WORDS
 #define NX	 (UINT64_C(1) << 63)
 #define SOFT	 (UINT64_C(3) << 57) /* that kernels use; those above and below are 0 */
-#define ADDRESS	 UINT64_C(0x000ffffffffff000)
-#define NO_ENTRY (~(ADDRESS | NX | SOFT | 0xfff))
+#define NO_ENTRY (~(DSM_PTE_ADDRESS | NX | SOFT | 0xfff))
 #define AD	 ((uint64_t)(DSM_PTE_ACCESSED | DSM_PTE_DIRTY))
-
-static uint64_t frame(uint64_t e)
-{
-	return (e & ADDRESS) >> 12;
-}
 
 /*
  * Small odd numbers are common in data. The first page of memory is in tables, too, but only in a
@@ -34,9 +28,9 @@ bool dsm_walked_entry(uint64_t e, uint64_t frames)
 	if (e & NO_ENTRY)
 		return false;
 	if (e & DSM_PTE_PRESENT)
-		return frame(e) ? frame(e) < frames : first_frame(e);
+		return dsm_pte_frame(e) ? dsm_pte_frame(e) < frames : first_frame(e);
 	/* Taken away to see who touches it: the address is inverted. */
-	return e & DSM_PTE_GLOBAL && frame(e ^ ADDRESS) < frames;
+	return e & DSM_PTE_GLOBAL && dsm_pte_frame(e ^ DSM_PTE_ADDRESS) < frames;
 }
 
 int dsm_walked_table(const uint64_t *words, uint64_t frames)
@@ -65,7 +59,7 @@ static bool same(uint64_t a, uint64_t b)
 static uint64_t keep_dirty(uint64_t e, uint64_t lost)
 {
 	uint64_t both = DSM_PTE_PRESENT | DSM_PTE_WRITE;
-	bool may = (e & both) == both && frame(e) == frame(lost);
+	bool may = (e & both) == both && dsm_pte_frame(e) == dsm_pte_frame(lost);
 
 	return may ? e | (lost & DSM_PTE_DIRTY) : e;
 }
@@ -143,12 +137,12 @@ static bool leads_anew(uint64_t was, uint64_t now)
 	uint64_t kind = DSM_PTE_PRESENT | DSM_PTE_LEAF;
 	bool leads = (now & kind) == DSM_PTE_PRESENT, led = (was & kind) == DSM_PTE_PRESENT;
 
-	return leads && !(led && frame(was) == frame(now));
+	return leads && !(led && dsm_pte_frame(was) == dsm_pte_frame(now));
 }
 
 static bool leads_open(uint64_t was, uint64_t now, const struct dsm_walked_guest *g)
 {
-	return leads_anew(was, now) && g->open(g->arg, frame(now));
+	return leads_anew(was, now) && g->open(g->arg, dsm_pte_frame(now));
 }
 
 unsigned dsm_walked_leads(const uint64_t *was, const uint64_t *now,

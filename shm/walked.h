@@ -26,6 +26,14 @@ enum {
 	DSM_PTE_GLOBAL = 0x100,
 };
 
+#define DSM_PTE_ADDRESS UINT64_C(0x000ffffffffff000)
+
+/* The frame that E leads to. */
+static inline uint64_t dsm_pte_frame(uint64_t e)
+{
+	return (e & DSM_PTE_ADDRESS) >> 12;
+}
+
 /* Whether a kernel could have written E in a table of a guest with addresses of FRAMES pages. */
 bool dsm_walked_entry(uint64_t e, uint64_t frames);
 

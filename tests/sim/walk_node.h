@@ -135,7 +135,7 @@ static uint32_t below(struct sim *s, uint32_t n)
 
 static uint64_t gen_of(uint64_t e)
 {
-	return (e & UINT64_C(0x000ffffffffff000)) >> 12;
+	return dsm_pte_frame(e);
 }
 
 /*

@@ -44,11 +44,6 @@ static _Atomic uint64_t *word(const struct host *h, unsigned page, uint64_t i)
 	return (_Atomic uint64_t *)(void *)(h->p->base + (size_t)page * PAGE + i * 8);
 }
 
-static uint64_t frame(uint64_t e)
-{
-	return (e & UINT64_C(0x000ffffffffff000)) >> 12;
-}
-
 static void on_message(void *arg, uint32_t from, const void *message, size_t len, uint64_t now)
 {
 	struct host *h = arg;
@@ -79,11 +74,11 @@ static void walk(struct host *h, struct dvmi_rng *rng, uint64_t *seen)
 		set |= DSM_PTE_DIRTY;
 	/* As hardware: only if it still is that entry. */
 	atomic_compare_exchange_strong(p, &e, e | set);
-	if (frame(e) < told)
-		wrong(h, "a stale entry after a message", t, i, frame(e), told);
-	if (frame(e) < *last)
-		wrong(h, "an entry went back", t, i, frame(e), *last);
-	*last = frame(e);
+	if (dsm_pte_frame(e) < told)
+		wrong(h, "a stale entry after a message", t, i, dsm_pte_frame(e), told);
+	if (dsm_pte_frame(e) < *last)
+		wrong(h, "an entry went back", t, i, dsm_pte_frame(e), *last);
+	*last = dsm_pte_frame(e);
 }
 
 static void *walker(void *arg)
@@ -107,6 +102,19 @@ static void lock(struct host *h)
 		free_ = 0;
 		usleep(50);
 	}
+}
+
+static void unlock(struct host *h)
+{
+	atomic_store(word(h, LOCK, 0), 0);
+}
+
+/* All nodes have come here, each once; word I of the lock's page counts them, so that the memory says so. */
+static void meet(struct host *h, uint64_t i)
+{
+	atomic_fetch_add(word(h, LOCK, i), 1);
+	while (atomic_load(word(h, LOCK, i)) < h->p->nodes)
+		usleep(100);
 }
 
 static void check_table(struct host *h, uint64_t t)
@@ -138,14 +146,14 @@ static void change(struct host *h, struct dvmi_rng *rng)
 	lock(h);
 	check_table(h, t);
 	_Atomic uint64_t *truth = word(h, TRUTH + (unsigned)t, i);
-	uint64_t next = frame(atomic_load(truth)) + 1;
+	uint64_t next = dsm_pte_frame(atomic_load(truth)) + 1;
 	uint64_t e = next << 12 | DSM_PTE_PRESENT | DSM_PTE_ACCESSED |
 		     (dvmi_rng_below(rng, 2) ? DSM_PTE_WRITE : 0);
 	uint64_t old = atomic_exchange(word(h, TABLE + (unsigned)t, i), e);
-	if (old & DSM_PTE_PRESENT && frame(old) + 1 != next)
+	if (old & DSM_PTE_PRESENT && dsm_pte_frame(old) + 1 != next)
 		wrong(h, "what was exchanged", t, i, old, next - 1);
 	atomic_store(truth, e);
-	atomic_store(word(h, LOCK, 0), 0);
+	unlock(h);
 	tell(h, &(struct told){ t, i, next });
 	usleep(200); /* a kernel does other things, too: others get the lock */
 }
@@ -177,16 +185,14 @@ static void reuse(struct host *h)
 	if (h->p->self == 0) {
 		lock(h); /* the last change of another node is known here, which the barrier does not see to */
 		memset((void *)word(h, TABLE, 0), 0, (size_t)TABLES * PAGE);
-		atomic_store(word(h, LOCK, 0), 0);
+		unlock(h);
 		atomic_store(word(h, LOCK, 1), 1);
 	}
 	while (!atomic_load(word(h, LOCK, 1)))
 		usleep(100);
 	for (int i = 0; i < h->rounds; i++)
 		atomic_fetch_add(word(h, TABLE + (unsigned)i % TABLES, 7), 1);
-	atomic_fetch_add(word(h, LOCK, 2), 1);
-	while (atomic_load(word(h, LOCK, 2)) < h->p->nodes)
-		usleep(100);
+	meet(h, 2);
 	uint64_t sum = 0, want = (uint64_t)h->rounds * h->p->nodes;
 	for (unsigned t = 0; t < TABLES; t++)
 		sum += atomic_load(word(h, TABLE + t, 7));
@@ -197,7 +203,7 @@ static void reuse(struct host *h)
 /* A page with nothing but a counter, which looks like a table for a quarter of the time. */
 static void count(struct host *h)
 {
-	_Atomic uint64_t *counter = word(h, COUNTER, 0), *over = word(h, LOCK, 3);
+	_Atomic uint64_t *counter = word(h, COUNTER, 0);
 	uint64_t adds = 40 * (uint64_t)h->rounds;
 
 	for (uint64_t i = 0; i < adds; i++) {
@@ -205,9 +211,7 @@ static void count(struct host *h)
 		for (volatile unsigned k = 0; k < 500; k++)
 			;
 	}
-	atomic_fetch_add(over, 1);
-	while (atomic_load(over) < h->p->nodes)
-		usleep(100);
+	meet(h, 3);
 	uint64_t sum = atomic_load(counter), want = (adds - 1 + PAGE) * h->p->nodes;
 	if (sum != want)
 		wrong(h, "a page with a counter", 0, 0, sum, want);
