@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "kvm-node/roots.h"
-#include "shm/walked.h"
 
-#define CR0_PG	 (UINT64_C(1) << 31)
-#define CR4_PAE	 (UINT64_C(1) << 5)
-#define CR4_LA57 (UINT64_C(1) << 12)
-#define EFER_LMA (UINT64_C(1) << 10)
+#define CR0_PG	    (UINT64_C(1) << 31)
+#define CR4_PAE	    (UINT64_C(1) << 5)
+#define CR4_LA57    (UINT64_C(1) << 12)
+#define EFER_LMA    (UINT64_C(1) << 10)
+#define CR3_ADDRESS UINT64_C(0x000ffffffffff000)
 
 bool vmm_roots_of(const struct kvm_sregs *s, struct dsm_root *root)
 {
 	if (!(s->cr0 & CR0_PG) || !(s->cr4 & CR4_PAE))
 		return false;
-	root->frame = dsm_pte_frame(s->cr3);
+	root->frame = (s->cr3 & CR3_ADDRESS) >> 12;
 	root->levels = !(s->efer & EFER_LMA) ? 3 : s->cr4 & CR4_LA57 ? 5 : 4;
 	return true;
 }
