@@ -13,8 +13,7 @@
 #include "libdvm/base/err.h"
 #include "libdvm/base/text.h"
 
-#define CLIENTS	 8u
-
+#define CLIENTS	   8u
 #define PERIOD_MIN (DVMI_SEC / 10)
 
 struct client {
@@ -136,7 +135,7 @@ static void leave_memory(struct client *c, const char *size)
 
 	if (rc == 0)
 		rc = vmm_leave_memory(c->owner->vmm, bytes);
-	answer(c, rc == 0 ? "" :
+	answer(c, rc == 0 ? VMM_CONTROL_OK :
 		  rc == -ENODEV ? "error: the guest has no balloon (dvm guest start --balloon)\n" :
 		  rc == -ERANGE ? "error: a guest has no more memory than it was started with\n" :
 				  "error: that is no size (as 512M or 4G)\n");
@@ -173,7 +172,7 @@ static void obey(struct client *c)
 	for (size_t i = 0; i < sizeof asks / sizeof asks[0]; i++)
 		if (!strcmp(c->line, asks[i].name)) {
 			int rc = vmm_ask(c->owner->vmm, asks[i].ask);
-			answer(c, rc < 0 ? "error: the guest does not take it\n" : "");
+			answer(c, rc < 0 ? "error: the guest does not take it\n" : VMM_CONTROL_OK);
 			return;
 		}
 	answer(c, "error: nobody knows what that means\n");
@@ -237,13 +236,16 @@ static void on_listener(void *arg, int events)
 			free_one = &c->clients[i];
 	if (fd < 0)
 		return;
-	if (!free_one || !may_ask(c, fd)) {
+	if (!may_ask(c, fd)) {
 		close(fd);
 		return;
 	}
-	*free_one = (struct client){ .owner = c, .fd = fd };
-	if (vmm_watch_open(&free_one->watch, c->loop, fd, UV_READABLE, on_client, free_one) < 0)
-		leave(free_one);
+	struct client extra, *who = free_one ? free_one : &extra;
+	*who = (struct client){ .owner = c, .fd = fd };
+	if (!free_one)
+		answer(who, VMM_CONTROL_FULL);
+	else if (vmm_watch_open(&who->watch, c->loop, fd, UV_READABLE, on_client, who) < 0)
+		answer(who, "error: out of memory\n");
 }
 
 static void on_printed(void *arg, const void *p, size_t n)

@@ -42,18 +42,47 @@ static bool copy(int from, int to)
 	return n > 0;
 }
 
-/* Whether anything came back. */
-static bool relay(int fd, bool typing)
+/*
+ * What comes first says how it went: 0 if there is more to it, 1 if that is all. Answers are short and
+ * come in one piece. What a console says is the guest's, whatever it looks like.
+ */
+static int judge(int fd, const char *name, const char *what, dvm_error_t *err)
 {
+	static const char mark[] = "error: ";
+	const size_t n_mark = sizeof mark - 1;
+	bool console = !strcmp(what, "console");
+	char text[256];
+	ssize_t n;
+
+	while ((n = recv(fd, text, sizeof text - 1, MSG_PEEK)) < 0 && errno == EINTR)
+		;
+	if (n <= 0)
+		return console || !strcmp(what, "kill") ?
+			       1 :
+			       dvmi_error_set(err, -EPIPE, "guest %s has gone without an answer", name);
+	text[n] = 0;
+	if (console ? !strcmp(text, VMM_CONTROL_FULL) : !strncmp(text, mark, n_mark)) {
+		text[strcspn(text, "\n")] = 0;
+		return dvmi_error_set(err, -EINVAL, "%s", text + n_mark);
+	}
+	return !console && !strcmp(text, VMM_CONTROL_OK);
+}
+
+/* All that comes back, on standard output; at a console what is typed goes there, too. */
+static int relay(int fd, const char *name, const char *what, dvm_error_t *err)
+{
+	bool typing = !strcmp(what, "console"), judged = false;
 	struct pollfd p[2] = { { fd, POLLIN, 0 }, { typing ? STDIN_FILENO : -1, POLLIN, 0 } };
-	bool answered = false;
 
 	for (;;) {
 		if (poll(p, 2, -1) < 0 && errno != EINTR)
-			return answered;
+			return dvmi_error_code(err, -errno, "waiting for %s", name);
+		int rc = p[0].revents && !judged ? judge(fd, name, what, err) : 0;
+		if (rc)
+			return rc < 0 ? rc : 0;
+		judged |= p[0].revents != 0;
 		if (p[0].revents && !copy(fd, STDOUT_FILENO))
-			return answered;
-		answered |= p[0].revents != 0;
+			return 0;
 		if (p[1].revents && !copy(STDIN_FILENO, fd))
 			p[1].fd = -1; /* nothing more is typed; the console goes on */
 	}
@@ -71,21 +100,6 @@ static int dial_patiently(const char *name, const char *what, dvm_error_t *err)
 	return fd;
 }
 
-/* An answer that is an error, as ours. Answers are short and come in one piece. */
-static int take_error(int fd, dvm_error_t *err)
-{
-	static const char mark[] = "error: ";
-	const size_t n_mark = sizeof mark - 1;
-	char text[256];
-	ssize_t n = recv(fd, text, sizeof text - 1, MSG_PEEK);
-
-	if (n < (ssize_t)n_mark || memcmp(text, mark, n_mark) != 0)
-		return 0;
-	text[n] = 0;
-	text[strcspn(text, "\n")] = 0;
-	return dvmi_error_set(err, -EINVAL, "%s", text + n_mark);
-}
-
 int vmm_control_ask(const char *name, const char *what, dvm_error_t *err)
 {
 	cleanup_fd int fd = dial_patiently(name, what, err);
@@ -96,13 +110,8 @@ int vmm_control_ask(const char *name, const char *what, dvm_error_t *err)
 		return fd;
 	if (n >= (int)sizeof line)
 		return dvmi_error_set(err, -EINVAL, "nobody knows what \"%s\" means", what);
-	if (write(fd, line, (size_t)n) != n)
+	/* Who does not want to hear it may have said why. */
+	if (send(fd, line, (size_t)n, MSG_NOSIGNAL) != n && errno != EPIPE)
 		return dvmi_error_code(err, -errno, "asking %s", name);
-	int rc = strcmp(what, "console") != 0 ? take_error(fd, err) : 0;
-	if (rc < 0)
-		return rc;
-	bool answered = relay(fd, !strcmp(what, "console"));
-	if (!answered && !strcmp(what, "ping"))
-		return dvmi_error_set(err, -EPIPE, "guest %s has ended", name);
-	return 0;
+	return relay(fd, name, what, err);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The name of a guest's socket, for both ends. */
+/* What both ends of a guest's socket know: its name, and the answers that are not for people. */
 #ifndef VMM_CONTROL_PRIVATE_H
 #define VMM_CONTROL_PRIVATE_H
 
@@ -12,6 +12,13 @@
 
 #define VMM_CONTROL_NAME_MAX 80u
 #define VMM_CONTROL_LINE_MAX 64u
+
+/*
+ * Each question is answered: an end without an answer is no success, for it may not have been heard.
+ * What only does something answers VMM_CONTROL_OK.
+ */
+#define VMM_CONTROL_OK	 "ok\n"
+#define VMM_CONTROL_FULL "error: too many have joined\n"
 
 /* Abstract: the first byte is 0. The user is in it, so that users do not meet. */
 static inline int vmm_control_address(const char *name, struct sockaddr_un *a, socklen_t *len)

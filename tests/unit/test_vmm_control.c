@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The console of a guest's control socket, with pipes in the guest's place. */
 #include <poll.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,6 +20,7 @@ struct scene {
 	struct vmm_control *control;
 	struct vmm_config config;
 	int client;
+	char name[32];
 };
 
 static void say(int fd, const char *text)
@@ -60,7 +62,7 @@ static void ends(int fd)
 static int dial(const char *name)
 {
 	struct sockaddr_un a;
-	socklen_t len;
+	socklen_t len = 0;
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	assert_int_equal(vmm_control_address(name, &a, &len), 0);
@@ -71,13 +73,12 @@ static int dial(const char *name)
 static int set_up(void **state)
 {
 	static struct scene scene;
-	char name[32];
 
 	scene = (struct scene){ .client = -1 };
-	snprintf(name, sizeof name, "unit-%d", (int)getpid());
-	assert_int_equal(vmm_control_create(&scene.control, name, -1, &scene.config, NULL), 0);
+	snprintf(scene.name, sizeof scene.name, "unit-%d", (int)getpid());
+	assert_int_equal(vmm_control_create(&scene.control, scene.name, -1, &scene.config, NULL), 0);
 	assert_int_equal(vmm_control_start(scene.control, NULL), 0);
-	scene.client = dial(name);
+	scene.client = dial(scene.name);
 	*state = &scene;
 	return 0;
 }
@@ -136,6 +137,98 @@ static void test_too_long(void **state)
 	hears(s->client, "error: too long\n");
 }
 
+/* Who is one too many is told so, also as one who asks in earnest. */
+static void test_too_many(void **state)
+{
+	struct scene *s = *state;
+	int more[7];
+	dvm_error_t err;
+
+	say(s->client, "console\n");
+	say(s->config.console_out, "hello\n");
+	hears(s->client, "hello\n");
+	for (size_t i = 0; i < 7; i++) {
+		more[i] = dial(s->name);
+		say(more[i], "console\n");
+		hears(more[i], "hello\n");
+	}
+	int last = dial(s->name);
+	hears(last, "error: too many have joined\n");
+	ends(last);
+	close(last);
+	assert_int_equal(vmm_control_ask(s->name, "ping", &err), -EINVAL);
+	assert_string_equal(err.text, "too many have joined");
+	assert_int_equal(vmm_control_ask(s->name, "console", &err), -EINVAL);
+	assert_string_equal(err.text, "too many have joined");
+	for (size_t i = 0; i < 7; i++)
+		close(more[i]);
+}
+
+/* ---- who asks, and a guest that is played ---- */
+
+struct played {
+	int listener;
+	const char *answer;
+};
+
+/* Takes what one client says, and answers. */
+static void *play(void *arg)
+{
+	const struct played *p = arg;
+	char line[VMM_CONTROL_LINE_MAX];
+	int fd = accept(p->listener, NULL, NULL);
+
+	for (size_t n = 0; !n || line[n - 1] != '\n'; n++)
+		if (read(fd, line + n, 1) != 1)
+			break;
+	if (*p->answer && write(fd, p->answer, strlen(p->answer)) < 0)
+		perror("answering");
+	close(fd);
+	return NULL;
+}
+
+static int asked(const char *what, const char *answer, dvm_error_t *err)
+{
+	struct played p = { socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), answer };
+	char name[32];
+	struct sockaddr_un a;
+	socklen_t len = 0;
+	pthread_t thread;
+
+	snprintf(name, sizeof name, "played-%d", (int)getpid());
+	assert_int_equal(vmm_control_address(name, &a, &len), 0);
+	assert_int_equal(bind(p.listener, (struct sockaddr *)&a, len), 0);
+	assert_int_equal(listen(p.listener, 1), 0);
+	assert_int_equal(pthread_create(&thread, NULL, play, &p), 0);
+	int rc = vmm_control_ask(name, what, err);
+	pthread_join(thread, NULL);
+	close(p.listener);
+	return rc;
+}
+
+static void test_answers(void **state)
+{
+	dvm_error_t err;
+
+	assert_int_equal(asked("pause", VMM_CONTROL_OK, &err), 0);
+	assert_int_equal(asked("kill", "", &err), 0); /* which may end who would answer */
+	assert_int_equal(asked("console", "", &err), 0);
+	assert_int_equal(asked("console", "error: of the guest's\n", &err), 0);
+	assert_int_equal(asked("balloon 1G", "error: no\n", &err), -EINVAL);
+	assert_string_equal(err.text, "no");
+}
+
+/* An end is no answer: nobody may have heard the question. */
+static void test_no_answer(void **state)
+{
+	static const char *const questions[] = { "stop", "pause",      "resume", "reset",
+						 "stat", "balloon 1M", "ping",	 "isolation" };
+	dvm_error_t err;
+
+	for (size_t i = 0; i < sizeof questions / sizeof questions[0]; i++)
+		assert_int_equal(asked(questions[i], "", &err), -EPIPE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -143,6 +236,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_typed_at_once, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_pieces, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_too_long, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_too_many, set_up, tear_down),
+		cmocka_unit_test(test_answers),
+		cmocka_unit_test(test_no_answer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
