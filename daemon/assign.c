@@ -180,6 +180,32 @@ uint32_t dvmd_assign_slots_used(const struct dvmd *d, uint32_t node)
 	return one.slots_used;
 }
 
+/* ---- beside a job ---- */
+
+static struct dsched_node *node_by_id(const struct dvmd_snapshot *s, uint32_t id)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (s->nodes[i].id == id)
+			return &s->nodes[i];
+	return NULL;
+}
+
+/* A node that is being drained takes no new work, but what runs there still has to be asked things,
+ * its end not least. */
+static void open_beside(struct dvmd *d, struct dvmd_snapshot *s, const Pb__JobSpec *spec)
+{
+	const Pb__JobRecord *r =
+		spec->no_slots ? dvmd_cstate_job(dvmd_state(d), spec->beside) : NULL;
+
+	if (!r || r->state == PB__JOB_STATE__JOB_DONE || (spec->uid && spec->uid != r->spec->uid))
+		return;
+	for (size_t i = 0; i < r->placement->n_nodes; i++) {
+		struct dsched_node *node = node_by_id(s, r->placement->nodes[i]->node);
+		if (node && node->state == DSCHED_NODE_DRAINING)
+			node->state = DSCHED_NODE_UP;
+	}
+}
+
 /* ---- the request ---- */
 
 static const enum dsched_map maps[] = {
@@ -419,6 +445,7 @@ int dvmd_assign(struct dvmd *d, const Pb__JobSpec *spec, Pb__Placement **out, ch
 		dvmi_error_code(err, rc, "placement");
 	} else {
 		const struct dsched_snapshot snap = dvmd_snapshot_view(&s);
+		open_beside(d, &s, spec);
 		rc = place(d, &snap, &req, out, bindings, err);
 	}
 	free(hosts);

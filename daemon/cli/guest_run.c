@@ -160,13 +160,15 @@ static void begin_run(struct cli_guest_line *l, const char *ranks, const char *h
 int cli_guest_ask(struct cli *c, const struct cli_guest *g, const char *what, const char *output)
 {
 	struct cli_guest_line l = { .n = 0 };
-	char path[PATH_MAX];
+	char path[PATH_MAX], job[24];
 	int rc = find_monitor(c, path);
 
 	if (rc)
 		return rc;
+	snprintf(job, sizeof job, "%" PRIu64, g->job);
 	begin_run(&l, "1", g->node);
-	cli_guest_add(&l, "--no-slots");
+	cli_guest_add(&l, "--beside");
+	cli_guest_add(&l, job);
 	cli_guest_add(&l, "--output");
 	cli_guest_add(&l, output);
 	cli_guest_add(&l, path);

@@ -108,6 +108,7 @@
 	UNLISTED(MCA, "-mca --gmca -gmca", "NAME VALUE", NULL), \
 	UNLISTED(GENV, "-env", "NAME VALUE", NULL), \
 	UNLISTED(NO_SLOTS, "--no-slots", NULL, NULL), \
+	UNLISTED(BESIDE, "--beside", "JOB", NULL), \
 	UNLISTED(IGNORED, "-allow-run-as-root -genvall -quiet", NULL, NULL)
 
 const struct dvmi_opt cli_run_options[] = {

@@ -139,6 +139,13 @@ static int set_ranks(Pb__JobSpec *spec, struct dvmi_opt_parser *p, dvm_error_t *
 	return 0;
 }
 
+static int set_beside(Pb__JobSpec *spec, const struct dvmi_opt_parser *p, dvm_error_t *err)
+{
+	if (dvmi_text_u64(p->arg, 1, UINT64_MAX, &spec->beside) < 0)
+		return dvmi_opt_bad(p, err, "expected a job");
+	return 0;
+}
+
 int cli_job_place(Pb__JobSpec *spec, struct dvmi_opt_parser *p, int id, dvm_error_t *err)
 {
 	switch (id) {
@@ -175,6 +182,9 @@ int cli_job_place(Pb__JobSpec *spec, struct dvmi_opt_parser *p, int id, dvm_erro
 	case NO_SLOTS: /* for what mostly waits, as our own helpers do */
 		spec->no_slots = spec->oversubscribe = true;
 		return 0;
+	case BESIDE: /* the same, where JOB runs, drained or not */
+		spec->no_slots = spec->oversubscribe = true;
+		return set_beside(spec, p, err);
 	case EXCLUSIVE:
 		spec->exclusive = true;
 		return 0;

@@ -41,6 +41,7 @@ enum cli_job_option {
 	MCA,
 	GENV,
 	NO_SLOTS,
+	BESIDE,
 	ACCOUNT,
 	GRES,
 	RESERVATION,

@@ -25,6 +25,8 @@ for n in json.load(sys.stdin)["nodes"]:
 	"node1 up None*node2 up ('new disks', True)*node3 up None"
 is "new jobs stay away" "$(dvm run -n 4 sh -c 'echo $DVM_NODENAME' | sort -u | xargs)" "node1 node3"
 like "... though they want it" "$(dvm run -n 1 -H node2 true 2>&1)" '*node "node2" was asked for and is draining: new disks'
+like "... though they take no slot" "$(dvm run --no-slots -n 1 -H node2 true 2>&1)" '*is draining: new disks'
+is "who asks a job that runs there is let in" "$(dvm run --beside "$job" -n 1 -H node2 sh -c 'echo $DVM_NODENAME' 2>&1)" node2
 wants=$(dvm submit -n 1 -H node2 true)
 like "... or wait for it" "$(dvm why "$wants")" 'job * waits [(]impossible[)]: node "node2" was asked for and is draining: new disks'
 full=$(detached -n 4 sh -c "$gate" b)
@@ -32,6 +34,7 @@ small=$(dvm submit -n 1 true)
 like "a job that waits is told" "$(dvm why "$small")" "*running jobs hold 4, 1 node draining"
 touch "$work/a"
 ok "its last job ends: it has drained" until_ok 10 eval '[ "$(row node2)" = "drained 0 disks" ]'
+like "... and there is nobody to be asked" "$(dvm run --beside "$job" -n 1 -H node2 true 2>&1)" '*is draining: new disks'
 
 kill -9 "$(dvmd_pid node1)" "$(dvmd_pid node2)"
 ok "the leader and the node are killed and come back" dvm up -q

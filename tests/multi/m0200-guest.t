@@ -102,7 +102,10 @@ END
 like "options from a file, and one that wins" \
 	"$(dvm guest start filed --file "$lib_temp/guest.yaml" --append wait 2>&1)" "guest filed runs on node2 (job *)"
 ok "... by which it goes on" until_ok 10 guest_says filed waiting
+dvm drain node2
+is "on a node that is drained it can be asked" "$(state_of filed)" running
 ok "... until it is stopped" sh -c 'dvm guest stop filed && timeout 20 dvm guest wait filed'
+dvm undrain node2
 echo 'numaa: 2' >> "$lib_temp/guest.yaml"
 like "a file that is wrong is wrong in a line" \
 	"$(dvm guest start filed --file "$lib_temp/guest.yaml" 2>&1)" '*guest.yaml:5: unknown key "numaa"; did you mean "numa"?'
