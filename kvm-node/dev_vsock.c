@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "kvm-node/dev_virtio.h"
+#include "kvm-node/listener.h"
 #include "kvm-node/virtio_vsock.h"
 #include "libdvm/base/cleanup.h"
 #include "libdvm/base/err.h"
@@ -315,19 +316,18 @@ static const struct vmm_device_ops ops = VMM_VDEVICE_OPS(stat_it, destroy);
 
 static int listen_at(struct vsockdev *d, const char *path, dvm_error_t *err)
 {
-	cleanup_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-
 	d->a.sun_family = AF_UNIX;
 	/* Ports are appended: ten digits and a mark. */
 	if (strlen(path) + 12 > sizeof d->a.sun_path)
 		return dvmi_error_set(err, -ENAMETOOLONG, "the path of vsock is too long: %s",
 				      path);
 	strcpy(d->a.sun_path, path);
-	if (fd < 0 || bind(fd, (struct sockaddr *)&d->a, sizeof d->a) < 0)
-		return dvmi_error_code(err, -errno, "vsock at %s", path);
-	d->listener = take_fd(fd);
-	if (listen(d->listener, 16) < 0)
-		return dvmi_error_code(err, -errno, "vsock at %s", path);
+	int rc = vmm_listener_open(&d->a, err);
+	if (rc < 0) {
+		dvmi_error_prefix(err, "vsock");
+		return rc;
+	}
+	d->listener = rc;
 	return vmm_watch_open(&d->watch, d->base.bus->m->loop, d->listener, UV_READABLE,
 			      on_listener, d);
 }

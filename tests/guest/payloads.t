@@ -23,4 +23,20 @@ while IFS=$'\t' read -r name options code text; do
 	is "$name $options" "$got" "$code"
 	[ "$got" = "$code" ] || printf '# %s\n' "$guest_out"
 done < <(guest_cases "$here/guests.conf" $groups)
+
+# A guest that was killed has left the socket of its vsock behind.
+dir=$(mktemp -d)
+vsock=(--mem 16M --vsock "3,path=$dir/vs")
+"${vmm[@]}" --kernel "$payload" --append wait "${vsock[@]}" > "$dir/out" 2>&1 < /dev/null &
+run=$!
+ok "a guest with vsock waits" until_ok 10 grep -q waiting "$dir/out"
+guest_run hello "${vsock[@]}"
+like "... and another one cannot have its sockets" "$? $guest_out" "1 *vsock: another one listens at $dir/vs*"
+kill -KILL "$run"
+wait "$run" 2> /dev/null
+ok "... it is killed, and its socket is left" [ -S "$dir/vs" ]
+guest_run hello "${vsock[@]}"
+is "... to the next one, which starts" $? 0 || diag "$guest_out"
+not_ok "... and takes it away in the end" [ -e "$dir/vs" ]
+rm -rf "$dir"
 tap_end
