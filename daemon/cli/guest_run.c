@@ -167,6 +167,10 @@ int cli_guest_ask(struct cli *c, const struct cli_guest *g, const char *what, co
 		return rc;
 	snprintf(job, sizeof job, "%" PRIu64, g->job);
 	begin_run(&l, "1", g->node);
+	if (strcmp(what, "console") != 0) { /* our input is our caller's, a script perhaps */
+		cli_guest_add(&l, "--stdin");
+		cli_guest_add(&l, "none");
+	}
 	cli_guest_add(&l, "--beside");
 	cli_guest_add(&l, job);
 	cli_guest_add(&l, "--output");
