@@ -8,6 +8,9 @@
  *
  * That moment is time its thread has run, as others may have the processor when the page comes. A
  * vCPU that was disturbed before it is let in again without an interrupt, a few times at most.
+ *
+ * Who misses the next page within that moment, and the next one then, would never look: so a look is
+ * not put off for long.
  */
 #include "kvm-node/vcpu.h"
 #include "libdvm/base/clock.h"
@@ -75,18 +78,29 @@ void vmm_vcpu_add_load(struct vmm_vcpu *v, struct vmm_load *load)
 	load->wanted += now - idle - waited;
 }
 
+/* Its page has come; somebody wants it to look, or its timer is due. */
+static void look_later(struct vmm_vcpu *v, uint64_t now)
+{
+	struct vmm_page_wait *p = &v->page;
+	uint64_t soon = now + (MOMENT << p->tries);
+	bool due = p->kick || (p->timer && p->timer < soon);
+
+	if (due && !p->put_off)
+		p->put_off = now;
+	if (p->sample != VMM_NO_PAGE || (due && now - p->put_off > PATIENCE))
+		vmm_vcpu_kick(v);
+	else if (due || p->timer)
+		vmm_vcpu_set_timer(v, due ? soon : p->timer);
+}
+
 void vmm_vcpu_page_came(struct vmm_vcpu *v, uint64_t page)
 {
 	struct vmm_page_wait *p = &v->page;
 
 	pthread_mutex_lock(&v->lock);
 	if (p->waits == page) {
-		uint64_t soon = dvmi_clock_mono() + (MOMENT << p->tries);
 		have_waited(p);
-		if (p->sample != VMM_NO_PAGE)
-			vmm_vcpu_kick(v);
-		else if (p->kick || p->timer)
-			vmm_vcpu_set_timer(v, p->kick || p->timer < soon ? soon : p->timer);
+		look_later(v, dvmi_clock_mono());
 		p->kick = false;
 	}
 	pthread_mutex_unlock(&v->lock);
@@ -99,6 +113,8 @@ uint64_t vmm_vcpu_page_back(struct vmm_vcpu *v, bool interrupted)
 	bool owed = interrupted && p->cpu && p->tries < TRIES_MAX && cpu_time(v) - p->cpu < RUN;
 
 	p->tries = owed ? p->tries + 1 : 0;
+	if (!owed)
+		p->put_off = 0;
 	have_waited(p);
 	p->cpu = 0;
 	p->sample = VMM_NO_PAGE;
