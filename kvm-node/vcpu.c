@@ -48,6 +48,9 @@ static void take_sipi(struct vmm_vcpu *v)
 
 static void park(struct vmm_vcpu *v)
 {
+	uint64_t began = dvmi_clock_mono();
+
+	v->asleep_since = began;
 	while (v->want == VMM_WANT_PAUSE) {
 		/* Again, where it was to go on for a moment that has passed. */
 		v->parked = true;
@@ -55,6 +58,7 @@ static void park(struct vmm_vcpu *v)
 		vmm_vcpu_doze(v, 0);
 	}
 	v->parked = false;
+	atomic_fetch_add_explicit(&v->n.halt_ns, dvmi_clock_mono() - began, memory_order_relaxed);
 }
 
 static bool has_extint(const struct vmm_vcpu *v)

@@ -196,11 +196,26 @@ int vmm_gather_end(struct vmm *v, dvm_error_t *err)
 	return rc;
 }
 
+/* What it did before, and that it stood still, says nothing of what it does now. */
+void vmm_gather_resumed(struct vmm *v)
+{
+	if (!v->look_at || !vmm_is_first(v))
+		return;
+	if (atomic_load(&v->starting))
+		begin_looking(v, true);
+	else
+		v->meet.n = 0;
+}
+
 /* A guest that has nothing to do for as long has come up, or waits for somebody, or runs a program. */
 int vmm_gather_look(struct vmm *v, dvm_error_t *err)
 {
 	if (!atomic_load(&v->starting))
 		return vmm_meet_look(v, err);
+	if (v->state != VMM_RUNNING) {
+		begin_looking(v, true);
+		return 0;
+	}
 	uint64_t idle = idle_of_all(v), now = dvmi_clock_mono();
 	uint64_t since = now - v->look_at + LOOK_EVERY;
 	bool rests = v->idle_ns && idle - v->idle_ns > since * v->config->cpus / 10 * 9;

@@ -143,6 +143,8 @@ void vmm_gather_user(void *arg, uint64_t cr3, uint64_t rsp);
 int vmm_gather_end(struct vmm *v, dvm_error_t *err);
 /* ... if nothing is to be seen that would say when, any more. */
 int vmm_gather_look(struct vmm *v, dvm_error_t *err);
+/* ... anew, as it had been paused. */
+void vmm_gather_resumed(struct vmm *v);
 /* Whether vCPU number CPU comes here, or goes from here, when all meet or part; where it goes then. */
 bool vmm_gather_moves(const struct vmm *v, unsigned cpu);
 unsigned vmm_gather_to(const struct vmm *v, unsigned cpu);
