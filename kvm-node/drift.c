@@ -3,6 +3,7 @@
 
 #define SLEW_SHIFT 11 /* a correction is at most 1/2048 of the time since the last one */
 #define LATE	   4  /* a trip of so many times the best one says nothing */
+#define LOSES	   16 /* times in a row that all that may be done was too little */
 
 static int64_t clamp(int64_t v, uint64_t most)
 {
@@ -26,11 +27,24 @@ bool vmm_drift_best(const struct vmm_drift *d, int64_t *ahead)
 	return d->n != 0;
 }
 
+/* Where MOST is too little for a difference of OFF: whether that grows all the same. */
+static void note_loss(struct vmm_drift *d, uint64_t off, uint64_t most)
+{
+	if (off / 2 <= most) {
+		d->worst = 0;
+		d->losing = 0;
+	} else if (off > d->worst) {
+		d->worst = off;
+		d->lost = ++d->losing == LOSES;
+	}
+}
+
 bool vmm_drift_answer(struct vmm_drift *d, uint64_t asked, uint64_t theirs, uint64_t back,
 		      int64_t *delta)
 {
 	uint64_t trip = back - asked;
 
+	d->lost = false;
 	if (back < asked)
 		return false; /* the clock was set meanwhile */
 	take(d, trip, (int64_t)(theirs - (asked + trip / 2)));
@@ -43,7 +57,9 @@ bool vmm_drift_answer(struct vmm_drift *d, uint64_t asked, uint64_t theirs, uint
 	d->corrected = back;
 	*delta = 0;
 	uint64_t off = d->ahead < 0 ? -(uint64_t)d->ahead : (uint64_t)d->ahead;
-	if (d->trip <= d->best * LATE && off > d->trip / 8)
-		*delta = clamp(d->ahead / 2, since >> SLEW_SHIFT);
+	if (d->trip > d->best * LATE || off <= d->trip / 8)
+		return true;
+	note_loss(d, off, since >> SLEW_SHIFT);
+	*delta = clamp(d->ahead / 2, since >> SLEW_SHIFT);
 	return true;
 }

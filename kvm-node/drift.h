@@ -6,7 +6,8 @@
  * An answer cannot be older than the question nor younger than its own arrival, so with a round trip
  * of R ticks the difference is known to R / 2; of a number of answers the one with the shortest way
  * counts. Small differences are no news. What is corrected goes slowly, so that a clock which is
- * ahead is only made slower and never goes back.
+ * ahead is only made slower: it is never further back than where it was at the question before. So a
+ * rate that is off by more than that much cannot be followed, which shows by a difference that grows.
  */
 #ifndef VMM_DRIFT_H
 #define VMM_DRIFT_H
@@ -22,6 +23,9 @@ struct vmm_drift {
 	int64_t ahead;		/* what it said: theirs - ours */
 	uint64_t best;		/* the shortest trip for long; grows slowly */
 	uint64_t corrected;	/* our time at the last verdict */
+	uint64_t worst;		/* the greatest difference since all was done that may be done at a time */
+	unsigned losing;	/* times that it has grown */
+	bool lost;		/* at the last answer: so often that it is not followed any more; once */
 };
 
 /*

@@ -115,14 +115,28 @@ static void hear_time(struct vmm_spread *s, unsigned from, const struct vmm_msg 
 	spread_post(s, from, n->id ? &answer : &is, NULL, 0);
 }
 
+/* Clocks that run apart are no guest's clock; that they do shows only here. */
+static void complain_of_clock(struct vmm_spread *s)
+{
+	dvmi_log(s->log, "spread", LOG_WARNING,
+		 "the guest's time here runs away from that of host %s, by more than can be made good: "
+		 "their time stamp counters have different rates; it is off by %llu ticks",
+		 s->names[0], (unsigned long long)s->drift.worst);
+}
+
 static void hear_time_is(struct vmm_spread *s, const struct vmm_msg *n)
 {
 	int64_t delta = 0;
 
+	/* Asked before the clock was set, or is being set. */
+	if (s->ask_time_at == UINT64_MAX)
+		return;
 	if (!vmm_drift_answer(&s->drift, n->value, n->addr, s->ops.time(s->ops.arg), &delta))
 		return;
 	if (delta)
 		s->ops.adjust(s->ops.arg, delta);
+	if (s->drift.lost)
+		complain_of_clock(s);
 	s->time_every = delta ? TIME_SOON : s->time_every * 2;
 }
 

@@ -79,6 +79,30 @@ static void test_rate(void **state)
 	}
 }
 
+/* A rate that cannot be followed is told, once; one that can, and a clock that was far off, is not. */
+static unsigned told(struct world w, unsigned asks)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < asks; i++) {
+		ask(&w);
+		n += w.d.lost;
+	}
+	return n;
+}
+
+static void test_lost(void **state)
+{
+	for (int64_t ppm = 700; ppm <= 1900; ppm += 400) {
+		assert_int_equal(told(start(0, ppm), 2000), 1);
+		assert_int_equal(told(start(0, -ppm), 2000), 1);
+	}
+	for (int64_t ppm = -250; ppm <= 250; ppm += 125)
+		assert_int_equal(told(start(0, ppm), 2000), 0);
+	assert_int_equal(told(start(5 * TICKS_MS, 0), 2000), 0);
+	assert_int_equal(told(start(-5 * TICKS_MS, 100), 2000), 0);
+}
+
 static void test_small(void **state)
 {
 	struct world w = start(1000, 0);
@@ -124,7 +148,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_offset), cmocka_unit_test(test_rate),
-		cmocka_unit_test(test_small),  cmocka_unit_test(test_delays),
+		cmocka_unit_test(test_lost),   cmocka_unit_test(test_small),
+		cmocka_unit_test(test_delays),
 		cmocka_unit_test(test_set_meanwhile),
 	};
 
