@@ -293,6 +293,10 @@ int vmm_spread_set_clock(struct vmm_spread *s, int64_t *ahead)
 	uint64_t best = UINT64_MAX;
 	int rc = 0;
 
+	/* Nothing is made good meanwhile: the first host's time may have stood still. */
+	dsm_node_enter(s->node);
+	s->ask_time_at = UINT64_MAX;
+	dsm_node_leave(s->node);
 	for (unsigned i = 0; rc == 0 && i < FIRST_ASKS; i++) {
 		struct spread_wait w = { .from = 1 };
 		struct vmm_msg n = { .kind = VMM_MSG_TIME };
