@@ -14,59 +14,130 @@
 _Static_assert(sizeof(struct vmm_pvclock_page) == 32, "the guest's ABI");
 _Static_assert(sizeof(struct vmm_pvclock_wall) == 12, "the guest's ABI");
 
-/* What other threads read meanwhile, who tell other hosts the time or look whether it has changed. */
-static void publish(uint64_t *word, uint64_t value)
+#define LEAST_MS 128u /* ms that a small adjustment takes, about as long as until the next one */
+
+/* ---- reading and changing; words one by one, so that no half of one is ever seen ---- */
+
+#define WORDS (sizeof(struct vmm_clock_now) / sizeof(uint64_t))
+_Static_assert(sizeof(struct vmm_clock_now) % sizeof(uint64_t) == 0, "it is copied by words");
+
+static void copy_words(uint64_t *to, const uint64_t *from)
 {
-	__atomic_store_n(word, value, __ATOMIC_RELEASE);
+	for (size_t i = 0; i < WORDS; i++)
+		__atomic_store_n(&to[i], __atomic_load_n(&from[i], __ATOMIC_RELAXED), __ATOMIC_RELAXED);
 }
+
+static uint64_t host_time(const struct vmm_clock_now *is)
+{
+	return is->paused_at ? is->paused_at : __rdtsc();
+}
+
+/* As it was at *HOST_TSC, a moment ago. */
+static struct vmm_clock_now now_of(const struct vmm_clock *c, uint64_t *host_tsc)
+{
+	struct vmm_clock_now is;
+	uint32_t seen;
+
+	do {
+		while ((seen = atomic_load_explicit(&c->sequence, memory_order_acquire)) & 1)
+			_mm_pause();
+		copy_words((uint64_t *)&is, (const uint64_t *)&c->is);
+		*host_tsc = host_time(&is);
+		atomic_thread_fence(memory_order_acquire);
+	} while (atomic_load_explicit(&c->sequence, memory_order_relaxed) != seen);
+	return is;
+}
+
+/* It is this one's to change until end(). */
+static struct vmm_clock_now begin(struct vmm_clock *c)
+{
+	uint32_t seen = atomic_load(&c->sequence) & ~1u;
+
+	while (!atomic_compare_exchange_weak(&c->sequence, &seen, seen + 1)) {
+		_mm_pause();
+		seen &= ~1u;
+	}
+	atomic_thread_fence(memory_order_release);
+	return c->is;
+}
+
+static void end(struct vmm_clock *c, const struct vmm_clock_now *is)
+{
+	copy_words((uint64_t *)&c->is, (const uint64_t *)is);
+	atomic_fetch_add_explicit(&c->sequence, 1, memory_order_release);
+}
+
+/* ---- */
 
 void vmm_clock_start(struct vmm_clock *c, uint32_t tsc_khz, bool invariant)
 {
+	struct vmm_clock_now is = begin(c);
+
 	c->tsc_khz = tsc_khz;
 	c->wall_at_start = dvmi_clock_wall();
 	c->invariant = invariant;
-	publish(&c->paused_at, 0);
-	publish(&c->offset, -__rdtsc());
-	__atomic_store_n(&c->changes, 0, __ATOMIC_RELEASE);
+	is = (struct vmm_clock_now){ .offset.offset = -__rdtsc() };
+	end(c, &is);
 }
 
 void vmm_clock_pause(struct vmm_clock *c)
 {
-	publish(&c->paused_at, __rdtsc());
+	struct vmm_clock_now is = begin(c);
+
+	is.paused_at = __rdtsc();
+	end(c, &is);
 }
 
 void vmm_clock_resume(struct vmm_clock *c)
 {
-	__atomic_fetch_sub(&c->offset, __rdtsc() - c->paused_at, __ATOMIC_RELEASE);
-	vmm_clock_go_on(c);
+	struct vmm_clock_now is = begin(c);
+	uint64_t paused = __rdtsc() - is.paused_at;
+
+	is.offset.offset -= paused;
+	is.offset.from += paused;
+	is.paused_at = 0;
+	end(c, &is);
 }
 
 void vmm_clock_go_on(struct vmm_clock *c)
 {
-	publish(&c->paused_at, 0);
+	struct vmm_clock_now is = begin(c);
+
+	is.paused_at = 0;
+	end(c, &is);
+}
+
+void vmm_clock_set(struct vmm_clock *c, int64_t delta)
+{
+	struct vmm_clock_now is = begin(c);
+	uint64_t offset = vmm_slew_at(&is.offset, host_time(&is)) + (uint64_t)delta;
+
+	is.offset = (struct vmm_slew){ .offset = offset };
+	end(c, &is);
 }
 
 void vmm_clock_adjust(struct vmm_clock *c, int64_t delta)
 {
-	__atomic_fetch_add(&c->offset, (uint64_t)delta, __ATOMIC_RELEASE);
-	__atomic_fetch_add(&c->changes, 1, __ATOMIC_RELEASE);
-}
+	struct vmm_clock_now is = begin(c);
 
-uint32_t vmm_clock_changes(const struct vmm_clock *c)
-{
-	return __atomic_load_n(&c->changes, __ATOMIC_ACQUIRE);
+	vmm_slew_by(&is.offset, host_time(&is), delta, (uint64_t)c->tsc_khz * LEAST_MS);
+	end(c, &is);
 }
 
 uint64_t vmm_clock_offset(const struct vmm_clock *c)
 {
-	return __atomic_load_n(&c->offset, __ATOMIC_ACQUIRE);
+	uint64_t now;
+	const struct vmm_clock_now is = now_of(c, &now);
+
+	return vmm_slew_at(&is.offset, now);
 }
 
 uint64_t vmm_clock_tsc(const struct vmm_clock *c)
 {
-	uint64_t paused_at = __atomic_load_n(&c->paused_at, __ATOMIC_ACQUIRE);
+	uint64_t now;
+	const struct vmm_clock_now is = now_of(c, &now);
 
-	return (paused_at ? paused_at : __rdtsc()) + vmm_clock_offset(c);
+	return now + vmm_slew_at(&is.offset, now);
 }
 
 void vmm_clock_now(const struct vmm_clock *c, struct vmm_lapic_time *t)

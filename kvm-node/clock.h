@@ -6,7 +6,9 @@
  * counts guest time: tsc = host TSC + offset. On one host that is all; for several, each host's
  * offset (and rate) is kept in step with the others' from outside, through the offset.
  *
- * Threads: reading from any; changes by the control thread while no vCPU runs, but for adjust().
+ * Threads: reading from any; changes by the control thread while no vCPU runs, but for adjust(). Who
+ * reads sees a change wholly or not at all: a sequence lock, as in H.-J. Boehm, "Can Seqlocks Get
+ * Along with Programming Language Memory Models?", MSPC 2012.
  */
 #ifndef VMM_CLOCK_H
 #define VMM_CLOCK_H
@@ -16,14 +18,21 @@
 
 #include "kvm-node/lapic.h"
 #include "kvm-node/memory.h"
+#include "kvm-node/slew.h"
 
+/* What changes while others read it. */
+struct vmm_clock_now {
+	struct vmm_slew offset; /* guest TSC - host TSC */
+	uint64_t paused_at;	/* host TSC, while paused; else 0 */
+};
+
+/* All zero before it is started. */
 struct vmm_clock {
 	uint32_t tsc_khz;
-	uint64_t offset;	/* guest TSC - host TSC */
 	uint64_t wall_at_start; /* ns since 1970 when guest time was 0 */
-	uint64_t paused_at;	/* host TSC, while paused; else 0 */
 	bool invariant;		/* the TSC can be trusted as a clock */
-	uint32_t changes;	/* how often the offset was adjusted */
+	_Atomic uint32_t sequence; /* odd: somebody changes what follows */
+	struct vmm_clock_now is;
 };
 
 /* Starts guest time at 0, now. */
@@ -34,12 +43,14 @@ void vmm_clock_resume(struct vmm_clock *c);
 /* Likewise, where others say right afterwards what time it is. */
 void vmm_clock_go_on(struct vmm_clock *c);
 
+/* Sets the clock forward by DELTA ticks, which may be negative. */
+void vmm_clock_set(struct vmm_clock *c, int64_t delta);
 /*
- * Sets the clock forward by DELTA ticks, which may be negative, while vCPUs run; each has to take the
- * offset when it sees that there were changes. Any thread, one at a time.
+ * Likewise, but little by little, while vCPUs run; each has to take the offset each time that it enters
+ * the guest. Any thread.
  */
 void vmm_clock_adjust(struct vmm_clock *c, int64_t delta);
-uint32_t vmm_clock_changes(const struct vmm_clock *c);
+/* Guest TSC - host TSC, now. */
 uint64_t vmm_clock_offset(const struct vmm_clock *c);
 
 uint64_t vmm_clock_tsc(const struct vmm_clock *c);

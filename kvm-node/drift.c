@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "kvm-node/drift.h"
 
-#define SLEW_SHIFT 11 /* a correction is at most 1/2048 of the time since the last one */
+#include "kvm-node/slew.h"
+
 #define LATE	   4  /* a trip of so many times the best one says nothing */
 #define LOSES	   16 /* times in a row that all that may be done was too little */
 
@@ -59,7 +60,7 @@ bool vmm_drift_answer(struct vmm_drift *d, uint64_t asked, uint64_t theirs, uint
 	uint64_t off = d->ahead < 0 ? -(uint64_t)d->ahead : (uint64_t)d->ahead;
 	if (d->trip > d->best * LATE || off <= d->trip / 8)
 		return true;
-	note_loss(d, off, since >> SLEW_SHIFT);
-	*delta = clamp(d->ahead / 2, since >> SLEW_SHIFT);
+	note_loss(d, off, since >> VMM_SLEW_SHIFT);
+	*delta = clamp(d->ahead / 2, since >> VMM_SLEW_SHIFT);
 	return true;
 }

@@ -8,6 +8,7 @@
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <unistd.h>
+#include <x86intrin.h>
 
 #include "kvm-node/roots.h"
 #include "kvm-node/seccomp.h"
@@ -150,19 +151,9 @@ static void inject(struct vmm_vcpu *v)
 
 /* ---- the loop ---- */
 
-static void follow_clock(struct vmm_vcpu *v)
-{
-	uint32_t changes = vmm_clock_changes(v->env->clock);
-
-	if (changes == v->clock_changes)
-		return;
-	v->clock_changes = changes;
-	vmm_vcpu_set_tsc(v);
-}
-
 static bool enter(struct vmm_vcpu *v)
 {
-	follow_clock(v);
+	vmm_vcpu_follow_clock(v);
 	pthread_mutex_lock(&v->lock);
 	/* First: the timer may fire as soon as it is set, and that must not be forgotten. */
 	v->run->immediate_exit = 0;
@@ -289,6 +280,7 @@ static void *run_vcpu(void *arg)
 		(void)vmm_seccomp_enter(VMM_SECCOMP_VCPU);
 	while (enter(v)) {
 		int rc = ioctl(v->fd, KVM_RUN, 0) < 0 ? -errno : 0;
+		v->left_at = __rdtsc();
 		leave(v, rc < 0);
 		if (rc == 0)
 			vmm_exit_handle(v);

@@ -99,7 +99,8 @@ struct vmm_vcpu {
 	bool started, has_timer;
 	timer_t timer;
 	uint64_t apic_base;
-	uint32_t clock_changes; /* that its TSC has seen */
+	uint64_t tsc_offset; /* guest TSC - host TSC, as KVM has been told */
+	uint64_t left_at;    /* host TSC when it was last in the guest */
 	bool halted;
 	bool came_up; /* it has been interrupted since the last reset */
 	/* Its own thread only. */
@@ -139,6 +140,8 @@ uint32_t vmm_vcpu_tsc_khz(const struct vmm_vcpu *v);
 /* While the thread does not run, or is parked. */
 int vmm_vcpu_reset(struct vmm_vcpu *v, enum vmm_apic_mode mode, dvm_error_t *err);
 int vmm_vcpu_set_tsc(struct vmm_vcpu *v);
+/* Its own thread, before it enters: its TSC follows the clock, but never goes back. */
+void vmm_vcpu_follow_clock(struct vmm_vcpu *v);
 /* Where the first vCPU begins. */
 int vmm_vcpu_set_start(struct vmm_vcpu *v, const struct kvm_regs *regs,
 		       const struct kvm_sregs *sregs, dvm_error_t *err);

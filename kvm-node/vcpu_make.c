@@ -6,6 +6,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include <x86intrin.h>
 
 #include "kvm-node/layout.h"
 #include "kvm-node/vcpu.h"
@@ -14,6 +15,8 @@
 #define APIC_BASE_BSP	 (1u << 8)
 #define APIC_BASE_X2	 (1u << 10)
 #define APIC_BASE_ENABLE (1u << 11)
+
+#define FOLLOWS 64 /* ticks; less is not worth telling KVM */
 
 #define MSR_MISC_ENABLE	 0x1a0u
 #define MSR_MTRR_DEFAULT 0x2ffu
@@ -98,17 +101,40 @@ uint32_t vmm_vcpu_tsc_khz(const struct vmm_vcpu *v)
 	return khz > 0 ? (uint32_t)khz : 0;
 }
 
-int vmm_vcpu_set_tsc(struct vmm_vcpu *v)
+/* ---- its time stamp counter ---- */
+
+static int put_offset(struct vmm_vcpu *v, uint64_t offset)
 {
-	int64_t offset = (int64_t)vmm_clock_offset(v->env->clock);
 	struct kvm_device_attr attr = {
 		.group = KVM_VCPU_TSC_CTRL,
 		.attr = KVM_VCPU_TSC_OFFSET,
 		.addr = (uintptr_t)&offset,
 	};
 
+	v->tsc_offset = offset;
 	return ioctl(v->fd, KVM_SET_DEVICE_ATTR, &attr) < 0 ? -errno : 0;
 }
+
+int vmm_vcpu_set_tsc(struct vmm_vcpu *v)
+{
+	v->left_at = __rdtsc();
+	return put_offset(v, vmm_clock_offset(v->env->clock));
+}
+
+void vmm_vcpu_follow_clock(struct vmm_vcpu *v)
+{
+	uint64_t now = __rdtsc();
+	int64_t by = (int64_t)(vmm_clock_offset(v->env->clock) - v->tsc_offset);
+	int64_t out = (int64_t)(now - v->left_at);
+
+	if (out < 0)
+		return;
+	by = by < -out ? -out : by;
+	if (by >= FOLLOWS || by <= -FOLLOWS)
+		(void)put_offset(v, v->tsc_offset + (uint64_t)by);
+}
+
+/* ---- */
 
 /* What firmware would have set up. KVM may know none of them; then nobody misses them. */
 static void set_msrs(struct vmm_vcpu *v)

@@ -170,7 +170,7 @@ static void a_guest_reads_the_same_time(void **state)
 
 	assert_int_equal(vmm_mem_create(&m, &size, 1, NULL), 0);
 	for (size_t i = 0; i < sizeof rates / sizeof rates[0]; i++) {
-		struct vmm_clock c;
+		struct vmm_clock c = { 0 };
 		struct vmm_pvclock_page page;
 		vmm_clock_start(&c, rates[i], true);
 		assert_int_equal(vmm_clock_write_page(&c, m, 0x5001), 0);
@@ -189,7 +189,7 @@ static void a_guest_reads_the_same_time(void **state)
 static void addresses_are_checked(void **state)
 {
 	const uint64_t size = UINT64_C(2) << 20;
-	struct vmm_clock c;
+	struct vmm_clock c = { 0 };
 	struct vmm_mem *m;
 
 	assert_int_equal(vmm_mem_create(&m, &size, 1, NULL), 0);
@@ -204,7 +204,7 @@ static void addresses_are_checked(void **state)
 
 static void time_stands_still_in_a_pause(void **state)
 {
-	struct vmm_clock c;
+	struct vmm_clock c = { 0 };
 
 	vmm_clock_start(&c, 1000000, true);
 	uint64_t before = vmm_clock_tsc(&c);
