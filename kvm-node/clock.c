@@ -21,10 +21,11 @@ _Static_assert(sizeof(struct vmm_pvclock_wall) == 12, "the guest's ABI");
 #define WORDS (sizeof(struct vmm_clock_now) / sizeof(uint64_t))
 _Static_assert(sizeof(struct vmm_clock_now) % sizeof(uint64_t) == 0, "it is copied by words");
 
+/* Neither may pass what was said of the sequence before, or is asked after. */
 static void copy_words(uint64_t *to, const uint64_t *from)
 {
 	for (size_t i = 0; i < WORDS; i++)
-		__atomic_store_n(&to[i], __atomic_load_n(&from[i], __ATOMIC_RELAXED), __ATOMIC_RELAXED);
+		__atomic_store_n(&to[i], __atomic_load_n(&from[i], __ATOMIC_ACQUIRE), __ATOMIC_RELEASE);
 }
 
 static uint64_t host_time(const struct vmm_clock_now *is)
@@ -43,7 +44,6 @@ static struct vmm_clock_now now_of(const struct vmm_clock *c, uint64_t *host_tsc
 			_mm_pause();
 		copy_words((uint64_t *)&is, (const uint64_t *)&c->is);
 		*host_tsc = host_time(&is);
-		atomic_thread_fence(memory_order_acquire);
 	} while (atomic_load_explicit(&c->sequence, memory_order_relaxed) != seen);
 	return is;
 }
@@ -57,7 +57,6 @@ static struct vmm_clock_now begin(struct vmm_clock *c)
 		_mm_pause();
 		seen &= ~1u;
 	}
-	atomic_thread_fence(memory_order_release);
 	return c->is;
 }
 
