@@ -149,7 +149,7 @@ static void access_config(struct vmm_pci *p, unsigned slot, unsigned at, void *d
 
 	if (!write)
 		memset(data, 0xff, len);
-	if (!fn || len > 4 || at % len)
+	if (!fn || (len != 1 && len != 2 && len != 4) || at % len)
 		return;
 	if (at >= VMM_PCI_CONFIG) { /* the extended part is there and empty */
 		if (!write)

@@ -378,6 +378,20 @@ static void the_bus_answers_in_both_ways(void **state)
 	}
 }
 
+/* Of three bytes: what is left of a string, or of what crosses the end of a page. */
+static void test_sec_configuration_is_not_left(void **state)
+{
+	struct bench *b = *state;
+
+	for (unsigned at = 0; at < 2 * VMM_PCI_CONFIG; at++) {
+		uint32_t value = 0, ones = UINT32_MAX;
+		vmm_pci_ecam(&b->d.pci, 1 << 15 | at, &ones, 3, true);
+		vmm_pci_ecam(&b->d.pci, 1 << 15 | at, &value, 3, false);
+		assert_int_equal(value, 0xffffff);
+	}
+	assert_int_equal(ecam(b, 1, PCI_CACHE_LINE_SIZE) & 0xff, 0);
+}
+
 static void a_bar_moves_and_comes_home(void **state)
 {
 	struct bench *b = *state;
@@ -436,6 +450,7 @@ int main(void)
 		T(without_messages_there_is_a_pin), T(a_reset_lets_the_pin_go),
 		T(masked_interrupts_come_later),	T(the_bus_answers_in_both_ways),
 		T(a_bar_moves_and_comes_home),		T(there_is_a_window),
+		T(test_sec_configuration_is_not_left),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
