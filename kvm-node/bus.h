@@ -31,7 +31,7 @@ struct vmm_access {
 	uint64_t data;	/* little-endian, LEN bytes count; for reads all ones on entry */
 	uint32_t vcpu;	/* index of who asks */
 	uint8_t space;	/* enum vmm_space */
-	uint8_t len;	/* 1, 2, 4 or 8 */
+	uint8_t len;	/* 1 to 8: KVM cuts what crosses the end of a page */
 	bool write;
 };
 
@@ -91,8 +91,8 @@ typedef int vmm_bus_bell_fn(void *arg, const struct vmm_doorbell *bell, bool add
 void vmm_bus_set_bells(struct vmm_bus *b, vmm_bus_bell_fn *fn, void *arg);
 
 /*
- * Answers A. Accesses to nothing, to more than one region or of an odd length read as ones and
- * write nowhere; returns false for them, so that they can be counted.
+ * Answers A. Accesses to nothing or to more than one region read as ones and write nowhere; returns
+ * false for them, so that they can be counted. Lengths that make no sense are the device's to ignore.
  */
 bool vmm_bus_access(struct vmm_bus *b, struct vmm_access *a);
 

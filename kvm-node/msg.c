@@ -20,7 +20,7 @@ static bool intr_good(const struct vmm_msg *n)
 
 static bool access_good(const struct vmm_msg *n)
 {
-	bool length = n->vector && n->vector <= 8 && !(n->vector & (n->vector - 1));
+	bool length = n->vector && n->vector <= 8; /* of any: KVM cuts at the ends of pages */
 
 	return length && n->space < VMM_SPACES && n->addr <= UINT64_MAX - 8;
 }
@@ -80,6 +80,16 @@ int vmm_msg_parse(const void *p, size_t len, const struct vmm_msg_bounds *b, str
 	*text = (const char *)p + sizeof n;
 	*text_len = len - sizeof n;
 	return 0;
+}
+
+uint32_t vmm_msg_question(const void *p, size_t len)
+{
+	struct vmm_msg n;
+
+	if (len < sizeof n)
+		return 0;
+	memcpy(&n, p, sizeof n);
+	return n.kind == VMM_MSG_ANSWER ? 0 : n.id;
 }
 
 struct vmm_msg vmm_msg_intr(unsigned cpu, const struct vmm_intr *msg)

@@ -62,6 +62,9 @@ struct vmm_msg_bounds {
 int vmm_msg_parse(const void *p, size_t len, const struct vmm_msg_bounds *b, struct vmm_msg *out,
 		   const char **text, size_t *text_len);
 
+/* What is no answer has this id, good or not: somebody may wait for one. 0: nobody does. */
+uint32_t vmm_msg_question(const void *p, size_t len);
+
 struct vmm_msg vmm_msg_intr(unsigned cpu, const struct vmm_intr *msg);
 void vmm_msg_to_intr(const struct vmm_msg *n, struct vmm_intr *msg);
 struct vmm_msg vmm_msg_row(unsigned cpu, const struct vmm_apic_row *row);

@@ -29,7 +29,7 @@ struct vmm_pci_fn {
 	unsigned last_link, end; /* of the list of capabilities, while it is made */
 	uint32_t bar_size;	 /* a power of two, at least 16, or 0 */
 	uint32_t bar_home;	 /* where the BAR is after a reset */
-	/* An access within the BAR, of 1, 2, 4 or 8 bytes. */
+	/* An access within the BAR, of 1 to 8 bytes. */
 	void (*bar)(void *ctx, uint64_t at, void *data, unsigned len, bool write);
 	/* The configuration is about to be read, has been written. NULL: no matter. */
 	void (*reading)(void *ctx, unsigned at, unsigned len);

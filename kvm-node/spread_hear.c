@@ -211,6 +211,16 @@ static void look_for_silent(struct vmm_spread *s, uint64_t now)
 				 "the guest waits for host %s, of which nothing is heard", s->names[i]);
 }
 
+/* Who asks what makes no sense shall not wait for ever: it fails, or reads as ones. */
+static void refuse(struct vmm_spread *s, unsigned from, uint32_t id)
+{
+	const struct vmm_msg a = { .kind = VMM_MSG_ANSWER, .id = id, .value = UINT64_MAX };
+
+	spread_count(&s->n.bad);
+	if (id)
+		spread_post(s, from, &a, NULL, 0);
+}
+
 static void on_message(void *arg, uint32_t from, const void *message, size_t len, uint64_t now)
 {
 	struct vmm_spread *s = arg;
@@ -221,7 +231,7 @@ static void on_message(void *arg, uint32_t from, const void *message, size_t len
 
 	if (vmm_msg_parse(message, len, &b, &n, &text, &text_len) < 0 || !s->attached ||
 	    !fits(s, from, n.kind)) {
-		spread_count(&s->n.bad);
+		refuse(s, from, vmm_msg_question(message, len));
 		return;
 	}
 	note_speaker(s, from, now);

@@ -36,6 +36,7 @@ done <<-'END'
 	2 shm reset --mem=16M,--cpus=2 0
 	2 shm poweroff --mem=16M,--cpus=2 0
 	2 shm triple --mem=16M,--cpus=2 1 triple fault
+	2 shm cross --mem=16M,--cpus=2 0
 	2 tcp smp --mem=16M,--cpus=3 0 3 CPUs
 	2 tcp ipis --mem=16M,--cpus=2 0 round trip
 	3 shm ipis --mem=18M,--cpus=4 0 round trip

@@ -84,7 +84,7 @@ static void test_access(void **state)
 	assert_memory_equal(&out, &in, sizeof in);
 	for (unsigned len = 0; len < 256; len++) {
 		n.vector = (uint8_t)len;
-		bool good = len == 1 || len == 2 || len == 4 || len == 8;
+		bool good = len >= 1 && len <= 8; /* parts of what crosses the end of a page */
 		assert_int_equal(parse(&n, 0), good ? 0 : -EBADMSG);
 	}
 	n.vector = 8;
@@ -147,6 +147,22 @@ static void test_others(void **state)
 		assert_int_equal(parse(&cases[i].n, cases[i].extra), cases[i].rc);
 }
 
+/* Who asks waits, whatever was asked; nobody waits for an answer to an answer. */
+static void test_questions(void **state)
+{
+	struct vmm_msg n = { .kind = VMM_MSG_ACCESS, .id = 7, .cpu = 99 };
+
+	assert_int_equal(parse(&n, 0), -EBADMSG);
+	assert_int_equal(vmm_msg_question(&n, sizeof n), 7);
+	assert_int_equal(vmm_msg_question(&n, sizeof n - 1), 0);
+	n.kind = VMM_MSG_KINDS;
+	assert_int_equal(vmm_msg_question(&n, sizeof n), 7);
+	n.kind = VMM_MSG_ANSWER;
+	assert_int_equal(vmm_msg_question(&n, sizeof n), 0);
+	n = (struct vmm_msg){ .kind = VMM_MSG_ACCESS };
+	assert_int_equal(vmm_msg_question(&n, sizeof n), 0);
+}
+
 static void test_lengths(void **state)
 {
 	const struct vmm_msg n = { .kind = VMM_MSG_ANSWER, .id = 1 };
@@ -170,7 +186,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_interrupt), cmocka_unit_test(test_row),
 		cmocka_unit_test(test_access),	  cmocka_unit_test(test_others),
-		cmocka_unit_test(test_lengths),
+		cmocka_unit_test(test_lengths),	  cmocka_unit_test(test_questions),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -137,7 +137,7 @@ static const struct {
 	{ "timer", test_timer },   { "pins", test_pins },   { "halt", test_halt },
 	{ "smp", test_smp },	   { "tsc", test_tsc },	    { "ipis", test_ipis },
 	{ "remap", test_remap },   { "eoi", test_eoi },	    { "disk", test_disk },
-	{ "remaps", test_remaps },
+	{ "remaps", test_remaps }, { "cross", test_cross },
 	{ "disktimes", test_disk_times },
 };
 

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What a host does about what others say; the node under it only notes what goes out. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "kvm-node/spread_private.h"
+
+#define POSTS 16u
+
+struct said {
+	uint32_t to;
+	struct vmm_msg n;
+};
+
+/* The node: its lock, its service, what was posted. */
+static struct {
+	pthread_mutex_t lock;
+	struct dsm_service service;
+	struct said said[POSTS];
+	unsigned n;
+} node = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+void __wrap_dsm_node_enter(struct dsm_node *n);
+void __wrap_dsm_node_leave(struct dsm_node *n);
+int __wrap_dsm_node_serve(struct dsm_node *n, unsigned number, const struct dsm_service *s);
+void __wrap_dsm_node_unserve(struct dsm_node *n, unsigned number);
+int __wrap_dsm_node_post(struct dsm_node *n, uint32_t to, unsigned number, const void *message,
+			 size_t len);
+
+void __wrap_dsm_node_enter(struct dsm_node *n)
+{
+	pthread_mutex_lock(&node.lock);
+}
+
+void __wrap_dsm_node_leave(struct dsm_node *n)
+{
+	pthread_mutex_unlock(&node.lock);
+}
+
+int __wrap_dsm_node_serve(struct dsm_node *n, unsigned number, const struct dsm_service *s)
+{
+	node.service = *s;
+	return 0;
+}
+
+void __wrap_dsm_node_unserve(struct dsm_node *n, unsigned number)
+{
+}
+
+int __wrap_dsm_node_post(struct dsm_node *n, uint32_t to, unsigned number, const void *message,
+			 size_t len)
+{
+	if (node.n < POSTS && len >= sizeof node.said[0].n) {
+		node.said[node.n].to = to;
+		memcpy(&node.said[node.n++].n, message, sizeof node.said[0].n);
+	}
+	return 0;
+}
+
+/* ---- a host ---- */
+
+static void on_access(void *arg, unsigned from, struct vmm_access *a)
+{
+	a->data = a->addr + a->len;
+}
+
+static int open_host(void **state)
+{
+	static const struct vmm_spread_ops ops = { .access = on_access };
+	static struct vmm_spread s;
+
+	memset(&s, 0, sizeof s);
+	node.n = 0;
+	s.hosts = 3;
+	s.self = 1;
+	s.node = (struct dsm_node *)&node;
+	assert_int_equal(spread_hear_start(&s), 0);
+	vmm_spread_attach(&s, &ops, 4);
+	*state = &s;
+	return 0;
+}
+
+static int close_host(void **state)
+{
+	spread_hear_stop(*state);
+	return 0;
+}
+
+static void hear(struct vmm_spread *s, unsigned from, const struct vmm_msg *n, size_t len)
+{
+	__wrap_dsm_node_enter(s->node);
+	node.service.message(s, from, n, len, 1);
+	__wrap_dsm_node_leave(s->node);
+}
+
+static struct vmm_msg question(uint8_t len)
+{
+	const struct vmm_access a = { .addr = 0x1000, .vcpu = 1, .space = VMM_MMIO, .len = len };
+	struct vmm_msg n = vmm_msg_access(&a);
+
+	n.id = 7;
+	return n;
+}
+
+static void expect_answer(unsigned i, uint32_t to, uint64_t value)
+{
+	assert_int_equal(node.said[i].to, to);
+	assert_int_equal(node.said[i].n.kind, VMM_MSG_ANSWER);
+	assert_int_equal(node.said[i].n.id, 7);
+	assert_int_equal(node.said[i].n.value, value);
+}
+
+/* ---- tests ---- */
+
+static void accesses_of_any_length_are_answered(void **state)
+{
+	struct vmm_spread *s = *state;
+
+	for (uint8_t len = 1; len <= 8; len++) {
+		struct vmm_msg n = question(len);
+		hear(s, 2, &n, sizeof n);
+	}
+	vmm_spread_settle(s);
+	assert_int_equal(node.n, 8);
+	for (unsigned i = 0; i < 8; i++)
+		expect_answer(i, 2, 0x1000 + i + 1);
+	assert_int_equal(s->n.bad, 0);
+}
+
+/* It would wait for ever; and what nobody waits for is not answered. */
+static void who_asks_nonsense_is_told(void **state)
+{
+	struct vmm_spread *s = *state;
+	const struct vmm_msg bad[] = {
+		question(0),
+		question(9),
+		{ .kind = VMM_MSG_KINDS, .id = 7 },
+		{ .kind = VMM_MSG_ORDER, .op = VMM_ORDERS, .id = 7 },
+		{ .kind = VMM_MSG_STAT, .id = 7 }, /* only the first host asks that */
+	};
+	const struct vmm_msg quiet[] = {
+		{ .kind = VMM_MSG_KINDS },
+		{ .kind = VMM_MSG_ANSWER, .id = 7 },
+		{ .kind = VMM_MSG_END, .op = VMM_END_STOPPED },
+	};
+	unsigned n = sizeof bad / sizeof bad[0];
+
+	for (unsigned i = 0; i < n; i++)
+		hear(s, 2, &bad[i], sizeof bad[i]);
+	assert_int_equal(node.n, n);
+	for (unsigned i = 0; i < n; i++)
+		expect_answer(i, 2, UINT64_MAX);
+	for (unsigned i = 0; i < sizeof quiet / sizeof quiet[0]; i++)
+		hear(s, 2, &quiet[i], sizeof quiet[i]);
+	hear(s, 2, &bad[0], sizeof bad[0] - 1);
+	assert_int_equal(node.n, n);
+	assert_int_equal(s->n.bad, n + 4);
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup_teardown(f, open_host, close_host)
+	const struct CMUnitTest tests[] = {
+		T(accesses_of_any_length_are_answered),
+		T(who_asks_nonsense_is_told),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
