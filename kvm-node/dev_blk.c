@@ -135,7 +135,7 @@ static int open_disk(struct vmm_disk **out, const struct vmm_disk_config *c, dvm
 {
 	bool ro = c->ro || c->snapshot;
 	struct vmm_disk *below;
-	int rc = c->format == VMM_DISK_QCOW2 ? vmm_disk_open_qcow2(&below, c->path, ro, err)
+	int rc = c->format == VMM_DISK_QCOW2 ? vmm_disk_open_qcow2(&below, c, ro, err)
 					     : vmm_disk_open_raw(&below, c->path, ro, err);
 
 	if (rc < 0)

@@ -16,6 +16,7 @@
 #include "dvm/error.h"
 
 struct vmm_disk;
+struct vmm_disk_config; /* vmm.h */
 
 struct vmm_disk_ops {
 	int (*read)(struct vmm_disk *d, uint64_t at, struct iovec *iov, unsigned n);
@@ -39,7 +40,11 @@ int vmm_disk_open_raw(struct vmm_disk **out, const char *path, bool ro, dvm_erro
 /* Writes go to a file without a name and are forgotten. Takes BASE, also on failure. */
 int vmm_disk_open_snapshot(struct vmm_disk **out, struct vmm_disk *base, dvm_error_t *err);
 
-/* Through qemu-storage-daemon, which is started and ends with us; -ENOTSUP if not built in. */
-int vmm_disk_open_qcow2(struct vmm_disk **out, const char *path, bool ro, dvm_error_t *err);
+/*
+ * Through qemu-storage-daemon, which is started and ends with us; -ENOTSUP if not built in. -EPERM: the
+ * image wants other files than C says.
+ */
+int vmm_disk_open_qcow2(struct vmm_disk **out, const struct vmm_disk_config *c, bool ro,
+			dvm_error_t *err);
 
 #endif

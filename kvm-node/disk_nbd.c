@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Disks in formats that have to be parsed. We do not: qemu-storage-daemon does, in a process of its
- * own without privileges, and we speak NBD to it. It ends with the thread that started it.
+ * own with the rights of the image's owner or less (disk_images.c), and we speak NBD to it. It ends with us.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -11,7 +11,7 @@
 
 #include "config.h"
 #include "kvm-node/disk.h"
-#include "kvm-node/helper.h"
+#include "kvm-node/disk_images.h"
 #include "libdvm/base/cleanup.h"
 #include "libdvm/base/err.h"
 
@@ -167,29 +167,6 @@ static const struct vmm_disk_ops nbd_ops = {
 	.close = nbd_disk_close,
 };
 
-/* A comma in a name is doubled, as the daemon's options want it. */
-static int start_server(struct nbd *d, int listener, int messages, const char *path, bool ro)
-{
-	char option[2 * 4096 + 128], export[64];
-	const char *const argv[] = { "qemu-storage-daemon", "--blockdev", option, "--nbd-server",
-				     "addr.type=fd,addr.str=3", "--export", export, NULL };
-	size_t n = (size_t)snprintf(option, sizeof option,
-				    "driver=qcow2,node-name=disk,discard=unmap,read-only=%s,"
-				    "file.driver=file,file.discard=unmap,file.filename=",
-				    ro ? "on" : "off");
-
-	for (; *path && n + 3 < sizeof option; path++) {
-		option[n++] = *path;
-		if (*path == ',')
-			option[n++] = ',';
-	}
-	option[n] = 0;
-	snprintf(export, sizeof export, "type=nbd,id=e,node-name=disk,name=disk%s",
-		 ro ? "" : ",writable=on");
-	return vmm_helper_start(&d->server, &(struct vmm_helper_program){
-						    .argv = argv, .fd = listener, .messages = messages });
-}
-
 static int connect_one(struct nbd *d, const struct vmm_helper_place *p)
 {
 	cleanup_fd int fd = vmm_helper_connect(p);
@@ -222,14 +199,14 @@ static int connect_all(struct nbd *d, const struct vmm_helper_place *p)
 	return rc;
 }
 
-static int open_server(struct nbd *d, const char *path, bool ro, int messages)
+static int open_server(struct nbd *d, const struct vmm_disk_images *im, int messages)
 {
 	struct vmm_helper_place p;
 	int listener = vmm_helper_listen(&p, CONNECTIONS);
 
 	if (listener < 0)
 		return listener;
-	int rc = start_server(d, listener, messages, path, ro);
+	int rc = vmm_disk_images_serve(im, &d->server, listener, messages);
 	/* Only the daemon has it now: if that gives up, connections are refused or reset. */
 	close(listener);
 	if (rc >= 0)
@@ -238,45 +215,69 @@ static int open_server(struct nbd *d, const char *path, bool ro, int messages)
 	return rc;
 }
 
-int vmm_disk_open_qcow2(struct vmm_disk **out, const char *path, bool ro, dvm_error_t *err)
+static int explain(int rc, int messages, const char *path, dvm_error_t *err)
 {
-	cleanup_free char *real = realpath(path, NULL);
-	cleanup_fd int messages = memfd_create("qemu-storage-daemon", MFD_CLOEXEC);
-	struct nbd *d = calloc(1, sizeof *d);
 	char text[200] = "";
 
-	if (!real || messages < 0 || !d) {
-		int rc = d ? -errno : -ENOMEM;
-		free(d);
-		return dvmi_error_code(err, rc, "disk %s", path);
-	}
-	d->base = (struct vmm_disk){ .ops = &nbd_ops, .ro = ro };
-	if (load(&d->nbd) < 0) {
-		free(d);
+	vmm_helper_said(messages, "qemu-storage-daemon", text, sizeof text);
+	if (*text)
+		return dvmi_error_set(err, rc, "disk %s: %s", path, text);
+	return dvmi_error_code(err, rc, "disk %s through qemu-storage-daemon", path);
+}
+
+static int open_disk(struct nbd *d, const struct vmm_disk_images *im, const char *path,
+		     dvm_error_t *err)
+{
+	cleanup_fd int messages = memfd_create("qemu-storage-daemon", MFD_CLOEXEC);
+
+	if (messages < 0)
+		return dvmi_error_code(err, -errno, "disk %s", path);
+	if (load(&d->nbd) < 0)
 		return dvmi_error_set(err, -ENOTSUP, "disk %s: libnbd is missing (Debian: libnbd0)",
 				      path);
+	if (!vmm_helper_found("qemu-storage-daemon"))
+		return dvmi_error_set(err, -ENOENT,
+				      "disk %s: qemu-storage-daemon is missing (Debian: qemu-system-common)",
+				      path);
+	int rc = open_server(d, im, messages);
+	if (rc == 0)
+		return 0;
+	vmm_helper_end(&d->server); /* it has said all there is then */
+	return explain(rc, messages, path, err);
+}
+
+int vmm_disk_open_qcow2(struct vmm_disk **out, const struct vmm_disk_config *c, bool ro,
+			dvm_error_t *err)
+{
+	struct vmm_disk_images im;
+	int rc = vmm_disk_images_open(&im, c, ro, err);
+
+	if (rc < 0)
+		return rc;
+	struct nbd *d = calloc(1, sizeof *d);
+	if (d) {
+		d->base = (struct vmm_disk){ .ops = &nbd_ops, .ro = ro };
+		pthread_mutex_init(&d->lock, NULL);
+		pthread_cond_init(&d->some, NULL);
+		rc = open_disk(d, &im, c->path, err);
+	} else {
+		rc = dvmi_error_code(err, -ENOMEM, "disk %s", c->path);
 	}
-	pthread_mutex_init(&d->lock, NULL);
-	pthread_cond_init(&d->some, NULL);
-	int rc = open_server(d, real, ro, messages);
-	if (rc < 0) {
+	vmm_disk_images_close(&im);
+	if (rc == 0)
+		*out = &d->base;
+	else if (d)
 		nbd_disk_close(&d->base);
-		vmm_helper_said(messages, "qemu-storage-daemon", text, sizeof text);
-		if (*text)
-			return dvmi_error_set(err, rc, "disk %s: %s", path, text);
-		return dvmi_error_code(
-			err, rc, "disk %s through qemu-storage-daemon (is it installed?)", path);
-	}
-	*out = &d->base;
-	return 0;
+	return rc;
 }
 
 #else
 
-int vmm_disk_open_qcow2(struct vmm_disk **out, const char *path, bool ro, dvm_error_t *err)
+int vmm_disk_open_qcow2(struct vmm_disk **out, const struct vmm_disk_config *c, bool ro,
+			dvm_error_t *err)
 {
 	return dvmi_error_set(err, -ENOTSUP, "disk %s: qcow2 is not built in (Debian: libnbd-dev)",
-			      path);
+			      c->path);
 }
 
 #endif

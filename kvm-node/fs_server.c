@@ -99,8 +99,11 @@ static int start(struct vmm_fs_server *s, const char *program, const struct plac
 	int listener = vmm_helper_listen(&door, 1);
 	if (listener < 0)
 		return listener;
-	rc = vmm_helper_start(&s->helper, &(struct vmm_helper_program){ argv, listener, s->messages,
-									prepare, place });
+	rc = vmm_helper_start(&s->helper, &(struct vmm_helper_program){ .argv = argv,
+								       .fd = listener,
+								       .messages = s->messages,
+								       .prepare = prepare,
+								       .arg = place });
 	if (rc == 0)
 		rc = s->fd = vmm_helper_connect(&door);
 	/* Only it can hear now: when it gives up, we are told. */

@@ -22,7 +22,7 @@
 /* FROM[i] becomes descriptor i, and there are no others. Out of each other's way first. */
 static void keep_only(const int *from, int n)
 {
-	int high[8];
+	int high[VMM_HELPER_FILES + VMM_HELPER_FILES_MAX];
 
 	for (int i = 0; i < n; i++)
 		if ((high[i] = fcntl(from[i], F_DUPFD, 16)) < 0)
@@ -36,13 +36,16 @@ static void keep_only(const int *from, int n)
 static void become(const struct vmm_helper_program *p)
 {
 	int nothing = open("/dev/null", O_RDWR);
-	const int fds[] = { nothing, nothing, p->messages, p->fd };
+	int fds[VMM_HELPER_FILES + VMM_HELPER_FILES_MAX] = { nothing, nothing, p->messages, p->fd };
 	sigset_t none;
 	int rc;
 
+	for (unsigned i = 0; i < p->n_files; i++)
+		fds[VMM_HELPER_FILES + i] = p->files[i];
+
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	keep_only(fds, 4);
+	keep_only(fds, VMM_HELPER_FILES + (int)p->n_files);
 	if (p->prepare && (rc = p->prepare(p->arg)) < 0) {
 		dprintf(STDERR_FILENO, "%s\n", strerror(-rc));
 		_exit(127);
@@ -87,6 +90,8 @@ int vmm_helper_start(struct vmm_helper *h, const struct vmm_helper_program *p)
 {
 	int line[2];
 
+	if (p->n_files > VMM_HELPER_FILES_MAX)
+		return -E2BIG;
 	if (pipe2(line, O_CLOEXEC) < 0)
 		return -errno;
 	pid_t keeper = fork();
@@ -103,21 +108,27 @@ int vmm_helper_start(struct vmm_helper *h, const struct vmm_helper_program *p)
 	return rc;
 }
 
-bool vmm_helper_found(const char *name)
+bool vmm_helper_find(const char *name, char *full, size_t size)
 {
 	const char *path = getenv("PATH");
-	char full[PATH_MAX];
 
 	if (strchr(name, '/'))
-		return access(name, X_OK) == 0;
+		return snprintf(full, size, "%s", name) < (int)size && access(name, X_OK) == 0;
 	while (path && *path) {
 		size_t n = strcspn(path, ":");
-		if (snprintf(full, sizeof full, "%.*s/%s", (int)n, path, name) < (int)sizeof full &&
+		if (snprintf(full, size, "%.*s/%s", (int)n, path, name) < (int)size &&
 		    access(full, X_OK) == 0)
 			return true;
 		path += n + (path[n] == ':');
 	}
 	return false;
+}
+
+bool vmm_helper_found(const char *name)
+{
+	char full[PATH_MAX];
+
+	return vmm_helper_find(name, full, sizeof full);
 }
 
 int vmm_helper_listen(struct vmm_helper_place *p, int backlog)

@@ -19,9 +19,15 @@ struct vmm_helper {
 	int line;     /* open as long as the program is wanted */
 };
 
+/* The first of those descriptors of a program that are its files. */
+#define VMM_HELPER_FILES     4
+#define VMM_HELPER_FILES_MAX 12u
+
 struct vmm_helper_program {
 	const char *const *argv; /* NULL-terminated, found as execvp() does */
-	int fd;			 /* is its descriptor 3; nothing else is open */
+	int fd;			 /* is its descriptor 3 */
+	const int *files;	 /* and these are its next; nothing else is open */
+	unsigned n_files;
 	int messages;		 /* a file for what it says on standard error */
 	/* In its process, before it begins: 0, or -E…, and then it does not. May be NULL. */
 	int (*prepare)(const void *arg);
@@ -32,6 +38,8 @@ int vmm_helper_start(struct vmm_helper *h, const struct vmm_helper_program *p);
 
 /* Whether a program of that name is in $PATH: one that is not fails where nobody sees it. */
 bool vmm_helper_found(const char *name);
+/* The same, and where. */
+bool vmm_helper_find(const char *name, char *full, size_t size);
 
 /*
  * A socket that listens in a directory of our own, for a program that wants one: an abstract name

@@ -160,11 +160,29 @@ static bool drop_capabilities(void)
 	return syscall(SYS_capset, &head, none) == 0;
 }
 
+static bool become(uid_t uid, gid_t gid)
+{
+	return setgroups(0, NULL) == 0 && setresgid(gid, gid, gid) == 0 &&
+	       setresuid(uid, uid, uid) == 0;
+}
+
 static bool drop_user(void)
 {
 	uid_t id = FIRST_USER + (uid_t)getpid();
 
-	return setgroups(0, NULL) == 0 && setresgid(id, id, id) == 0 && setresuid(id, id, id) == 0;
+	return become(id, id);
+}
+
+void vmm_jail_lower(uid_t uid, gid_t gid)
+{
+	(void)unshare(CLONE_NEWNET);
+	(void)unshare(CLONE_NEWIPC);
+	bound_capabilities();
+	/* A user of a namespace of users is alone there; root has all that were given to its own. */
+	if (geteuid() == 0)
+		become(uid, gid);
+	drop_capabilities();
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 }
 
 /* ---- with threads ---- */

@@ -41,6 +41,12 @@ void vmm_jail_prepare(struct vmm_jail *j);
 /* For a helper of a user who is not root: root of a namespace with nobody else in it. -E…. */
 int vmm_jail_become_root(void);
 
+/*
+ * For a helper that needs files only: root becomes this user where it can, without groups; nobody has
+ * capabilities, networks or a way to more afterwards. What this host does not allow is left out.
+ */
+void vmm_jail_lower(uid_t uid, gid_t gid);
+
 int vmm_jail_enter(struct vmm_jail *j, const struct vmm_jail_config *c, dvm_error_t *err);
 
 /* Appends the members of a JSON object, without braces. */

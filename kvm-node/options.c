@@ -51,7 +51,7 @@ static const struct dvmi_opt options[] = {
 	{ OPT_APIC, 0, "apic", NULL, "MODE", NULL,
 	  "how the local APICs start: x2apic or xapic (what kernels take)", "x2apic xapic" },
 	{ OPT_KSM, 0, "ksm", NULL, NULL, NULL, "share equal pages with other guests (KSM)", NULL },
-	{ OPT_DISK, 'd', "disk", NULL, "FILE[,format=raw|qcow2][,ro][,snapshot][,host=N]", "Devices", "a disk",
+	{ OPT_DISK, 'd', "disk", NULL, "FILE[,format=raw|qcow2][,backing=FILE][,ro][,snapshot][,host=N]", "Devices", "a disk",
 	  "@file" },
 	{ OPT_NET, 0, "net", NULL, "user|tap=IF|none[,mac=ADDR][,host=N]", NULL, "a network card", NULL },
 	{ OPT_SHARE, 0, "share", NULL, "DIR[,tag=NAME][,ro]", NULL, "a directory of the host", "@dir" },

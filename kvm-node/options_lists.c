@@ -53,16 +53,20 @@ int vmm_options_disk(const struct dvmi_opt_parser *p, struct vmm_config *c, char
 			d->format = VMM_DISK_QCOW2;
 		else if (v && !strcmp(v, "raw"))
 			d->format = VMM_DISK_RAW;
+		else if ((v = value_of(word, "backing")) && *v && d->n_backing < VMM_BACKING_MAX)
+			d->backing[d->n_backing++] = v;
 		else if (!strcmp(word, "ro"))
 			d->ro = true;
 		else if (!strcmp(word, "snapshot"))
 			d->snapshot = true;
 		else if (!is_host(word, &d->host))
 			return dvmi_opt_bad(p, err,
-					    "\"%s\" is not of format=raw, format=qcow2, ro, snapshot, "
-					    "host=N",
-					    word);
+					    "\"%s\" is not of format=raw, format=qcow2, "
+					    "backing=FILE (at most %u), ro, snapshot, host=N",
+					    word, VMM_BACKING_MAX);
 	}
+	if (d->n_backing && d->format != VMM_DISK_QCOW2)
+		return dvmi_opt_bad(p, err, "backing=FILE is for format=qcow2");
 	return *d->path ? 0 : dvmi_opt_bad(p, err, "which file?");
 }
 

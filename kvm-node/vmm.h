@@ -24,12 +24,15 @@ struct vmm_spread; /* spread.h */
 #define VMM_DISKS_MAX  16u
 #define VMM_NETS_MAX   8u
 #define VMM_SHARES_MAX 8u
+#define VMM_BACKING_MAX 8u
 
 enum vmm_disk_format { VMM_DISK_RAW, VMM_DISK_QCOW2 };
 
 struct vmm_disk_config {
 	const char *path;
 	enum vmm_disk_format format;
+	const char *backing[VMM_BACKING_MAX]; /* below an image in qcow2, each below the one before */
+	unsigned n_backing;
 	bool ro, snapshot; /* snapshot: writes are forgotten in the end */
 	unsigned host;	   /* of several, where it is */
 };

@@ -60,7 +60,7 @@ static const struct dvmi_opt options[] = {
 	{ PASS, 0, "cpu", NULL, "MODEL", NULL,
 	  "host, or x86-64-v1 to x86-64-v4 for a guest that may move (default: host)",
 	  "host x86-64-v1 x86-64-v2 x86-64-v3 x86-64-v4" },
-	{ PASS, 'd', "disk", NULL, "FILE[,format=raw|qcow2][,ro][,snapshot][,host=N]", "Devices",
+	{ PASS, 'd', "disk", NULL, "FILE[,format=raw|qcow2][,backing=FILE][,ro][,snapshot][,host=N]", "Devices",
 	  "a disk; may be repeated; over several hosts on the Nth, from 0 on", "@file" },
 	{ PASS, 0, "net", NULL, "user|tap=IF|none[,mac=ADDR][,host=N]", NULL,
 	  "a network card; may be repeated", "user none" },

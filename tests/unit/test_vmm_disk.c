@@ -12,8 +12,12 @@
 
 #include "config.h"
 #include "kvm-node/disk.h"
+#include "kvm-node/helper.h"
+#include "kvm-node/vmm.h"
+#include "libdvm/base/cleanup.h"
 #include "libdvm/base/rng.h"
 #include "tests/unit/cm.h"
+#include "tests/unit/tmpdir.h"
 
 enum { SIZE = 3 * 65536 + 512 };
 
@@ -44,8 +48,7 @@ static int bench_close(void **state)
 
 	if (b->disk)
 		b->disk->ops->close(b->disk);
-	unlink(b->path);
-	assert_int_equal(rmdir(b->dir), 0);
+	tmpdir_remove(b->dir);
 	free(b);
 	return 0;
 }
@@ -229,32 +232,79 @@ static void a_snapshot_is_like_a_disk(void **state)
 	free(buf);
 }
 
-static bool make_qcow2(struct bench *b)
-{
-	char command[200];
+/* ---- images in qcow2 ---- */
 
-	snprintf(command, sizeof command, "qemu-img create -q -f qcow2 %s %d >/dev/null 2>&1",
-		 b->path, SIZE);
-	return system(command) == 0;
+/* A command in the directory of the test. */
+static bool run(struct bench *b, const char *command)
+{
+	char line[400];
+
+	snprintf(line, sizeof line, "cd %s && { %s; } >/dev/null 2>&1", b->dir, command);
+	return system(line) == 0;
+}
+
+static bool have_server(void)
+{
+#ifdef HAVE_LIBNBD
+	return vmm_helper_found("qemu-storage-daemon");
+#else
+	return false;
+#endif
+}
+
+/* Makes the image, too. */
+static bool have_tools(struct bench *b)
+{
+	char command[100];
+
+	snprintf(command, sizeof command, "qemu-img create -q -f qcow2 disk %d", SIZE);
+	return have_server() && run(b, command);
+}
+
+static char *name(struct bench *b, const char *file)
+{
+	static char full[4][64];
+	static unsigned next;
+	char *p = full[next++ % 4];
+
+	snprintf(p, sizeof full[0], "%s/%s", b->dir, file);
+	return p;
+}
+
+/* With the files BELOW it, separated by commas, or NULL. */
+static int open_qcow2(struct bench *b, const char *file, const char *below, bool ro)
+{
+	struct vmm_disk_config c = { .path = name(b, file), .format = VMM_DISK_QCOW2 };
+	char words[64];
+
+	snprintf(words, sizeof words, "%s", below ? below : "");
+	for (char *w = strtok(words, ","); w; w = strtok(NULL, ","))
+		c.backing[c.n_backing++] = name(b, w);
+	b->err.text[0] = '\0';
+	return vmm_disk_open_qcow2(&b->disk, &c, ro, &b->err);
+}
+
+static void shut(struct bench *b)
+{
+	b->disk->ops->close(b->disk);
+	b->disk = NULL;
 }
 
 static void qcow2_is_read_by_others(void **state)
 {
 	struct bench *b = *state;
-	struct vmm_disk *other;
 
-	if (!make_qcow2(b))
+	if (!have_tools(b))
 		skip();
-	int rc = vmm_disk_open_qcow2(&b->disk, b->path, false, &b->err);
-	if (rc == -ENOTSUP || access("/usr/bin/qemu-storage-daemon", X_OK) < 0)
-		skip();
+	assert_int_equal(open_qcow2(b, "disk", NULL, false), 0);
 	assert_string_equal(b->err.text, "");
-	assert_int_equal(rc, 0);
 	assert_int_equal(b->disk->size, SIZE);
 	works(b->disk);
-	assert_true(vmm_disk_open_qcow2(&other, b->path, false, &b->err) < 0); /* it is locked */
-	b->disk->ops->close(b->disk);
-	assert_int_equal(vmm_disk_open_qcow2(&b->disk, b->path, true, &b->err), 0);
+	struct vmm_disk *first = b->disk;
+	assert_true(open_qcow2(b, "disk", NULL, false) < 0); /* it is locked */
+	assert_ptr_equal(b->disk, first);
+	shut(b);
+	assert_int_equal(open_qcow2(b, "disk", NULL, true), 0);
 	assert_bytes(b->disk, SIZE - 512, 'z', 512);
 	assert_true(put(b->disk, 0, 'x', 512) < 0);
 	assert_int_equal(vmm_disk_open_snapshot(&b->disk, b->disk, &b->err), 0);
@@ -265,12 +315,170 @@ static void qcow2_is_read_by_others(void **state)
 static void a_broken_qcow2_is_refused(void **state)
 {
 	struct bench *b = *state;
-	int rc = vmm_disk_open_qcow2(&b->disk, b->path, false, &b->err); /* all zeros */
 
-	assert_true(rc < 0);
+	assert_true(open_qcow2(b, "disk", NULL, false) < 0); /* all zeros */
 	assert_non_null(strstr(b->err.text, b->path));
 	assert_null(b->disk);
-	assert_true(vmm_disk_open_qcow2(&b->disk, "/nowhere", false, &b->err) < 0);
+	assert_true(open_qcow2(b, "nowhere", NULL, false) < 0);
+}
+
+/* What is below is read where we say what it is, and stays as it is. */
+static void backing_files_are_those_we_name(void **state)
+{
+	struct bench *b = *state;
+
+	if (!have_tools(b))
+		skip();
+	assert_true(run(b, "qemu-img create -q -f qcow2 -b disk -F qcow2 over"));
+	assert_true(run(b, "qemu-img create -q -f qcow2 -b over -F qcow2 top"));
+	assert_int_equal(open_qcow2(b, "disk", NULL, false), 0);
+	assert_int_equal(put(b->disk, 512, 'a', 1024), 0);
+	shut(b);
+	assert_int_equal(open_qcow2(b, "over", "disk", false), 0);
+	assert_bytes(b->disk, 512, 'a', 1024);
+	assert_int_equal(put(b->disk, 512, 'b', 512), 0);
+	shut(b);
+	assert_int_equal(open_qcow2(b, "top", "over,disk", false), 0);
+	assert_bytes(b->disk, 512, 'b', 512);
+	assert_bytes(b->disk, 1024, 'a', 512);
+	assert_int_equal(put(b->disk, 0, 'c', 2048), 0);
+	shut(b);
+	assert_int_equal(open_qcow2(b, "disk", NULL, true), 0);
+	assert_bytes(b->disk, 512, 'a', 1024);
+}
+
+static void a_backing_file_may_be_raw(void **state)
+{
+	struct bench *b = *state;
+
+	open_raw(b, false);
+	assert_int_equal(put(b->disk, 0, 'r', 1024), 0);
+	shut(b);
+	if (!have_server() || !run(b, "qemu-img create -q -f qcow2 -b disk -F raw over"))
+		skip();
+	assert_int_equal(open_qcow2(b, "over", "disk", false), 0);
+	assert_bytes(b->disk, 0, 'r', 1024);
+	assert_int_equal(put(b->disk, 0, 's', 1024), 0);
+	shut(b);
+	open_raw(b, true);
+	assert_bytes(b->disk, 0, 'r', 1024);
+}
+
+/* A name in a header may be that of any file of the host. */
+static void sec_names_in_an_image_are_not_followed(void **state)
+{
+	struct bench *b = *state;
+
+	if (!have_tools(b))
+		skip();
+	assert_true(run(b, "qemu-img create -q -f qcow2 -b disk -F qcow2 over"));
+	assert_true(run(b, "qemu-img create -q -f qcow2 -b over -F qcow2 top"));
+	assert_int_equal(open_qcow2(b, "over", NULL, true), -EPERM);
+	assert_non_null(strstr(b->err.text, "backing=FILE"));
+	assert_int_equal(open_qcow2(b, "top", "over", true), -EPERM);
+	assert_int_equal(open_qcow2(b, "disk", "over", true), -EINVAL);
+	assert_int_equal(open_qcow2(b, "over", "disk,top", true), -EINVAL);
+	assert_true(run(b, "qemu-img create -q -f qcow2 -o data_file=$PWD/data out 64k"));
+	assert_int_equal(open_qcow2(b, "out", NULL, true), -EPERM);
+	assert_non_null(strstr(b->err.text, "another file"));
+	/* Nor one below: the image says what it likes of that. */
+	assert_true(run(b, "qemu-img create -q -f qcow2 -b out -F qcow2 over"));
+	assert_int_equal(open_qcow2(b, "over", "out", true), -EPERM);
+	assert_null(b->disk);
+}
+
+/* The extension that has the backing file's format becomes one that nobody knows. */
+static void rename_extension(const char *path)
+{
+	static const uint8_t mark[] = { 0xe2, 0x79, 0x2a, 0xca };
+	uint8_t head[512], *at;
+	cleanup_fd int fd = open(path, O_RDWR);
+
+	assert_int_equal(pread(fd, head, sizeof head, 0), sizeof head);
+	at = memmem(head, sizeof head, mark, sizeof mark);
+	assert_non_null(at);
+	assert_int_equal(pwrite(fd, "none", 4, at - head), 4);
+}
+
+static void a_backing_file_without_a_format_is_refused(void **state)
+{
+	struct bench *b = *state;
+
+	if (!have_tools(b))
+		skip();
+	assert_true(run(b, "qemu-img create -q -f qcow2 -b disk -F qcow2 over"));
+	rename_extension(name(b, "over"));
+	assert_int_equal(open_qcow2(b, "over", "disk", true), -EINVAL);
+	assert_non_null(strstr(b->err.text, "raw or qcow2"));
+}
+
+/* ---- what the program may do ---- */
+
+/* A line of /proc/PID/status, without its name. */
+static bool status_line(const char *pid, const char *key, char *value, size_t size)
+{
+	char path[64], line[200];
+	bool found = false;
+
+	snprintf(path, sizeof path, "/proc/%.20s/status", pid);
+	cleanup_file FILE *f = fopen(path, "r");
+	while (f && !found && fgets(line, sizeof line, f)) {
+		found = !strncmp(line, key, strlen(key)) && line[strlen(key)] == ':';
+		if (found)
+			snprintf(value, size, "%.*s", (int)strcspn(line + strlen(key) + 2, "\n"),
+				 line + strlen(key) + 2);
+	}
+	return found;
+}
+
+/* The program is the child of a keeper, which is ours. */
+static bool is_ours(const char *pid)
+{
+	char name[40], parent[40], grandparent[40];
+
+	return status_line(pid, "Name", name, sizeof name) && !strncmp(name, "qemu-storage", 12) &&
+	       status_line(pid, "PPid", parent, sizeof parent) &&
+	       status_line(parent, "PPid", grandparent, sizeof grandparent) &&
+	       atoi(grandparent) == getpid();
+}
+
+static void find_server(char pid[40])
+{
+	cleanup_dir DIR *d = opendir("/proc");
+
+	for (struct dirent *e; (e = readdir(d));)
+		if (is_ours(e->d_name)) {
+			snprintf(pid, 40, "%.39s", e->d_name);
+			return;
+		}
+	fail_msg("nobody serves the image");
+}
+
+static void sec_the_program_has_few_rights(void **state)
+{
+	struct bench *b = *state;
+	char pid[40] = "", value[100];
+	const bool root = geteuid() == 0;
+
+	if (!have_tools(b))
+		skip();
+	if (root)
+		assert_int_equal(chown(b->path, 54321, 54322), 0);
+	assert_int_equal(open_qcow2(b, "disk", NULL, false), 0);
+	works(b->disk);
+	find_server(pid);
+	assert_true(status_line(pid, "CapEff", value, sizeof value));
+	assert_string_equal(value, "0000000000000000");
+	assert_true(status_line(pid, "CapPrm", value, sizeof value));
+	assert_string_equal(value, "0000000000000000");
+	assert_true(status_line(pid, "NoNewPrivs", value, sizeof value));
+	assert_string_equal(value, "1");
+	assert_true(status_line(pid, "Uid", value, sizeof value));
+	if (root) /* only where it may be that user */
+		assert_string_equal(value, "54321\t54321\t54321\t54321");
+	assert_true(status_line(pid, "Groups", value, sizeof value));
+	if (root)
+		assert_null(strpbrk(value, "0123456789"));
 }
 
 int main(void)
@@ -281,7 +489,13 @@ int main(void)
 		T(a_hole_has_no_blocks),    T(a_cut_file_is_an_error),
 		T(no_room_is_an_error),	    T(what_is_no_disk_is_refused),
 		T(a_snapshot_is_forgotten), T(a_snapshot_is_like_a_disk),
-		T(qcow2_is_read_by_others), T(a_broken_qcow2_is_refused),
+		T(qcow2_is_read_by_others),
+		T(a_broken_qcow2_is_refused),
+		T(backing_files_are_those_we_name),
+		T(a_backing_file_may_be_raw),
+		T(sec_names_in_an_image_are_not_followed),
+		T(a_backing_file_without_a_format_is_refused),
+		T(sec_the_program_has_few_rights),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -23,6 +23,7 @@
 #include <cmocka.h>
 
 #include "kvm-node/jail.h"
+#include "kvm-node/landlock.h"
 #include "kvm-node/seccomp.h"
 #include "tests/unit/tmpdir.h"
 
@@ -306,6 +307,47 @@ static void all_threads_are_shut_in(void **state)
 	}
 }
 
+/* ---- helpers ---- */
+
+/* KEPT is a directory with the files "mine" and "other". */
+static int only_its_file(void)
+{
+	struct vmm_landlock *l;
+
+	if (chdir(kept) < 0 || vmm_landlock_create(&l) < 0)
+		return 90;
+	int mine = open("mine", O_RDONLY);
+	if (vmm_landlock_file(l, mine, true) < 0 || vmm_landlock_program(l, "/bin/true") < 0)
+		return 91;
+	vmm_jail_lower(geteuid(), getegid());
+	if (vmm_landlock_enter(l) < 0)
+		return 92;
+	vmm_landlock_destroy(l);
+	if (open("mine", O_RDWR) < 0 || open("/usr/bin/env", O_RDONLY) < 0)
+		return 1;
+	if (open("other", O_RDONLY) >= 0 || open("new", O_WRONLY | O_CREAT, 0600) >= 0 ||
+	    unlink("mine") == 0 || open("/etc/passwd", O_RDONLY) >= 0)
+		return 2;
+	return errno == EACCES && execl("/bin/true", "true", (char *)NULL) < 0 ? 3 : 4;
+}
+
+static void a_helper_has_its_files(void **state)
+{
+	char path[TMPDIR_MAX + 8];
+	struct vmm_landlock *l;
+
+	if (vmm_landlock_create(&l) < 0)
+		skip(); /* a kernel without it */
+	vmm_landlock_destroy(l);
+	tmpdir_make(kept);
+	for (int i = 0; i < 2; i++) {
+		snprintf(path, sizeof path, "%s/%s", kept, i ? "other" : "mine");
+		close(open(path, O_WRONLY | O_CREAT, 0600));
+	}
+	assert_int_equal(outcome(only_its_file), 0);
+	tmpdir_remove(kept);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -313,6 +355,7 @@ int main(void)
 		cmocka_unit_test(a_jail_has_no_way_back),
 		cmocka_unit_test(one_directory_can_be_kept),
 		cmocka_unit_test(all_threads_are_shut_in),
+		cmocka_unit_test(a_helper_has_its_files),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
