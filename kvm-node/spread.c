@@ -116,16 +116,17 @@ uint64_t vmm_spread_trip(const struct vmm_spread *s)
 	return s->trip;
 }
 
-/* A guest does not outlive a host: nothing has to be agreed on, it ends. */
-static bool host_died(void *arg, uint32_t host)
+/* A guest does not outlive a host, nor the link to it: nothing has to be agreed on, it ends. */
+static bool host_died(void *arg, uint32_t host, bool lives)
 {
 	struct vmm_spread *s = arg;
-	char why[VMM_HOST_NAME + 40];
+	char why[VMM_HOST_NAME + 60];
 
 	if (atomic_load(&s->ending) || atomic_load(&s->lost) >= 0)
 		return false;
 	atomic_store(&s->lost, (int)host);
-	snprintf(why, sizeof why, "host %s is lost, and the guest with it", s->names[host]);
+	snprintf(why, sizeof why, "%s %s is lost, and the guest with it",
+		 lives ? "the connection to host" : "host", s->names[host]);
 	spread_release(s);
 	if (s->on_loss)
 		s->on_loss(s->on_loss_arg, why);

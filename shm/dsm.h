@@ -35,6 +35,8 @@ struct dsm_link {
 	int (*send)(void *arg, uint32_t node, const void *bytes, size_t len);
 	/* Hands what has come to dsm_node_packet(). The number of events. */
 	int (*progress)(void *arg);
+	/* Whether NODE cannot be reached any more, dead or not; NULL: that does not happen. */
+	bool (*down)(void *arg, uint32_t node);
 	/* Before and after sleeping, as in libdvm/net/tport.h. */
 	int (*arm)(void *arg, struct pollfd *fds, int n);
 	void (*disarm)(void *arg);
@@ -52,6 +54,12 @@ struct dsm_node_config {
 	struct dvmi_log *log;
 	uint64_t spin; /* ns for which the service thread looks before it sleeps */
 	bool urgent;   /* it goes before other threads of the host, as far as that is allowed */
+	/*
+	 * ns that a link may be down to a node that is not `dead`. Then this one, if it is the higher of the
+	 * two, gives up all it has and is gone for the others; the lower one waits as long again for that.
+	 * 0: nobody does.
+	 */
+	uint64_t patience;
 	/* NODE is dead, for good: looked at now and then. */
 	bool (*dead)(void *arg, uint32_t node);
 	/* A descriptor as of open("/dev/userfaultfd"), or -E…; NULL: there is no other way. */
@@ -323,6 +331,8 @@ int dsm_mesh_create(struct dsm_mesh **out, const struct dsm_mesh_config *config)
 struct dsm_link dsm_mesh_link(struct dsm_mesh *m, struct dsm_node **node);
 /* NODE is on our kernel, and we talk through memory. */
 bool dsm_mesh_local(const struct dsm_mesh *m, uint32_t node);
+/* Locked: there is no connection to NODE any more, which has not closed it; it may be dead or not. */
+bool dsm_mesh_down(const struct dsm_mesh *m, uint32_t node);
 /* After the node's end. NULL is accepted. */
 void dsm_mesh_destroy(struct dsm_mesh *m);
 

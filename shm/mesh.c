@@ -44,7 +44,7 @@ struct dsm_mesh {
 	struct dvmi_tport *tcp, *shm;
 	uint32_t *rank_of, *local_of; /* among those on our kernel */
 	uint32_t local_size;
-	bool *local, *down; /* [nodes] */
+	bool *local, *down, *lost; /* [nodes]; lost: and it has not closed */
 	bool apart;	    /* some are not: only then there is anything to hear over TCP */
 	int file;
 	char dir[108]; /* ours, when we have made it */
@@ -66,8 +66,21 @@ static void on_down(void *arg, uint32_t peer, int code)
 {
 	struct dsm_mesh *m = arg;
 
-	(void)code;
 	m->down[peer] = true;
+	m->lost[peer] = code != -DVM_ECLOSED;
+	if (m->lost[peer])
+		dvmi_log(m->c.log, "shm", LOG_NOTICE, "no connection to node %u any more: %s", peer,
+			 dvm_strerror(code));
+}
+
+bool dsm_mesh_down(const struct dsm_mesh *m, uint32_t node)
+{
+	return m->lost[node];
+}
+
+static bool mesh_down(void *arg, uint32_t node)
+{
+	return dsm_mesh_down(arg, node);
 }
 
 static int mesh_send(void *arg, uint32_t node, const void *bytes, size_t len)
@@ -131,6 +144,7 @@ struct dsm_link dsm_mesh_link(struct dsm_mesh *m, struct dsm_node **node)
 		.packet_max = PACKET,
 		.send = mesh_send,
 		.progress = mesh_progress,
+		.down = mesh_down,
 		.arm = mesh_arm,
 		.disarm = mesh_disarm,
 		.arg = m,
@@ -318,7 +332,8 @@ static int allocate(struct dsm_mesh *m)
 	m->local_of = calloc(n, sizeof *m->local_of);
 	m->local = calloc(n, sizeof *m->local);
 	m->down = calloc(n, sizeof *m->down);
-	return m->cards && m->rank_of && m->local_of && m->local && m->down ? 0 : -ENOMEM;
+	m->lost = calloc(n, sizeof *m->lost);
+	return m->cards && m->rank_of && m->local_of && m->local && m->down && m->lost ? 0 : -ENOMEM;
 }
 
 /* Also who cannot go on takes part in the exchanges: the others wait for it. */
@@ -366,6 +381,9 @@ void dsm_mesh_destroy(struct dsm_mesh *m)
 {
 	if (!m)
 		return;
+	/* Who is still there is not to take it for a loss. */
+	if (m->tcp)
+		m->tcp->ops->flush(m->tcp);
 	dvmi_tport_destroy(m->tcp);
 	dvmi_tport_destroy(m->shm);
 	if (m->file >= 0)
@@ -377,5 +395,6 @@ void dsm_mesh_destroy(struct dsm_mesh *m)
 	free(m->local_of);
 	free(m->local);
 	free(m->down);
+	free(m->lost);
 	free(m);
 }

@@ -178,7 +178,7 @@ static void services_gone(struct dsm_node *n, uint32_t node)
 			n->services[i].gone(n->services[i].arg, node, n->now);
 }
 
-static void cut_off(struct dsm_node *n)
+void dsm_node_cut_off(struct dsm_node *n)
 {
 	dvmi_log(n->c.log, "shm", LOG_ERR, "the other nodes go on without this one");
 	n->cut = true;
@@ -198,7 +198,7 @@ static void new_view(struct dsm_node *n, const bool *before)
 	if (n->cut)
 		return;
 	if (n->member.gone[n->c.self]) {
-		cut_off(n);
+		dsm_node_cut_off(n);
 		return;
 	}
 	for (uint32_t i = 0; i < n->c.nodes; i++) {
@@ -245,7 +245,7 @@ static void take_view(struct dsm_node *n, const bool *before)
 {
 	if (dsm_homes_adopt(n, &n->next_homes) < 0) {
 		/* Better no node than one that takes itself for a home. */
-		cut_off(n);
+		dsm_node_cut_off(n);
 		return;
 	}
 	new_view(n, before);
@@ -264,6 +264,7 @@ void dsm_node_look(struct dsm_node *n)
 		if (i != n->c.self && !n->member.heard[i] && n->c.dead(n->c.arg, i))
 			dsm_member_heard(&n->member, i);
 	decide(n);
+	dsm_leave_look(n);
 }
 
 static void on_view(struct dsm_node *n, uint32_t from, const struct dsm_wire_record *r)
@@ -381,6 +382,8 @@ static void on_record(struct dsm_node *n, uint32_t from, const struct dsm_wire_r
 		on_end(n, r);
 	} else if (r->service == DSM_WIRE_WHY) {
 		on_why(n, from, r);
+	} else if (r->service == DSM_WIRE_LEAVE) {
+		dsm_leave_on(n, r);
 	} else if (r->service < DSM_SERVICES && n->services[r->service].message) {
 		const struct dsm_service *s = &n->services[r->service];
 		s->message(s->arg, from, r->body, r->len, n->now);

@@ -100,6 +100,7 @@ struct dsm_node {
 
 	struct dsm_member member;
 	bool cut; /* the others go on without us */
+	uint64_t lost_since; /* there is no connection to some node that lives; 0: there is */
 	struct dsm_moves homes, next_homes; /* of the view; of the one that is to come */
 	struct dsm_service services[DSM_SERVICES];
 	struct dsm_uffd uffd[2]; /* faults for the thread, and as signals */
@@ -153,6 +154,16 @@ uint64_t dsm_node_deadline(struct dsm_node *n);
 
 /* Decides on a view if that is for us and there is something new, or anyhow (AGAIN). */
 void dsm_node_decide(struct dsm_node *n, bool again);
+
+/* Nothing of any segment can be had here any more. */
+void dsm_node_cut_off(struct dsm_node *n);
+
+/* ---- node_leave.c ---- */
+
+/* Looks for connections that are lost; after too long this node leaves. */
+void dsm_leave_look(struct dsm_node *n);
+/* Another one has. */
+void dsm_leave_on(struct dsm_node *n, const struct dsm_wire_record *r);
 
 /* ---- node_homes.c ---- */
 

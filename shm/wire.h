@@ -21,6 +21,7 @@ enum dsm_wire_service {
 	DSM_WIRE_MOVE = 70,  /* one that is asked for */
 	DSM_WIRE_WHY = 71,   /* struct dsm_wire_why: somebody waits too long for a page */
 	DSM_WIRE_END = 68, /* the number of a segment, 4 bytes: it is ended */
+	DSM_WIRE_LEAVE = 72, /* the number of a node, 4 bytes: it has given up */
 };
 
 struct dsm_wire_head {

@@ -57,8 +57,9 @@ bool dvmi_domain_dead(const dvm_group_t *g, uint32_t rank)
 static bool dead(void *arg, uint32_t node)
 {
 	struct dvmi_domain *m = arg;
+	bool lives = !dvmi_domain_dead(m->g, node);
 
-	return dvmi_domain_dead(m->g, node) && m->c.dead(m->c.arg, node);
+	return (!lives || dsm_mesh_down(m->mesh, node)) && m->c.dead(m->c.arg, node, lives);
 }
 
 static int open_uffd(void *arg)

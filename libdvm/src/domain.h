@@ -16,9 +16,9 @@ struct dvmi_domain_config {
 	uint64_t spin; /* of the node */
 	bool urgent;   /* likewise */
 	struct dvmi_log *log;
-	/* NODE (a rank of the group) has ended; called until it returns true: then the nodes agree that
-	 * it is gone. Locked, as in shm/dsm.h. */
-	bool (*dead)(void *arg, uint32_t node);
+	/* NODE (a rank of the group) has ended, or LIVES and cannot be reached any more; called until it
+	 * returns true: then the nodes agree that it is gone. Locked, as in shm/dsm.h. */
+	bool (*dead)(void *arg, uint32_t node, bool lives);
 	void *arg;
 };
 

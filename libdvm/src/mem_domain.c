@@ -18,6 +18,8 @@
 #define FIRST_AT UINT64_C(0x200000000000)
 #endif
 
+#define PATIENCE (10 * DVMI_SEC) /* for word that who is not to be reached is dead: 0002 */
+
 struct dvmi_segments *dvmi_seg_of(dvm_t *d)
 {
 	if (!d->mem) {
@@ -107,6 +109,7 @@ static int make_node(struct dvmi_seg_domain *m)
 						 .link = dsm_mesh_link(m->mesh, &m->node),
 						 .log = &d->log,
 						 .spin = spin_of(d),
+						 .patience = PATIENCE,
 						 .dead = dvmi_seg_dead,
 						 .open_uffd = open_uffd,
 						 .arg = m,

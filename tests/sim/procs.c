@@ -76,6 +76,7 @@ int procs_join(struct procs *p, uint64_t pages)
 					       .nodes = p->nodes,
 					       .link = dsm_mesh_link(p->mesh, &p->node),
 					       .log = &p->log,
+					       .patience = p->patience,
 					       .dead = p->flags & PROCS_QUIET ? NULL : is_dead,
 				       });
 	if (rc < 0)

@@ -29,6 +29,7 @@ struct procs {
 	struct dsm_seg *seg;
 	uint8_t *base;
 	char dir[64];
+	uint64_t patience; /* as dsm_node_config.patience */
 	unsigned (*roots)(void *arg, struct dsm_root *root); /* as dsm_seg_config.roots, of this */
 };
 

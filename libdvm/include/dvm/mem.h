@@ -32,7 +32,9 @@
  * copy is left, the newest one lives on. Touching a page that was lost raises SIGBUS, and makes a
  * system call fail with EFAULT or EIO; it never shows old bytes and never waits. Which pages:
  * dvm_seg_lost(). A rank that closes while others use the segment is lost to it; dvm_seg_leave() hands
- * over before.
+ * over before. A rank that has lost its connection to another one, though both live, gives up what it has of
+ * the group's segments, within half a minute: all of it is lost then, calls return -DVM_EPEERLOST, and
+ * for the others it is as if the rank were lost.
  *
  * From outside, `dvm seg destroy` ends a segment of several nodes at all its ranks, which is as if all
  * of it were lost. It has still to be destroyed by the program.
