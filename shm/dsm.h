@@ -182,7 +182,8 @@ struct dsm_root {
 #define DSM_ROOTS 16
 
 struct dsm_seg_config {
-	uint32_t id;	/* the same everywhere, below DSM_SEGS, not in use */
+	/* The same everywhere, below DSM_SEGS, not in use; nor lately, as something may be under way. */
+	uint32_t id;
 	uint64_t bytes; /* whole units */
 	uint32_t unit;	/* bytes of a page of the engine: a power of two, a page at least */
 	void *address;	/* where to map it: nothing may be there; NULL: anywhere */

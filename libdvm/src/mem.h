@@ -16,7 +16,7 @@ struct dvmi_seg_domain {
 	dvm_group_t *g;
 	struct dsm_mesh *mesh; /* NULL: all ranks are on one node, no segment needed more */
 	struct dsm_node *node;
-	uint32_t seq;	  /* segments so far: their numbers, and where they lie */
+	uint32_t seq;	  /* of the next segment, which has what is left modulo DSM_SEGS as its number */
 	uint64_t next_at; /* where the next one may lie */
 	uint32_t users;	  /* segments */
 	struct dsm_syncer *sync; /* of node */

@@ -21,6 +21,8 @@
 #define PAGE	  4096u
 #define BYTES_MAX (UINT64_C(1) << 44) /* what address space has room for beside others */
 #define HOLD_US	  20
+#define NO_NUMBER DSM_SEGS
+#define NUMBERS_REST 64 /* of those that are free: how often others come first */
 #define ALL_FLAGS                                                                                  \
 	((uint32_t)(DVM_SEG_NO_PREFETCH | DVM_SEG_NO_ELISION | DVM_SEG_NO_BATCH |                  \
 		    DVM_SEG_NO_HOLD | DVM_SEG_NO_DIFF | DVM_SEG_BASELINE_IVY | DVM_SEG_PROTOCOL | \
@@ -87,15 +89,33 @@ static bool name_taken(dvm_t *d, const char *name)
 	return false;
 }
 
+/* Segments that are there keep their numbers; those that went lately rest. */
+static bool has_number(const struct dvmi_seg_domain *m, uint32_t id)
+{
+	for (const dvm_seg_t *s = m->g->d->mem->segs; s; s = s->next)
+		if (s->dom == m && s->id == id)
+			return true;
+	return false;
+}
+
+static uint32_t next_number(const struct dvmi_seg_domain *m)
+{
+	uint32_t seq = m->seq;
+
+	while (has_number(m, seq % DSM_SEGS))
+		seq++;
+	return seq;
+}
+
 struct opinion {
 	int32_t code;
 	uint32_t digest;
+	uint32_t seq; /* of the domain: ranks that have failed alone may be behind */
 };
 
-/* RC of all ranks: the first that is bad, or that what they want differs. */
-static int agree(dvm_group_t *g, int rc, uint32_t what)
+/* The first code of all ranks that is bad, or that what they want differs; MINE has the highest number then. */
+static int agree(dvm_group_t *g, struct opinion *mine)
 {
-	struct opinion mine = { .code = rc, .digest = what };
 	struct opinion *all = calloc(g->size, sizeof *all);
 
 	if (!all) {
@@ -104,12 +124,14 @@ static int agree(dvm_group_t *g, int rc, uint32_t what)
 		dvmi_leave(g->d);
 		return -ENOMEM;
 	}
-	int said = dvmi_seg_exchange(g, &mine, all, sizeof mine);
+	int said = dvmi_seg_exchange(g, mine, all, sizeof *mine);
 	for (uint32_t i = 0; i < g->size && said == 0; i++)
-		if (all[i].code < 0)
-			said = all[i].code;
-		else if (all[i].digest != what)
+		said = all[i].code < 0 ? all[i].code : 0;
+	for (uint32_t i = 0; i < g->size && said == 0; i++) {
+		if (all[i].digest != mine->digest)
 			said = -DVM_EPROTO;
+		mine->seq = all[i].seq > mine->seq ? all[i].seq : mine->seq;
+	}
 	free(all);
 	return said;
 }
@@ -130,6 +152,7 @@ static dvm_seg_t *blank(dvm_group_t *g, const dvm_seg_config_t *c)
 	s->dom = m;
 	s->c = *c;
 	s->file = -1;
+	s->id = NO_NUMBER;
 	s->c.unit = c->unit ? c->unit : PAGE;
 	s->pages = (c->bytes + s->c.unit - 1) / s->c.unit;
 	s->c.bytes = s->pages * s->c.unit;
@@ -268,7 +291,7 @@ static int make(dvm_seg_t *s, bool plain, dvm_error_t *err)
 	rc = plain ? dvmi_seg_plain(s) : map_pages(s);
 	if (rc == 0)
 		rc = dvmi_seg_sync_begin(s);
-	rc = agree(g, rc, 0);
+	rc = agree(g, &(struct opinion){ .code = rc });
 	if (rc == -EPERM)
 		return dvmi_error_set(err, rc, "no access to userfaultfd: set "
 				      "vm.unprivileged_userfaultfd, or run dvmd as root");
@@ -277,18 +300,37 @@ static int make(dvm_seg_t *s, bool plain, dvm_error_t *err)
 
 static int prepare(dvm_group_t *g, const dvm_seg_config_t *c, dvm_seg_t **out, dvm_error_t *err)
 {
-	dvmi_enter(g->d);
 	int rc = check(g, c, err);
+
 	if (rc == 0 && name_taken(g->d, c->name))
 		rc = dvmi_error_set(err, -EEXIST, "there is a segment called %s", c->name);
 	*out = rc == 0 ? blank(g, c) : NULL;
 	if (rc == 0 && (!*out || (c->nhomes && c->homes == DVM_HOMES_EXPLICIT &&
 				  !(*out)->home_ranks)))
 		rc = dvmi_error_code(err, -ENOMEM, "cannot make a segment");
-	if (*out)
-		(*out)->id = (*out)->dom->seq++;
-	dvmi_leave(g->d);
+	if (rc == 0 && (*out)->dom->users > DSM_SEGS - NUMBERS_REST)
+		rc = dvmi_error_set(err, -ENOSPC, "a group has %d segments at most",
+				    DSM_SEGS - NUMBERS_REST);
 	return rc;
+}
+
+/* All want it, in one way, and say by which number. */
+static int begin(dvm_group_t *g, const dvm_seg_config_t *c, dvm_seg_t **out, dvm_error_t *err)
+{
+	dvmi_enter(g->d);
+	int rc = prepare(g, c, out, err);
+	struct opinion o = { .code = rc,
+			     .digest = rc < 0 ? 0 : digest(c),
+			     .seq = rc < 0 ? 0 : next_number((*out)->dom) };
+	dvmi_leave(g->d);
+	int said = agree(g, &o);
+	if (said < 0 && rc == 0)
+		return dvmi_error_code(err, said, "not all ranks can make the segment");
+	if (said == 0) {
+		(*out)->id = o.seq % DSM_SEGS;
+		(*out)->dom->seq = o.seq + 1;
+	}
+	return said;
 }
 
 int dvm_seg_create(dvm_group_t *g, const dvm_seg_config_t *config, dvm_seg_t **seg,
@@ -302,10 +344,7 @@ int dvm_seg_create(dvm_group_t *g, const dvm_seg_config_t *config, dvm_seg_t **s
 		return dvmi_error_set(err, -EINVAL, "segments are for the ranks of one group");
 	if (dvmi_am_inside(&g->d->am))
 		return dvmi_error_code(err, -EBUSY, "cannot make a segment in a handler");
-	int mine = prepare(g, config, &s, err);
-	int rc = agree(g, mine, mine < 0 ? 0 : digest(config));
-	if (rc < 0 && mine == 0)
-		dvmi_error_code(err, rc, "not all ranks can make the segment");
+	int rc = begin(g, config, &s, err);
 	if (rc == 0)
 		rc = make(s, is_plain(g, config), err);
 	if (rc == 0) {

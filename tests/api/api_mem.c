@@ -88,6 +88,24 @@ static void arguments_of_create(void **state)
 	assert_int_equal(create(c), -EINVAL);
 }
 
+/* As many as there may be, and no more before one has gone. */
+static void too_many(void **state)
+{
+	static dvm_seg_t *s[1024];
+	dvm_seg_config_t c = config(4096);
+	int n = 0, rc = 0;
+
+	(void)state;
+	while (n < 1024 && (rc = dvm_seg_create(dvm_world(d), &c, &s[n], NULL)) == 0)
+		n++;
+	assert_int_equal(n, 960);
+	assert_int_equal(rc, -ENOSPC);
+	assert_int_equal(dvm_seg_destroy(s[77]), 0);
+	assert_int_equal(dvm_seg_create(dvm_world(d), &c, &s[77], NULL), 0);
+	while (n)
+		assert_int_equal(dvm_seg_destroy(s[--n]), 0);
+}
+
 /* More than there is: refused, in words, and before anything is mapped. */
 static void more_than_memory(void **state)
 {
@@ -249,6 +267,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(arguments_of_create), cmocka_unit_test(more_than_memory),
+		cmocka_unit_test(too_many),
 		cmocka_unit_test(address_is_taken),    cmocka_unit_test(alone),
 		cmocka_unit_test(arguments_of_the_rest), cmocka_unit_test(extended),
 		cmocka_unit_test(closed_with_it),

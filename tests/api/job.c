@@ -62,6 +62,7 @@ static const struct {
 	{ "mem_system_calls", mem_system_calls, 0 },
 	{ "mem_attach", mem_attach, 0 },
 	{ "mem_several", mem_several, 0 },
+	{ "mem_numbers", mem_numbers, 0 },
 	{ "mem_stream", mem_stream, 0 },
 	{ "mem_random", mem_random, 0 },
 	{ "mem_fork", mem_fork, 0 },

@@ -222,6 +222,48 @@ int mem_several(struct job *j)
 	return 0;
 }
 
+/* One more segment, and its bytes go to all. */
+static int one_more(struct job *j)
+{
+	dvm_seg_t *s;
+
+	CHECK_INT(make(j, 1, NULL, &s), 0);
+	volatile uint64_t *p = dvm_seg_base(s);
+	p[j->rank] = (uint64_t)j->rank + 1;
+	CHECK_INT(dvm_barrier(j->w), 0);
+	for (int r = 0; r < j->size; r++)
+		CHECK_INT(p[r], r + 1);
+	return dvm_seg_destroy(s);
+}
+
+/*
+ * What one rank alone refuses, with a name that is taken there, leaves all of one mind about the next;
+ * and there may be any number, one after the other, beside one that stays.
+ */
+int mem_numbers(struct job *j)
+{
+	dvm_seg_t *s, *own = NULL, *none;
+	dvm_group_t *g;
+	dvm_seg_config_t c = { .size = sizeof c, .bytes = PAGE, .name = "mine" };
+
+	CHECK_INT(make(j, 1, NULL, &s), 0);
+	CHECK_INT(dvm_group_split(j->w, j->rank, 0, &g), 0);
+	if (j->rank == 1)
+		CHECK_INT(dvm_seg_create(g, &c, &own, NULL), 0);
+	CHECK_INT(make(j, 1, "mine", &none), -EEXIST);
+	for (int i = 0; i < 1100; i++)
+		CHECK_INT(one_more(j), 0);
+	volatile uint64_t *p = dvm_seg_base(s);
+	p[j->rank] = 5;
+	CHECK_INT(dvm_barrier(j->w), 0);
+	for (int r = 0; r < j->size; r++)
+		CHECK_INT(p[r], 5);
+	CHECK_INT(dvm_barrier(j->w), 0);
+	CHECK_INT(dvm_seg_destroy(own), 0);
+	CHECK_INT(dvm_seg_destroy(s), 0);
+	return dvm_group_free(g);
+}
+
 /* Many pages in a row, read and written: streams. */
 int mem_stream(struct job *j)
 {

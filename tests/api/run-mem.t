@@ -60,6 +60,9 @@ check 3 3 leaves_mem
 check 4 2 leaves_mem 1
 DVM_SHM_UFFD=missing check 3 3 leaves_mem
 DVM_SHM_TRANSPORT=tcp check 2 2 leaves_mem
+# One after the other.
+check 2 1 mem_numbers 0
+check 2 2 mem_numbers
 # Ranks that come later.
 check 3 1 mem_extend 0
 check 3 3 mem_extend

@@ -164,7 +164,7 @@ typedef struct dvm_seg_stat {
  * its segments. Errors beside those above: -EEXIST (the name is taken in this job), -ENOMEM (the
  * nodes have not the memory for it together; ERR says what they have), -EADDRINUSE (the address is
  * taken at some rank), -EPERM (no access to userfaultfd, and the shepherd cannot give it), -ENOTSUP
- * (this kernel cannot do it), -E2BIG. ERR may be NULL.
+ * (this kernel cannot do it), -E2BIG, -ENOSPC (a group has 960 segments at most). ERR may be NULL.
  */
 DVM_PUBLIC int dvm_seg_create(dvm_group_t *g, const dvm_seg_config_t *config, dvm_seg_t **seg,
 			      dvm_error_t *err);
