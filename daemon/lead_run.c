@@ -92,6 +92,32 @@ static int take_parent(struct dvmd_lead *l, const struct dvmd_call *call, Pb__Jo
 	return 0;
 }
 
+struct namesake {
+	const char *name;
+	uint64_t job; /* 0: there is none */
+};
+
+static int find_namesake(const Pb__JobRecord *r, void *arg)
+{
+	struct namesake *n = arg;
+
+	if (r->state != PB__JOB_STATE__JOB_DONE && !strcmp(r->spec->name, n->name))
+		n->job = r->id;
+	return 0;
+}
+
+/* Asked when a job starts: of two that looked for the name before, and then waited, one has it. */
+static int check_sole(struct dvmd_lead *l, const Pb__JobSpec *spec, dvm_error_t *err)
+{
+	struct namesake n = { .name = spec->name };
+
+	if (spec->sole)
+		dvmd_cstate_each_job(dvmd_state(l->d), find_namesake, &n);
+	return n.job ? dvmi_error_set(err, -EEXIST, "there is a job called %.128s already: %llu",
+				      spec->name, (unsigned long long)n.job) :
+		       0;
+}
+
 /* The record keeps what people ask about; the environment only the launch needs. */
 int dvmd_lead_log(struct dvmd_lead *l, struct dvmd_start *s, dvm_error_t *err)
 {
@@ -217,6 +243,8 @@ void dvmd_lead_run(struct dvmd_call *call, const uint8_t *body, size_t len)
 		s.id = req->ticket;
 	if (rc == 0)
 		rc = take_parent(l, call, req->spec, &s.origin, &err);
+	if (rc == 0)
+		rc = check_sole(l, req->spec, &err);
 	if (rc == 0)
 		rc = req->dry_run ? dvmd_assign(l->d, req->spec, &placement, wanted, &err) :
 				    dvmd_queue_place(call, req->spec, req->ticket, &placement,

@@ -146,8 +146,7 @@ static int find_monitor(struct cli *c, char path[PATH_MAX])
 
 static void begin_run(struct cli_guest_line *l, const char *ranks, const char *host)
 {
-	const char *const words[] = { "dvm run", "-n", ranks, "--bind-to", "none", "--mpi",
-				      "none", "--quiet" };
+	const char *const words[] = { "dvm run", "-n", ranks, "--bind-to", "none", "--mpi", "none" };
 
 	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
 		cli_guest_add(l, words[i]);
@@ -166,7 +165,11 @@ int cli_guest_ask(struct cli *c, const struct cli_guest *g, const char *what, co
 	if (rc)
 		return rc;
 	snprintf(job, sizeof job, "%" PRIu64, g->job);
+	if (!*g->node)
+		return cli_failf(c, "guest %s has no node yet; `dvm why %s` says what it waits for",
+				 g->name, job);
 	begin_run(&l, "1", g->node);
+	cli_guest_add(&l, "--quiet");
 	if (strcmp(what, "console") != 0) { /* our input is our caller's, a script perhaps */
 		cli_guest_add(&l, "--stdin");
 		cli_guest_add(&l, "none");
@@ -255,6 +258,7 @@ int cli_guest_start(struct cli *c, const char *name, const struct cli_guest_plac
 		cli_guest_add(&l, "1");
 	}
 	cli_guest_add(&l, "--detach");
+	cli_guest_add(&l, "--sole");
 	cli_guest_add(&l, "--name");
 	cli_guest_add(&l, job_name);
 	add_all(&l, run);

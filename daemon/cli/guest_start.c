@@ -2,6 +2,7 @@
 /* dvm guest start: the options that are the monitor's, and those that are the job's. */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -233,6 +234,8 @@ static int check(struct cli *c, const struct choice *choice, const char *name)
 	int rc = cli_guest_find(c, name, &g, &err);
 	if (rc < 0 && rc != -ENOENT)
 		return cli_fail(c, &err);
+	if (rc == 0 && !g.ended && !*g.node)
+		return cli_failf(c, "guest %s is there already, and waits (job %" PRIu64 ")", name, g.job);
 	if (rc == 0 && !g.ended)
 		return cli_failf(c, "guest %s is there already, on %s", name, g.node);
 	return 0;

@@ -109,6 +109,7 @@
 	UNLISTED(GENV, "-env", "NAME VALUE", NULL), \
 	UNLISTED(NO_SLOTS, "--no-slots", NULL, NULL), \
 	UNLISTED(BESIDE, "--beside", "JOB", NULL), \
+	UNLISTED(SOLE, "--sole", NULL, NULL), \
 	UNLISTED(IGNORED, "-allow-run-as-root -genvall -quiet", NULL, NULL)
 
 const struct dvmi_opt cli_run_options[] = {

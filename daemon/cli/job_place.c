@@ -185,6 +185,9 @@ int cli_job_place(Pb__JobSpec *spec, struct dvmi_opt_parser *p, int id, dvm_erro
 	case BESIDE: /* the same, where JOB runs, drained or not */
 		spec->no_slots = spec->oversubscribe = true;
 		return set_beside(spec, p, err);
+	case SOLE: /* of its name */
+		spec->sole = true;
+		return 0;
 	case EXCLUSIVE:
 		spec->exclusive = true;
 		return 0;

@@ -42,6 +42,7 @@ enum cli_job_option {
 	GENV,
 	NO_SLOTS,
 	BESIDE,
+	SOLE,
 	ACCOUNT,
 	GRES,
 	RESERVATION,

@@ -159,6 +159,26 @@ ok "... what was held still is" job_is "$held" state held
 dvm cancel "$held"
 ok "no process stays" until_ok 10 no_job_left
 
+# ---- one of its name ----
+
+job=$(detached --sole --name only -n 1 sh -c "$gate" s)
+like "a job that is to be the only one of its name" "$(dvm run --sole --name only true 2>&1)" \
+	"dvm: there is a job called only already: $job"
+ok "... others do not mind" dvm run --name only true
+go s
+done_is "$job" 0
+full=$(hold_slots f 4)
+dvm run --sole --name twin -n 3 sh -c "$gate" t > /dev/null 2> "$work/twin1.err" &
+dvm run --sole --name twin -n 1 sh -c "$gate" t > /dev/null 2> "$work/twin2.err" &
+both_wait() { [ "$(cat "$work"/twin?.err | grep -c '^dvm: waiting: ')" = 2 ]; }
+ok "two of a name wait, and say so" until_ok 10 both_wait
+go f
+one_refused() { [ "$(cat "$work"/twin?.err | grep -c '^dvm: there is a job called twin already: ')" = 1 ]; }
+ok "... one of them starts" until_ok 20 one_refused
+go t
+wait
+done_is "$full" 0
+
 # ---- a node goes and comes ----
 
 kill -9 "$(dvmd_pid node2)"

@@ -110,6 +110,20 @@ echo 'numaa: 2' >> "$lib_temp/guest.yaml"
 like "a file that is wrong is wrong in a line" \
 	"$(dvm guest start filed --file "$lib_temp/guest.yaml" 2>&1)" '*guest.yaml:5: unknown key "numaa"; did you mean "numa"?'
 
+# Where there is no room.
+full=$(detached -n 4 sleep 1000)
+dvm guest start late --kernel "$payload" --append wait --mem 16M > "$work/late" 2> "$work/late.err" &
+late=$!
+late_says() { grep -q "^dvm: waiting: " "$work/late.err"; }
+ok "a guest that waits for room says so" until_ok 10 late_says
+like "... has its name already" "$(dvm guest start late --kernel "$payload" 2>&1)" \
+	"dvm: guest late is there already, and waits (job *)"
+like "... and cannot be asked" "$(dvm guest pause late 2>&1)" "dvm: guest late has no node yet; \`dvm why *"
+dvm cancel "$full"
+ends "... until there is room" 0 "$late" 30
+like "... where it runs" "$(cat "$work/late")" "guest late runs on node[12] (job *)"
+dvm guest kill late
+
 like "a kernel that is none" "$(dvm guest start bad --kernel /etc/passwd 2>&1)" \
 	"*the kernel cannot be used: it is neither a bzImage nor a 64-bit ELF*has not come up*"
 like "a guest nobody knows" "$(dvm guest stat nobody 2>&1)" "dvm: there is no guest called nobody"
