@@ -327,7 +327,7 @@ const struct cli_command cli_cmd_guest = {
 		 .operands = "VERB [ARG]…",
 		 .brief = "virtual machines: start, list, show, console, stop, kill, pause, …",
 		 .text = "A guest is a job, whose ranks are its monitors: one, or one on each of its "
-			 "hosts, which have KVM. It is listed, waited for, logged and cleaned up like "
+			 "hosts, which need KVM. It is listed, waited for, logged and cleaned up like "
 			 "any job.",
 		 .options = no_options,
 		 .words = "start list show console stop kill pause resume reset wait log stat top balloon",

@@ -188,7 +188,7 @@ int cli_guest_ask(struct cli *c, const struct cli_guest *g, const char *what, co
 }
 
 /* A guest that has failed at once has said why. */
-static int show_end(struct cli *c, const struct cli_guest *g)
+static int show_end(struct cli *c, const struct cli_guest *g, bool anywhere)
 {
 	struct cli_guest_line l = { .n = 0 };
 	char job[24];
@@ -197,7 +197,9 @@ static int show_end(struct cli *c, const struct cli_guest *g)
 	cli_guest_add(&l, "dvm logs");
 	cli_guest_add(&l, job);
 	run_line(c, &cli_cmd_logs, &l);
-	return cli_failf(c, "guest %s has not come up (job %s)", g->name, job);
+	return cli_failf(c, "guest %s has not come up on %s (job %s)%s", g->name, g->node, job,
+			 anywhere ? "; `dvm doctor` says which nodes can run guests, --host takes one" :
+				    "");
 }
 
 static void nap(void)
@@ -214,7 +216,7 @@ static int tell_start(const struct cli_guest *g, bool json)
 	return 0;
 }
 
-static int wait_until_up(struct cli *c, const char *name, bool json)
+static int wait_until_up(struct cli *c, const char *name, bool anywhere, bool json)
 {
 	struct cli_guest g;
 	dvm_error_t err;
@@ -224,7 +226,7 @@ static int wait_until_up(struct cli *c, const char *name, bool json)
 		if (cli_guest_find(c, name, &g, &err) < 0)
 			return cli_fail(c, &err);
 		if (g.ended && g.exit_code)
-			return show_end(c, &g);
+			return show_end(c, &g, anywhere);
 		if (g.ended)
 			return tell_start(&g, json);
 		if (cli_guest_ask(c, &g, "ping", "raw") == 0)
@@ -273,5 +275,5 @@ int cli_guest_start(struct cli *c, const char *name, const struct cli_guest_plac
 	}
 	add_all(&l, vmm);
 	rc = run_silenced(c, &cli_cmd_run, &l, false);
-	return rc ? rc : wait_until_up(c, name, json);
+	return rc ? rc : wait_until_up(c, name, !place->host, json);
 }

@@ -125,7 +125,7 @@ like "... where it runs" "$(cat "$work/late")" "guest late runs on node[12] (job
 dvm guest kill late
 
 like "a kernel that is none" "$(dvm guest start bad --kernel /etc/passwd 2>&1)" \
-	"*the kernel cannot be used: it is neither a bzImage nor a 64-bit ELF*has not come up*"
+	"*the kernel cannot be used: it is neither a bzImage nor a 64-bit ELF*has not come up on node[12] *dvm doctor*--host*"
 like "a guest nobody knows" "$(dvm guest stat nobody 2>&1)" "dvm: there is no guest called nobody"
 like "a name that cannot be" "$(dvm guest start 'a b' --kernel x 2>&1)" "dvm: \"a b\" cannot be a guest's name*"
 is "a verb that is none" "$(dvm guest strat x > /dev/null 2>&1; echo $?)" 2
