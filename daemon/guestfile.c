@@ -16,7 +16,8 @@ enum kind { TEXT, NUMBER, SIZE, FLAG, LIST };
 /* In the order of `keys`. */
 enum {
 	APPEND, BALLOON, CPU, CPU_LIMIT, CPU_SHARES, CPUS, DISTANCE, HOST, HOSTS, INITRD, KERNEL,
-	KSM, MEM, MEM_LIMIT, NO_REBOOT, NUMA, RNG, VSOCK,
+	KSM, MEM, MEM_LIMIT, NO_GATHER, NO_REBOOT, NO_TUNING, NUMA, PAGES, RNG, STAY_APART, TICK_REST,
+	VSOCK,
 	DISK, NET, NODE, SHARE,
 	KEYS,
 	LISTS_FROM = DISK,
@@ -25,30 +26,35 @@ enum {
 static const struct key {
 	const char *name;
 	enum kind kind;
-	uint64_t max; /* of a number */
+	uint64_t min, max; /* of a number */
 } keys[KEYS] = {
-	[APPEND] = { "append", TEXT, 0 },
-	[BALLOON] = { "balloon", FLAG, 0 },
-	[CPU] = { "cpu", TEXT, 0 },
-	[CPU_LIMIT] = { "cpu-limit", TEXT, 0 },
-	[CPU_SHARES] = { "cpu-shares", NUMBER, 10000 },
-	[CPUS] = { "cpus", NUMBER, 255 },
-	[DISTANCE] = { "distance", NUMBER, 254 },
-	[HOST] = { "host", TEXT, 0 },
-	[HOSTS] = { "hosts", NUMBER, 64 },
-	[INITRD] = { "initrd", TEXT, 0 },
-	[KERNEL] = { "kernel", TEXT, 0 },
-	[KSM] = { "ksm", FLAG, 0 },
-	[MEM] = { "mem", SIZE, 0 },
-	[MEM_LIMIT] = { "mem-limit", SIZE, 0 },
-	[NO_REBOOT] = { "no-reboot", FLAG, 0 },
-	[NUMA] = { "numa", NUMBER, 64 },
-	[RNG] = { "rng", FLAG, 0 },
-	[VSOCK] = { "vsock", TEXT, 0 },
-	[DISK] = { "disk", LIST, 0 },
-	[NET] = { "net", LIST, 0 },
-	[NODE] = { "node", LIST, 0 },
-	[SHARE] = { "share", LIST, 0 },
+	[APPEND] = { "append", TEXT, 0, 0 },
+	[BALLOON] = { "balloon", FLAG, 0, 0 },
+	[CPU] = { "cpu", TEXT, 0, 0 },
+	[CPU_LIMIT] = { "cpu-limit", TEXT, 0, 0 },
+	[CPU_SHARES] = { "cpu-shares", NUMBER, 1, 10000 },
+	[CPUS] = { "cpus", NUMBER, 1, 255 },
+	[DISTANCE] = { "distance", NUMBER, 1, 254 },
+	[HOST] = { "host", TEXT, 0, 0 },
+	[HOSTS] = { "hosts", NUMBER, 1, 64 },
+	[INITRD] = { "initrd", TEXT, 0, 0 },
+	[KERNEL] = { "kernel", TEXT, 0, 0 },
+	[KSM] = { "ksm", FLAG, 0, 0 },
+	[MEM] = { "mem", SIZE, 0, 0 },
+	[MEM_LIMIT] = { "mem-limit", SIZE, 0, 0 },
+	[NO_GATHER] = { "no-gather", FLAG, 0, 0 },
+	[NO_REBOOT] = { "no-reboot", FLAG, 0, 0 },
+	[NO_TUNING] = { "no-tuning", FLAG, 0, 0 },
+	[NUMA] = { "numa", NUMBER, 1, 64 },
+	[PAGES] = { "pages", TEXT, 0, 0 },
+	[RNG] = { "rng", FLAG, 0, 0 },
+	[STAY_APART] = { "stay-apart", FLAG, 0, 0 },
+	[TICK_REST] = { "tick-rest", NUMBER, 0, 100 },
+	[VSOCK] = { "vsock", TEXT, 0, 0 },
+	[DISK] = { "disk", LIST, 0, 0 },
+	[NET] = { "net", LIST, 0, 0 },
+	[NODE] = { "node", LIST, 0, 0 },
+	[SHARE] = { "share", LIST, 0, 0 },
 };
 
 /* ---- as libcyaml sees it ---- */
@@ -88,9 +94,14 @@ static const cyaml_schema_field_t fields[] = {
 	TEXT_FIELD("ksm", KSM),
 	TEXT_FIELD("mem", MEM),
 	TEXT_FIELD("mem-limit", MEM_LIMIT),
+	TEXT_FIELD("no-gather", NO_GATHER),
 	TEXT_FIELD("no-reboot", NO_REBOOT),
+	TEXT_FIELD("no-tuning", NO_TUNING),
 	TEXT_FIELD("numa", NUMA),
+	TEXT_FIELD("pages", PAGES),
 	TEXT_FIELD("rng", RNG),
+	TEXT_FIELD("stay-apart", STAY_APART),
+	TEXT_FIELD("tick-rest", TICK_REST),
 	TEXT_FIELD("vsock", VSOCK),
 	LIST_FIELD("disk", DISK),
 	LIST_FIELD("net", NET),
@@ -161,7 +172,7 @@ static const char *wrong(const struct key *k, const char *text, bool *on)
 
 	*on = true;
 	switch (k->kind) {
-	case NUMBER: return dvmi_text_u64(text, 1, k->max, &v) < 0 ? "is no number that fits" : NULL;
+	case NUMBER: return dvmi_text_u64(text, k->min, k->max, &v) < 0 ? "is no number that fits" : NULL;
 	case SIZE: return dvmi_text_size_parse(text, &v) < 0 ? "is no size (as 512M or 4G)" : NULL;
 	case FLAG: return flag(text, on) < 0 ? "is neither true nor false" : NULL;
 	default: return *text ? NULL : "is empty";
