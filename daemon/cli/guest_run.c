@@ -21,8 +21,10 @@
 
 #define PREFIX	   "guest:" /* in front of the job's name */
 #define NAME_MAX_  40u
-#define UP_TIMEOUT (15 * DVMI_SEC)
-#define NAP_NS	   (20 * 1000000L) /* between two looks */
+#define SAY_AFTER  (5 * DVMI_SEC)
+#define SOON	   DVMI_SEC
+#define SOON_NS	   20000000L  /* between two looks until then */
+#define LATER_NS   200000000L /* and from then on */
 
 void cli_guest_add(struct cli_guest_line *l, const char *word)
 {
@@ -202,9 +204,10 @@ static int show_end(struct cli *c, const struct cli_guest *g, bool anywhere)
 				    "");
 }
 
-static void nap(void)
+/* Most are up within a moment. */
+static void nap(uint64_t waited)
 {
-	nanosleep(&(struct timespec){ .tv_nsec = NAP_NS }, NULL);
+	nanosleep(&(struct timespec){ .tv_nsec = waited < SOON ? SOON_NS : LATER_NS }, NULL);
 }
 
 static int tell_start(const struct cli_guest *g, bool json)
@@ -216,23 +219,33 @@ static int tell_start(const struct cli_guest *g, bool json)
 	return 0;
 }
 
+/* While it is launched there is nobody to answer. */
+static bool is_up(struct cli *c, const struct cli_guest *g)
+{
+	return strcmp(g->state, "launching") != 0 && cli_guest_ask(c, g, "ping", "raw") == 0;
+}
+
+/* For as long as its job goes on: a host may be slow, and who starts it may leave by Ctrl-C. */
 static int wait_until_up(struct cli *c, const char *name, bool anywhere, bool json)
 {
+	uint64_t since = dvmi_clock_mono(), waited;
 	struct cli_guest g;
 	dvm_error_t err;
 
-	/* One that ends at once may answer to nobody for as long as its end takes to be known. */
-	for (uint64_t end = dvmi_clock_mono() + UP_TIMEOUT; dvmi_clock_mono() < end; nap()) {
+	for (bool said = false;; nap(waited)) {
 		if (cli_guest_find(c, name, &g, &err) < 0)
 			return cli_fail(c, &err);
 		if (g.ended && g.exit_code)
 			return show_end(c, &g, anywhere);
-		if (g.ended)
+		/* One that ends at once may answer to nobody. */
+		if (g.ended || is_up(c, &g))
 			return tell_start(&g, json);
-		if (cli_guest_ask(c, &g, "ping", "raw") == 0)
-			return tell_start(&g, json);
+		waited = dvmi_clock_mono() - since;
+		if (waited > SAY_AFTER && !said)
+			cli_say(c, "guest %s does not answer yet (%s on %s); Ctrl-C leaves it as it is",
+				name, g.state, g.node);
+		said |= waited > SAY_AFTER;
 	}
-	return cli_failf(c, "guest %s does not answer", name);
 }
 
 static void add_all(struct cli_guest_line *l, const struct cli_guest_line *more)

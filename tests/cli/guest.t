@@ -35,4 +35,65 @@ $dvm guest console one </dev/null
 ok "the console is typed at"
 daemon_ok "... from our input"
 
+# ---- starting ----
+
+started='jobs.0.id=5 jobs.0.name=guest:slow jobs.0.nodes.0=node2 jobs.0.submitted=1700000000000000000'
+is_free='accept
+expect JOBS all=1
+reply JOBS
+eof
+accept
+expect RUN spec.name=guest:slow spec.sole=1 spec.detached=1
+reply RUN job=5
+eof'
+is_asked='accept
+expect RUN spec.beside=5
+reply RUN job=6
+send JOB_EVENT job=6 kind=ENDED
+eof'
+
+no_clock=
+# It takes 20 s, which are the clock's only.
+"${CC:-cc}" -shared -fPIC -o "$tmp/stepclock.so" "$DVM_SRC/tests/multi/stepclock.c" -ldl 2>"$tmp/cc" ||
+	no_clock="no compiler"
+if ldd "$dvm" | grep -q 'lib[atu]san'; then no_clock="sanitizers come first"; fi
+if [ -n "$no_clock" ]; then
+	count=$((count + 1))
+	echo "ok $count # SKIP $no_clock"
+else
+	daemon <<-END
+		$is_free
+		accept
+		expect JOBS all=1
+		reply JOBS $started jobs.0.state=launching
+		eof
+		accept
+		expect JOBS all=1
+		mark $tmp/seen
+		wait $tmp/later
+		reply JOBS $started jobs.0.state=launching
+		eof
+		accept
+		expect JOBS all=1
+		wait $tmp/said
+		reply JOBS $started jobs.0.state=running
+		eof
+		$is_asked
+	END
+	echo 0 >"$tmp/step"
+	STEP_ALL=1 STEP_CLOCK=$tmp/step LD_PRELOAD=$tmp/stepclock.so \
+		$dvm guest start slow --kernel k >"$tmp/out" 2>"$tmp/err" &
+	pid=$!
+	wait_for -e "$tmp/seen"
+	echo 20 >"$tmp/step"
+	: >"$tmp/later"
+	wait_for -s "$tmp/err"
+	is "$(cat "$tmp/err")" "dvm: guest slow does not answer yet (launching on node2); Ctrl-C leaves it as it is" \
+		"a guest that takes long to come up is waited for, which is said"
+	: >"$tmp/said"
+	wait $pid
+	is "$? $(cat "$tmp/out")" "0 guest slow runs on node2 (job 5)" "... until it is up"
+	daemon_ok "... and answers"
+fi
+
 done_testing

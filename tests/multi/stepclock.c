@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* For LD_PRELOAD: a wall clock that is as many seconds off as the file $STEP_CLOCK says. */
+/*
+ * For LD_PRELOAD: a wall clock that is as many seconds off as the file $STEP_CLOCK says, and all other
+ * clocks, too, where $STEP_ALL is set.
+ */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdio.h>
@@ -26,7 +29,7 @@ int clock_gettime(clockid_t id, struct timespec *ts)
 	if (!real)
 		real = (int (*)(clockid_t, struct timespec *))dlsym(RTLD_NEXT, "clock_gettime");
 	int rc = real(id, ts);
-	if (rc == 0 && id == CLOCK_REALTIME)
+	if (rc == 0 && (id == CLOCK_REALTIME || getenv("STEP_ALL")))
 		ts->tv_sec += step();
 	return rc;
 }
