@@ -50,7 +50,7 @@ static bool good(const struct vmm_msg *n, size_t text, const struct vmm_msg_boun
 	case VMM_MSG_TIME_IS:
 	case VMM_MSG_LOAD: return plain;
 	case VMM_MSG_ACCESS: return plain && n->cpu < b->cpus && access_good(n);
-	case VMM_MSG_ANSWER: return n->id != 0;
+	case VMM_MSG_ANSWER: return n->id && (!n->vector || (n->vector == 1 && text));
 	case VMM_MSG_END: return n->op && n->op < b->ends;
 	case VMM_MSG_ORDER: return plain && n->id && n->op < b->orders;
 	case VMM_MSG_ASK: return plain && n->op < b->asks;

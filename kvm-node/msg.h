@@ -17,7 +17,7 @@ enum vmm_msg_kind {
 	VMM_MSG_ROW,	    /* what .cpu's local APIC is called; answered */
 	VMM_MSG_EOI,	    /* of a level-triggered .vector → the I/O APIC */
 	VMM_MSG_ACCESS,    /* of .cpu to a device; answered unless .id is 0 */
-	VMM_MSG_ANSWER,    /* to what had .id: .value */
+	VMM_MSG_ANSWER,    /* to what had .id: .value, text; .vector: more belongs to it */
 	VMM_MSG_END,	    /* the guest has ended, or wants a reset: .op, .code, text */
 	VMM_MSG_ORDER,	    /* .op is to be done; answered */
 	VMM_MSG_ASK,	    /* somebody has asked for .op */
@@ -38,7 +38,7 @@ enum vmm_msg_kind {
 struct vmm_msg {
 	uint8_t kind;  /* enum vmm_msg_kind */
 	uint8_t op;    /* enum vmm_end, vmm_order or vmm_ask; mode of an interrupt; state of a row */
-	uint8_t vector; /* or the length of an access; of queues: more belongs to it */
+	uint8_t vector; /* or the length of an access; of queues and answers: more belongs to it */
 	uint8_t flag;	/* level; enabled; write */
 	uint32_t id;	/* of a question; 0: no answer is wanted */
 	uint32_t cpu;

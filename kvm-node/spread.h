@@ -161,8 +161,11 @@ int vmm_spread_recall(struct vmm_spread *s, unsigned host, uint32_t device, unsi
 void vmm_spread_returned(struct vmm_spread *s, unsigned host, uint32_t id, uint64_t state);
 
 int vmm_spread_order(struct vmm_spread *s, enum vmm_order what, dvm_error_t *err);
-/* Host HOST's counters, appended. Does not wait for long: -ETIMEDOUT. */
-int vmm_spread_stat(struct vmm_spread *s, unsigned host, struct dvmi_buf *out);
+/*
+ * Counters of all other hosts, each at its number in OUT, which the caller frees; nothing where one does
+ * not answer. All are asked at once, and waited for no longer than a second.
+ */
+void vmm_spread_stat(struct vmm_spread *s, struct dvmi_buf *out);
 
 /*
  * The first host's time, asked a number of times: *AHEAD is by how much it is ahead of TIME() here.

@@ -31,11 +31,8 @@ static void answer(struct vmm_spread *s, const struct vmm_letter *w, uint64_t va
 {
 	const struct vmm_msg n = { .kind = VMM_MSG_ANSWER, .id = w->msg.id, .value = value };
 
-	if (!w->msg.id)
-		return;
-	dsm_node_enter(s->node);
-	spread_post(s, w->from, &n, text ? text->data : NULL, text ? text->len : 0);
-	dsm_node_leave(s->node);
+	if (w->msg.id)
+		spread_post_long(s, w->from, &n, text ? text->data : NULL, text ? text->len : 0);
 }
 
 static void do_stat(struct vmm_spread *s, const struct vmm_letter *w)
@@ -43,7 +40,7 @@ static void do_stat(struct vmm_spread *s, const struct vmm_letter *w)
 	struct dvmi_buf b = { 0 };
 
 	s->ops.stat(s->ops.arg, &b);
-	if (b.err || b.len > VMM_MSG_TEXT_MAX)
+	if (b.err || b.len > SPREAD_TEXT_MAX)
 		b.len = 0;
 	answer(s, w, 0, &b);
 	dvmi_buf_free(&b);

@@ -20,6 +20,9 @@
 #define SPREAD_LOST    1u /* beside 2, "answered", in spread_wait.done */
 #define SPREAD_DONE    2u
 
+/* Of a text in pieces: several times what 255 vCPUs have to tell. Who says more has erred. */
+#define SPREAD_TEXT_MAX (1u << 20)
+
 /* Somebody waits for answers. On its own stack; all under the node's lock but done. */
 struct spread_wait {
 	struct spread_wait *prev, *next;
@@ -28,7 +31,7 @@ struct spread_wait {
 	uint64_t value;
 	int rc;		 /* the first failure among the answers */
 	unsigned failed; /* whose */
-	struct dvmi_buf *text;
+	struct dvmi_buf *texts; /* of each host, or NULL: nobody asked for any */
 	_Atomic uint32_t done;
 };
 
@@ -102,6 +105,12 @@ static inline void spread_count(_Atomic uint64_t *n)
 /* spread_say.c; locked. */
 int spread_post(struct vmm_spread *s, unsigned host, const struct vmm_msg *n, const void *text,
 		size_t len);
+/*
+ * Not locked: N with LEN bytes, in as many messages as they need. Others may go between, but none of
+ * what N is about: one thread at a time sends that.
+ */
+void spread_post_long(struct vmm_spread *s, unsigned host, const struct vmm_msg *n, const void *bytes,
+		      size_t len);
 void spread_ask_time(struct vmm_spread *s);
 void spread_answered(struct vmm_spread *s, unsigned from, const struct vmm_msg *n,
 		     const char *text, size_t len);

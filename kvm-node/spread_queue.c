@@ -5,25 +5,10 @@
 #include "kvm-node/spread_private.h"
 #include "libdvm/base/err.h"
 
-/* Who sends for a queue is one thread at a time, so that parts come in order; others may go between. */
 void vmm_spread_queue(struct vmm_spread *s, unsigned host, const struct vmm_msg *n, const void *bytes,
 		      size_t len)
 {
-	struct vmm_msg part = *n;
-	const uint8_t *p = bytes;
-
-	do {
-		size_t some = len < VMM_MSG_TEXT_MAX ? len : VMM_MSG_TEXT_MAX;
-		part.vector = some < len;
-		dsm_node_enter(s->node);
-		int rc = spread_post(s, host, &part, p, some);
-		dsm_node_leave(s->node);
-		if (rc == -ENOMEM)
-			dvmi_log(s->log, "spread", LOG_ERR, "no memory for a queue's data to %s",
-				 s->names[host]);
-		p += some;
-		len -= some;
-	} while (len);
+	spread_post_long(s, host, n, bytes, len);
 }
 
 int vmm_spread_recall(struct vmm_spread *s, unsigned host, uint32_t device, unsigned queue,

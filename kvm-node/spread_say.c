@@ -33,6 +33,26 @@ int spread_post(struct vmm_spread *s, unsigned host, const struct vmm_msg *n, co
 	return dsm_node_post(s->node, host, SPREAD_SERVICE, room, sizeof *n + len);
 }
 
+void spread_post_long(struct vmm_spread *s, unsigned host, const struct vmm_msg *n, const void *bytes,
+		      size_t len)
+{
+	struct vmm_msg part = *n;
+	const uint8_t *p = bytes;
+
+	do {
+		size_t some = len < VMM_MSG_TEXT_MAX ? len : VMM_MSG_TEXT_MAX;
+		part.vector = some < len;
+		dsm_node_enter(s->node);
+		int rc = spread_post(s, host, &part, p, some);
+		dsm_node_leave(s->node);
+		if (rc == -ENOMEM)
+			dvmi_log(s->log, "spread", LOG_ERR, "no memory for what goes to %s",
+				 s->names[host]);
+		p += some;
+		len -= some;
+	} while (len);
+}
+
 /* One that nobody answers. */
 static void say_locked(struct vmm_spread *s, unsigned host, const struct vmm_msg *n,
 		       const char *text)
@@ -158,6 +178,18 @@ int spread_question(struct vmm_spread *s, struct spread_wait *w, struct vmm_msg 
 	return w->done == SPREAD_LOST ? -DVM_EPEERLOST : 0;
 }
 
+/* False: it is longer than any that makes sense, and what there was of it is gone. */
+static bool add_text(struct vmm_spread *s, struct dvmi_buf *b, const char *text, size_t len)
+{
+	if (len <= SPREAD_TEXT_MAX - b->len) {
+		dvmi_buf_put(b, text, len);
+		return true;
+	}
+	spread_count(&s->n.bad);
+	dvmi_buf_free(b);
+	return false;
+}
+
 void spread_answered(struct vmm_spread *s, unsigned from, const struct vmm_msg *n,
 		     const char *text, size_t len)
 {
@@ -168,9 +200,9 @@ void spread_answered(struct vmm_spread *s, unsigned from, const struct vmm_msg *
 		spread_count(&s->n.bad);
 		return;
 	}
+	if (w->texts && add_text(s, &w->texts[from], text, len) && n->vector)
+		return; /* there is more to come */
 	w->value = n->value;
-	if (w->text)
-		dvmi_buf_put(w->text, text, len);
 	if ((int64_t)n->value < 0 && w->rc == 0) {
 		w->rc = (int)(int64_t)n->value;
 		w->failed = from;
@@ -261,9 +293,9 @@ int vmm_spread_order(struct vmm_spread *s, enum vmm_order what, dvm_error_t *err
 	return 0;
 }
 
-int vmm_spread_stat(struct vmm_spread *s, unsigned host, struct dvmi_buf *out)
+void vmm_spread_stat(struct vmm_spread *s, struct dvmi_buf *out)
 {
-	struct spread_wait w = { .from = UINT64_C(1) << host, .text = out };
+	struct spread_wait w = { .from = others(s), .texts = out };
 	struct vmm_msg n = { .kind = VMM_MSG_STAT };
 
 	dsm_node_enter(s->node);
@@ -271,11 +303,12 @@ int vmm_spread_stat(struct vmm_spread *s, unsigned host, struct dvmi_buf *out)
 	dsm_node_leave(s->node);
 	dsm_node_wait(s->node, &w.done, dvmi_clock_mono() + STAT_WAIT);
 	dsm_node_enter(s->node);
-	bool answered = w.done != 0;
-	if (!answered)
+	if (!w.done)
 		DL_DELETE(s->waits, &w);
 	dsm_node_leave(s->node);
-	return answered ? 0 : -ETIMEDOUT;
+	for (unsigned i = 0; i < s->hosts; i++)
+		if (w.from >> i & 1 || out[i].err)
+			dvmi_buf_free(&out[i]); /* a part of it is of no use */
 }
 
 /* ---- time ---- */

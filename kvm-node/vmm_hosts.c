@@ -240,13 +240,13 @@ void vmm_hosts_stat(struct vmm *v, struct dvmi_buf *out)
 			atomic_load(&v->gathered) ? "true" : "false", v->met);
 	if (!vmm_is_first(v))
 		return;
+	struct dvmi_buf all[VMM_HOSTS_MAX] = { 0 };
+	vmm_spread_stat(s, all);
 	dvmi_buf_printf(out, ",\"hosts\":[");
 	for (unsigned i = 1; i < vmm_spread_hosts(s); i++) {
-		struct dvmi_buf b = { 0 };
-		bool got = vmm_spread_stat(s, i, &b) == 0 && b.len && !b.err;
-		dvmi_buf_printf(out, "%s%.*s", i > 1 ? "," : "", got ? (int)b.len : 4,
-				got ? (const char *)b.data : "null");
-		dvmi_buf_free(&b);
+		dvmi_buf_printf(out, "%s%s", i > 1 ? "," : "", all[i].len ? "" : "null");
+		dvmi_buf_put(out, all[i].data, all[i].len);
+		dvmi_buf_free(&all[i]);
 	}
 	dvmi_buf_printf(out, "]");
 }

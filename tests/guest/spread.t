@@ -115,6 +115,29 @@ wait "$run"
 is "... to the guest's good end" $? 0 || diag "$(cat "$words")"
 rm -f "$words"
 
+# What a host with many CPUs has to tell is longer than a message.
+stat=$(mktemp) words=$(mktemp)
+timeout -k 2 -s INT 60 "${vmm[@]}" --mem 16M --cpus 120 --kernel "$payload" --append wait \
+	--control "many-$$" > "$words" 2>&1 < /dev/null &
+run=$!
+ask()
+{
+	timeout 20 "$build/kvm-node/dvm-vmm" --control "many-$$" --ask "$1"
+}
+of_second_host()
+{
+	python3 -c 'import json, sys; h = json.load(sys.stdin)["hosts"]
+print(len(h), h[0] and (h[0]["share"]["host"], len(h[0]["cpus"])))' < "$stat"
+}
+ok "a guest with 60 CPUs on each of two hosts" until_ok 20 says waiting
+ask stat > "$stat"
+is "... is asked for its counters" $? 0
+is "... and the second host tells its own" "$(of_second_host)" "1 ('mini1', 60)"
+ok "... which are more than goes into a message" [ "$(wc -c < "$stat")" -gt 32000 ]
+ask kill
+wait "$run"
+rm -f "$stat" "$words"
+
 guest_run hello --mem 16M --cpus 2 --pages no-sense
 like "... which there has to be" "$? $guest_out" '2 *there is no "no-sense"*'
 guest_run hello --mem 16M --cpus 2 --disk /dev/null,host=2
