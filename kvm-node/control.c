@@ -13,7 +13,8 @@
 #include "libdvm/base/err.h"
 #include "libdvm/base/text.h"
 
-#define CLIENTS	   8u
+#define CLIENTS	    8u
+#define UNSENT_MAX (1u << 20) /* bytes that wait for a client, so that a slow one sees all of it */
 #define PERIOD_MIN (DVMI_SEC / 10)
 
 struct client {
@@ -25,6 +26,9 @@ struct client {
 	char line[VMM_CONTROL_LINE_MAX];
 	size_t len;
 	bool console;
+	struct dvmi_buf unsent; /* what there was no room for */
+	size_t sent;		/* of that, meanwhile */
+	bool leaving;		/* with the last of it */
 };
 
 struct vmm_control {
@@ -43,24 +47,85 @@ static void leave(struct client *c)
 {
 	vmm_watch_close(c->watch);
 	vmm_timer_close(c->timer);
+	dvmi_buf_free(&c->unsent);
 	close(c->fd);
 	c->watch = NULL;
 	c->timer = NULL;
 	c->fd = -1;
 }
 
-/* A client that does not read is let go: the guest waits for nobody. */
+/* What it takes of N bytes at once; -EPIPE: it is gone. */
+static ssize_t send_some(const struct client *c, const void *p, size_t n)
+{
+	ssize_t done;
+
+	do
+		done = send(c->fd, p, n, MSG_NOSIGNAL | MSG_DONTWAIT);
+	while (done < 0 && errno == EINTR);
+	return done >= 0 ? done : errno == EAGAIN ? 0 : -EPIPE;
+}
+
+/* Who leaves is not listened to any more: it may have shut its side. */
+static void watch(struct client *c)
+{
+	vmm_watch_set(c->watch, (c->leaving ? 0 : UV_READABLE) | (c->unsent.len ? UV_WRITABLE : 0));
+}
+
+/*
+ * What does not fit now is sent when there is room. A client that does not read is let go: the guest
+ * waits for nobody. A single answer may be longer than what it may leave unread.
+ */
 static void tell(struct client *c, const void *p, size_t n)
 {
-	if (c->fd >= 0 && send(c->fd, p, n, MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)n)
+	size_t waiting = c->unsent.len - c->sent;
+
+	if (c->fd < 0)
+		return;
+	ssize_t done = waiting ? 0 : send_some(c, p, n);
+	if (done < 0 || (waiting && waiting + n > UNSENT_MAX)) {
 		leave(c);
+		return;
+	}
+	if ((size_t)done == n)
+		return;
+	dvmi_buf_consume(&c->unsent, c->sent);
+	c->sent = 0;
+	dvmi_buf_put(&c->unsent, (const char *)p + done, n - (size_t)done);
+	if (c->unsent.err || !c->watch)
+		leave(c);
+	else
+		watch(c);
+}
+
+/* The last that C is told. */
+static void finish(struct client *c)
+{
+	if (c->fd >= 0 && c->unsent.len) {
+		c->leaving = true;
+		watch(c);
+	} else if (c->fd >= 0) {
+		leave(c);
+	}
+}
+
+static void send_rest(struct client *c)
+{
+	ssize_t done = send_some(c, c->unsent.data + c->sent, c->unsent.len - c->sent);
+
+	c->sent += done > 0 ? (size_t)done : 0;
+	if (done < 0 || (c->leaving && c->sent == c->unsent.len)) {
+		leave(c);
+	} else if (c->sent == c->unsent.len) {
+		dvmi_buf_free(&c->unsent);
+		c->sent = 0;
+		watch(c);
+	}
 }
 
 static void answer(struct client *c, const char *text)
 {
 	tell(c, text, strlen(text));
-	if (c->fd >= 0)
-		leave(c);
+	finish(c);
 }
 
 static void tell_stat(struct client *c)
@@ -149,8 +214,7 @@ static void obey(struct client *c)
 	}
 	if (!strcmp(c->line, "stat")) {
 		tell_stat(c);
-		if (c->fd >= 0)
-			leave(c);
+		finish(c);
 		return;
 	}
 	if (!strncmp(c->line, "stat ", 5)) {
@@ -196,9 +260,8 @@ static size_t take_line(struct client *c, const char *p, size_t n)
 	return n;
 }
 
-static void on_client(void *arg, int events)
+static void hear(struct client *c)
 {
-	struct client *c = arg;
 	char p[256];
 	ssize_t n = recv(c->fd, p, sizeof p, MSG_DONTWAIT);
 	size_t at = 0;
@@ -213,6 +276,18 @@ static void on_client(void *arg, int events)
 		at = take_line(c, p, (size_t)n);
 	if (c->fd >= 0 && c->console && at < (size_t)n &&
 	    vmm_consoles_type(c->owner->consoles, p + at, (size_t)n - at) == -EPIPE)
+		leave(c);
+}
+
+static void on_client(void *arg, int events)
+{
+	struct client *c = arg;
+
+	if (events & UV_WRITABLE && c->unsent.len)
+		send_rest(c);
+	if (c->fd >= 0 && !c->leaving && (events & UV_READABLE || !events))
+		hear(c);
+	else if (c->fd >= 0 && !events)
 		leave(c);
 }
 

@@ -25,8 +25,8 @@ static int dial(const char *name, dvm_error_t *err)
 	return take_fd(fd);
 }
 
-/* Copies what there is; false at the end. */
-static bool copy(int from, int to)
+/* Copies what there is; false at the end. LAST becomes the last byte, if there is one. */
+static bool copy(int from, int to, char *last)
 {
 	char p[4096];
 	ssize_t n = read(from, p, sizeof p);
@@ -39,6 +39,7 @@ static bool copy(int from, int to)
 			return false;
 		at += done > 0 ? done : 0;
 	}
+	*last = n > 0 ? p[n - 1] : *last;
 	return n > 0;
 }
 
@@ -68,11 +69,15 @@ static int judge(int fd, const char *name, const char *what, dvm_error_t *err)
 	return !console && !strcmp(text, VMM_CONTROL_OK);
 }
 
-/* All that comes back, on standard output; at a console what is typed goes there, too. */
+/*
+ * All that comes back, on standard output; at a console what is typed goes there, too. Every other answer
+ * is lines, so one that ends elsewhere is not all there was.
+ */
 static int relay(int fd, const char *name, const char *what, dvm_error_t *err)
 {
 	bool typing = !strcmp(what, "console"), judged = false;
 	struct pollfd p[2] = { { fd, POLLIN, 0 }, { typing ? STDIN_FILENO : -1, POLLIN, 0 } };
+	char last = '\n', typed;
 
 	for (;;) {
 		if (poll(p, 2, -1) < 0 && errno != EINTR)
@@ -81,9 +86,11 @@ static int relay(int fd, const char *name, const char *what, dvm_error_t *err)
 		if (rc)
 			return rc < 0 ? rc : 0;
 		judged |= p[0].revents != 0;
-		if (p[0].revents && !copy(fd, STDOUT_FILENO))
-			return 0;
-		if (p[1].revents && !copy(STDIN_FILENO, fd))
+		if (p[0].revents && !copy(fd, STDOUT_FILENO, &last))
+			return typing || last == '\n' ?
+				       0 :
+				       dvmi_error_set(err, -EPIPE, "the answer of %s is cut off", name);
+		if (p[1].revents && !copy(STDIN_FILENO, fd, &typed))
 			p[1].fd = -1; /* nothing more is typed; the console goes on */
 	}
 }

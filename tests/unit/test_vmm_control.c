@@ -164,6 +164,55 @@ static void test_too_many(void **state)
 		close(more[i]);
 }
 
+/* Prints N bytes, and the last of the pipe is taken. */
+static void print(struct scene *s, size_t n)
+{
+	static char piece[4096];
+
+	memset(piece, 'x', sizeof piece);
+	for (size_t at = 0; at < n;) {
+		struct pollfd ready = { s->config.console_out, POLLOUT, 0 };
+		assert_int_equal(poll(&ready, 1, PATIENCE_MS), 1);
+		ssize_t done = write(s->config.console_out, piece,
+				     n - at < sizeof piece ? n - at : sizeof piece);
+		at += done > 0 ? (size_t)done : 0;
+	}
+}
+
+/* Who reads later hears all of it, though it is more than the socket takes. */
+static void test_slow(void **state)
+{
+	enum { MUCH = 700000 };
+	static char heard[MUCH];
+	struct scene *s = *state;
+
+	say(s->client, "console\n");
+	say(s->config.console_out, "hello\n");
+	hears(s->client, "hello\n");
+	print(s, MUCH);
+	assert_int_equal(hear(s->client, heard, MUCH), MUCH);
+	for (size_t i = 0; i < MUCH; i++)
+		assert_int_equal(heard[i], 'x');
+	say(s->config.console_out, "bye\n");
+	hears(s->client, "bye\n");
+}
+
+/* Who does not read at all is let go, with no more than a bound kept for him. */
+static void test_deaf(void **state)
+{
+	static char heard[1 << 16];
+	struct scene *s = *state;
+	size_t n = 0, some;
+
+	say(s->client, "console\n");
+	say(s->config.console_out, "hello\n");
+	hears(s->client, "hello\n");
+	print(s, 4 << 20);
+	while ((some = hear(s->client, heard, sizeof heard)) == sizeof heard)
+		n += some;
+	assert_true(n + some < 2 << 20);
+}
+
 /* ---- who asks, and a guest that is played ---- */
 
 struct played {
@@ -201,6 +250,8 @@ static int asked(const char *what, const char *answer, dvm_error_t *err)
 	assert_int_equal(listen(p.listener, 1), 0);
 	assert_int_equal(pthread_create(&thread, NULL, play, &p), 0);
 	int rc = vmm_control_ask(name, what, err);
+	puts(""); /* what was answered may have left a line open */
+	fflush(stdout);
 	pthread_join(thread, NULL);
 	close(p.listener);
 	return rc;
@@ -214,6 +265,10 @@ static void test_answers(void **state)
 	assert_int_equal(asked("kill", "", &err), 0); /* which may end who would answer */
 	assert_int_equal(asked("console", "", &err), 0);
 	assert_int_equal(asked("console", "error: of the guest's\n", &err), 0);
+	assert_int_equal(asked("console", "login: ", &err), 0);
+	assert_int_equal(asked("stat", "{}\n", &err), 0);
+	assert_int_equal(asked("stat", "{\"cpus\":[", &err), -EPIPE);
+	assert_string_equal(err.text + strlen(err.text) - 7, "cut off");
 	assert_int_equal(asked("balloon 1G", "error: no\n", &err), -EINVAL);
 	assert_string_equal(err.text, "no");
 }
@@ -237,6 +292,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_pieces, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_too_long, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_too_many, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_slow, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_deaf, set_up, tear_down),
 		cmocka_unit_test(test_answers),
 		cmocka_unit_test(test_no_answer),
 	};
