@@ -199,6 +199,24 @@ static int join_hosts(struct vmm_options *o, struct dvmi_log *log, struct termin
 	return 0;
 }
 
+/*
+ * Its sockets are root's, and a monitor of several hosts cannot give up root's rights without its name:
+ * it has threads by then, whose capabilities are their own. All say so, for the first one has them.
+ */
+static int check_vsock(const struct vmm_options *o, dvm_error_t *err)
+{
+	struct vmm_spread *s = o->config.spread;
+	int rc = 0;
+
+	if (!s || !o->config.vsock_cid)
+		return 0;
+	if (o->isolate && geteuid() == 0 && !o->follower && !vmm_spread_together(s))
+		rc = dvmi_error_set(err, -EINVAL,
+				    "root's guest over several hosts cannot have --vsock, but with "
+				    "--isolation off; another user's can");
+	return vmm_spread_agree(s, rc, err);
+}
+
 /* Of vsock's sockets: the only ones that are still looked for by name. */
 static int vsock_dir(const struct vmm_config *c, char dir[PATH_MAX])
 {
@@ -255,6 +273,8 @@ static int run(struct vmm_options *o, struct dvmi_log *log)
 	block_signals(&signals);
 	o->config.jail = &jail;
 	int rc = join_hosts(o, log, &terminal, &err);
+	if (rc == 0)
+		rc = check_vsock(o, &err);
 	if (rc == 0 && !o->follower)
 		rc = open_console(o, &terminal, &control, &err);
 	if (rc == 0)

@@ -115,6 +115,38 @@ wait "$run"
 is "... to the guest's good end" $? 0 || diag "$(cat "$words")"
 rm -f "$words"
 
+# Sockets between guest and first host: two monitors of one kernel keep their user and directory.
+dir=$(mktemp -d) words=$dir/words
+vsock=(--vsock "3,path=$dir/vs")
+timeout -k 2 -s INT 60 "${vmm[@]}" --mem 16M --cpus 2 --kernel "$payload" --append wait "${vsock[@]}" \
+	> "$words" 2>&1 < /dev/null &
+run=$!
+dials()
+{
+	python3 -c 'import socket, sys; s = socket.socket(socket.AF_UNIX); s.settimeout(10)
+s.connect(sys.argv[1]); s.send(b"CONNECT 5\n"); sys.exit(s.recv(9) != b"")' "$dir/vs"
+}
+ok "a guest with vsock over two hosts" until_ok 20 says waiting
+ok "... who dials hears that its guest does not listen" dials
+kill -INT "$run"
+wait "$run"
+# Each on a kernel of its own, as far as they know, they would lose both: that is refused.
+# shellcheck disable=SC2016 # expanded there
+apart=("$build/tests/api/mini-run" -t 30 -n 2 -N 2 unshare -rm sh -c 'echo "$DVM_RANK" > "$0-$DVM_RANK" &&
+	mount --bind "$0-$DVM_RANK" /proc/sys/kernel/random/boot_id && exec "$@"' "$dir/boot"
+	"$build/kvm-node/dvm-vmm" --hosts 2)
+vmm=("${apart[@]}")
+if unshare -rm true 2> /dev/null; then
+	guest_run hello --mem 16M --cpus 2 "${vsock[@]}"
+	like "vsock for root over two kernels" "$? $guest_out" \
+		"1 *root's guest over several hosts cannot have --vsock*"
+	like "... of which the other one hears" "$guest_out" "*host mini0 cannot: see what it says*"
+else
+	skip "vsock for root over two kernels" "no namespaces of users here"
+fi
+vmm=("$build/tests/api/mini-run" -t 30 -n 2 -N 2 "$build/kvm-node/dvm-vmm" --hosts 2)
+rm -rf "$dir"
+
 # What a host with many CPUs has to tell is longer than a message.
 stat=$(mktemp) words=$(mktemp)
 timeout -k 2 -s INT 60 "${vmm[@]}" --mem 16M --cpus 120 --kernel "$payload" --append wait \
