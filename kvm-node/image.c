@@ -25,7 +25,8 @@ static int slurp(int fd, uint8_t *to, size_t len)
 	return 0;
 }
 
-int vmm_image_open(struct vmm_image *im, const char *path, const char *what, dvm_error_t *err)
+int vmm_image_open(struct vmm_image *im, const char *path, const char *what, uint64_t max,
+		   dvm_error_t *err)
 {
 	cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	struct stat st;
@@ -36,6 +37,10 @@ int vmm_image_open(struct vmm_image *im, const char *path, const char *what, dvm
 		return dvmi_error_set(err, -EINVAL, "%s %s is not a file", what, path);
 	if (st.st_size <= 0)
 		return dvmi_error_set(err, -ENODATA, "%s %s is empty", what, path);
+	if ((uint64_t)st.st_size > max)
+		return dvmi_error_set(err, -EFBIG, "%s %s has %llu MiB, more than the %llu MiB it may have",
+				      what, path, (unsigned long long)st.st_size >> 20,
+				      (unsigned long long)max >> 20);
 	*im = (struct vmm_image){ .len = (size_t)st.st_size, .what = what, .fd = take_fd(fd) };
 	return 0;
 }

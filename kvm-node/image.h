@@ -15,8 +15,12 @@ struct vmm_image {
 	int fd;
 };
 
-/* Only opened, for as often as it is needed. -ENODATA for an empty file. */
-int vmm_image_open(struct vmm_image *im, const char *path, const char *what, dvm_error_t *err);
+/*
+ * Only opened, for as often as it is needed. -ENODATA for an empty file, -EFBIG for one of more than MAX
+ * bytes: all of it is read, and what is a disk by mistake would take all of the host's memory.
+ */
+int vmm_image_open(struct vmm_image *im, const char *path, const char *what, uint64_t max,
+		   dvm_error_t *err);
 /* Into memory, and out of it again: a kernel there is a burden while the guest runs. */
 int vmm_image_read(struct vmm_image *im, dvm_error_t *err);
 void vmm_image_forget(struct vmm_image *im);

@@ -26,6 +26,9 @@
  */
 #define SLOW_TUNING   " numa_balancing=disable"
 #define SLOW_TRIP     (250 * DVMI_USEC)
+/* Bytes of a file. Much of a kernel's may be symbols, which a guest with less memory does without. */
+#define KERNEL_MAX    (UINT64_C(2) << 30)
+#define INITRD_MAX    (UINT64_C(2) << 30)
 #define NEAR_DISTANCE 20 /* between two NUMA nodes of one host, as sockets say */
 #define FAR_DISTANCE  40 /* between hosts: kernels then keep tasks and pages together */
 
@@ -64,9 +67,10 @@ int vmm_open_images(struct vmm *v, dvm_error_t *err)
 	v->apic = apic_of(c, v->input.append);
 	if (!vmm_is_first(v))
 		return 0;
-	int rc = vmm_image_open(&v->input.kernel, c->kernel, "kernel", err);
+	int rc = vmm_image_open(&v->input.kernel, c->kernel, "kernel", KERNEL_MAX, err);
 	if (rc == 0 && c->initrd)
-		rc = vmm_image_open(&v->input.initrd, c->initrd, "initrd", err);
+		rc = vmm_image_open(&v->input.initrd, c->initrd, "initrd",
+				    c->mem < INITRD_MAX ? c->mem : INITRD_MAX, err);
 	return rc;
 }
 

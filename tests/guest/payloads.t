@@ -24,6 +24,15 @@ while IFS=$'\t' read -r name options code text; do
 	[ "$got" = "$code" ] || printf '# %s\n' "$guest_out"
 done < <(guest_cases "$here/guests.conf" $groups)
 
+# A disk by mistake, which is not read before it is refused.
+disk=$(mktemp)
+truncate -s 100G "$disk"
+guest_run hello --mem 16M --initrd "$disk"
+like "an initrd of 100 GiB" "$? $guest_out" "1 *initrd $disk has 102400 MiB, more than the 16 MiB*"
+guest_run hello --mem 16M --kernel "$disk"
+like "a kernel of 100 GiB" "$? $guest_out" "1 *kernel $disk has 102400 MiB, more than the 2048 MiB*"
+rm -f "$disk"
+
 # A guest that was killed has left the socket of its vsock behind.
 dir=$(mktemp -d)
 vsock=(--mem 16M --vsock "3,path=$dir/vs")
