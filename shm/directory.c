@@ -82,6 +82,27 @@ static void begin(struct dsm_entry *e, uint32_t requester)
 	e->requester = requester;
 }
 
+/*
+ * Whether FROM says DONE. What comes next to it comes on the same channel, but what we do next comes
+ * before what we have said to ourselves.
+ */
+static bool says_done(const struct dsm *d, uint32_t from, uint16_t acks)
+{
+	return acks || d->c.serial || from == d->c.self;
+}
+
+/* The owner asks to read. */
+static void grant_read(struct dsm *d, struct dsm_entry *e, uint32_t from)
+{
+	bool ours = from == d->c.self;
+
+	if (ours)
+		begin(e, from);
+	dsm_send(d, from,
+		 (struct dsm_msg){
+			 .kind = DSM_GRANT, .page = e->page, .flags = ours ? 0 : DSM_FINAL });
+}
+
 /* Who asks, what it keeps, and what goes with the answer. */
 struct ask {
 	uint32_t node;
@@ -166,7 +187,7 @@ static void write_page(struct dsm *d, struct dsm_entry *e, struct dsm_cell *c, u
 	if (d->c.serial && tell_in_turn(d, e, from, have))
 		return;
 	uint16_t acks = d->c.serial ? 0 : invalidate(d, e, from);
-	uint8_t final = acks || d->c.serial ? 0 : DSM_FINAL;
+	uint8_t final = says_done(d, from, acks) ? 0 : DSM_FINAL;
 
 	e->giver = e->owner;
 	if (e->owner == from)
@@ -253,18 +274,19 @@ static void answer_late(struct dsm *d, struct dsm_entry *e)
 static void end_walk(struct dsm *d, struct dsm_entry *e, uint32_t from, uint64_t version)
 {
 	uint16_t acks = tell_walkers(d, e, from, (struct dsm_msg){ .kind = DSM_END });
+	bool done = says_done(d, from, acks);
 
 	dsm_send(d, from,
 		 (struct dsm_msg){ .kind = DSM_GRANT,
 				   .page = e->page,
 				   .acks = acks,
-				   .flags = DSM_WALK | (acks ? 0 : DSM_FINAL) });
+				   .flags = DSM_WALK | (done ? 0 : DSM_FINAL) });
 	e->walked = false;
 	e->owner = from;
 	e->sharers = 0;
 	e->ended = version;
 	answer_late(d, e);
-	if (acks)
+	if (done)
 		begin(e, from);
 }
 
@@ -332,8 +354,7 @@ static void handle(struct dsm *d, struct dsm_entry *e, struct dsm_cell *c, uint3
 	else if (m->kind == DSM_GETM)
 		write_page(d, e, c, from, kept(e, m));
 	else if (m->kind == DSM_GETS && e->owner == from)
-		dsm_send(d, from,
-			 (struct dsm_msg){ .kind = DSM_GRANT, .page = e->page, .flags = DSM_FINAL });
+		grant_read(d, e, from);
 	else if (m->kind == DSM_GETS)
 		read_page(d, e, c, from, kept(e, m));
 	else if (m->kind == DSM_PUT && e->owner == from)

@@ -48,7 +48,6 @@ int dsm_home_hold(struct dsm *d, const struct dsm_msg *m)
 		e->sharers |= m->state == DSM_WALKING ? dsm_bit(d, m->node) : 0;
 	} else if (m->state == DSM_SHARED) {
 		e->sharers |= dsm_bit(d, m->node);
-		e->candidate = m->node;
 	} else {
 		e->keeper = m->node;
 		e->kept = m->version;
@@ -58,36 +57,42 @@ int dsm_home_hold(struct dsm *d, const struct dsm_msg *m)
 	return 0;
 }
 
+/*
+ * One of those that share E's page, the first from node FIRST on; when they all have been asked, one that
+ * has given its copy up for a writer that then got nothing to write: nothing newer was ever written. It
+ * may have given up what it reported, and says so, or DONE: until then nobody gets anything.
+ */
+static void appoint(struct dsm *d, struct dsm_entry *e, uint32_t first)
+{
+	struct dsm_msg own = { .kind = DSM_OWN, .page = e->page, .version = DSM_NO_VERSION };
+	uint32_t who = first;
+
+	while (who < d->c.nodes && !(e->sharers & dsm_bit(d, who) && d->alive[who]))
+		who++;
+	if (who == d->c.nodes) {
+		who = e->keeper;
+		own.version = e->kept;
+		e->poisoned = e->kept == DSM_NO_VERSION;
+		e->sharers = 0;
+		e->kept = DSM_NO_VERSION;
+	}
+	e->busy = !e->poisoned;
+	if (e->poisoned)
+		return;
+	e->owner = e->requester = who;
+	dsm_send(d, who, own);
+}
+
 void dsm_home_gone(struct dsm *d, uint32_t from, uint64_t page)
 {
 	struct dsm_entry *e = dsm_entry_find(d, page);
 
-	if (!e || e->owner != from || e->poisoned) {
+	if (!e || e->owned || !e->busy || e->requester != from) {
 		d->stats.dropped++;
 		return;
 	}
-	e->poisoned = true;
-	if (e->busy)
-		dsm_send(d, e->requester, (struct dsm_msg){ .kind = DSM_LOST, .page = page });
-	e->busy = false;
+	appoint(d, e, from + 1);
 	dsm_home_serve(d, e, dsm_cell_touch(d, page));
-}
-
-/*
- * Without an owner, one of those that share; without those, one that has given its copy up for a
- * writer that then got nothing to write: nothing newer was ever written.
- */
-static void appoint(struct dsm *d, struct dsm_entry *e)
-{
-	bool revive = e->poisoned && e->kept != DSM_NO_VERSION;
-
-	if (e->owned || (e->poisoned && !revive))
-		return;
-	e->owner = revive ? e->keeper : e->candidate;
-	e->owned = true;
-	e->poisoned = false;
-	dsm_send(d, e->owner,
-		 (struct dsm_msg){ .kind = DSM_OWN, .page = e->page, .version = e->kept });
 }
 
 void dsm_home_made(struct dsm *d)
@@ -95,7 +100,8 @@ void dsm_home_made(struct dsm *d)
 	struct dsm_request *list = d->waiting, *r, *next;
 
 	for (struct dsm_entry *e = dsm_entry_next(d, 0); e; e = dsm_entry_next(d, e->page + 1)) {
-		appoint(d, e);
+		if (!e->owned)
+			appoint(d, e, 0);
 		dsm_run_local(d);
 	}
 	d->waiting = NULL;

@@ -31,8 +31,7 @@ struct dsm_entry {
 	uint64_t page;
 	uint64_t sharers; /* a bit a node, or a group of nodes where there are more than 64 */
 	uint32_t owner;
-	uint32_t candidate; /* a sharer, while the directory is made anew */
-	bool owned;	    /* likewise: an owner has been found */
+	bool owned;	    /* an owner is known, when the directory is made anew */
 	uint32_t keeper;    /* likewise: keeps a copy that it gave up in vain */
 	uint64_t kept;	    /* of this version; DSM_NO_VERSION: nobody does */
 	bool poisoned;
@@ -224,7 +223,7 @@ int dsm_home_hold(struct dsm *d, const struct dsm_msg *m);
 int dsm_home_keep(struct dsm *d, const struct dsm_msg *m);
 void dsm_home_unmade(struct dsm *d);
 void dsm_home_kept(struct dsm *d);
-/* The owner of PAGE, which we have appointed, has nothing. */
+/* FROM, which was to own PAGE, has nothing. */
 void dsm_home_gone(struct dsm *d, uint32_t from, uint64_t page);
 /* Nobody but us has PAGE, ours, and nobody has asked. */
 bool dsm_home_alone(const struct dsm *d, uint64_t page);

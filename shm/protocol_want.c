@@ -111,7 +111,8 @@ int dsm_discard(struct dsm *d, uint64_t page)
 
 	if (!c || c->state > DSM_SHARED || c->version == DSM_NO_VERSION)
 		return -ENOENT;
-	if (d->flushing || dsm_want_find(d, page) || dsm_is_held(d, page))
+	/* What is reported may be all that is left of the page. */
+	if (dsm_settling(d) || dsm_want_find(d, page) || dsm_is_held(d, page))
 		return -EAGAIN;
 	if (c->state == DSM_SHARED) {
 		c->state = DSM_INVALID;
@@ -201,12 +202,14 @@ static bool on_data(struct dsm *d, const struct dsm_msg *m, struct dsm_cell *c)
 }
 
 /* It asked to read, and was appointed owner meanwhile. */
-static void become_owner(struct dsm *d, struct dsm_want *w, const struct dsm_cell *c)
+static void become_owner(struct dsm *d, struct dsm_want *w, const struct dsm_cell *c, bool final)
 {
 	uint64_t page = w->page;
 	bool then_write = w->then_write;
 
 	dsm_want_end(d, w);
+	if (!final)
+		dsm_send(d, dsm_home(d, page), (struct dsm_msg){ .kind = DSM_DONE, .page = page });
 	d->c.ops->install(d->c.arg, page, c->state == DSM_MODIFIED);
 	if (then_write)
 		dsm_want(d, page, true);
@@ -217,7 +220,7 @@ static bool on_grant(struct dsm *d, const struct dsm_msg *m, struct dsm_cell *c)
 	struct dsm_want *w = dsm_want_find(d, m->page);
 
 	if (w && !w->write && (c->state == DSM_OWNED || c->state == DSM_MODIFIED)) {
-		become_owner(d, w, c);
+		become_owner(d, w, c, m->flags & DSM_FINAL);
 		return true;
 	}
 	if (!w || w->data || !w->write || (c->state != DSM_OWNED && c->state != DSM_WALKING))

@@ -181,6 +181,20 @@ int dsm_view(struct dsm *d, uint32_t epoch, const bool *alive, uint64_t now)
 	return 0;
 }
 
+/* We own the page, if there is what the home believes. */
+static bool own(struct dsm *d, const struct dsm_msg *m, struct dsm_cell *c)
+{
+	bool kept = m->version != DSM_NO_VERSION && m->version == c->version;
+
+	if (c->state != DSM_SHARED && (c->state != DSM_INVALID || !kept))
+		return false;
+	bool map = c->state == DSM_INVALID;
+	c->state = DSM_OWNED;
+	if (map)
+		d->c.ops->install(d->c.arg, m->page, false);
+	return true;
+}
+
 static int on_own(struct dsm *d, uint32_t from, const struct dsm_msg *m)
 {
 	struct dsm_cell *c = dsm_cell_touch(d, m->page);
@@ -189,16 +203,15 @@ static int on_own(struct dsm *d, uint32_t from, const struct dsm_msg *m)
 		return -ENOMEM;
 	if (!d->flushing && from != dsm_home(d, m->page)) {
 		d->stats.dropped++;
-	} else if (c->state == DSM_SHARED) {
-		c->state = DSM_OWNED;
-	} else if (c->state == DSM_INVALID && c->version == m->version) {
-		c->state = DSM_OWNED;
-		d->c.ops->install(d->c.arg, m->page, false);
-	} else if (!d->flushing) {
-		dsm_send(d, from,
-			 (struct dsm_msg){
-				 .kind = DSM_HOLD, .page = m->page, .state = DSM_POISONED });
+		return 0;
 	}
+	bool can = own(d, m, c);
+	if (d->flushing)
+		return 0; /* of an older view: what is ours is reported */
+	dsm_send(d, from,
+		 can ? (struct dsm_msg){ .kind = DSM_DONE, .page = m->page } :
+		       (struct dsm_msg){
+			       .kind = DSM_HOLD, .page = m->page, .state = DSM_POISONED });
 	return 0;
 }
 

@@ -261,6 +261,23 @@ static void kill_node(struct sim *s, uint32_t victim)
 	}
 }
 
+/* Memory is short. After a death it may be the last copy that goes. */
+static void give_up(struct sim *s, uint32_t i)
+{
+	uint64_t page = below(s, PAGES);
+	bool left = false, died = false;
+
+	if (dsm_discard(s->nodes[i].d, page) != 0)
+		return;
+	if (dsm_version(s->nodes[i].d, page) == DSM_NO_VERSION)
+		s->nodes[i].kept[page] = UINT64_MAX;
+	for (uint32_t k = 0; k < s->n; k++) {
+		left |= has_copy(s, k, page);
+		died |= s->nodes[k].dead;
+	}
+	s->may_be_lost[page] |= died && !left;
+}
+
 /* Survivors hear of it at their own time. */
 static void tell_view(struct sim *s, struct node *node)
 {
@@ -298,6 +315,8 @@ static void step(struct sim *s)
 		dsm_tick(node->d, s->now);
 	if (!node->dead && below(s, 200) == 0)
 		dsm_evict(node->d, below(s, PAGES));
+	if (!node->dead && below(s, 20) == 0)
+		give_up(s, node->self);
 	for (uint64_t p = 0; p < PAGES; p++)
 		check_page(s, p);
 }

@@ -49,12 +49,13 @@ bool sharer[NODES];
 bool busy;
 byte requester;
 bool owned = true, poisoned;
-byte candidate, keeper, kept = NONE;
+byte keeper, kept = NONE;
 chan queue = [4] of { mtype, byte };
 
 /* who is dead, and who knows */
 byte dead = NONE;
 bool may_be_lost;
+bool scarce; /* of memory: a copy has been given up since */
 bool view[NODES], flushing[NODES], making[NODES], marked[NODES], told[NODES];
 #define OTHER(n)   (NODES - (n) - dead)
 #define HOME(n)	   (view[n] && dead == 0 -> 1 : 0)
@@ -139,7 +140,10 @@ inline invalidate(writer)
 inline read_page(from)
 {
 	if
-	:: owner == from -> send(me, from, GRANT, 0, 0, 1, 0)
+	:: owner == from ->
+		busy = (from == me);
+		requester = from;
+		send(me, from, GRANT, 0, 0, from != me, 0)
 	:: owner == me && owner != from && !held ->
 		state[me] = O;
 		send(me, from, DATA, 0, 0, 1, bytes[me]);
@@ -162,9 +166,9 @@ inline write_page(from)
 	:: else
 	fi;
 	invalidate(from);
-	busy = (k > 0);
+	busy = (k > 0 || from == me);
 	if
-	:: owner == from -> send(me, from, GRANT, 0, k, k == 0, 0)
+	:: owner == from -> send(me, from, GRANT, 0, k, k == 0 && from != me, 0)
 	:: owner == me && owner != from && !held ->
 		state[me] = I;
 		send(me, from, DATAX, 0, k, k == 0, bytes[me])
@@ -228,7 +232,6 @@ inline has(w, what, v)
 		poisoned = false
 	:: what == S ->
 		sharer[w] = true;
-		candidate = w;
 		poisoned = false
 	:: else ->
 		keeper = w;
@@ -282,18 +285,40 @@ inline maybe_flushed(n)
 	fi
 }
 
-/* All reports are there. Without an owner, one that shares is; else one that gave it in vain. */
+/*
+ * One that shares is to be the owner; without those, one that gave it in vain. It may have nothing. (Here
+ * the home comes last: it knows that it has it.)
+ */
+inline appoint()
+{
+	who = (sharer[2] -> 2 : (sharer[1] -> 1 : (sharer[0] -> 0 : NONE)));
+	val = NONE;
+	if
+	:: who == NONE && kept != NONE ->
+		who = keeper;
+		val = kept;
+		kept = NONE
+	:: else
+	fi;
+	poisoned = (who == NONE);
+	busy = !poisoned;
+	if
+	:: !poisoned ->
+		owner = who;
+		requester = who;
+		send(me, who, OWN, 0, 0, 0, val)
+	:: else
+	fi
+}
+
+/* All reports are there. */
 inline maybe_made(n)
 {
 	if
 	:: making[n] && told[n] ->
 		making[n] = false;
 		if
-		:: IS_HOME(n) && !owned && (!poisoned || kept != NONE) ->
-			owner = (poisoned -> keeper : candidate);
-			owned = true;
-			poisoned = false;
-			send(n, owner, OWN, 0, 0, 0, kept)
+		:: IS_HOME(n) && !owned -> appoint()
 		:: else
 		fi
 	:: else
@@ -328,7 +353,11 @@ inline take(n, f)
 			needed[n] = count
 		:: kind == GRANT && wants[n] == READING ->
 			assert(state[n] == O); /* it was appointed meanwhile */
-			wants[n] = NOTHING
+			wants[n] = NOTHING;
+			if
+			:: !fin -> send(n, HOME(n), DONE, 0, 0, 0, 0)
+			:: else
+			fi
 		:: kind == GRANT && wants[n] != READING ->
 			assert(wants[n] == WRITING && !data[n] && state[n] == O);
 			data[n] = true;
@@ -363,15 +392,14 @@ inline take(n, f)
 		:: kind == HELD -> told[n] = true
 		:: kind == HOLD && count != P -> has(who, count, val)
 		:: kind == HOLD && count == P -> /* who was appointed has nothing */
-			poisoned = true;
-			if
-			:: busy -> send(n, requester, LOST, 0, 0, 0, 0)
-			:: else
-			fi;
-			busy = false
+			assert(busy && requester == f);
+			sharer[f] = false;
+			appoint()
 		:: kind == OWN ->
 			if
-			:: state[n] == S || (state[n] == I && bytes[n] == val) -> state[n] = O
+			:: state[n] == S || (state[n] == I && val != NONE && bytes[n] == val) ->
+				state[n] = O;
+				send(n, f, DONE, 0, 0, 0, 0)
 			:: else -> send(n, f, HOLD, n, P, 0, 0)
 			fi
 		fi
@@ -415,6 +443,12 @@ end:	do
 		truth++;
 		bytes[me] = truth;
 		check() }
+	:: atomic { DEATH && dead != NONE && FREE(me) && state[me] == S && wants[me] == NOTHING &&
+		!flushing[me] && !making[me] && making[OTHER(me)] && !scarce ->
+		scarce = true;
+		state[me] = I;
+		bytes[me] = NONE;
+		may_be_lost = may_be_lost || !READABLE(OTHER(me)) }
 #ifdef HELD
 	:: atomic { me == 0 && FREE(me) && !busy -> held = !held }
 #endif

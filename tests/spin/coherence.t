@@ -42,10 +42,13 @@ ok "... or another node" explore "$dir/coherence.pml" -DWRITES=1 -DDEATH=2
 finds "a writer that does not wait" 's/data\[n\] && acks\[n\] >= needed\[n\]/data[n]/'
 finds "an owner that goes on writing" 's/state\[me\] = O;/skip;/'
 finds "a sharer that is forgotten" 's/sharer\[from\] = true$/skip/'
-finds "a home that does not wait" 's/busy = (k > 0)/busy = false/'
+finds "a home that does not wait" 's/busy = (k > 0 || from == me)/busy = false/'
 finds "who gave a copy up in vain is not asked" 's/report(n, giver\[n\], I, given\[n\])/skip/' \
 	coherence 1 -DDEATH=1
 finds "requests of before a death are answered after it" 's/ && !ANSWER))$/ \&\& false))/' \
+	coherence 1 -DDEATH=2
+finds "who was to own it, and has given it up, does" 's/val != NONE \&\& //' coherence 1 -DDEATH=2
+finds "nobody else is asked then" 's/sharer\[f\] = false;/poisoned = true; busy = false;/; /^\t\t\tappoint()$/d' \
 	coherence 1 -DDEATH=2
 
 OPTIMIZE=-O0 ok "pages that several nodes write: the newest for who is told, nobody stuck" \

@@ -494,6 +494,111 @@ static void appointment_outlives_view(void **state)
 	dsm_destroy(s.d);
 }
 
+/* ---- who is to own a page may have given it up ---- */
+
+static void hear_of_sharer(struct scene *s, uint32_t node)
+{
+	hear(s, node,
+	     (struct dsm_msg){ .kind = DSM_HOLD,
+			       .epoch = 1,
+			       .node = (uint16_t)node,
+			       .state = DSM_SHARED,
+			       .version = 7 });
+}
+
+static void say_gone(struct scene *s, uint32_t node)
+{
+	hear(s, node, (struct dsm_msg){ .kind = DSM_HOLD, .epoch = 1, .state = DSM_POISONED });
+}
+
+/* The home has nothing; 2 and 3 share, node 0 keeps what it gave up in vain. Nodes 0 and 3 ask. */
+static void start_with_sharers(struct scene *s)
+{
+	start(s, 1, 0);
+	hear(s, 2, (struct dsm_msg){ .kind = DSM_GETM });
+	hear_of(s, 1);
+	hear_all(s, DSM_MARK, 1);
+	hear_of_sharer(s, 3);
+	hear_of_sharer(s, 2);
+	hear(s, 3,
+	     (struct dsm_msg){ .kind = DSM_HOLD, .epoch = 1, .node = 0, .version = 7 });
+	hear(s, 0, (struct dsm_msg){ .kind = DSM_GETM, .epoch = 1 });
+	s->said[0] = 0;
+	hear_all(s, DSM_HELD, 1);
+	assert_string_equal(s->said, "OWN>2");
+}
+
+/* Another one that shares is asked; until somebody has it, requests wait. */
+static void home_asks_the_next_sharer(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	start_with_sharers(&s);
+	s.said[0] = 0;
+	say_gone(&s, 2);
+	assert_string_equal(s.said, "OWN>3");
+	say_gone(&s, 2);
+	assert_string_equal(s.said, "OWN>3");
+	hear(&s, 3, (struct dsm_msg){ .kind = DSM_DONE, .epoch = 1 });
+	assert_string_equal(s.said, "OWN>3 INV>2 FWD_GETM>3");
+	dsm_destroy(s.d);
+}
+
+static void home_asks_until_nobody_is_left(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	start_with_sharers(&s);
+	s.said[0] = 0;
+	say_gone(&s, 2);
+	say_gone(&s, 3);
+	assert_string_equal(s.said, "OWN>3 OWN>0");
+	s.said[0] = 0;
+	say_gone(&s, 0);
+	assert_string_equal(s.said, "LOST>0");
+	dsm_destroy(s.d);
+}
+
+/* Node 1 shares PAGE, of another version than zero, when there is a new view; all have marked. */
+static void report_shared(struct scene *s)
+{
+	bring_to(s, S);
+	hear_of(s, 1);
+	hear_all(s, DSM_MARK, 1);
+	s->said[0] = 0;
+}
+
+static void says_that_it_owns(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	report_shared(&s);
+	assert_int_equal(dsm_discard(s.d, PAGE), -EAGAIN);
+	hear(&s, 0, (struct dsm_msg){ .kind = DSM_OWN, .epoch = 1, .version = DSM_NO_VERSION });
+	assert_string_equal(s.said, "DONE>0");
+	assert_int_equal(dsm_state(s.d, PAGE), DSM_OWNED);
+	dsm_destroy(s.d);
+}
+
+/* It knows of all reports before the home does. */
+static void says_that_it_has_given_up(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	report_shared(&s);
+	hear_all(&s, DSM_HELD, 1);
+	assert_int_equal(dsm_discard(s.d, PAGE), 0);
+	s.said[0] = 0;
+	hear(&s, 0, (struct dsm_msg){ .kind = DSM_OWN, .epoch = 1, .version = DSM_NO_VERSION });
+	assert_string_equal(s.said, "HOLD>0");
+	assert_int_equal(dsm_state(s.d, PAGE), DSM_INVALID);
+	dsm_destroy(s.d);
+}
+
 static void bad_arguments(void **state)
 {
 	struct dsm_config c = { .self = 4, .nodes = 4, .pages = 1, .home = home_of, .ops = &ops };
@@ -533,6 +638,10 @@ int main(void)
 		cmocka_unit_test(late_report_counts),
 		cmocka_unit_test(old_report_does_not_count),
 		cmocka_unit_test(appointment_outlives_view),
+		cmocka_unit_test(home_asks_the_next_sharer),
+		cmocka_unit_test(home_asks_until_nobody_is_left),
+		cmocka_unit_test(says_that_it_owns),
+		cmocka_unit_test(says_that_it_has_given_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
