@@ -199,7 +199,7 @@ static bool is_early(struct dsm *d, uint32_t from, const struct dsm_msg *m)
  */
 static bool on_end(struct dsm *d, uint32_t from, const struct dsm_msg *m, struct dsm_cell *c)
 {
-	if (c->state != DSM_WALKING || m->node >= d->c.nodes)
+	if (c->state != DSM_WALKING || m->node >= d->c.nodes || m->node == d->c.self)
 		return false;
 	if (is_early(d, from, m))
 		return true;
@@ -217,11 +217,12 @@ void dsm_walk_retry(struct dsm *d)
 	struct dsm_request *r, *next, *list = d->ends;
 
 	d->ends = NULL;
+	/* What one of them brings about is done before the next: there is room for no more. */
 	DL_FOREACH_SAFE(list, r, next) {
 		dsm_take(d, r->from, &r->m);
+		dsm_run_local(d);
 		free(r);
 	}
-	dsm_run_local(d);
 }
 
 static bool on_ended(struct dsm *d, uint32_t from, const struct dsm_msg *m, struct dsm_cell *c)

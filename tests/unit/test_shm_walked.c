@@ -718,6 +718,72 @@ static void views(void **state)
 	dsm_destroy(s.d);
 }
 
+/* ---- sec_: what a peer says many times ---- */
+
+enum { MANY = 20 };
+
+static uint32_t always_us(void *arg, uint64_t page)
+{
+	(void)arg;
+	(void)page;
+	return 1;
+}
+
+static void hear_each(struct scene *s, struct dsm_msg m)
+{
+	m.diff = (const uint8_t *)"x";
+	for (m.page = 0; m.page < MANY; m.page++) {
+		s->said[0] = 0;
+		assert_int_equal(dsm_receive(s->d, 2, &m, 0), 0);
+	}
+}
+
+/* ENDED of many pages comes before our directory is made; what follows from it is for ourselves. */
+static void sec_many_ends_at_once(void **state)
+{
+	static const bool alive[NODES] = { false, true, true, false };
+	struct scene s = { .may = true, .home = 1 };
+	const struct dsm_config c = { .self = 1,
+				      .nodes = NODES,
+				      .pages = MANY,
+				      .home = always_us,
+				      .ops = &ops,
+				      .walk = &walk_ops,
+				      .arg = &s };
+
+	(void)state;
+	assert_int_equal(dsm_create(&s.d, &c), 0);
+	for (uint64_t page = 0; page < MANY; page++) {
+		s.said[0] = 0;
+		assert_int_equal(dsm_fault(s.d, page, true, 0), 0);
+	}
+	hear_each(&s, (struct dsm_msg){ .kind = DSM_GETM, .version = DSM_NO_VERSION });
+	assert_int_equal(dsm_state(s.d, MANY - 1), DSM_WALKING);
+	assert_int_equal(dsm_view(s.d, 1, alive, 0), 0);
+	hear_each(&s, (struct dsm_msg){ .kind = DSM_MARK, .epoch = 1 });
+	hear_each(&s, (struct dsm_msg){
+			      .kind = DSM_HOLD, .epoch = 1, .node = 2, .state = DSM_WALKING });
+	hear_each(&s, (struct dsm_msg){ .kind = DSM_ENDED, .epoch = 1 });
+	hear_each(&s, (struct dsm_msg){ .kind = DSM_HELD, .epoch = 1 });
+	for (uint64_t page = 0; page < MANY; page++)
+		assert_int_equal(dsm_state(s.d, page), DSM_MODIFIED);
+	dsm_destroy(s.d);
+}
+
+/* It ends for another one, always. */
+static void sec_end_for_ourselves(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	bring_to(&s, WALKS);
+	uint64_t before = dsm_stats(s.d)->dropped;
+	hear(&s, 0, (struct dsm_msg){ .kind = DSM_END, .node = 1 });
+	assert_int_equal(dsm_stats(s.d)->dropped, before + 1);
+	assert_int_equal(dsm_state(s.d, PAGE), DSM_WALKING);
+	dsm_destroy(s.d);
+}
+
 static void lanes(void **state)
 {
 	(void)state;
@@ -743,6 +809,8 @@ int main(void)
 		cmocka_unit_test(settled_before),
 		cmocka_unit_test(home),	       cmocka_unit_test(home_itself),
 		cmocka_unit_test(two_ends),    cmocka_unit_test(views),
+		cmocka_unit_test(sec_many_ends_at_once),
+		cmocka_unit_test(sec_end_for_ourselves),
 		cmocka_unit_test(lanes),
 	};
 
