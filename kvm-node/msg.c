@@ -55,6 +55,7 @@ static bool good(const struct vmm_msg *n, size_t text, const struct vmm_msg_boun
 	case VMM_MSG_ORDER: return plain && n->id && n->op < b->orders;
 	case VMM_MSG_ASK: return plain && n->op < b->asks;
 	case VMM_MSG_STAT:
+	case VMM_MSG_SETTLE:
 	case VMM_MSG_FREE: return plain && n->id;
 	case VMM_MSG_CPU: return text && n->cpu < b->cpus;
 	case VMM_MSG_LEND:

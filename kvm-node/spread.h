@@ -150,6 +150,8 @@ void vmm_spread_access(struct vmm_spread *s, unsigned host, struct vmm_access *a
  * memory or interrupts, is done first. Waits for the thread of ours.
  */
 void vmm_spread_settle(struct vmm_spread *s);
+/* What this host has written to devices of others, and did not wait for, is done. -DVM_EPEERLOST. */
+int vmm_spread_settle_far(struct vmm_spread *s);
 
 /* Virtqueues (queues.h): N with LEN bytes, in as many messages as they need. Does not wait. */
 void vmm_spread_queue(struct vmm_spread *s, unsigned host, const struct vmm_msg *n, const void *bytes,

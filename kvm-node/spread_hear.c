@@ -70,6 +70,7 @@ static void see_to(void *arg, const struct vmm_letter *w)
 	case VMM_MSG_EOI: s->ops.eoi(s->ops.arg, w->msg.vector); break;
 	case VMM_MSG_ACCESS: do_access(s, w); break;
 	case VMM_MSG_FREE: do_free(s, w); break;
+	case VMM_MSG_SETTLE: answer(s, w, 0, NULL); break;
 	default: do_stat(s, w);
 	}
 }

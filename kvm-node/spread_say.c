@@ -260,6 +260,14 @@ void vmm_spread_access(struct vmm_spread *s, unsigned host, struct vmm_access *a
 		atomic_store(&s->n.access_max_ns, ns);
 }
 
+int vmm_spread_settle_far(struct vmm_spread *s)
+{
+	struct spread_wait w = { .from = others(s) };
+	struct vmm_msg n = { .kind = VMM_MSG_SETTLE };
+
+	return spread_question(s, &w, &n);
+}
+
 void spread_free_here(struct vmm_spread *s, uint64_t first, uint64_t n)
 {
 	pthread_mutex_lock(&s->seg_lock);

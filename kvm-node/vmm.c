@@ -18,14 +18,17 @@ static void want_all(struct vmm *v, enum vmm_want want)
 		vmm_vcpu_want(c, want);
 }
 
-void vmm_stand_still(struct vmm *v)
+/* A write that nobody has waited for must not be done when its guest is no more. */
+int vmm_stand_still(struct vmm *v, dvm_error_t *err)
 {
 	want_all(v, VMM_WANT_PAUSE);
 	VMM_EACH_VCPU(v, c)
 		vmm_vcpu_wait_parked(c);
+	int rc = vmm_hosts_settle_far(v, err);
 	for (struct vmm_device *d = v->devices; d; d = d->next)
 		if (d->ops->pause)
 			d->ops->pause(d);
+	return rc;
 }
 
 void vmm_move_on(struct vmm *v)
@@ -57,9 +60,7 @@ int vmm_all_stand_still(struct vmm *v, dvm_error_t *err)
 {
 	want_all(v, VMM_WANT_PAUSE);
 	int rc = vmm_hosts_order(v, VMM_ORDER_STAND, err);
-	if (rc == 0)
-		vmm_stand_still(v);
-	return rc;
+	return rc < 0 ? rc : vmm_stand_still(v, err);
 }
 
 int vmm_all_move_on(struct vmm *v, dvm_error_t *err)

@@ -113,6 +113,13 @@ void vmm_hosts_settle(void *arg)
 	vmm_spread_settle(v->config->spread);
 }
 
+int vmm_hosts_settle_far(struct vmm *v, dvm_error_t *err)
+{
+	int rc = v->config->spread ? vmm_spread_settle_far(v->config->spread) : 0;
+
+	return rc < 0 ? dvmi_error_code(err, rc, "the guest's other hosts") : 0;
+}
+
 void vmm_hosts_sampled(void *arg, uint64_t page, uint64_t at)
 {
 	struct vmm *v = arg;

@@ -39,11 +39,12 @@ static int move(struct vmm *v, dvm_error_t *err)
 	return rc;
 }
 
-static int stand(struct vmm *v)
+static int stand(struct vmm *v, dvm_error_t *err)
 {
-	vmm_stand_still(v);
+	int rc = vmm_stand_still(v, err);
+
 	vmm_set_state(v, VMM_PAUSED);
-	return 0;
+	return rc;
 }
 
 static int forget(struct vmm *v, dvm_error_t *err)
@@ -67,7 +68,7 @@ static int again(struct vmm *v, dvm_error_t *err)
 static int obey(struct vmm *v, enum vmm_order what, dvm_error_t *err)
 {
 	switch (what) {
-	case VMM_ORDER_STAND: return stand(v);
+	case VMM_ORDER_STAND: return stand(v, err);
 	case VMM_ORDER_MOVE: return move(v, err);
 	case VMM_ORDER_FORGET: return forget(v, err);
 	case VMM_ORDER_AGAIN: return again(v, err);

@@ -83,7 +83,7 @@ int vmm_load(struct vmm *v, dvm_error_t *err);
 void vmm_ended(void *arg, enum vmm_end end, unsigned code, const char *why);
 
 /* vmm.c: this host's vCPUs and devices. */
-void vmm_stand_still(struct vmm *v);
+int vmm_stand_still(struct vmm *v, dvm_error_t *err);
 /* Likewise on all hosts. */
 int vmm_all_stand_still(struct vmm *v, dvm_error_t *err);
 int vmm_all_move_on(struct vmm *v, dvm_error_t *err);
@@ -178,6 +178,8 @@ int vmm_hosts_agree(struct vmm *v, int rc, dvm_error_t *err);
 void vmm_hosts_interrupt(struct vmm *v, unsigned cpu, const struct vmm_intr *msg);
 /* As vmm_vcpu_env.settle, on the first of several hosts; .sampled; .walks. */
 void vmm_hosts_settle(void *arg);
+/* No vCPU runs here: what they have said is done on all hosts. */
+int vmm_hosts_settle_far(struct vmm *v, dvm_error_t *err);
 void vmm_hosts_sampled(void *arg, uint64_t page, uint64_t at);
 void vmm_hosts_walks(void *arg, const struct dsm_root *root);
 /* The first host: all others have done WHAT. */

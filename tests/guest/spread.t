@@ -85,6 +85,11 @@ ok "... whose rings go to who rings ($lent)" [ "${lent:-0}" -gt 3 ]
 guest_run disk --mem 16M --cpus 2 --disk "$disk,host=1" --pages no-queues --stat "$stat"
 is "... all of it as pages" $? 0 || diag "$guest_out"
 is "... and no request goes otherwise" "$(counted queue_requests)" ""
+two=("${vmm[@]}")
+vmm=("$build/tests/api/mini-run" -t 30 -n 3 -N 3 "$build/kvm-node/dvm-vmm" --hosts 3)
+guest_run late --mem 18M --cpus 3 --disk "$disk,host=1"
+is "no write of a third host comes after a reset" $? 0 || diag "$guest_out"
+vmm=("${two[@]}")
 rm -f "$stat" "$disk"
 
 # A host that stands still for a while is named, also when nobody asks it for anything.

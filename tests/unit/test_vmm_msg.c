@@ -121,6 +121,8 @@ static void test_others(void **state)
 		{ { .kind = VMM_MSG_ORDER, .op = 4 }, 0, -EBADMSG },
 		{ { .kind = VMM_MSG_FREE, .id = 1, .addr = 7, .value = 2 }, 0, 0 },
 		{ { .kind = VMM_MSG_FREE, .addr = 7, .value = 2 }, 0, -EBADMSG },
+		{ { .kind = VMM_MSG_SETTLE, .id = 1 }, 0, 0 },
+		{ { .kind = VMM_MSG_SETTLE }, 0, -EBADMSG },
 		{ { .kind = VMM_MSG_LOAD, .addr = 1, .value = 2 }, 0, 0 },
 		{ { .kind = VMM_MSG_LOAD }, 1, -EBADMSG },
 		{ { .kind = VMM_MSG_CPU, .cpu = 3 }, 64, 0 },

@@ -14,6 +14,7 @@
 
 struct said {
 	uint32_t to;
+	unsigned used; /* the device was by then */
 	struct vmm_msg n;
 };
 
@@ -24,6 +25,12 @@ static struct {
 	struct said said[POSTS];
 	unsigned n;
 } node = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+/* A device of the host: how often it was used; not while somebody has the gate. */
+static struct {
+	pthread_mutex_t gate;
+	_Atomic unsigned used;
+} device = { .gate = PTHREAD_MUTEX_INITIALIZER };
 
 void __wrap_dsm_node_enter(struct dsm_node *n);
 void __wrap_dsm_node_leave(struct dsm_node *n);
@@ -57,6 +64,7 @@ int __wrap_dsm_node_post(struct dsm_node *n, uint32_t to, unsigned number, const
 {
 	if (node.n < POSTS && len >= sizeof node.said[0].n) {
 		node.said[node.n].to = to;
+		node.said[node.n].used = device.used;
 		memcpy(&node.said[node.n++].n, message, sizeof node.said[0].n);
 	}
 	return 0;
@@ -66,7 +74,10 @@ int __wrap_dsm_node_post(struct dsm_node *n, uint32_t to, unsigned number, const
 
 static void on_access(void *arg, unsigned from, struct vmm_access *a)
 {
+	pthread_mutex_lock(&device.gate);
 	a->data = a->addr + a->len;
+	device.used++;
+	pthread_mutex_unlock(&device.gate);
 }
 
 static int open_host(void **state)
@@ -75,7 +86,7 @@ static int open_host(void **state)
 	static struct vmm_spread s;
 
 	memset(&s, 0, sizeof s);
-	node.n = 0;
+	node.n = device.used = 0;
 	s.hosts = 3;
 	s.self = 1;
 	s.node = (struct dsm_node *)&node;
@@ -162,12 +173,33 @@ static void who_asks_nonsense_is_told(void **state)
 	assert_int_equal(s->n.bad, n + 4);
 }
 
+/* Writes that nobody waits for are done when a host says that all it was told has been. */
+static void who_settles_hears_after_what_was_posted(void **state)
+{
+	const struct vmm_msg settle = { .kind = VMM_MSG_SETTLE, .id = 7 };
+	struct vmm_msg posted = question(4);
+	struct vmm_spread *s = *state;
+
+	posted.id = 0;
+	posted.flag = 1;
+	pthread_mutex_lock(&device.gate);
+	for (unsigned i = 0; i < 3; i++)
+		hear(s, 2, &posted, sizeof posted);
+	hear(s, 2, &settle, sizeof settle);
+	pthread_mutex_unlock(&device.gate);
+	vmm_spread_settle(s);
+	assert_int_equal(node.n, 1);
+	expect_answer(0, 2, 0);
+	assert_int_equal(node.said[0].used, 3);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, open_host, close_host)
 	const struct CMUnitTest tests[] = {
 		T(accesses_of_any_length_are_answered),
 		T(who_asks_nonsense_is_told),
+		T(who_settles_hears_after_what_was_posted),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

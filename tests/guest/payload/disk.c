@@ -89,13 +89,18 @@ static uint64_t find_disk(uint32_t *bar)
 	return 0;
 }
 
+static void switch_on(uint64_t fn, uint32_t bar)
+{
+	mmio_write(fn + 0x10, bar);
+	put16(fn + 4, 6); /* memory, and its own accesses */
+}
+
 static void find_registers(void)
 {
 	uint32_t bar;
 	uint64_t fn = find_disk(&bar);
 
-	mmio_write(fn + 0x10, bar);
-	put16(fn + 4, 6); /* memory, and its own accesses */
+	switch_on(fn, bar);
 	for (uint8_t at = *(volatile uint8_t *)(fn + 0x34); at; at = *(volatile uint8_t *)(fn + at + 1)) {
 		uint64_t where = bar + mmio_read(fn + at + 8);
 		if (*(volatile uint8_t *)(fn + at) == 0x11) {
@@ -110,12 +115,16 @@ static void find_registers(void)
 	CHECK(registers && doorbells && device && vectors);
 }
 
+static void clear_queue(unsigned i)
+{
+	for (unsigned at = 0; at < sizeof queues[i] / 8; at++)
+		((volatile uint64_t *)&queues[i])[at] = 0;
+}
+
 static void set_queue(unsigned i)
 {
 	volatile struct queue *q = &queues[i];
 
-	for (unsigned at = 0; at < sizeof *q / 8; at++)
-		((volatile uint64_t *)q)[at] = 0;
 	put16(registers + 22, (uint16_t)i);
 	put16(registers + 24, ENTRIES);
 	put16(registers + 26, (uint16_t)i);
@@ -128,7 +137,7 @@ static void set_queue(unsigned i)
 	put16(registers + 28, 1);
 }
 
-static void start_disk(unsigned n)
+static void say_features(void)
 {
 	put8(registers + 20, ACKNOWLEDGE | DRIVER);
 	mmio_write(registers + 8, 1);
@@ -136,9 +145,16 @@ static void start_disk(unsigned n)
 	mmio_write(registers + 8, 0);
 	mmio_write(registers + 12, 0);
 	put8(registers + 20, ACKNOWLEDGE | DRIVER | FEATURES_OK);
+}
+
+static void start_disk(unsigned n)
+{
+	say_features();
 	CHECK(status() & FEATURES_OK);
-	for (unsigned i = 0; i < n; i++)
+	for (unsigned i = 0; i < n; i++) {
+		clear_queue(i);
 		set_queue(i);
+	}
 	put8(registers + 20, ACKNOWLEDGE | DRIVER | FEATURES_OK | DRIVER_OK);
 }
 
@@ -396,4 +412,54 @@ void test_disk_times(void)
 	__atomic_fetch_add(&here, 1, __ATOMIC_SEQ_CST);
 	for (cli(); here < 2;)
 		__asm__ volatile("pause");
+}
+
+/* ---- a reset amid writes that nobody waits for ---- */
+
+static volatile uint32_t posted;
+
+/*
+ * As many writes as are not waited for in one go, so the disk's host has most of them before it when this
+ * one is to stand still: what takes long, as doorbells come and go with the BAR, and then what starts the
+ * disk.
+ */
+static void start_late(unsigned cpu)
+{
+	enum { AT_ONCE = 64, START = 21 };
+	uint32_t bar;
+	uint64_t fn = find_disk(&bar);
+
+	if (cpu + 1 != n_cpus)
+		return;
+	for (unsigned i = START; i < AT_ONCE; i++)
+		put16(fn + 4, i % 2 ? 0 : 6);
+	switch_on(fn, bar);
+	put8(registers + 20, 0);
+	say_features();
+	set_queue(0);
+	put8(registers + 20, ACKNOWLEDGE | DRIVER | FEATURES_OK | DRIVER_OK);
+	put16(doorbells, 0);
+	posted = 1;
+}
+
+/* What the last CPU has written before a reset is not done after it. The clock's memory counts. */
+void test_late(void)
+{
+	enum { RESETS = 6 };
+
+	find_registers();
+	put16(registers + 22, 0);
+	CHECK(status() == 0 && *(volatile uint16_t *)(registers + 28) == 0);
+	outb(0x70, 0x40);
+	uint8_t n = inb(0x71);
+	if (n == RESETS)
+		return;
+	outb(0x71, (uint8_t)(n + 1));
+	n_cpus = count_cpus();
+	start_cpus(start_late, n_cpus - 1);
+	while (!posted)
+		__asm__ volatile("pause");
+	outb(0x64, 0xfe);
+	for (;;)
+		__asm__ volatile("hlt");
 }

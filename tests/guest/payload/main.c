@@ -138,7 +138,7 @@ static const struct {
 	{ "smp", test_smp },	   { "tsc", test_tsc },	    { "ipis", test_ipis },
 	{ "remap", test_remap },   { "eoi", test_eoi },	    { "disk", test_disk },
 	{ "remaps", test_remaps }, { "cross", test_cross },
-	{ "disktimes", test_disk_times },
+	{ "disktimes", test_disk_times }, { "late", test_late },
 };
 
 static bool same(const char *a, const char *b)

@@ -151,7 +151,7 @@ void test_poweroff(void), test_triple(void), test_fall(void), test_wait(void);
 void test_apic(void), test_timer(void), test_pins(void), test_halt(void);
 void test_smp(void), test_tsc(void), test_ipis(void), test_cross(void);
 void test_remap(void), test_eoi(void);
-void test_disk(void), test_disk_times(void), test_remaps(void);
+void test_disk(void), test_disk_times(void), test_late(void), test_remaps(void);
 
 /* remap.c: on vector 0x74. */
 void remap_flush(void);
