@@ -110,6 +110,7 @@ int vmm_vcpu_save(struct vmm_vcpu *v, struct vmm_vcpu_state *s, dvm_error_t *err
 		return dvmi_error_code(err, -errno, "the registers of vCPU %u", v->index);
 	s->apic_base = v->apic_base;
 	s->halted = v->halted;
+	s->came_up = v->came_up;
 	return save_msrs(v, s, err);
 }
 
@@ -170,6 +171,7 @@ int vmm_vcpu_load(struct vmm_vcpu *v, const struct vmm_vcpu_state *s, dvm_error_
 		return dvmi_error_code(err, -errno, "the registers of vCPU %u", v->index);
 	v->apic_base = s->apic_base;
 	v->halted = s->halted;
+	v->came_up = s->came_up;
 	/* What KVM says of them after each exit, of which there has been none here. */
 	v->run->apic_base = s->apic_base;
 	v->run->if_flag = !!(s->regs.rflags & RFLAGS_IF);

@@ -25,7 +25,7 @@ struct vmm_vcpu_state {
 	struct kvm_vcpu_events events;
 	struct vmm_lapic lapic; /* its times are from now on */
 	uint64_t apic_base;
-	bool halted;
+	bool halted, came_up;
 	struct kvm_msr_entry msrs[VMM_MOVE_MSRS];
 };
 

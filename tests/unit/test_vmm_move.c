@@ -143,6 +143,22 @@ static void test_interrupts(void **state)
 	assert_true(left >= 4 * DVMI_SEC && left < 3600 * DVMI_SEC);
 }
 
+/* A triple fault is a reset for who has come up, wherever that was. */
+static void test_has_come_up(void **state)
+{
+	struct scene *s = *state;
+	static struct vmm_vcpu_state st;
+
+	if (!s->to)
+		skip();
+	s->from->came_up = true;
+	move(s, &st);
+	assert_true(s->to->came_up);
+	s->from->came_up = false;
+	move(s, &st);
+	assert_false(s->to->came_up);
+}
+
 static void test_input(void **state)
 {
 	struct scene *s = *state;
@@ -180,6 +196,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_registers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_interrupts, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_has_come_up, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_input, setup, teardown),
 	};
 
