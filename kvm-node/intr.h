@@ -41,11 +41,6 @@ static inline void vmm_cpuset_add(struct vmm_cpuset *s, unsigned cpu)
 	s->w[cpu / 64] |= UINT64_C(1) << cpu % 64;
 }
 
-static inline bool vmm_cpuset_has(const struct vmm_cpuset *s, unsigned cpu)
-{
-	return s->w[cpu / 64] >> cpu % 64 & 1;
-}
-
 static inline unsigned vmm_cpuset_count(const struct vmm_cpuset *s)
 {
 	unsigned n = 0;

@@ -224,11 +224,6 @@ const char *vmm_spread_name(const struct vmm_spread *s, unsigned host)
 	return s->names[host];
 }
 
-int vmm_spread_lost(const struct vmm_spread *s)
-{
-	return atomic_load(&s->lost);
-}
-
 void vmm_spread_end(struct vmm_spread *s)
 {
 	atomic_store(&s->ending, true);

@@ -175,8 +175,6 @@ void vmm_spread_stat(struct vmm_spread *s, struct dvmi_buf *out);
  */
 int vmm_spread_set_clock(struct vmm_spread *s, int64_t *ahead);
 
-/* A host is gone: its number, or -1. */
-int vmm_spread_lost(const struct vmm_spread *s);
 /* All others may go, too: the end is no loss. */
 void vmm_spread_end(struct vmm_spread *s);
 

@@ -176,12 +176,12 @@ int vmm_hosts_check_kernel(struct vmm *v, dvm_error_t *err);
 int vmm_hosts_set_clock(struct vmm *v, dvm_error_t *err);
 int vmm_hosts_agree(struct vmm *v, int rc, dvm_error_t *err);
 void vmm_hosts_interrupt(struct vmm *v, unsigned cpu, const struct vmm_intr *msg);
-/* As vmm_vcpu_env.settle, on the first of several hosts; .sampled; .walks. */
+/* As vmm_vcpu_env.settle, .sampled, .walks; over several hosts, on each. */
 void vmm_hosts_settle(void *arg);
-/* No vCPU runs here: what they have said is done on all hosts. */
-int vmm_hosts_settle_far(struct vmm *v, dvm_error_t *err);
 void vmm_hosts_sampled(void *arg, uint64_t page, uint64_t at);
 void vmm_hosts_walks(void *arg, const struct dsm_root *root);
+/* No vCPU runs here: what they have said is done on all hosts. */
+int vmm_hosts_settle_far(struct vmm *v, dvm_error_t *err);
 /* The first host: all others have done WHAT. */
 int vmm_hosts_order(struct vmm *v, enum vmm_order what, dvm_error_t *err);
 /* The guest has ended, and all hosts know. Collective; waits. */

@@ -133,8 +133,6 @@ static void sets_of_any_size(void **state)
 	assert_int_equal(vmm_cpuset_next(&s, 65), 255);
 	assert_int_equal(vmm_cpuset_next(&s, 256), VMM_CPUSET_MAX);
 	assert_int_equal(vmm_cpuset_count(&s), 4);
-	assert_true(vmm_cpuset_has(&s, 64));
-	assert_false(vmm_cpuset_has(&s, 65));
 }
 
 int main(void)
