@@ -86,13 +86,14 @@ int vmm_options_net(const struct dvmi_opt_parser *p, struct vmm_config *c, char 
 	if (c->n_nets == VMM_NETS_MAX)
 		return dvmi_opt_bad(p, err, "a guest has at most %u network cards", VMM_NETS_MAX);
 	struct vmm_net_config net = { 0 };
+	bool none = false;
 	const char *v;
 
 	for (char *word; (word = next_word(&arg));) {
 		if (!strcmp(word, "user"))
 			net.kind = VMM_NET_USER;
 		else if (!strcmp(word, "none"))
-			net.kind = VMM_NET_NONE;
+			none = true;
 		else if ((v = value_of(word, "tap")) && *v)
 			net.kind = VMM_NET_TAP, net.tap = v;
 		else if ((v = value_of(word, "mac")) && parse_mac(v, net.mac) == 0)
@@ -102,7 +103,10 @@ int vmm_options_net(const struct dvmi_opt_parser *p, struct vmm_config *c, char 
 					    "\"%s\" is not of user, tap=IF, none, mac=ADDR, host=N",
 					    word);
 	}
-	if (net.kind != VMM_NET_NONE)
+	if (none == (net.kind != VMM_NET_NONE))
+		return dvmi_opt_bad(p, err, none ? "none, or a card?" :
+						   "user, tap=IF or none is missing");
+	if (!none)
 		c->nets[c->n_nets++] = net;
 	return 0;
 }
