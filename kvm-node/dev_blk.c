@@ -18,6 +18,7 @@
 struct blk {
 	struct vmm_vdevice base;
 	struct vmm_vblk b;
+	const struct vmm_disk_config *c;
 	struct vmm_disk *disk;
 	struct vmm_workers *workers;
 	bool open;
@@ -57,6 +58,20 @@ static int perform(struct vmm_disk *disk, struct vmm_blk_req *r)
 	}
 }
 
+/* The guest is only told that there was an error, so here is why: once, as it will try again. */
+static void complain(const struct blk *d, enum vmm_blk_op op, int rc)
+{
+	static const char *const doing[VMM_BLK_OPS] = {
+		[VMM_BLK_READ] = "reading",	  [VMM_BLK_WRITE] = "writing",
+		[VMM_BLK_FLUSH] = "syncing",	  [VMM_BLK_DISCARD] = "discarding",
+		[VMM_BLK_ZERO] = "writing zeros", [VMM_BLK_ZERO_UNMAP] = "writing zeros",
+	};
+
+	dvmi_log(d->base.bus->m->log, "blk", LOG_WARNING,
+		 "%s (%s%s): %s: %s; the guest has an I/O error of each such", d->base.name,
+		 d->c->snapshot ? "snapshot of " : "", d->c->path, doing[op], dvm_strerror(rc));
+}
+
 /* On a thread of the disk's. */
 static void work(struct vmm_task *task)
 {
@@ -66,9 +81,13 @@ static void work(struct vmm_task *task)
 
 	pthread_mutex_lock(&b->v.lock);
 	unsigned queue = w->r->queue;
+	enum vmm_blk_op op = w->r->op;
+	bool is_new = vmm_vblk_is_new(b, rc);
 	vmm_vblk_done(w->r, rc);
 	vmm_vdev_signal(&b->v, queue);
 	pthread_mutex_unlock(&b->v.lock);
+	if (is_new)
+		complain(w->d, op, rc);
 	free(w);
 }
 
@@ -154,7 +173,8 @@ static int create_one(struct vmm_vbus *bus, unsigned i, struct vmm_device **list
 	if (!d)
 		return dvmi_error_code(err, -ENOMEM, "a disk");
 	vmm_vdevice_list(&d->base, bus, "blk", i, &ops, list);
-	int rc = open_disk(&d->disk, &bus->m->config->disks[i], err);
+	d->c = &bus->m->config->disks[i];
+	int rc = open_disk(&d->disk, d->c, err);
 	if (rc < 0)
 		return rc;
 	c.size = d->disk->size;

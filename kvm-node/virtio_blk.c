@@ -58,6 +58,18 @@ void vmm_vblk_done(struct vmm_blk_req *r, int result)
 	vmm_vdev_end(&b->v);
 }
 
+bool vmm_vblk_is_new(struct vmm_vblk *b, int result)
+{
+	if (result >= 0 || result == -EOPNOTSUPP)
+		return false;
+	unsigned e = result > -VMM_BLK_ERRNO_MAX ? (unsigned)-result : 0; /* unlike any other */
+	uint64_t bit = 1ull << e % 64;
+	bool is_new = !(b->seen[e / 64] & bit);
+
+	b->seen[e / 64] |= bit;
+	return is_new;
+}
+
 /* Vectors of the data: in read requests all that is writable but the status byte. */
 static int take_data(struct vmm_vblk *b, struct vmm_blk_req *r, uint64_t sector)
 {

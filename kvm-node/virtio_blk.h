@@ -24,6 +24,7 @@ enum {
 	VMM_BLK_SEGMENTS = 254, /* of data, in one request */
 	VMM_BLK_RANGES = 16,	/* of discard and write-zeroes */
 	VMM_BLK_ID = 20,
+	VMM_BLK_ERRNO_MAX = 256,
 };
 
 /* A part of a request, all within the disk. READ and WRITE have vectors, others ranges. */
@@ -62,6 +63,7 @@ struct vmm_vblk {
 	struct vmm_chain chain;
 	uint8_t queue; /* where it is from */
 	uint64_t count[VMM_BLK_OPS], bytes[VMM_BLK_OPS], errors;
+	uint64_t seen[VMM_BLK_ERRNO_MAX / 64]; /* errors of the disk, a bit each */
 };
 
 void vmm_vblk_init(struct vmm_vblk *b, const struct vmm_gmem *mem, const struct vmm_blk_config *c,
@@ -73,5 +75,8 @@ void vmm_vblk_destroy(struct vmm_vblk *b); /* nothing is in flight any more */
  * are the caller's business: vmm_vdev_signal(&b->v, R->queue) after a batch.
  */
 void vmm_vblk_done(struct vmm_blk_req *r, int result);
+
+/* Whether RESULT is an error of the disk that this one has not had before. Lock held. */
+bool vmm_vblk_is_new(struct vmm_vblk *b, int result);
 
 #endif

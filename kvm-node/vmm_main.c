@@ -84,6 +84,7 @@ static void block_signals(struct signals *s)
 	sigaddset(&s->set, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, &s->set, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a file's limit is an error of who writes to it */
 }
 
 /* Asked to end, a guest is asked to switch itself off; asked again, or by hand, it is ended. */

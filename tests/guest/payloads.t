@@ -48,4 +48,19 @@ guest_run hello "${vsock[@]}"
 is "... to the next one, which starts" $? 0 || diag "$guest_out"
 not_ok "... and takes it away in the end" [ -e "$dir/vs" ]
 rm -rf "$dir"
+
+# A host that has no room: the snapshot is on a file system that is full after 64 KiB.
+full=$(mktemp -d)
+truncate -s 4M "$full.disk"
+export full
+if unshare -rm mount -t tmpfs -o size=64k none "$full" 2> /dev/null; then
+	vmm=(unshare -rm sh -c 'mount -t tmpfs -o size=64k none "$full" && TMPDIR=$full exec "$@"' sh
+		"${vmm[@]}")
+	guest_run disk --mem 16M --disk "$full.disk,snapshot"
+	like "the log says why writing fails" "$guest_out" \
+		"*blk0 (snapshot of $full.disk): writing: No space left on device; *"
+else
+	skip "the log says why writing fails" "no namespaces of users here"
+fi
+rm -rf "$full" "$full.disk"
 tap_end

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dvm/error.h"
 #include "kvm-node/virtio_blk.h"
 #include "tests/unit/cm.h"
 #include "tests/unit/vmm_driver.h"
@@ -267,6 +268,22 @@ static void errors_of_the_disk_are_the_guests(void **state)
 	assert_int_equal(b->b.errors, 2);
 }
 
+static void each_error_is_new_once(void **state)
+{
+	struct bench *b = *state;
+
+	assert_false(vmm_vblk_is_new(&b->b, 0));
+	assert_false(vmm_vblk_is_new(&b->b, -EOPNOTSUPP));
+	assert_true(vmm_vblk_is_new(&b->b, -ENOSPC));
+	assert_false(vmm_vblk_is_new(&b->b, -ENOSPC));
+	assert_true(vmm_vblk_is_new(&b->b, -EIO));
+	assert_true(vmm_vblk_is_new(&b->b, -EDQUOT));
+	assert_true(vmm_vblk_is_new(&b->b, -DVM_EPEERLOST)); /* of more than there is room for */
+	assert_false(vmm_vblk_is_new(&b->b, -DVM_EPEERLOST));
+	assert_false(vmm_vblk_is_new(&b->b, -EIO));
+	assert_false(vmm_vblk_is_new(&b->b, -ENOSPC));
+}
+
 static void a_read_only_disk_stays_as_it_is(void **state)
 {
 	struct bench *b = *state;
@@ -328,6 +345,7 @@ int main(void)
 		T(ranges_are_discarded_and_zeroed),
 		T(it_has_a_name),
 		T(errors_of_the_disk_are_the_guests),
+		T(each_error_is_new_once),
 		cmocka_unit_test_setup_teardown(a_read_only_disk_stays_as_it_is, bench_open_ro,
 						bench_close),
 		T(requests_without_room_for_a_status_fail_the_device),
