@@ -296,8 +296,7 @@ static bool may_ask(const struct vmm_control *c, int fd)
 	struct ucred u;
 	socklen_t len = sizeof u;
 
-	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &u, &len) == 0 &&
-	       (u.uid == c->owner || u.uid == 0);
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &u, &len) == 0 && u.uid == c->owner;
 }
 
 static void on_listener(void *arg, int events)

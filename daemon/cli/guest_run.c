@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -68,6 +69,16 @@ struct search {
 	struct cli_guest *g;
 };
 
+/* Names as daemons have them, of who has none the number. An old job may have none at all. */
+static bool is_mine(const char *user)
+{
+	const struct passwd *pw = getpwuid(geteuid());
+	char number[16];
+
+	snprintf(number, sizeof number, "%u", (unsigned)geteuid());
+	return !*user || !strcmp(user, pw ? pw->pw_name : number);
+}
+
 static void compare(const Pb__JobInfo *j, const char *name, void *arg)
 {
 	struct search *s = arg;
@@ -77,7 +88,11 @@ static void compare(const Pb__JobInfo *j, const char *name, void *arg)
 	if (strcmp(name, s->name) != 0 || (g->job && (ended > g->ended ||
 						      (ended == g->ended && j->id < g->job))))
 		return;
-	*g = (struct cli_guest){ .job = j->id, .ended = ended, .exit_code = j->exit_code };
+	*g = (struct cli_guest){ .job = j->id,
+				 .mine = is_mine(j->user),
+				 .ended = ended,
+				 .exit_code = j->exit_code };
+	snprintf(g->user, sizeof g->user, "%s", j->user);
 	snprintf(g->name, sizeof g->name, "%s", name);
 	snprintf(g->state, sizeof g->state, "%s", j->state);
 	snprintf(g->reason, sizeof g->reason, "%s", j->reason);
@@ -162,8 +177,10 @@ int cli_guest_ask(struct cli *c, const struct cli_guest *g, const char *what, co
 {
 	struct cli_guest_line l = { .n = 0 };
 	char path[PATH_MAX], job[24];
-	int rc = find_monitor(c, path);
 
+	if (!g->mine)
+		return cli_failf(c, "guest %s is %s's, who alone can ask it", g->name, g->user);
+	int rc = find_monitor(c, path);
 	if (rc)
 		return rc;
 	snprintf(job, sizeof job, "%" PRIu64, g->job);

@@ -32,7 +32,8 @@ struct cli_guest_place {
 struct cli_guest {
 	uint64_t job;
 	char name[64], state[24], node[DVMD_NAME_MAX + 1];
-	bool ended;
+	char user[64]; /* whose it is; may be empty */
+	bool mine, ended;
 	int exit_code; /* where it has ended, */
 	char reason[256]; /* ... and why; may be empty */
 };
@@ -56,7 +57,7 @@ int cli_guest_print(const struct cli_guest *g, const char *key, json_t *value);
  * JSON. An exit status. */
 int cli_guest_start(struct cli *c, const char *name, const struct cli_guest_place *place,
 		    const struct cli_guest_line *run, const struct cli_guest_line *vmm, bool json);
-/* Asks the guest on its host for WHAT; what it answers is printed as OUTPUT says ("raw", "json"). */
+/* Asks the guest on its host for WHAT, which only its user can; what it answers is printed as OUTPUT says ("raw", "json"). */
 int cli_guest_ask(struct cli *c, const struct cli_guest *g, const char *what, const char *output);
 
 #endif

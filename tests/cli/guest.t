@@ -35,6 +35,23 @@ $dvm guest console one </dev/null
 ok "the console is typed at"
 daemon_ok "... from our input"
 
+# Its monitor answers nobody else, so nothing is run.
+daemon <<-END
+	accept
+	expect JOBS all=1
+	reply JOBS $guest jobs.0.user=somebody
+	eof
+END
+capture $dvm guest pause one
+like "$rc:$err" "1:*guest one is somebody's, who alone can ask it*" "another's guest is not asked"
+daemon_ok "... and no job is made for that"
+
+guest="$guest jobs.0.user=$(id -un 2>/dev/null || id -u)"
+asked spec.stdin_to=STDIN_NONE
+capture $dvm guest pause one
+is "$rc" 0 "one's own is"
+daemon_ok "... by a job beside it"
+
 # ---- starting ----
 
 started='jobs.0.id=5 jobs.0.name=guest:slow jobs.0.nodes.0=node2 jobs.0.submitted=1700000000000000000'
