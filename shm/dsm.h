@@ -275,7 +275,10 @@ uint32_t dsm_seg_home(struct dsm_seg *s, uint64_t page);
  * pieces), -DVM_EPEERLOST (TO is gone, or the others go on without us).
  */
 int dsm_seg_move_home(struct dsm_seg *s, uint64_t first, uint64_t n, uint32_t to);
-/* HEIR gets all homes that are here, and the homes all pages; nothing is lost with us then. Likewise. */
+/*
+ * HEIR gets all homes that are here, and the homes all pages; nothing is lost with us then. It is one
+ * move, and one for each dead node whose place is ours in part. Likewise.
+ */
 int dsm_seg_leave(struct dsm_seg *s, uint32_t heir);
 
 /* Who fights for pages: the busiest ones, in falling order. Their number. */

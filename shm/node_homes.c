@@ -13,7 +13,7 @@
 #include "shm/seg_private.h"
 
 struct wire_move {
-	uint32_t segment, to, since, reserved;
+	uint32_t segment, to, since, from; /* from: DSM_ANY, or a node */
 	uint64_t first, count;
 };
 
@@ -21,19 +21,34 @@ _Static_assert(sizeof(struct wire_move) == 32, "wire format");
 
 /* ---- lists ---- */
 
-const struct dsm_move *dsm_homes_find(const struct dsm_moves *l, uint32_t segment, uint64_t page)
+const struct dsm_move *dsm_homes_find(const struct dsm_seg *s, const struct dsm_moves *l,
+				      uint64_t page)
 {
-	for (uint32_t i = l->n; i-- > 0;) {
+	uint32_t home = l->n ? s->c.home(s->c.home_arg, page) : 0;
+	const struct dsm_move *last = NULL;
+
+	for (uint32_t i = 0; i < l->n; i++) {
 		const struct dsm_move *m = &l->moves[i];
-		if (m->segment == segment && page - m->first < m->count)
-			return m;
+		if (m->segment != s->c.id || page - m->first >= m->count ||
+		    (m->from != DSM_ANY && m->from != home))
+			continue;
+		home = m->to;
+		last = m;
 	}
-	return NULL;
+	return last;
 }
 
+uint32_t dsm_homes_of(const struct dsm_seg *s, uint64_t page)
+{
+	const struct dsm_move *m = dsm_homes_find(s, &s->n->homes, page);
+
+	return m ? m->to : s->c.home(s->c.home_arg, page);
+}
+
+/* A does not ask where B's pages were before. */
 static bool covers(const struct dsm_move *a, const struct dsm_move *b)
 {
-	return a->segment == b->segment && b->first >= a->first &&
+	return a->segment == b->segment && a->from == DSM_ANY && b->first >= a->first &&
 	       b->first - a->first + b->count <= a->count;
 }
 
@@ -52,22 +67,28 @@ static bool add(const struct dsm_node *n, struct dsm_moves *l, const struct dsm_
 	return true;
 }
 
+bool dsm_homes_fits(const struct dsm_node *n, const struct dsm_move *m)
+{
+	struct dsm_moves l = n->homes;
+
+	return add(n, &l, m);
+}
+
 static bool good(const struct dsm_node *n, const struct dsm_move *m)
 {
 	return m->segment < DSM_SEGS && m->to < n->c.nodes && m->count &&
-	       m->first + m->count > m->first;
+	       (m->from < n->c.nodes || m->from == DSM_ANY) && m->first + m->count > m->first;
 }
 
 /* ---- a list becomes the one that counts ---- */
 
 /* Whether L says the same of PAGE as what counts now. */
-static bool stays(const struct dsm_node *n, const struct dsm_moves *l, uint32_t segment,
-		  uint64_t page)
+static bool stays(const struct dsm_seg *s, const struct dsm_moves *l, uint64_t page)
 {
-	const struct dsm_move *a = dsm_homes_find(&n->homes, segment, page);
-	const struct dsm_move *b = dsm_homes_find(l, segment, page);
+	const struct dsm_move *a = dsm_homes_find(s, &s->n->homes, page);
+	const struct dsm_move *b = dsm_homes_find(s, l, page);
 
-	return a && b && a->to == b->to && a->since == b->since;
+	return a && b ? a->to == b->to && a->since == b->since : !a && !b;
 }
 
 /* What is known of the pages that MOVES say something of, and L something else, shall not follow
@@ -81,7 +102,7 @@ static int remember(struct dsm_node *n, const struct dsm_moves *moves, const str
 		struct dsm_seg *s = n->segs[m->segment];
 		uint64_t end = s && m->first < s->b.pages ? s->b.pages : 0;
 		for (uint64_t p = m->first; p < end && p - m->first < m->count && rc == 0; p++)
-			if (!stays(n, l, m->segment, p))
+			if (!stays(s, l, p))
 				rc = dsm_seg_remember(s, p);
 	}
 	return rc;
@@ -126,6 +147,7 @@ static void put(uint8_t *to, const struct dsm_move *m)
 	struct wire_move w = { .segment = htole32(m->segment),
 			       .to = htole32(m->to),
 			       .since = htole32(m->since),
+			       .from = htole32(m->from),
 			       .first = htole64(m->first),
 			       .count = htole64(m->count) };
 
@@ -140,6 +162,7 @@ static struct dsm_move get(const uint8_t *from)
 	return (struct dsm_move){ .segment = le32toh(w.segment),
 				  .to = le32toh(w.to),
 				  .since = le32toh(w.since),
+				  .from = le32toh(w.from),
 				  .first = le64toh(w.first),
 				  .count = le64toh(w.count) };
 }

@@ -50,12 +50,16 @@ struct dsm_early {
 	uint8_t bytes[];
 };
 
-/* Pages [first, first + count) of a segment have their home at TO since that view. */
+/*
+ * Pages [first, first + count) of a segment have their home at TO since that view; of them only those
+ * that were FROM's by what comes before, dead or not, unless that is DSM_ANY.
+ */
 struct dsm_move {
-	uint32_t segment, to, since;
+	uint32_t segment, from, to, since;
 	uint64_t first, count;
 };
 
+#define DSM_ANY	      UINT32_MAX
 #define DSM_MOVES_MAX 128
 
 struct dsm_moves {
@@ -167,8 +171,13 @@ void dsm_leave_on(struct dsm_node *n, const struct dsm_wire_record *r);
 
 /* ---- node_homes.c ---- */
 
-/* What L says of PAGE, which has been given another home; or NULL. */
-const struct dsm_move *dsm_homes_find(const struct dsm_moves *l, uint32_t segment, uint64_t page);
+/* What L says of PAGE of S, which has been given another home; or NULL. */
+const struct dsm_move *dsm_homes_find(const struct dsm_seg *s, const struct dsm_moves *l,
+				      uint64_t page);
+/* Who is home to PAGE of S as long as that lives. */
+uint32_t dsm_homes_of(const struct dsm_seg *s, uint64_t page);
+/* There is room for M, as far as is known here. */
+bool dsm_homes_fits(const struct dsm_node *n, const struct dsm_move *m);
 /* L counts from now on; a new view follows. 0 or -ENOMEM. */
 int dsm_homes_adopt(struct dsm_node *n, const struct dsm_moves *l);
 /* SEGMENT is gone here. */

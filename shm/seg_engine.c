@@ -20,10 +20,7 @@ static const struct dsm_ops ops = {
 
 static uint32_t home_of(void *arg, uint64_t page)
 {
-	const struct dsm_seg *s = arg;
-	const struct dsm_move *m = dsm_homes_find(&s->n->homes, s->c.id, page);
-
-	return m ? m->to : s->c.home(s->c.home_arg, page);
+	return dsm_homes_of(arg, page);
 }
 
 /* What we are home to is never given up: only as much as there is room for. */

@@ -148,7 +148,7 @@ static uint32_t home_of(void *arg, uint64_t page)
 static bool has_moved(void *arg, uint64_t page, uint32_t *to, uint32_t *since)
 {
 	const struct dsm_seg *s = arg;
-	const struct dsm_move *m = dsm_homes_find(&s->n->homes, s->c.id, page);
+	const struct dsm_move *m = dsm_homes_find(s, &s->n->homes, page);
 
 	if (!m)
 		return false;

@@ -59,8 +59,8 @@ verb_fn players, synchronous, mixed_order, truncated, halo, scattered, some, mat
 verb_fn dies_synchronous, dies_probed, dies_columns, dies_persistent, dies_detached, closes_probed;
 verb_fn mem_seen, mem_count, mem_ring, mem_system_calls, mem_attach, mem_several, mem_stream,
 	mem_random, mem_fork, mem_hints, mem_moves, mem_lives, mem_larger, mem_limited, dies_mem, dies_mem_busy, stops_mem,
-	mem_numbers, mem_rc_first_touch, mem_rc_moves, mem_extend, mem_extend_homes, mem_rc_writers, mem_rc_locks, mem_rc_passed_on, mem_rc_threads, mem_rc_many, mem_rc_pushed,
-	dies_mem_rc, ends_mem, leaves_mem;
+	mem_numbers, mem_moves_apart, mem_rc_first_touch, mem_rc_moves, mem_extend, mem_extend_homes, mem_rc_writers, mem_rc_locks, mem_rc_passed_on, mem_rc_threads, mem_rc_many, mem_rc_pushed,
+	dies_mem_rc, ends_mem, leaves_mem, leaves_mem_later;
 verb_fn am_echo, am_answers, am_late, am_loop, am_helper, dies_active;
 verb_fn rma_copy, rma_layouts, rma_requests, rma_tickets, rma_random, rma_flags, rma_locks,
 	rma_passive, dies_rma;

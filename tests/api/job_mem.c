@@ -328,6 +328,35 @@ int mem_random(struct job *j)
 	return 0;
 }
 
+/* So many parts that there is no room for another one; what takes their place makes room. */
+int mem_moves_apart(struct job *j)
+{
+	enum { PAGES = 600 }; /* half of them at rank 0 */
+	dvm_seg_t *s;
+	uint64_t i;
+	int rc = 0;
+
+	CHECK_INT(make(j, PAGES, NULL, &s), 0);
+	volatile uint64_t *p = dvm_seg_base(s);
+	for (i = 0; i < PAGES && j->rank == 0; i++)
+		p[i * PAGE / 8] = i + 1;
+	CHECK_INT(dvm_barrier(j->w), 0);
+	if (j->rank == 0) {
+		for (i = 0; i < PAGES && rc == 0; i += 2)
+			rc = dvm_seg_move_home(s, i * PAGE, PAGE, 1);
+		CHECK_INT(rc, -ENOSPC);
+		CHECK_INT(i, 2 * 129);
+		CHECK_INT(dvm_seg_move_home(s, 0, 200 * PAGE, 1), 0);
+		CHECK_INT(dvm_seg_home(s, 0), 1);
+		CHECK_INT(dvm_seg_move_home(s, 280 * PAGE, PAGE, 1), 0);
+	}
+	CHECK_INT(dvm_barrier(j->w), 0);
+	for (i = 0; i < PAGES; i++)
+		CHECK_INT(p[i * PAGE / 8], i + 1);
+	CHECK_INT(dvm_barrier(j->w), 0);
+	return dvm_seg_destroy(s);
+}
+
 /* Homes move to and fro under ranks that read and write. */
 int mem_moves(struct job *j)
 {

@@ -55,7 +55,7 @@ static int make(struct job *j, uint64_t pages, dvm_seg_t **s)
 		.bytes = pages * PAGE,
 		.flags = DVM_SEG_PROTOCOL | DVM_SEG_NO_PREFETCH, /* who has what is known */
 		.faults = (uint32_t)arg(j, 0, DVM_FAULT_THREAD),
-		.homes = DVM_HOMES_ROUND_ROBIN,
+		.homes = (uint32_t)arg(j, 4, DVM_HOMES_ROUND_ROBIN),
 		.consistency = (uint32_t)arg(j, 2, DVM_SEG_SEQUENTIAL),
 	};
 	struct sigaction sa = { .sa_handler = on_sigbus, .sa_flags = SA_NODEFER };
@@ -196,10 +196,11 @@ static int agree(struct job *j, dvm_seg_t *s)
 	return dvm_sync_acquire(s);
 }
 
-/* The last rank leaves in order, and ends: nothing of what it had is lost. */
+/* The last rank leaves in order, and ends: nothing of what it had, of so many pages, is lost. */
 int leaves_mem(struct job *j)
 {
-	enum { PAGES = 40, EACH = PAGE / 8, LOCKS = 12 };
+	enum { EACH = PAGE / 8, LOCKS = 12 };
+	const uint64_t PAGES = (uint64_t)arg(j, 3, 40);
 	int last = j->size - 1;
 	uint64_t v, at;
 	dvm_seg_t *s;
@@ -242,6 +243,43 @@ int leaves_mem(struct job *j)
 	}
 	CHECK_INT(dvm_seg_lost(s, 0, &at), 0);
 	return meet(j, last);
+}
+
+/* The last rank dies; the one before is home to part of what was its, here and there, and leaves then. */
+int leaves_mem_later(struct job *j)
+{
+	enum { PAGES = 600, EACH = PAGE / 8 };
+	int last = j->size - 1, leaver = last - 1;
+	uint64_t v, at;
+	dvm_seg_t *s;
+
+	CHECK_INT(make(j, PAGES, &s), 0);
+	volatile uint64_t *p = dvm_seg_base(s);
+	for (uint64_t i = 0; i < PAGES && j->rank == 0; i++)
+		p[i * EACH] = i + 1;
+	CHECK_INT(agree(j, s), 0);
+	if (j->rank == leaver)
+		for (uint64_t i = 0; i < PAGES; i++)
+			CHECK_INT(p[i * EACH], i + 1);
+	CHECK_INT(agree(j, s), 0);
+	if (j->rank == last)
+		raise(SIGKILL);
+	while (dvm_seg_home(s, (uint64_t)last * PAGE) == last)
+		usleep(100);
+	CHECK_INT(meet(j, last), 0);
+	if (j->rank == leaver) {
+		CHECK_INT(dvm_seg_leave(s, 0), 0);
+		return 0;
+	}
+	while (dvm_peer_state(j->d, leaver) == DVM_ALIVE)
+		usleep(100);
+	for (uint64_t i = 0; i < PAGES; i++) {
+		CHECK_INT(load(p + i * EACH, &v), 1);
+		CHECK_INT(v, i + 1);
+		CHECK(dvm_seg_home(s, i * PAGE) < leaver);
+	}
+	CHECK_INT(dvm_seg_lost(s, 0, &at), 0);
+	return meet(j, leaver);
 }
 
 /* It is ended from outside: to touch it is an error, to destroy it is not. */

@@ -60,6 +60,13 @@ check 3 3 leaves_mem
 check 4 2 leaves_mem 1
 DVM_SHM_UFFD=missing check 3 3 leaves_mem
 DVM_SHM_TRANSPORT=tcp check 2 2 leaves_mem
+check 2 2 mem_moves_apart
+# More pages here and there than a list of moves has places: of its own, or of the dead.
+for consistency in 0 1; do
+	check 3 3 leaves_mem 0 0 $consistency 600
+	check 4 4 leaves_mem_later 0 0 $consistency
+	check 3 3 leaves_mem 0 0 $consistency 600 3
+done
 # One after the other.
 check 2 1 mem_numbers 0
 check 2 2 mem_numbers

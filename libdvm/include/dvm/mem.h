@@ -239,7 +239,8 @@ DVM_PUBLIC int dvm_seg_home(dvm_seg_t *seg, uint64_t offset);
 /*
  * RANK becomes home to LEN bytes at OFFSET, whole units of them, while all go on. Not collective; for
  * once in a while: all ranks say what they have of the group's segments, and faults wait for that. On
- * one node there is nothing to move. -ENOSPC: too many parts have moved apart from each other.
+ * one node there is nothing to move. -ENOSPC: too many parts of the group's segments, 128, have moved
+ * apart from each other; to move a part that has them in it makes room.
  */
 DVM_PUBLIC int dvm_seg_move_home(dvm_seg_t *seg, uint64_t offset, uint64_t len, int rank);
 
@@ -248,7 +249,8 @@ DVM_PUBLIC int dvm_seg_move_home(dvm_seg_t *seg, uint64_t offset, uint64_t len, 
  * homes what only it has: then nothing of the segment is lost with it, and it may close while others
  * go on. Not collective; no threads of this rank touch the segment meanwhile, nor afterwards. Locks
  * (dvm/sync.h) that it holds are given back, and go to who waits for them; those whose home it is are
- * not handed over. -EINVAL: HEIR is this rank.
+ * not handed over. -EINVAL: HEIR is this rank; -ENOSPC: too many homes have moved, as of
+ * dvm_seg_move_home(): to leave takes a place, and one for each dead rank whose part is here.
  */
 DVM_PUBLIC int dvm_seg_leave(dvm_seg_t *seg, int heir);
 
