@@ -172,37 +172,80 @@ static void correct(struct dsm_backing *b, size_t at)
 	dsm_uffd_wake(b->uffd, b->app + at, PAGE);
 }
 
-static int give_bytes(struct dsm_backing *b, size_t at, size_t len)
+/* *GOT of them, also on failure. */
+static int give_bytes(struct dsm_backing *b, size_t at, size_t len, size_t *got)
 {
-	for (size_t end = at + len, done; at < end; at += done) {
-		done = 0;
-		int rc = give_some(b, at, end - at, &done);
+	for (*got = 0; *got < len;) {
+		size_t done = 0;
+		int rc = give_some(b, at + *got, len - *got, &done);
 		if (rc == -EEXIST) {
-			correct(b, at + done);
+			correct(b, at + *got + done);
 			done += PAGE;
-		} else if (rc < 0 && rc != -EAGAIN) {
-			return rc;
 		}
+		*got += done;
+		if (rc < 0 && rc != -EAGAIN && rc != -EEXIST)
+			return rc;
 	}
 	return 0;
 }
 
-int dsm_backing_flush(struct dsm_backing *b)
+/* In the file it could be touched: its bytes go to the store. */
+static void move_to_store(struct dsm_backing *b, uint64_t page, size_t len)
+{
+	/* Nobody writes while they are copied. */
+	dsm_uffd_protect(b->uffd, in(b->app, b, page), len, true);
+	memcpy(in(b->store, b, page), in(b->alias, b, page), len);
+	fallocate(b->file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)(page * b->unit),
+		  (off_t)len);
+	/* The hole has forgotten that it was protected, or not. */
+	dsm_uffd_protect(b->uffd, in(b->app, b, page), len, false);
+}
+
+/* LEN bytes from PAGE on are not mapped any more. */
+static void take(struct dsm_backing *b, uint64_t page, size_t len)
+{
+	if (b->store)
+		move_to_store(b, page, len);
+	else
+		madvise(in(b->app, b, page), len, MADV_DONTNEED);
+}
+
+/* There was no memory for [FIRST, END): who waits for them is to try again. */
+static void miss(struct dsm_backing *b, uint64_t first, uint64_t end)
+{
+	bool more = b->missed_end;
+
+	b->missed = more && b->missed < first ? b->missed : first;
+	b->missed_end = more && b->missed_end > end ? b->missed_end : end;
+}
+
+void dsm_backing_flush(struct dsm_backing *b)
 {
 	uint64_t first = b->first, count = b->count;
-	int rc = 0;
+	size_t got;
 
-	if (!count)
-		return 0;
 	b->count = 0;
-	if (b->here)
-		rc = give_bytes(b, first * b->unit, count * b->unit);
-	for (uint64_t i = first; b->here && rc == 0 && i < first + count; i++)
+	if (!count || !b->here)
+		return;
+	int rc = give_bytes(b, first * b->unit, count * b->unit, &got);
+	uint64_t end = first + got / b->unit;
+	for (uint64_t i = first; i < end; i++)
 		set(b, i, b->write ? DSM_MAP_WRITE : DSM_MAP_READ);
 	/* What was copied lies in the file now. */
-	if (b->store && b->frugal && b->here && rc == 0)
-		madvise(b->store + first * b->unit, count * b->unit, MADV_DONTNEED);
-	return rc;
+	if (b->store && b->frugal && end > first)
+		madvise(b->store + first * b->unit, (end - first) * b->unit, MADV_DONTNEED);
+	if (got % b->unit)
+		take(b, end, got % b->unit);
+	if (rc < 0)
+		miss(b, end, first + count);
+}
+
+void dsm_backing_retry(struct dsm_backing *b)
+{
+	if (b->missed_end && b->here)
+		dsm_uffd_wake(b->uffd, in(b->app, b, b->missed),
+			      (b->missed_end - b->missed) * b->unit);
+	b->missed_end = 0;
 }
 
 /* What is mapped read only needs no more than the right. */
@@ -276,33 +319,15 @@ void dsm_backing_protect(struct dsm_backing *b, uint64_t page)
 			set(b, i, DSM_MAP_READ);
 }
 
-/* In the file it could be touched: its bytes go to the store. */
-static void move_to_store(struct dsm_backing *b, uint64_t page)
-{
-	/* Nobody writes while they are copied. */
-	dsm_uffd_protect(b->uffd, in(b->app, b, page), b->unit, true);
-	memcpy(in(b->store, b, page), in(b->alias, b, page), b->unit);
-	fallocate(b->file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)(page * b->unit),
-		  (off_t)b->unit);
-	/* The hole has forgotten that it was protected, or not. */
-	dsm_uffd_protect(b->uffd, in(b->app, b, page), b->unit, false);
-}
-
 void dsm_backing_drop(struct dsm_backing *b, uint64_t page)
 {
-	uint64_t n = 1;
-
 	follow(&b->drops, page);
 	if (in_run(b, page))
 		dsm_backing_flush(b);
 	if (!given(b, page) && b->map[page] != DSM_MAP_DOUBT)
 		return;
-	if (b->store) {
-		move_to_store(b, page);
-	} else {
-		n = run_of(b, &b->drops, page);
-		madvise(in(b->app, b, page), n * b->unit, MADV_DONTNEED);
-	}
+	uint64_t n = b->store ? 1 : run_of(b, &b->drops, page);
+	take(b, page, n * b->unit);
 	for (uint64_t i = page; i < page + n; i++)
 		set(b, i, DSM_MAP_NONE);
 }

@@ -30,6 +30,8 @@ struct dsm_backing {
 	/* Pages that are to be given in one go: none, or a run with the same right. */
 	uint64_t first, count;
 	bool write;
+	/* There was no memory to give them, and others between them; missed_end is 0: none. */
+	uint64_t missed, missed_end;
 	/* Pages that are protected, or dropped, one after the other: the last, and how many go at once. */
 	bool ahead; /* is set by who wants that; frugal: memory is short, no page has it twice */
 	bool frugal;
@@ -57,7 +59,9 @@ uint8_t *dsm_backing_live(struct dsm_backing *b, uint64_t page);
 
 /* PAGE may be read, or written, once dsm_backing_flush() was called at the latest. */
 void dsm_backing_give(struct dsm_backing *b, uint64_t page, bool write);
-int dsm_backing_flush(struct dsm_backing *b);
+void dsm_backing_flush(struct dsm_backing *b);
+/* Who waits for what was missed has its fault again. */
+void dsm_backing_retry(struct dsm_backing *b);
 void dsm_backing_protect(struct dsm_backing *b, uint64_t page);
 void dsm_backing_drop(struct dsm_backing *b, uint64_t page);
 /* Bytes of COUNT pages from FIRST on, which are not given, will come: only a hint. */

@@ -10,6 +10,7 @@
 #include "shm/sigbus.h"
 
 #define FIGHTS_MAX 32768 /* a guest's hot pages are not the first it shares */
+#define RETRY	   DVMI_MSEC
 #define STREAM_BYTES (1u << 20) /* of the largest window of a stream of small pages */
 
 /* ---- faults that wait ---- */
@@ -242,10 +243,20 @@ bool dsm_seg_fault(struct dsm_seg *s, const struct dsm_uffd_fault *f)
 	return true;
 }
 
+/* Not at once: who waits would do nothing but fault as long as memory is short. */
+static void retry_later(struct dsm_seg *s)
+{
+	s->retry_at = dvmi_clock_mono() + RETRY;
+	if (!s->starved)
+		dvmi_log(s->n->c.log, "shm", LOG_ERR, "segment %u: no memory for a page", s->c.id);
+	s->starved = true;
+}
+
 void dsm_seg_settle(struct dsm_seg *s)
 {
-	if (dsm_backing_flush(&s->b) < 0)
-		dvmi_log(s->n->c.log, "shm", LOG_ERR, "segment %u: no memory for a page", s->c.id);
+	dsm_backing_flush(&s->b);
+	if (s->b.missed_end && !s->retry_at)
+		retry_later(s);
 	if (s->d && dsm_deadline(s->d) == 0)
 		dsm_woken(s->d, dvmi_clock_mono());
 	dsm_seg_make_room(s);
@@ -255,11 +266,20 @@ void dsm_seg_settle(struct dsm_seg *s)
 
 uint64_t dsm_seg_deadline(const struct dsm_seg *s)
 {
-	return s->cut || !s->d ? UINT64_MAX : dsm_deadline(s->d);
+	uint64_t retry = s->retry_at ? s->retry_at : UINT64_MAX;
+	uint64_t engine = s->d ? dsm_deadline(s->d) : UINT64_MAX;
+
+	if (s->cut)
+		return UINT64_MAX;
+	return engine < retry ? engine : retry;
 }
 
 void dsm_seg_tick(struct dsm_seg *s)
 {
+	if (s->retry_at && s->retry_at <= s->n->now) {
+		s->retry_at = 0;
+		dsm_backing_retry(&s->b);
+	}
 	if (s->d)
 		dsm_tick(s->d, s->n->now);
 }

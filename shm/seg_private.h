@@ -95,6 +95,8 @@ struct dsm_seg {
 	uint64_t leaves; /* a page that is asked to end, + 1: it does not wait for itself */
 	bool again; /* there was such: we have to look once more */
 	bool cut;
+	bool starved;	   /* there was no memory for a page: on record */
+	uint64_t retry_at; /* when it is tried again, or 0 */
 	uint64_t claimed; /* pages whose home we have become by writing first */
 	uint64_t kept, most, hand; /* pages that take memory, may do so; where we look for one */
 	struct seg_put puts[SEG_PUTS];
