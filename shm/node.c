@@ -64,7 +64,6 @@ void dsm_node_destroy(struct dsm_node *n)
 	dsm_out_fini(n);
 	dsm_member_fini(&n->member);
 	free(n->self);
-	free(n->self_taken);
 	if (n->kick >= 0)
 		close(n->kick);
 	pthread_mutex_destroy(&n->lock);
@@ -419,8 +418,7 @@ int dsm_node_take_own(struct dsm_node *n)
 	while (n->self_len) {
 		uint8_t *p = n->self;
 		size_t len = n->self_len;
-		n->self = n->self_taken;
-		n->self_taken = NULL;
+		n->self = NULL;
 		n->self_len = n->self_room = 0;
 		count += take_records(n, n->c.self, p, len);
 		free(p);

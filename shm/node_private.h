@@ -99,7 +99,7 @@ struct dsm_node {
 	bool second; /* the last record was the second of its packet */
 	bool behind; /* a link had no room */
 	struct dsm_gate gate;
-	uint8_t *self, *self_taken; /* records to ourselves, and those that are being taken */
+	uint8_t *self; /* records to ourselves */
 	size_t self_len, self_room;
 
 	struct dsm_member member;

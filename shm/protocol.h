@@ -206,9 +206,6 @@ int dsm_remember(struct dsm *d, uint64_t page);
  */
 int dsm_renew(struct dsm *d, uint64_t page);
 
-/* The kept bytes of an INVALID page are gone: they will be sent. */
-void dsm_forget(struct dsm *d, uint64_t page);
-
 /* M came from node FROM, in the order of its channel. It is input: nonsense is counted. -ENOMEM. */
 int dsm_receive(struct dsm *d, uint32_t from, const struct dsm_msg *m, uint64_t now);
 

@@ -137,14 +137,6 @@ int dsm_renew(struct dsm *d, uint64_t page)
 	return 0;
 }
 
-void dsm_forget(struct dsm *d, uint64_t page)
-{
-	struct dsm_cell *c = page < d->c.pages ? dsm_cell_touch(d, page) : NULL;
-
-	if (c && c->state == DSM_INVALID && !dsm_want_find(d, page))
-		c->version = DSM_NO_VERSION;
-}
-
 /* ---- what comes ---- */
 
 /* The want is fulfilled. */
