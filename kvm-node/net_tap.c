@@ -21,6 +21,11 @@ static int open_tap(struct vmm_netdev *d, dvm_error_t *err)
 
 	if (strlen(d->c->tap) >= sizeof r.ifr_name)
 		return dvmi_error_set(err, -EINVAL, "\"%s\" is no name of an interface", d->c->tap);
+	/* The kernel would make one, which leads nowhere. */
+	if (!if_nametoindex(d->c->tap))
+		return dvmi_error_set(err, -ENODEV,
+				      "there is no interface called %s (ip tuntap add %s mode tap)",
+				      d->c->tap, d->c->tap);
 	memcpy(r.ifr_name, d->c->tap, strlen(d->c->tap));
 	d->in = malloc(VMM_NET_PACKET_MAX);
 	d->fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);

@@ -49,6 +49,10 @@ is "... to the next one, which starts" $? 0 || diag "$guest_out"
 not_ok "... and takes it away in the end" [ -e "$dir/vs" ]
 rm -rf "$dir"
 
+guest_run hello --mem 16M --net tap=dvm-nowhere
+like "an interface that is not there is not made" "$? $guest_out" \
+	"1 *there is no interface called dvm-nowhere *"
+
 # A host that has no room: the snapshot is on a file system that is full after 64 KiB.
 full=$(mktemp -d)
 truncate -s 4M "$full.disk"
