@@ -135,7 +135,7 @@ static void check_helpers(const struct look *l)
 		const char *path, *what, *package;
 	} helpers[] = {
 		{ "/usr/bin/passt", "--net user", "passt" },
-		{ "/usr/bin/qemu-storage-daemon", "disks in qcow2", "qemu-utils" },
+		{ "/usr/bin/qemu-storage-daemon", "disks in qcow2", "qemu-system-common" },
 		{ "/usr/lib/qemu/virtiofsd", "--share", "qemu-system-common" },
 	};
 
