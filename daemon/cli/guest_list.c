@@ -47,6 +47,7 @@ static void add_object(const Pb__JobInfo *j, const char *name, void *arg)
 			      cli_json_strings(j->nodes, j->n_nodes), "job", (json_int_t)j->id, "user",
 			      cli_json_string(j->user));
 
+	json_object_set_new(o, "submitted", cli_json_time(j->submitted));
 	json_object_set_new(o, "started", cli_json_time(j->started));
 	json_object_set_new(o, "ended", cli_json_time(j->ended));
 	json_object_set_new(o, "exit_code", j->ended ? json_integer(j->exit_code) : json_null());

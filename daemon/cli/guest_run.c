@@ -91,7 +91,8 @@ static void compare(const Pb__JobInfo *j, const char *name, void *arg)
 	*g = (struct cli_guest){ .job = j->id,
 				 .mine = is_mine(j->user),
 				 .ended = ended,
-				 .exit_code = j->exit_code };
+				 .exit_code = j->exit_code,
+				 .submitted = j->submitted };
 	snprintf(g->user, sizeof g->user, "%s", j->user);
 	snprintf(g->name, sizeof g->name, "%s", name);
 	snprintf(g->state, sizeof g->state, "%s", j->state);
@@ -111,13 +112,17 @@ int cli_guest_find(const struct cli *c, const char *name, struct cli_guest *g, d
 	return dvmi_error_set(err, -ENOENT, "there is no guest called %s", name);
 }
 
+static json_t *as_json(const struct cli_guest *g)
+{
+	return json_pack("{s:o, s:I, s:o}", "name", cli_json_string(g->name), "job",
+			 (json_int_t)g->job, "node", cli_json_string(g->node));
+}
+
 int cli_guest_print(const struct cli_guest *g, const char *key, json_t *value)
 {
-	json_t *o = json_pack("{s:o, s:I, s:o}", "name", cli_json_string(g->name), "job",
-			      (json_int_t)g->job, "node", cli_json_string(g->node));
+	json_t *o = as_json(g);
 
-	if (key)
-		json_object_set_new(o, key, value);
+	json_object_set_new(o, key, value);
 	return cli_json_print(o);
 }
 
@@ -131,27 +136,34 @@ static int run_line(struct cli *c, const struct cli_command *cmd, struct cli_gue
 	return cmd->run(c, cmd, l->n, (char **)(uintptr_t)l->words);
 }
 
-/* The same without its output, and perhaps without its errors: who asked for a guest has asked for
+/* The same with its output, and perhaps its errors, to elsewhere: who asked for a guest has asked for
  * no job. */
-static int run_silenced(struct cli *c, const struct cli_command *cmd, struct cli_guest_line *l,
-			bool errors)
+static int run_with(struct cli *c, const struct cli_command *cmd, struct cli_guest_line *l, int to,
+		    bool errors)
 {
-	cleanup_fd int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	cleanup_fd int out = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
 	cleanup_fd int err = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
 
 	fflush(stdout);
-	if (null >= 0 && out >= 0 && err >= 0) {
-		dup2(null, STDOUT_FILENO);
-		dup2(errors ? null : err, STDERR_FILENO);
+	if (to >= 0 && out >= 0 && err >= 0) {
+		dup2(to, STDOUT_FILENO);
+		dup2(errors ? to : err, STDERR_FILENO);
 	}
 	int rc = run_line(c, cmd, l);
 	fflush(stdout);
-	if (null >= 0 && out >= 0 && err >= 0) {
+	if (to >= 0 && out >= 0 && err >= 0) {
 		dup2(out, STDOUT_FILENO);
 		dup2(err, STDERR_FILENO);
 	}
 	return rc;
+}
+
+static int run_silenced(struct cli *c, const struct cli_command *cmd, struct cli_guest_line *l,
+			bool errors)
+{
+	cleanup_fd int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+	return run_with(c, cmd, l, null, errors);
 }
 
 static int find_monitor(struct cli *c, char path[PATH_MAX])
@@ -206,6 +218,17 @@ int cli_guest_ask(struct cli *c, const struct cli_guest *g, const char *what, co
 				       run_line(c, &cli_cmd_run, &l);
 }
 
+/* As programs hear of it, how it has ended included. */
+static int print_start(const struct cli_guest *g)
+{
+	json_t *o = as_json(g);
+
+	json_object_set_new(o, "state", cli_json_string(g->state));
+	json_object_set_new(o, "submitted", cli_json_time(g->submitted));
+	json_object_set_new(o, "exit_code", g->ended ? json_integer(g->exit_code) : json_null());
+	return cli_json_print(o);
+}
+
 /* A guest that has failed at once has said why. */
 static int show_end(struct cli *c, const struct cli_guest *g, bool anywhere)
 {
@@ -215,25 +238,30 @@ static int show_end(struct cli *c, const struct cli_guest *g, bool anywhere)
 	snprintf(job, sizeof job, "%" PRIu64, g->job);
 	cli_guest_add(&l, "dvm logs");
 	cli_guest_add(&l, job);
-	run_line(c, &cli_cmd_logs, &l);
+	run_with(c, &cli_cmd_logs, &l, STDERR_FILENO, false);
 	return cli_failf(c, "guest %s has not come up on %s (job %s)%s", g->name, g->node, job,
 			 anywhere ? "; `dvm doctor` says which nodes can run guests, --host takes one" :
 				    "");
+}
+
+static int tell_start(struct cli *c, const struct cli_guest *g, bool anywhere, bool json)
+{
+	bool failed = g->ended && g->exit_code;
+
+	if (json && print_start(g) < 0)
+		return CLI_FAILED;
+	if (failed)
+		return show_end(c, g, anywhere);
+	if (!json)
+		printf("guest %s %s %s (job %" PRIu64 ")\n", g->name,
+		       g->ended ? "has ended on" : "runs on", g->node, g->job);
+	return 0;
 }
 
 /* Most are up within a moment. */
 static void nap(uint64_t waited)
 {
 	nanosleep(&(struct timespec){ .tv_nsec = waited < SOON ? SOON_NS : LATER_NS }, NULL);
-}
-
-static int tell_start(const struct cli_guest *g, bool json)
-{
-	if (json)
-		return cli_guest_print(g, NULL, NULL) < 0 ? CLI_FAILED : 0;
-	printf("guest %s %s %s (job %" PRIu64 ")\n", g->name, g->ended ? "has ended on" : "runs on",
-	       g->node, g->job);
-	return 0;
 }
 
 /* While it is launched there is nobody to answer. */
@@ -252,11 +280,9 @@ static int wait_until_up(struct cli *c, const char *name, bool anywhere, bool js
 	for (bool said = false;; nap(waited)) {
 		if (cli_guest_find(c, name, &g, &err) < 0)
 			return cli_fail(c, &err);
-		if (g.ended && g.exit_code)
-			return show_end(c, &g, anywhere);
 		/* One that ends at once may answer to nobody. */
 		if (g.ended || is_up(c, &g))
-			return tell_start(&g, json);
+			return tell_start(c, &g, anywhere, json);
 		waited = dvmi_clock_mono() - since;
 		if (waited > SAY_AFTER && !said)
 			cli_say(c, "guest %s does not answer yet (%s on %s); Ctrl-C leaves it as it is",

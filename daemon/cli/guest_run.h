@@ -36,6 +36,7 @@ struct cli_guest {
 	bool mine, ended;
 	int exit_code; /* where it has ended, */
 	char reason[256]; /* ... and why; may be empty */
+	uint64_t submitted;
 };
 
 /* -EINVAL for what cannot be a guest's name. */
@@ -49,8 +50,7 @@ typedef void cli_guest_each_fn(const Pb__JobInfo *j, const char *name, void *arg
 int cli_guest_each(const struct cli *c, bool all, cli_guest_each_fn *each, void *arg,
 		   dvm_error_t *err);
 
-/* Prints G as a JSON object, *name*, *job*, *node* and KEY with VALUE, which is consumed; KEY may be
- * NULL. */
+/* Prints G as a JSON object, *name*, *job*, *node* and KEY with VALUE, which is consumed. */
 int cli_guest_print(const struct cli_guest *g, const char *key, json_t *value);
 
 /* Starts NAME with the words of RUN for its job, and of VMM behind dvm-vmm's own; says so, perhaps as

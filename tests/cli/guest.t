@@ -113,4 +113,50 @@ else
 	daemon_ok "... and answers"
 fi
 
+daemon <<END
+$is_free
+accept
+expect JOBS all=1
+reply JOBS $started jobs.0.state=running
+eof
+$is_asked
+END
+capture $dvm guest start slow --kernel k --json
+is "$(echo $out)" '{ "name": "slow", "job": 5, "node": "node2", "state": "running", "submitted": "2023-11-14T22:13:20.000000Z", "exit_code": null }' \
+	"what runs, as JSON"
+daemon_ok "... has been asked"
+
+daemon <<END
+$is_free
+accept
+expect JOBS all=1
+reply JOBS $started jobs.0.state=done jobs.0.ended=1700000001000000000 jobs.0.exit_code=1
+eof
+accept
+expect JOBS job=5
+reply JOBS $started
+eof
+accept
+expect LOGS job=5
+more LOGS job=5 chunks.0.rank=0 chunks.0.stream=1 chunks.0.data=no\\skernel\\n
+reply OK
+eof
+END
+capture $dvm guest start slow --kernel k --json
+is "$rc $(echo $out)" '1 { "name": "slow", "job": 5, "node": "node2", "state": "done", "submitted": "2023-11-14T22:13:20.000000Z", "exit_code": 1 }' \
+	"what has failed, as JSON"
+like "$err" "no kernel*has not come up on node2*" "... its log is no JSON, and goes elsewhere"
+daemon_ok "... and was fetched"
+
+daemon <<END
+accept
+expect JOBS
+reply JOBS jobs.0.id=5 jobs.0.name=guest:slow jobs.0.state=waiting jobs.0.submitted=1700000000000000000
+eof
+END
+capture $dvm guest list --json
+like "$out" '*"state": "waiting"*"nodes": \[]*"submitted": "2023-11-14T22:13:20.000000Z"*' \
+	"a guest that waits, as JSON, since when"
+daemon_ok "... is one of the list"
+
 done_testing
