@@ -34,7 +34,7 @@ static const struct key {
 	[CPU_LIMIT] = { "cpu-limit", TEXT, 0, 0 },
 	[CPU_SHARES] = { "cpu-shares", NUMBER, 1, 10000 },
 	[CPUS] = { "cpus", NUMBER, 1, 255 },
-	[DISTANCE] = { "distance", NUMBER, 1, 254 },
+	[DISTANCE] = { "distance", NUMBER, 11, 254 },
 	[HOST] = { "host", TEXT, 0, 0 },
 	[HOSTS] = { "hosts", NUMBER, 1, 64 },
 	[INITRD] = { "initrd", TEXT, 0, 0 },

@@ -44,7 +44,7 @@ static const struct dvmi_opt options[] = {
 	{ OPT_STAY_APART, 0, "stay-apart", NULL, NULL, NULL,
 	  "over hosts: CPUs that wait for each other's pages more than they run do not meet on one", NULL },
 	{ OPT_DISTANCE, 0, "distance", NULL, "D", NULL,
-	  "between NUMA nodes, 10 being local (default 20, over hosts 40)", NULL },
+	  "between NUMA nodes, 11 to 254, 10 being local (default 20, over hosts 40)", NULL },
 	{ OPT_CPU, 0, "cpu", NULL, "MODEL", NULL,
 	  "host, or x86-64-v1 to x86-64-v4 for a guest that may move (default host)",
 	  "host x86-64-v1 x86-64-v2 x86-64-v3 x86-64-v4" },
@@ -132,6 +132,17 @@ static int parse_isolation(const struct dvmi_opt_parser *p, struct vmm_options *
 	return i < 0 ? i : 0;
 }
 
+/* A kernel refuses all distances where one to elsewhere is none (10) or less than that. */
+static int parse_distance(const struct dvmi_opt_parser *p, struct vmm_config *c, dvm_error_t *err)
+{
+	uint32_t d = 0;
+	int rc = dvmi_opt_u32(p, 11, 254, &d, err);
+
+	if (rc == 0)
+		c->distance = (uint8_t)d;
+	return rc;
+}
+
 static int parse_level(const struct dvmi_opt_parser *p, struct vmm_options *o, dvm_error_t *err)
 {
 	int level = dvmi_log_level_parse(p->arg);
@@ -204,12 +215,7 @@ static int parse_one(const struct dvmi_opt_parser *p, int id, struct vmm_options
 	case OPT_TICK_REST:
 		c->has_tick_rest = true;
 		return dvmi_opt_u32(p, 0, TICK_REST_MAX, &c->tick_rest, err);
-	case OPT_DISTANCE: {
-		unsigned d = 0;
-		int rc = set_u32(p, 254, &d, err);
-		c->distance = (uint8_t)d;
-		return rc;
-	}
+	case OPT_DISTANCE: return parse_distance(p, c, err);
 	default: return parse_device(p, id, c, err);
 	}
 }

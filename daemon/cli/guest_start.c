@@ -46,7 +46,7 @@ static const struct dvmi_opt options[] = {
 	{ PASS, 0, "node", NULL, "cpus=N,mem=SIZE", NULL,
 	  "one more NUMA node, instead of --cpus, --mem and --numa", NULL },
 	{ PASS, 0, "distance", NULL, "D", NULL,
-	  "between NUMA nodes, 10 being local (default: 20, over several hosts 40)", NULL },
+	  "between NUMA nodes, 11 to 254, 10 being local (default: 20, over several hosts 40)", NULL },
 	{ PASS, 0, "tick-rest", NULL, "N", NULL,
 	  "a CPU's timer waits N times as long as its last interrupt took (default: 0, over several "
 	  "hosts 12)", NULL },

@@ -52,6 +52,13 @@ capture $dvm guest pause one
 is "$rc" 0 "one's own is"
 daemon_ok "... by a job beside it"
 
+# ---- options the monitor takes ----
+
+for distance in 10 255; do
+	capture "$DVM_BUILD/kvm-node/dvm-vmm" --kernel k --distance $distance
+	like "$rc $err" "2 *--distance*it must be within 11 and 254*" "no kernel takes a distance of $distance"
+done
+
 # ---- starting ----
 
 started='jobs.0.id=5 jobs.0.name=guest:slow jobs.0.nodes.0=node2 jobs.0.submitted=1700000000000000000'

@@ -51,10 +51,12 @@ static void what_is_the_commands_own_is_none(void **state)
 			assert_false(taken(o->name, "40", &err));
 }
 
-static void ticks_need_no_rest(void **state)
+static void numbers_fit(void **state)
 {
 	dvm_error_t err = { 0 };
 
+	assert_true(taken("distance", "11", &err));
+	assert_false(taken("distance", "10", &err));
 	assert_true(taken("tick-rest", "0", &err));
 	assert_false(taken("tick-rest", "101", &err));
 	assert_false(taken("numa", "0", &err));
@@ -65,7 +67,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_option_is_a_key),
 		cmocka_unit_test(what_is_the_commands_own_is_none),
-		cmocka_unit_test(ticks_need_no_rest),
+		cmocka_unit_test(numbers_fit),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
