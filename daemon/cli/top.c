@@ -66,6 +66,15 @@ static uint64_t all_exits(const json_t *before, const json_t *now)
 	return n;
 }
 
+/* What one that has come from another host has counted is of all its time there. */
+static void add_new_cpu(struct cli_table *t, const char *host, const json_t *now)
+{
+	cli_table_add(t, "%" PRIu64, number(now, "cpu"));
+	cli_table_add(t, "%s", host);
+	for (unsigned i = 0; i < 5; i++)
+		cli_table_add(t, "-");
+}
+
 static void add_cpu(struct cli_table *t, const char *host, const struct span *s,
 		    const json_t *before, const json_t *now)
 {
@@ -87,12 +96,26 @@ static const char *host_name(const json_t *whole)
 	return name ? name : "-";
 }
 
+static const json_t *find_cpu(const json_t *cpus, uint64_t cpu)
+{
+	for (size_t i = 0; i < json_array_size(cpus); i++)
+		if (number(json_array_get(cpus, i), "cpu") == cpu)
+			return json_array_get(cpus, i);
+	return NULL;
+}
+
+/* Which ones a host has may change. */
 static void add_cpus(struct cli_table *t, const struct span *s)
 {
 	const json_t *was = json_object_get(s->before, "cpus"), *is = json_object_get(s->now, "cpus");
 
-	for (size_t i = 0; i < json_array_size(is); i++)
-		add_cpu(t, host_name(s->now), s, json_array_get(was, i), json_array_get(is, i));
+	for (size_t i = 0; i < json_array_size(is); i++) {
+		const json_t *now = json_array_get(is, i), *before = find_cpu(was, number(now, "cpu"));
+		if (s->before && !before)
+			add_new_cpu(t, host_name(s->now), now);
+		else
+			add_cpu(t, host_name(s->now), s, before, now);
+	}
 }
 
 /* ---- pages ---- */

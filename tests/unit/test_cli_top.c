@@ -90,6 +90,28 @@ static void a_guest_over_two_hosts(void **state)
 	      "0x2000       20  b   -\n");
 }
 
+#define CPU(n, io, halted)                                                                         \
+	"{'cpu':" #n ",'exits':{'io':" #io "},'injected':0,'timer_fired':0,'kicks':0,'halt_ns':" #halted \
+	"}"
+#define WHOLE(ns, cpus, others)                                                                    \
+	"{'state':'running','guest_ns':" #ns ",'memory':4096,'cpus':[" cpus "],'hosts':[{'cpus':["  \
+	others "]}]}"
+
+/* CPU 0 has gone to the other host, CPU 1 has stayed. */
+static void cpus_that_move(void **state)
+{
+	char now[4096], before[4096];
+
+	shows(quoted(WHOLE(1000000000, CPU(0, 900, 900000000) "," CPU(1, 100, 500000000), CPU(2, 7, 0)),
+		     before),
+	      quoted(WHOLE(2000000000, CPU(1, 130, 750000000), CPU(0, 950, 950000000) "," CPU(2, 9, 0)), now),
+	      "guest box: running, up 2s, 4 KiB\n\n"
+	      "CPU  HOST  BUSY  EXITS/S  INTERRUPTS/S  TIMER/S  KICKS/S\n"
+	      "  1  -      75%       30             0        0        0\n"
+	      "  0  -        -        -             -        -        -\n"
+	      "  2  -     100%        2             0        0        0\n");
+}
+
 static void whatever_comes_is_shown(void **state)
 {
 	static const char *const odd[] = {
@@ -115,6 +137,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_guest_on_one_host),
 		cmocka_unit_test(a_guest_over_two_hosts),
+		cmocka_unit_test(cpus_that_move),
 		cmocka_unit_test(whatever_comes_is_shown),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
