@@ -293,7 +293,8 @@ VERB(verb_resume, "resume", ask, json_options, "let a paused guest go on", NULL)
 VERB(verb_reset, "reset", ask, json_options, "press a guest's reset button",
      "Its memory is cleared and its kernel starts again; disks and the console stay.");
 VERB(verb_wait, "wait", wait_for, json_options, "wait for a guest's end",
-     "The exit code is 0 when it has switched itself off or was stopped.");
+     "The exit code is 0 when it has switched itself off or was stopped, 1 when it has crashed, "
+     "137 when it was killed, and of a bare program its own.");
 VERB(verb_log, "log", log_of, log_options, "print a guest's console from its start",
      "Also of one that has ended.");
 VERB(verb_stat, "stat", show_counters, json_options, "print a guest's counters, as JSON",
