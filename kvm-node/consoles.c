@@ -16,7 +16,7 @@ struct port {
 	struct vmm_consoles *owner;
 	int from_guest, to_guest; /* our ends */
 	int guest_out, guest_in;  /* the guest's */
-	struct vmm_watch *watch;
+	struct vmm_watch *watch, *room;
 };
 
 enum { SERIAL, VIRTIO, PORTS };
@@ -24,6 +24,7 @@ enum { SERIAL, VIRTIO, PORTS };
 struct vmm_consoles {
 	int out;
 	vmm_printed_fn *fn;
+	vmm_room_fn *room;
 	void *arg;
 	struct port ports[PORTS];
 	struct port *typed_at; /* where what is typed goes */
@@ -62,11 +63,15 @@ static bool read_guest(struct port *port)
 
 	if (n <= 0)
 		return false;
-	if (port == &c->ports[VIRTIO])
-		c->typed_at = port; /* the guest has a driver for it, and somebody behind that */
+	/* The guest has a driver for it, and somebody behind that. */
+	bool other = port == &c->ports[VIRTIO] && c->typed_at != port;
+	if (other)
+		c->typed_at = port;
 	keep(c, p, (size_t)n);
 	print(c, p, (size_t)n);
 	c->fn(c->arg, p, (size_t)n);
+	if (other)
+		c->room(c->arg);
 	return true;
 }
 
@@ -82,9 +87,24 @@ void vmm_consoles_replay(const struct vmm_consoles *c, vmm_printed_fn *fn, void 
 	fn(arg, c->kept, c->kept_at);
 }
 
-int vmm_consoles_type(struct vmm_consoles *c, const void *p, size_t n)
+static void on_room(void *arg, int events)
 {
-	return write(c->typed_at->to_guest, p, n) < 0 ? -errno : 0;
+	struct port *port = arg;
+
+	vmm_watch_set(port->room, 0);
+	port->owner->room(port->owner->arg);
+}
+
+ssize_t vmm_consoles_type(struct vmm_consoles *c, const void *p, size_t n)
+{
+	struct port *port = c->typed_at;
+	ssize_t done = write(port->to_guest, p, n);
+
+	if (done < 0 && errno != EAGAIN && errno != EINTR)
+		return -errno;
+	if (done < (ssize_t)n)
+		vmm_watch_set(port->room, UV_WRITABLE);
+	return done < 0 ? 0 : done;
 }
 
 /* ---- life ---- */
@@ -113,7 +133,7 @@ static void give_ends(const struct vmm_consoles *c, struct vmm_config *config)
 }
 
 int vmm_consoles_create(struct vmm_consoles **out, int out_fd, struct vmm_config *config,
-			vmm_printed_fn *fn, void *arg, dvm_error_t *err)
+			vmm_printed_fn *fn, vmm_room_fn *room, void *arg, dvm_error_t *err)
 {
 	struct vmm_consoles *c = calloc(1, sizeof *c);
 	int rc = 0;
@@ -122,9 +142,10 @@ int vmm_consoles_create(struct vmm_consoles **out, int out_fd, struct vmm_config
 		return dvmi_error_code(err, -ENOMEM, "the console");
 	c->out = out_fd;
 	c->fn = fn;
+	c->room = room;
 	c->arg = arg;
 	for (unsigned i = 0; i < PORTS; i++)
-		c->ports[i] = (struct port){ c, -1, -1, -1, -1, NULL };
+		c->ports[i] = (struct port){ c, -1, -1, -1, -1, NULL, NULL };
 	c->typed_at = &c->ports[SERIAL];
 	for (unsigned i = 0; rc == 0 && i < PORTS; i++)
 		rc = make_pipes(&c->ports[i], err);
@@ -141,8 +162,11 @@ int vmm_consoles_start(struct vmm_consoles *c, struct vmm_loop *loop)
 {
 	int rc = 0;
 
-	for (struct port *p = c->ports; rc == 0 && p < c->ports + PORTS; p++)
+	for (struct port *p = c->ports; rc == 0 && p < c->ports + PORTS; p++) {
 		rc = vmm_watch_open(&p->watch, loop, p->from_guest, UV_READABLE, on_guest, p);
+		if (rc == 0)
+			rc = vmm_watch_open(&p->room, loop, p->to_guest, 0, on_room, p);
+	}
 	return rc;
 }
 
@@ -153,6 +177,7 @@ static void close_port(struct port *port)
 	while (port->from_guest >= 0 && read_guest(port))
 		;
 	vmm_watch_close(port->watch);
+	vmm_watch_close(port->room);
 	for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++)
 		if (fds[i] >= 0)
 			close(fds[i]);

@@ -15,6 +15,8 @@
 
 #define CLIENTS	    8u
 #define UNSENT_MAX (1u << 20) /* bytes that wait for a client, so that a slow one sees all of it */
+#define PIECE	    256u /* of what is typed */
+
 #define PERIOD_MIN (DVMI_SEC / 10)
 
 struct client {
@@ -26,6 +28,8 @@ struct client {
 	char line[VMM_CONTROL_LINE_MAX];
 	size_t len;
 	bool console;
+	char typed[PIECE]; /* what the guest had no room for: until then, we do not listen */
+	size_t typed_len;
 	struct dvmi_buf unsent; /* what there was no room for */
 	size_t sent;		/* of that, meanwhile */
 	bool leaving;		/* with the last of it */
@@ -68,7 +72,9 @@ static ssize_t send_some(const struct client *c, const void *p, size_t n)
 /* Who leaves is not listened to any more: it may have shut its side. */
 static void watch(struct client *c)
 {
-	vmm_watch_set(c->watch, (c->leaving ? 0 : UV_READABLE) | (c->unsent.len ? UV_WRITABLE : 0));
+	int listen = c->leaving ? 0 : c->typed_len ? UV_DISCONNECT : UV_READABLE;
+
+	vmm_watch_set(c->watch, listen | (c->unsent.len ? UV_WRITABLE : 0));
 }
 
 /*
@@ -260,9 +266,23 @@ static size_t take_line(struct client *c, const char *p, size_t n)
 	return n;
 }
 
+/* To the guest: what fits of N bytes, no more than a piece; the rest later. */
+static void type(struct client *c, const char *p, size_t n)
+{
+	ssize_t done = vmm_consoles_type(c->owner->consoles, p, n);
+
+	if (done < 0) {
+		leave(c);
+		return;
+	}
+	c->typed_len = n - (size_t)done;
+	memmove(c->typed, p + done, c->typed_len);
+	watch(c);
+}
+
 static void hear(struct client *c)
 {
-	char p[256];
+	char p[PIECE];
 	ssize_t n = recv(c->fd, p, sizeof p, MSG_DONTWAIT);
 	size_t at = 0;
 
@@ -274,9 +294,8 @@ static void hear(struct client *c)
 	}
 	if (!c->console && !c->timer) /* who has a timer listens only */
 		at = take_line(c, p, (size_t)n);
-	if (c->fd >= 0 && c->console && at < (size_t)n &&
-	    vmm_consoles_type(c->owner->consoles, p + at, (size_t)n - at) == -EPIPE)
-		leave(c);
+	if (c->fd >= 0 && c->console && at < (size_t)n)
+		type(c, p + at, (size_t)n - at);
 }
 
 static void on_client(void *arg, int events)
@@ -285,10 +304,12 @@ static void on_client(void *arg, int events)
 
 	if (events & UV_WRITABLE && c->unsent.len)
 		send_rest(c);
-	if (c->fd >= 0 && !c->leaving && (events & UV_READABLE || !events))
-		hear(c);
-	else if (c->fd >= 0 && !events)
+	if (c->fd < 0)
+		return;
+	if ((!events && (c->leaving || c->typed_len)) || events & UV_DISCONNECT)
 		leave(c);
+	else if (!c->leaving && !c->typed_len && (!events || events & UV_READABLE))
+		hear(c);
 }
 
 static bool may_ask(const struct vmm_control *c, int fd)
@@ -331,6 +352,15 @@ static void on_printed(void *arg, const void *p, size_t n)
 			tell(&c->clients[i], p, n);
 }
 
+static void on_room(void *arg)
+{
+	struct vmm_control *c = arg;
+
+	for (unsigned i = 0; i < CLIENTS; i++)
+		if (c->clients[i].fd >= 0 && c->clients[i].typed_len)
+			type(&c->clients[i], c->clients[i].typed, c->clients[i].typed_len);
+}
+
 /* ---- life ---- */
 
 static int listen_at(const char *name, dvm_error_t *err)
@@ -365,7 +395,7 @@ int vmm_control_create(struct vmm_control **out, const char *name, int out_fd,
 	c->listener = listen_at(name, err);
 	int rc = c->listener < 0 ? c->listener : 0;
 	if (rc == 0)
-		rc = vmm_consoles_create(&c->consoles, out_fd, config, on_printed, c, err);
+		rc = vmm_consoles_create(&c->consoles, out_fd, config, on_printed, on_room, c, err);
 	if (rc == 0 && (rc = vmm_loop_create(&c->loop, "control")) < 0)
 		dvmi_error_code(err, rc, "the control thread");
 	if (rc < 0) {

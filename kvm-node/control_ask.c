@@ -69,29 +69,63 @@ static int judge(int fd, const char *name, const char *what, dvm_error_t *err)
 	return !console && !strcmp(text, VMM_CONTROL_OK);
 }
 
+/* What is typed, on its way to the guest. */
+struct typing {
+	char p[4096];
+	size_t at, len;
+	bool over; /* nothing more is typed; the console goes on */
+};
+
+static void take_typed(struct typing *t)
+{
+	ssize_t n = read(STDIN_FILENO, t->p, sizeof t->p);
+
+	t->over = n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN);
+	t->at = 0;
+	t->len = n > 0 ? (size_t)n : 0;
+}
+
+/* A guest that does not read is not waited for: what it prints is to be seen meanwhile. */
+static void send_typed(struct typing *t, int fd)
+{
+	ssize_t n = send(fd, t->p + t->at, t->len, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	if (n < 0 && errno != EAGAIN && errno != EINTR) {
+		t->over = true;
+		t->len = 0;
+	}
+	t->at += n > 0 ? (size_t)n : 0;
+	t->len -= n > 0 ? (size_t)n : 0;
+}
+
 /*
  * All that comes back, on standard output; at a console what is typed goes there, too. Every other answer
  * is lines, so one that ends elsewhere is not all there was.
  */
 static int relay(int fd, const char *name, const char *what, dvm_error_t *err)
 {
-	bool typing = !strcmp(what, "console"), judged = false;
-	struct pollfd p[2] = { { fd, POLLIN, 0 }, { typing ? STDIN_FILENO : -1, POLLIN, 0 } };
-	char last = '\n', typed;
+	bool console = !strcmp(what, "console"), judged = false;
+	struct typing t = { .over = !console };
+	char last = '\n';
 
 	for (;;) {
+		struct pollfd p[2] = { { fd, t.len ? POLLIN | POLLOUT : POLLIN, 0 },
+				       { t.over || t.len ? -1 : STDIN_FILENO, POLLIN, 0 } };
 		if (poll(p, 2, -1) < 0 && errno != EINTR)
 			return dvmi_error_code(err, -errno, "waiting for %s", name);
-		int rc = p[0].revents && !judged ? judge(fd, name, what, err) : 0;
+		bool said = p[0].revents & ~POLLOUT;
+		int rc = said && !judged ? judge(fd, name, what, err) : 0;
 		if (rc)
 			return rc < 0 ? rc : 0;
-		judged |= p[0].revents != 0;
-		if (p[0].revents && !copy(fd, STDOUT_FILENO, &last))
-			return typing || last == '\n' ?
+		judged |= said;
+		if (said && !copy(fd, STDOUT_FILENO, &last))
+			return console || last == '\n' ?
 				       0 :
 				       dvmi_error_set(err, -EPIPE, "the answer of %s is cut off", name);
-		if (p[1].revents && !copy(STDIN_FILENO, fd, &typed))
-			p[1].fd = -1; /* nothing more is typed; the console goes on */
+		if (t.len && p[0].revents & POLLOUT)
+			send_typed(&t, fd);
+		if (p[1].revents)
+			take_typed(&t);
 	}
 }
 

@@ -6,8 +6,11 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <linux/sockios.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 #include <cmocka.h>
 
@@ -179,6 +182,114 @@ static void print(struct scene *s, size_t n)
 	}
 }
 
+/* ---- what is typed ---- */
+
+/* Soon: those who have left may not have been seen to. */
+static void hears_alive(const char *name)
+{
+	char p[8] = { 0 };
+
+	for (int ms = 0; strcmp(p, "alive\n") != 0 && ms < PATIENCE_MS; ms += 10) {
+		int fd = dial(name);
+		if (send(fd, "ping\n", 5, MSG_NOSIGNAL) == 5)
+			p[hear(fd, p, 6)] = 0;
+		close(fd);
+		poll(NULL, 0, 10);
+	}
+	assert_string_equal(p, "alive\n");
+}
+
+enum { MUCH_TYPED = 1000000 };
+
+/* Bytes that do not repeat soon. */
+static char typed_at(size_t i)
+{
+	return (char)('a' + (i / 7 + i / 4096) % 26);
+}
+
+static void *type_much(void *arg)
+{
+	static char text[MUCH_TYPED];
+	const struct scene *s = arg;
+
+	for (size_t i = 0; i < sizeof text; i++)
+		text[i] = typed_at(i);
+	for (size_t at = 0; at < sizeof text;) {
+		ssize_t n = send(s->client, text + at, sizeof text - at, MSG_NOSIGNAL);
+		if (n <= 0)
+			break;
+		at += (size_t)n;
+	}
+	return NULL;
+}
+
+/* Waits until a pipe of 64 KiB has no room for what comes in pieces. */
+static void fills_up(int fd)
+{
+	int n = 0;
+
+	for (int ms = 0; n <= 65536 - 256 && ms < PATIENCE_MS; ms += 10) {
+		poll(NULL, 0, 10);
+		assert_int_equal(ioctl(fd, FIONREAD, &n), 0);
+	}
+	assert_true(n > 65536 - 256);
+}
+
+/* A guest that reads late gets all that was typed, and is heard meanwhile. */
+static void test_typed_early(void **state)
+{
+	static char got[MUCH_TYPED];
+	struct scene *s = *state;
+	pthread_t thread;
+
+	say(s->client, "console\n");
+	say(s->config.console_out, "hello\n");
+	hears(s->client, "hello\n");
+	assert_int_equal(pthread_create(&thread, NULL, type_much, s), 0);
+	fills_up(s->config.console_in);
+	say(s->config.console_out, "busy\n");
+	hears(s->client, "busy\n");
+	assert_int_equal(hear(s->config.console_in, got, sizeof got), sizeof got);
+	pthread_join(thread, NULL);
+	for (size_t i = 0; i < sizeof got; i++)
+		assert_int_equal(got[i], typed_at(i));
+}
+
+/* What was typed for a console that nobody reads goes to the other one, once that is there. */
+static void test_typed_elsewhere(void **state)
+{
+	static char got[65536 + 4096];
+	struct scene *s = *state;
+	pthread_t thread;
+
+	say(s->client, "console\n");
+	assert_int_equal(pthread_create(&thread, NULL, type_much, s), 0);
+	fills_up(s->config.console_in);
+	say(s->config.hvc_out, "login:\n");
+	hears(s->client, "login:\n");
+	assert_int_equal(hear(s->config.hvc_in, got, sizeof got), sizeof got);
+	shutdown(s->client, SHUT_RDWR);
+	pthread_join(thread, NULL);
+}
+
+/* Who leaves while the guest does not read makes room for others. */
+static void test_typed_and_gone(void **state)
+{
+	struct scene *s = *state;
+	char text[4096] = { 0 };
+
+	for (unsigned i = 0; i < 20; i++) {
+		int fd = dial(s->name);
+		say(fd, "console\n");
+		say(s->config.console_out, "hello\n");
+		hears(fd, "hello\n");
+		while (send(fd, text, sizeof text, MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
+			;
+		close(fd);
+	}
+	hears_alive(s->name);
+}
+
 /* Who reads later hears all of it, though it is more than the socket takes. */
 static void test_slow(void **state)
 {
@@ -218,12 +329,13 @@ static void test_deaf(void **state)
 struct played {
 	int listener;
 	const char *answer;
+	bool unread; /* what it said was not heard for long */
 };
 
 /* Takes what one client says, and answers. */
 static void *play(void *arg)
 {
-	const struct played *p = arg;
+	struct played *p = arg;
 	char line[VMM_CONTROL_LINE_MAX];
 	int fd = accept(p->listener, NULL, NULL);
 
@@ -232,13 +344,21 @@ static void *play(void *arg)
 			break;
 	if (*p->answer && write(fd, p->answer, strlen(p->answer)) < 0)
 		perror("answering");
+	int left = 1;
+	for (int ms = 0; left > 0 && ms < PATIENCE_MS; ms += 10) {
+		if (ioctl(fd, SIOCOUTQ, &left) < 0)
+			break;
+		poll(NULL, 0, left > 0 ? 10 : 0);
+	}
+	p->unread = left > 0;
 	close(fd);
 	return NULL;
 }
 
 static int asked(const char *what, const char *answer, dvm_error_t *err)
 {
-	struct played p = { socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), answer };
+	struct played p = { .listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0),
+			    .answer = answer };
 	char name[32];
 	struct sockaddr_un a;
 	socklen_t len = 0;
@@ -254,6 +374,7 @@ static int asked(const char *what, const char *answer, dvm_error_t *err)
 	fflush(stdout);
 	pthread_join(thread, NULL);
 	close(p.listener);
+	assert_false(p.unread);
 	return rc;
 }
 
@@ -284,6 +405,25 @@ static void test_no_answer(void **state)
 		assert_int_equal(asked(questions[i], "", &err), -EPIPE);
 }
 
+/* More is typed than a guest reads: what it says is seen all the same. */
+static void test_typing_does_not_block(void **state)
+{
+	static const char text[1 << 20];
+	int stdin_was = dup(STDIN_FILENO);
+	FILE *typed = tmpfile();
+	dvm_error_t err;
+
+	assert_non_null(typed);
+	assert_int_equal(fwrite(text, 1, sizeof text, typed), sizeof text);
+	rewind(typed);
+	dup2(fileno(typed), STDIN_FILENO);
+	int rc = asked("console", "hello\n", &err);
+	dup2(stdin_was, STDIN_FILENO);
+	close(stdin_was);
+	fclose(typed);
+	assert_int_equal(rc, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -292,10 +432,14 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_pieces, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_too_long, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_too_many, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_typed_early, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_typed_elsewhere, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_typed_and_gone, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_slow, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_deaf, set_up, tear_down),
 		cmocka_unit_test(test_answers),
 		cmocka_unit_test(test_no_answer),
+		cmocka_unit_test(test_typing_does_not_block),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
