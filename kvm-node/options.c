@@ -87,7 +87,8 @@ const struct dvmi_opt_command vmm_options_command = {
 	.text = "Boots a kernel in a machine of its own, with the terminal as its serial console; "
 		"Ctrl-] ends it. `dvm guest` starts guests like jobs and looks after them; this is the "
 		"program it starts.\n\n"
-		"The exit status is 0 when the guest has switched itself off or was stopped, 1 for an "
+		"The exit status is 0 when the guest has switched itself off, was stopped, or has asked "
+		"for a reset under --no-reboot, 1 for an "
 		"error or a guest that has crashed, 2 for a wrong option, and what it wrote to port "
 		"0xf4 for a bare program.",
 	.options = options,
