@@ -297,9 +297,22 @@ static void on_view(struct dsm_node *n, uint32_t from, const struct dsm_wire_rec
 
 /* ---- what comes ---- */
 
+static void drop_early(struct dsm_node *n, struct dsm_early *e)
+{
+	DL_DELETE(n->early, e);
+	n->nearly--;
+	free(e);
+}
+
+/* Some are for a segment that is gone, so when there are too many the oldest one goes. */
 static void keep_early(struct dsm_node *n, uint32_t from, const struct dsm_wire_record *r)
 {
-	struct dsm_early *e = n->nearly < EARLY_MAX ? malloc(sizeof *e + r->len) : NULL;
+	struct dsm_early *e = malloc(sizeof *e + r->len);
+
+	if (n->nearly == EARLY_MAX) {
+		drop_early(n, n->early);
+		n->dropped++;
+	}
 
 	if (!e) {
 		n->dropped++;
@@ -323,10 +336,21 @@ void dsm_node_replay(struct dsm_node *n, uint32_t id)
 					     .len = e->len };
 		if (dsm_wire_segment(&r) != id)
 			continue;
-		DL_DELETE(n->early, e);
-		n->nearly--;
 		dsm_seg_message(n->segs[id], e->from, &r);
-		free(e);
+		drop_early(n, e);
+	}
+}
+
+void dsm_node_forget_early(struct dsm_node *n, uint32_t id)
+{
+	struct dsm_early *e, *tmp;
+
+	DL_FOREACH_SAFE(n->early, e, tmp) {
+		struct dsm_wire_record r = { .service = e->service,
+					     .body = e->bytes,
+					     .len = e->len };
+		if (dsm_wire_segment(&r) == id)
+			drop_early(n, e);
 	}
 }
 

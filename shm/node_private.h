@@ -151,6 +151,8 @@ void dsm_node_look(struct dsm_node *n);
 int dsm_node_take_own(struct dsm_node *n);
 /* Records that came before S go to it now. */
 void dsm_node_replay(struct dsm_node *n, uint32_t id);
+/* Those for segment ID, which is not there, are of one that is gone. */
+void dsm_node_forget_early(struct dsm_node *n, uint32_t id);
 /* Does whatever can be done now; FAULTS: reads them, too. Returns the number of events. */
 int dsm_node_round(struct dsm_node *n, bool faults);
 /* When something is due by itself. */

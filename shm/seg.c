@@ -409,6 +409,11 @@ static void enlist(struct dsm_seg *s)
 	if (n->member.epoch)
 		dsm_seg_view(s, n->member.epoch, alive);
 	dsm_node_replay(n, s->c.id);
+	/*
+	 * What has come for one that was gone by then is still kept. Numbers are given round about, so those
+	 * farthest away are of the last round, and must not be taken for the next one's.
+	 */
+	dsm_node_forget_early(n, (s->c.id + DSM_SEGS / 2) % DSM_SEGS);
 }
 
 int dsm_seg_create(struct dsm_node *n, struct dsm_seg **out, const struct dsm_seg_config *config)

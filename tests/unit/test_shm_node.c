@@ -173,6 +173,54 @@ static void anything(void **state)
 	free(p);
 }
 
+/* Node 1 wants page 0, ours, of segment ID. */
+static void ask(struct world *w, uint32_t id)
+{
+	const struct dsm_msg m = { .kind = DSM_GETM, .version = DSM_NO_VERSION };
+	uint8_t p[256];
+	uint8_t *body = dsm_wire_record(p, DSM_WIRE_PAGES, sizeof(struct dsm_wire_page));
+
+	dsm_wire_put_page(body, id, &m, DSM_FORM_NONE);
+	dsm_node_enter(w->n);
+	dsm_node_packet(w->n, 1, p, dsm_wire_room(sizeof(struct dsm_wire_page)));
+	dsm_node_leave(w->n);
+}
+
+/* How many messages segment ID sends when it is made, for who has asked before. */
+static uint64_t said_by(struct world *w, uint32_t id)
+{
+	uint64_t before = w->said;
+	int rc = dsm_seg_create(w->n, &w->s,
+				&(struct dsm_seg_config){ .id = id,
+							  .bytes = PAGES * UNIT,
+							  .unit = UNIT,
+							  .flags = DSM_SIGBUS,
+							  .home = home });
+	if (rc == -EPERM || rc == -ENOTSUP)
+		skip();
+	assert_int_equal(rc, 0);
+	dsm_seg_destroy(w->s);
+	w->s = NULL;
+	return w->said - before;
+}
+
+static void before_it_is_there(void **state)
+{
+	struct world *w = *state;
+
+	ask(w, 5);
+	assert_int_equal(said_by(w, 5), 1);
+	/* What is for others, and never taken, does not keep it from being kept. */
+	for (int i = 0; i < 5000; i++)
+		ask(w, 77);
+	ask(w, 6);
+	assert_int_equal(said_by(w, 6), 1);
+	/* A number is used again when half of the others were: nothing is left of the last time. */
+	ask(w, 7);
+	assert_int_equal(said_by(w, 7 + DSM_SEGS / 2), 0);
+	assert_int_equal(said_by(w, 7), 0);
+}
+
 /* What nobody wants any more is zeros, takes no memory, and can be written again. */
 static void freed(void **state)
 {
@@ -205,6 +253,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		/* First: cmocka takes signals back with each test. */
 		cmocka_unit_test_setup_teardown(freed, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(before_it_is_there, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(anything, set_up, tear_down),
 	};
 
