@@ -132,7 +132,8 @@ dials()
 s.connect(sys.argv[1]); s.send(b"CONNECT 5\n"); sys.exit(s.recv(9) != b"")' "$dir/vs"
 }
 ok "a guest with vsock over two hosts" until_ok 20 says waiting
-ok "... who dials hears that its guest does not listen" dials
+# The emulated Intel host (r0300) has no Python.
+! command -v python3 > /dev/null || ok "... who dials hears that its guest does not listen" dials
 kill -INT "$run"
 wait "$run"
 # Each on a kernel of its own, as far as they know, they would lose both: that is refused.
@@ -161,15 +162,17 @@ ask()
 {
 	timeout 20 "$build/kvm-node/dvm-vmm" --control "many-$$" --ask "$1"
 }
+# Its name, and how many CPUs it tells of.
 of_second_host()
 {
-	python3 -c 'import json, sys; h = json.load(sys.stdin)["hosts"]
-print(len(h), h[0] and (h[0]["share"]["host"], len(h[0]["cpus"])))' < "$stat"
+	local told
+	told=$(sed 's/.*"hosts":\[//' "$stat")
+	echo "$(grep -o '"host":"[^"]*"' <<< "$told") $(grep -o '"cpu":' <<< "$told" | wc -l)"
 }
 ok "a guest with 60 CPUs on each of two hosts" until_ok 20 says waiting
 ask stat > "$stat"
 is "... is asked for its counters" $? 0
-is "... and the second host tells its own" "$(of_second_host)" "1 ('mini1', 60)"
+is "... and the second host tells its own" "$(of_second_host)" '"host":"mini1" 60'
 ok "... which are more than goes into a message" [ "$(wc -c < "$stat")" -gt 32000 ]
 ask kill
 wait "$run"
