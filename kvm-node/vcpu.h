@@ -80,7 +80,8 @@ struct vmm_page_wait {
 	uint64_t cpu;	 /* time its thread had run until then; 0: it has not waited since it entered */
 	uint64_t since;	 /* it waits */
 	uint64_t ns;	 /* that it has waited, in all */
-	uint64_t put_off; /* since when a look is put off, as pages come one after another; 0: none is */
+	uint64_t put_off;  /* since when a look is put off, as pages come one after another */
+	unsigned put_offs; /* how often; 0: none is */
 	bool kick;	 /* somebody wanted it to look meanwhile */
 	unsigned tries;	 /* times in a row that it was let in without an interrupt, for that */
 	uint32_t count;

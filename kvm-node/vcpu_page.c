@@ -19,6 +19,7 @@
 #define RUN	  (100 * DVMI_USEC) /* time of its thread in which it has done the instruction */
 #define PATIENCE  (50 * DVMI_MSEC) /* of who would disturb it: no page takes so long, or all do */
 #define TRIES_MAX 4u
+#define PUT_OFFS  16u /* of a look, at least: where pages take long, one wait is no sign of many */
 #define SAMPLE	  8u /* waits, of which one says where it was */
 
 static uint64_t cpu_time(const struct vmm_vcpu *v)
@@ -85,9 +86,10 @@ static void look_later(struct vmm_vcpu *v, uint64_t now)
 	uint64_t soon = now + (MOMENT << p->tries);
 	bool due = p->kick || (p->timer && p->timer < soon);
 
-	if (due && !p->put_off)
+	if (due && !p->put_offs++)
 		p->put_off = now;
-	if (p->sample != VMM_NO_PAGE || (due && now - p->put_off > PATIENCE))
+	bool at_once = p->put_offs > PUT_OFFS && now - p->put_off > PATIENCE;
+	if (p->sample != VMM_NO_PAGE || (due && at_once))
 		vmm_vcpu_kick(v);
 	else if (due || p->timer)
 		vmm_vcpu_set_timer(v, due ? soon : p->timer);
@@ -113,8 +115,7 @@ uint64_t vmm_vcpu_page_back(struct vmm_vcpu *v, bool interrupted)
 	bool owed = interrupted && p->cpu && p->tries < TRIES_MAX && cpu_time(v) - p->cpu < RUN;
 
 	p->tries = owed ? p->tries + 1 : 0;
-	if (!owed)
-		p->put_off = 0;
+	p->put_offs = 0;
 	have_waited(p);
 	p->cpu = 0;
 	p->sample = VMM_NO_PAGE;
