@@ -303,14 +303,29 @@ static uint32_t flags_of(unsigned pages)
 	return flags;
 }
 
+/* A guest that leaves most of its memory alone is well with it. */
+static void warn_of_little(const struct vmm_spread *s, uint64_t home, uint64_t have)
+{
+	dvmi_log(s->log, "spread", LOG_WARNING,
+		 "host %s has %llu MiB free and is to hold %llu MiB of the guest's memory: a guest that "
+		 "fills it is killed",
+		 s->names[s->self], (unsigned long long)have >> 20, (unsigned long long)home >> 20);
+}
+
 /*
  * A guest may have more memory than any of its hosts; one program of it that fills it all has all pages
  * pass through one. Found out once, since after a reset nothing can be read any more.
  */
 static void find_room(struct vmm_spread *s)
 {
-	if (!s->room)
-		s->room = dvmi_seg_share(dvm_world(s->d), s->bytes);
+	uint64_t home = s->home_end[s->self] - (s->self ? s->home_end[s->self - 1] : 0);
+	uint64_t have = dvmi_mem_free();
+
+	if (!s->room) {
+		s->room = dvmi_seg_share(dvm_world(s->d), home * VMM_PAGE);
+		if (have < home * VMM_PAGE + ROOM_MIN)
+			warn_of_little(s, home * VMM_PAGE, have);
+	}
 	if (s->room && s->room < ROOM_MIN && !getenv("DVM_SHM_MEMORY"))
 		s->room = ROOM_MIN;
 }

@@ -34,10 +34,12 @@ void dvmi_domain_destroy(struct dvmi_domain *m);
 /* The links among the ranks of G; for who makes a node over them. Collective. */
 int dvmi_domain_mesh(struct dsm_mesh **out, dvm_group_t *g, uint64_t salt);
 /*
- * Bytes that a segment of G, of BYTES, may take at this rank beside what it is home to:
- * $DVM_SHM_MEMORY, else a share of what is free.
+ * Bytes that a segment of G may take at this rank beside the HOME bytes that it, like the others of
+ * its node, is home to: $DVM_SHM_MEMORY, else a share of what is free.
  */
-uint64_t dvmi_seg_share(dvm_group_t *g, uint64_t bytes);
+uint64_t dvmi_seg_share(dvm_group_t *g, uint64_t home);
+/* Bytes that the kernel and the control groups still give to this process; UINT64_MAX: not known. */
+uint64_t dvmi_mem_free(void);
 /* What the shepherds say of RANK of G: they see processes end and nodes go. Any thread. */
 bool dvmi_domain_dead(const dvm_group_t *g, uint32_t rank);
 

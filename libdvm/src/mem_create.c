@@ -226,7 +226,7 @@ static uint32_t flags_of(const dvm_seg_config_t *c)
 
 static int map_pages(dvm_seg_t *s)
 {
-	uint64_t room = dvmi_seg_share(s->dom->g, s->c.bytes);
+	uint64_t room = dvmi_seg_share(s->dom->g, s->c.bytes / s->dom->g->size);
 	uint32_t hosts[DSM_GROUP_MAX];
 	cleanup_fd int file = -1;
 	int rc = dvmi_seg_one_file(s, room, hosts, &file);

@@ -137,18 +137,24 @@ static uint64_t cgroup_available(void)
 	return least;
 }
 
+uint64_t dvmi_mem_free(void)
+{
+	uint64_t mem = mem_available(), group = cgroup_available();
+
+	return group < mem ? group : mem;
+}
+
 /* Of the node: one of its ranks speaks for it. */
 static uint64_t node_has(dvm_group_t *g)
 {
 	const struct dvmi_nodes *n;
-	uint64_t mem = mem_available(), group = cgroup_available();
+	uint64_t mem = dvmi_mem_free();
 
 	dvmi_enter(g->d);
 	int rc = dvmi_group_nodes(g, &n);
 	dvmi_leave(g->d);
 	if (rc < 0 || n->place)
 		return 0;
-	mem = group < mem ? group : mem;
 	return mem > INT64_MAX / DSM_GROUP_MAX ? INT64_MAX / DSM_GROUP_MAX : mem;
 }
 
@@ -167,21 +173,20 @@ int dvmi_seg_room(dvm_group_t *g, uint64_t bytes, bool plain, dvm_error_t *err)
 			      (unsigned long long)have >> 20);
 }
 
-uint64_t dvmi_seg_share(dvm_group_t *g, uint64_t bytes)
+uint64_t dvmi_seg_share(dvm_group_t *g, uint64_t home)
 {
 	const char *text = getenv("DVM_SHM_MEMORY");
 	uint64_t told = text ? strtoull(text, NULL, 10) : 0;
-	uint64_t mem = mem_available(), group = cgroup_available();
+	uint64_t mem = dvmi_mem_free();
 
 	if (told)
 		return told;
-	mem = group < mem ? group : mem;
 	if (mem == UINT64_MAX)
 		return 0;
 	/* Half of what is left when all homes have their pages, and nobody counts on more than its part
 	 * of that. */
-	uint64_t ranks = g->d->env.local_size, home = bytes / g->size * ranks;
-	uint64_t share = (mem > home ? mem - home : 0) / 2 / ranks;
+	uint64_t ranks = g->d->env.local_size, homes = home * ranks;
+	uint64_t share = (mem > homes ? mem - homes : 0) / 2 / ranks;
 	return share > SHARE_MIN ? share : SHARE_MIN;
 }
 

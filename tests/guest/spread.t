@@ -56,6 +56,11 @@ stat=$(mktemp)
 guest_run ipis --mem 16M --cpus 2 --stat "$stat"
 is "to the other host and back" $? 0 || diag "$guest_out"
 ok "... 500 times and more" [ "$(sent "$stat")" -ge 500 ]
+much=$(awk '/^MemTotal:/ { print int($2 / 1024) * 4 }' /proc/meminfo)
+guest_run hello --mem "${much}M" --cpus 2
+like "hosts that have less memory than their part are named" "$guest_out" \
+	"*host mini1 has *is to hold $((much / 2)) MiB of the guest's memory*"
+like "... and the guest runs" "$guest_out" $'*\nhello*'
 guest_run ipis --mem 16M --cpus 2 --pages ivy
 is "as the first systems did" $? 0 || diag "$guest_out"
 guest_run ipis --mem 16M --cpus 2 --pages no-prefetch,no-elision,no-batch,no-hold,no-diff
