@@ -168,11 +168,10 @@ static void start(struct vmm_vdev *v)
 	((struct vmm_vnet *)v)->fresh = true;
 }
 
+/* Who has been told that there is no room waits for the next driver's. */
 static void stop(struct vmm_vdev *v)
 {
-	struct vmm_vnet *n = (struct vmm_vnet *)v;
-
-	n->starved = n->fresh = false;
+	((struct vmm_vnet *)v)->fresh = false;
 }
 
 static const struct vmm_vdev_type net_type = {

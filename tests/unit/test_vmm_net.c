@@ -251,6 +251,25 @@ static void nobody_listens(void **state)
 	vmm_vnet_writable(&b->n);
 }
 
+/* The back end was told to wait: it hears of the room that the driver has after a reset. */
+static void a_packet_that_waits_over_a_reset(void **state)
+{
+	struct bench *b = *state;
+	uint8_t packet[100] = { 0 };
+
+	vmm_vdev_pause(&b->n.v);
+	assert_int_equal(vmm_vnet_receive(&b->n, packet, sizeof packet), -EAGAIN);
+	drv_set_status(&b->d, 0);
+	vmm_vdev_resume(&b->n.v);
+	vmm_vdev_run(&b->n.v);
+	assert_int_equal(b->rooms, 0);
+	drv_start(&b->d, 1ull << VIRTIO_NET_F_MRG_RXBUF);
+	assert_int_equal(b->rooms, 1);
+	offer_rx(b, 1, 1000);
+	assert_int_equal(vmm_vnet_receive(&b->n, packet, sizeof packet), 0);
+	assert_int_equal(drv_answer(&b->d, VMM_NET_RX, NULL), 0);
+}
+
 int main(void)
 {
 #define T(f, open) cmocka_unit_test_setup_teardown(f, open, bench_close)
@@ -264,6 +283,7 @@ int main(void)
 		T(too_big_without_merging_is_dropped, open_unmerged),
 		T(a_buffer_without_room_for_the_header_fails_the_device, open_plain),
 		T(nobody_listens, open_plain),
+		T(a_packet_that_waits_over_a_reset, open_plain),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
