@@ -98,14 +98,6 @@ void vmm_clock_resume(struct vmm_clock *c)
 	end(c, &is);
 }
 
-void vmm_clock_go_on(struct vmm_clock *c)
-{
-	struct vmm_clock_now is = begin(c);
-
-	is.paused_at = 0;
-	end(c, &is);
-}
-
 void vmm_clock_set(struct vmm_clock *c, int64_t delta)
 {
 	struct vmm_clock_now is = begin(c);

@@ -37,11 +37,10 @@ struct vmm_clock {
 
 /* Starts guest time at 0, now. */
 void vmm_clock_start(struct vmm_clock *c, uint32_t tsc_khz, bool invariant);
+/* The first host's: those of others run on, and are set when the guest goes on. */
 void vmm_clock_pause(struct vmm_clock *c);
 /* Changes the offset: every vCPU must be told. */
 void vmm_clock_resume(struct vmm_clock *c);
-/* Likewise, where others say right afterwards what time it is. */
-void vmm_clock_go_on(struct vmm_clock *c);
 
 /* Sets the clock forward by DELTA ticks, which may be negative. */
 void vmm_clock_set(struct vmm_clock *c, int64_t delta);

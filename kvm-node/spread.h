@@ -170,6 +170,11 @@ int vmm_spread_order(struct vmm_spread *s, enum vmm_order what, dvm_error_t *err
 void vmm_spread_stat(struct vmm_spread *s, struct dvmi_buf *out);
 
 /*
+ * The guest stands still, and the first host's time with it, but not ours: until set_clock() nothing is
+ * made good. It goes on being asked, as who asks is heard.
+ */
+void vmm_spread_let_time_stand(struct vmm_spread *s);
+/*
  * The first host's time, asked a number of times: *AHEAD is by how much it is ahead of TIME() here.
  * It goes on being asked until detach, and adjust() is called.
  */

@@ -126,8 +126,7 @@ static void hear_time_is(struct vmm_spread *s, const struct vmm_msg *n)
 {
 	int64_t delta = 0;
 
-	/* Asked before the clock was set, or is being set. */
-	if (s->ask_time_at == UINT64_MAX)
+	if (s->time_stands)
 		return;
 	if (!vmm_drift_answer(&s->drift, n->value, n->addr, s->ops.time(s->ops.arg), &delta))
 		return;

@@ -64,6 +64,7 @@ struct vmm_spread {
 	struct vmm_drift drift;
 	uint64_t ask_time_at; /* ns; UINT64_MAX: not */
 	uint64_t time_every;  /* ns */
+	bool time_stands;     /* what the first host says of its time is no measure of ours */
 	struct vmm_silence silence;
 	uint64_t look_at; /* ns: whether others still speak; UINT64_MAX: not */
 

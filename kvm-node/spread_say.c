@@ -328,14 +328,22 @@ void spread_ask_time(struct vmm_spread *s)
 	spread_post(s, 0, &n, NULL, 0);
 }
 
+void vmm_spread_let_time_stand(struct vmm_spread *s)
+{
+	dsm_node_enter(s->node);
+	s->time_stands = true;
+	dsm_node_leave(s->node);
+}
+
 /* One question after another, so that none waits behind the one before. */
 int vmm_spread_set_clock(struct vmm_spread *s, int64_t *ahead)
 {
 	uint64_t best = UINT64_MAX;
 	int rc = 0;
 
-	/* Nothing is made good meanwhile: the first host's time may have stood still. */
+	/* These questions are enough meanwhile. */
 	dsm_node_enter(s->node);
+	s->time_stands = true;
 	s->ask_time_at = UINT64_MAX;
 	dsm_node_leave(s->node);
 	for (unsigned i = 0; rc == 0 && i < FIRST_ASKS; i++) {
@@ -351,6 +359,7 @@ int vmm_spread_set_clock(struct vmm_spread *s, int64_t *ahead)
 	}
 	dsm_node_enter(s->node);
 	s->drift = (struct vmm_drift){ 0 };
+	s->time_stands = false;
 	s->ask_time_at = dvmi_clock_mono();
 	dsm_node_leave(s->node);
 	return rc;

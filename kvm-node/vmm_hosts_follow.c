@@ -30,8 +30,8 @@ static bool next_order(struct vmm *v, struct vmm_ordered *o)
 
 static int move(struct vmm *v, dvm_error_t *err)
 {
-	vmm_clock_go_on(&v->clock);
 	int rc = vmm_hosts_set_clock(v, err);
+
 	if (rc == 0) {
 		vmm_set_state(v, VMM_RUNNING);
 		vmm_move_on(v);
@@ -41,6 +41,8 @@ static int move(struct vmm *v, dvm_error_t *err)
 
 static int stand(struct vmm *v, dvm_error_t *err)
 {
+	vmm_spread_let_time_stand(v->config->spread);
+
 	int rc = vmm_stand_still(v, err);
 
 	vmm_set_state(v, VMM_PAUSED);

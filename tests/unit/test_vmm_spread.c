@@ -11,6 +11,7 @@
 #include "kvm-node/spread_private.h"
 
 #define POSTS 16u
+#define WAY   1000u /* ticks that a message takes */
 
 struct said {
 	uint32_t to;
@@ -24,6 +25,7 @@ static struct {
 	struct dsm_service service;
 	struct said said[POSTS];
 	unsigned n;
+	struct vmm_msg last;
 } node = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 /* A device of the host: how often it was used; not while somebody has the gate. */
@@ -34,6 +36,7 @@ static struct {
 
 void __wrap_dsm_node_enter(struct dsm_node *n);
 void __wrap_dsm_node_leave(struct dsm_node *n);
+int __wrap_dsm_node_wait(struct dsm_node *n, _Atomic uint32_t *done, uint64_t deadline);
 int __wrap_dsm_node_serve(struct dsm_node *n, unsigned number, const struct dsm_service *s);
 void __wrap_dsm_node_unserve(struct dsm_node *n, unsigned number);
 int __wrap_dsm_node_post(struct dsm_node *n, uint32_t to, unsigned number, const void *message,
@@ -62,12 +65,37 @@ void __wrap_dsm_node_unserve(struct dsm_node *n, unsigned number)
 int __wrap_dsm_node_post(struct dsm_node *n, uint32_t to, unsigned number, const void *message,
 			 size_t len)
 {
+	memcpy(&node.last, message, len < sizeof node.last ? len : sizeof node.last);
 	if (node.n < POSTS && len >= sizeof node.said[0].n) {
 		node.said[node.n].to = to;
 		node.said[node.n].used = device.used;
 		memcpy(&node.said[node.n++].n, message, sizeof node.said[0].n);
 	}
 	return 0;
+}
+
+/* ---- the guest's time: ours, and the first host's, which may stand still ---- */
+
+static struct {
+	uint64_t ours, first;
+	bool stands;
+	unsigned adjusted;
+} clocks;
+
+static uint64_t on_time(void *arg)
+{
+	return clocks.ours;
+}
+
+static void on_adjust(void *arg, int64_t delta)
+{
+	clocks.adjusted++;
+}
+
+static void pass(uint64_t ticks)
+{
+	clocks.ours += ticks;
+	clocks.first += clocks.stands ? 0 : ticks;
 }
 
 /* ---- a host ---- */
@@ -82,7 +110,9 @@ static void on_access(void *arg, unsigned from, struct vmm_access *a)
 
 static int open_host(void **state)
 {
-	static const struct vmm_spread_ops ops = { .access = on_access };
+	static const struct vmm_spread_ops ops = { .access = on_access,
+						   .time = on_time,
+						   .adjust = on_adjust };
 	static struct vmm_spread s;
 
 	memset(&s, 0, sizeof s);
@@ -90,6 +120,8 @@ static int open_host(void **state)
 	s.hosts = 3;
 	s.self = 1;
 	s.node = (struct dsm_node *)&node;
+	s.ask_time_at = s.look_at = UINT64_MAX;
+	s.lost = -1;
 	assert_int_equal(spread_hear_start(&s), 0);
 	vmm_spread_attach(&s, &ops, 4);
 	*state = &s;
@@ -107,6 +139,16 @@ static void hear(struct vmm_spread *s, unsigned from, const struct vmm_msg *n, s
 	__wrap_dsm_node_enter(s->node);
 	node.service.message(s, from, n, len, 1);
 	__wrap_dsm_node_leave(s->node);
+}
+
+/* Who waits has asked the first host for the time, and is told at once. */
+int __wrap_dsm_node_wait(struct dsm_node *n, _Atomic uint32_t *done, uint64_t deadline)
+{
+	pass(WAY);
+	const struct vmm_msg a = { .kind = VMM_MSG_ANSWER, .id = node.last.id, .value = clocks.first };
+	pass(WAY);
+	hear(node.service.arg, 0, &a, sizeof a);
+	return 0;
 }
 
 static struct vmm_msg question(uint8_t len)
@@ -193,6 +235,49 @@ static void who_settles_hears_after_what_was_posted(void **state)
 	assert_int_equal(node.said[0].used, 3);
 }
 
+/* Asks as often as it is time to, N times, and hears the answers; a long time between two. */
+static void ask_for_time(struct vmm_spread *s, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		node.last = (struct vmm_msg){ 0 };
+		__wrap_dsm_node_enter(s->node);
+		node.service.tick(s, s->ask_time_at);
+		__wrap_dsm_node_leave(s->node);
+		assert_int_equal(node.last.kind, VMM_MSG_TIME);
+		pass(WAY);
+		const struct vmm_msg is = { .kind = VMM_MSG_TIME_IS, .addr = clocks.first,
+					    .value = node.last.value };
+		pass(WAY);
+		hear(s, 0, &is, sizeof is);
+		pass(1000 * WAY);
+	}
+}
+
+/* For so long that clocks which run apart would have been given up. */
+static void time_that_stands_still_is_not_followed(void **state)
+{
+	struct vmm_spread *s = *state;
+	int64_t ahead = 1;
+
+	memset(&clocks, 0, sizeof clocks);
+	clocks.first = 77;
+	assert_int_equal(vmm_spread_set_clock(s, &ahead), 0);
+	assert_int_equal(ahead, 77);
+	clocks.ours += (uint64_t)ahead;
+	ask_for_time(s, 40 * VMM_DRIFT_SAMPLES);
+	assert_int_equal(clocks.adjusted, 0);
+	vmm_spread_let_time_stand(s);
+	clocks.stands = true;
+	ask_for_time(s, 40 * VMM_DRIFT_SAMPLES);
+	assert_int_equal(clocks.adjusted, 0);
+	clocks.stands = false;
+	assert_int_equal(vmm_spread_set_clock(s, &ahead), 0);
+	assert_true(ahead < -(int64_t)WAY);
+	assert_int_equal(s->drift.worst, 0);
+	ask_for_time(s, 2 * VMM_DRIFT_SAMPLES); /* it was not set, and is followed */
+	assert_true(clocks.adjusted > 0);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, open_host, close_host)
@@ -200,6 +285,7 @@ int main(void)
 		T(accesses_of_any_length_are_answered),
 		T(who_asks_nonsense_is_told),
 		T(who_settles_hears_after_what_was_posted),
+		T(time_that_stands_still_is_not_followed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
