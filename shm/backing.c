@@ -9,6 +9,7 @@
 
 #define PAGE	  4096u /* the kernel's */
 #define TAKE_MOST 32u	/* pages that go at once */
+#define BEYOND	  ((off_t)1 << 62) /* no file is so large */
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
@@ -339,16 +340,18 @@ void dsm_backing_expect(struct dsm_backing *b, uint64_t first, uint64_t count)
 		populate(in(b->alias, b, first), count * b->unit);
 }
 
-/* A map of nothing in the place of some bytes: beyond the end of its file. */
-static void poison_by_map(uint8_t *at, size_t len)
+/*
+ * Nothing in the place of some bytes: what is far beyond the end of the file. That needs no descriptor, which
+ * a process that is cut off for the want of one does not have; and neighbours are one map. As the last
+ * resort touching them is forbidden: nobody shall have bytes of before.
+ */
+static void poison_by_map(const struct dsm_backing *b, uint8_t *at, size_t len)
 {
-	int empty = memfd_create("dvm-lost", MFD_CLOEXEC);
-
-	if (empty < 0)
-		return;
-	if (mmap(at, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, empty, 0) == at)
+	if (mmap(at, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, b->file,
+		 BEYOND + (at - b->app)) == at)
 		madvise(at, len, MADV_DONTFORK);
-	close(empty);
+	else
+		mprotect(at, len, PROT_NONE);
 }
 
 void dsm_backing_poison(struct dsm_backing *b, uint64_t page)
@@ -358,7 +361,7 @@ void dsm_backing_poison(struct dsm_backing *b, uint64_t page)
 		return;
 	if (b->map[page] != DSM_MAP_POISON &&
 	    dsm_uffd_poison(b->uffd, in(b->app, b, page), b->unit) < 0)
-		poison_by_map(in(b->app, b, page), b->unit);
+		poison_by_map(b, in(b->app, b, page), b->unit);
 	set(b, page, DSM_MAP_POISON);
 	dsm_uffd_wake(b->uffd, in(b->app, b, page), b->unit);
 }
@@ -367,7 +370,7 @@ void dsm_backing_cut(struct dsm_backing *b)
 {
 	b->count = 0;
 	if (b->here)
-		poison_by_map(b->app, b->bytes);
+		poison_by_map(b, b->app, b->bytes);
 	dsm_uffd_wake(b->uffd, b->app, b->bytes);
 	b->here = false;
 }
