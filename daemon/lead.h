@@ -30,6 +30,13 @@ void dvmd_lead_ps(struct dvmd_call *call, const uint8_t *body, size_t len);
 int dvmd_lead_admit(const struct dvmd_call *call, Pb__JobSpec *spec, dvm_error_t *err);
 
 /*
+ * Where SPEC is to be the only one of its name: -EEXIST and ERR if another of that name has not ended,
+ * or waits for longer than ID does. Asked when it begins to wait and when it starts: whoever looked
+ * before has looked too early.
+ */
+int dvmd_lead_check_sole(const struct dvmd *d, const Pb__JobSpec *spec, uint64_t id, dvm_error_t *err);
+
+/*
  * Job ID, which is new or waits, starts as placed: first it is logged, then, once that is durable,
  * launched. What S borrows stays the caller's.
  */

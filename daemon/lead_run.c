@@ -94,7 +94,8 @@ static int take_parent(struct dvmd_lead *l, const struct dvmd_call *call, Pb__Jo
 
 struct namesake {
 	const char *name;
-	uint64_t job; /* 0: there is none */
+	uint64_t before; /* what waits and came later is none */
+	uint64_t job;	 /* 0: there is none */
 };
 
 static int find_namesake(const Pb__JobRecord *r, void *arg)
@@ -106,13 +107,23 @@ static int find_namesake(const Pb__JobRecord *r, void *arg)
 	return 0;
 }
 
-/* Asked when a job starts: of two that looked for the name before, and then waited, one has it. */
-static int check_sole(struct dvmd_lead *l, const Pb__JobSpec *spec, dvm_error_t *err)
+static int find_waiting_namesake(const Pb__Waiting *w, void *arg)
 {
-	struct namesake n = { .name = spec->name };
+	struct namesake *n = arg;
 
-	if (spec->sole)
-		dvmd_cstate_each_job(dvmd_state(l->d), find_namesake, &n);
+	if (w->id < n->before && !strcmp(w->spec->name, n->name))
+		n->job = w->id;
+	return 0;
+}
+
+int dvmd_lead_check_sole(const struct dvmd *d, const Pb__JobSpec *spec, uint64_t id, dvm_error_t *err)
+{
+	struct namesake n = { .name = spec->name, .before = id };
+
+	if (spec->sole) {
+		dvmd_cstate_each_waiting(dvmd_state(d), find_waiting_namesake, &n);
+		dvmd_cstate_each_job(dvmd_state(d), find_namesake, &n);
+	}
 	return n.job ? dvmi_error_set(err, -EEXIST, "there is a job called %.128s already: %llu",
 				      spec->name, (unsigned long long)n.job) :
 		       0;
@@ -244,7 +255,7 @@ void dvmd_lead_run(struct dvmd_call *call, const uint8_t *body, size_t len)
 	if (rc == 0)
 		rc = take_parent(l, call, req->spec, &s.origin, &err);
 	if (rc == 0)
-		rc = check_sole(l, req->spec, &err);
+		rc = dvmd_lead_check_sole(l->d, req->spec, s.id, &err);
 	if (rc == 0)
 		rc = req->dry_run ? dvmd_assign(l->d, req->spec, &placement, wanted, &err) :
 				    dvmd_queue_place(call, req->spec, req->ticket, &placement,

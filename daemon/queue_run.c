@@ -115,6 +115,8 @@ static int take(struct dvmd_call *call, Pb__JobSpec *spec, uint64_t *id, dvm_err
 
 	if (rc == 0)
 		rc = dvmd_queue_check(call, spec, err);
+	if (rc == 0)
+		rc = dvmd_lead_check_sole(call->d, spec, dvmd_cstate_next_job(dvmd_state(call->d)), err);
 	if (rc < 0)
 		return rc;
 	spec->interactive = true;

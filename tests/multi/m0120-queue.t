@@ -168,15 +168,21 @@ ok "... others do not mind" dvm run --name only true
 go s
 done_is "$job" 0
 full=$(hold_slots f 4)
-dvm run --sole --name twin -n 3 sh -c "$gate" t > /dev/null 2> "$work/twin1.err" &
-dvm run --sole --name twin -n 1 sh -c "$gate" t > /dev/null 2> "$work/twin2.err" &
-both_wait() { [ "$(cat "$work"/twin?.err | grep -c '^dvm: waiting: ')" = 2 ]; }
-ok "two of a name wait, and say so" until_ok 10 both_wait
+dvm run --sole --name twin -n 3 sh -c "$gate" t > /dev/null 2> "$work/twin.err" &
+twin=$!
+waits() { grep -q '^dvm: waiting: ' "$work/twin.err"; }
+ok "one waits, and says so" until_ok 10 waits
+job=$(dvm jobs --json | python3 -c '
+import json, sys
+print(*[j["id"] for j in json.load(sys.stdin)["jobs"] if j["name"] == "twin"])')
+is "... another of its name is refused at once" "$(dvm run --sole --name twin -n 1 true 2>&1)" \
+	"dvm: there is a job called twin already: $job"
+is "... also to wait itself" "$(dvm run --sole --name twin -n 4 true 2>&1)" \
+	"dvm: there is a job called twin already: $job"
 go f
-one_refused() { [ "$(cat "$work"/twin?.err | grep -c '^dvm: there is a job called twin already: ')" = 1 ]; }
-ok "... one of them starts" until_ok 20 one_refused
+ok "... and the first one starts" until_ok 20 job_is "$job" state running
 go t
-wait
+ends "... and ends" 0 "$twin" 20
 done_is "$full" 0
 
 # ---- a node goes and comes ----
