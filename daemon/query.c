@@ -270,6 +270,8 @@ void dvmd_query_jobs(struct dvmd_call *call, const uint8_t *body, size_t len)
 	if (dvmd_cstate_each_job(dvmd_state(call->d), add_job, &js) < 0 ||
 	    (queue && dvmd_queue_explain(call->d, add_waiting, &js) < 0))
 		dvmd_call_error(&call, -ENOMEM, "out of memory");
+	else if (req->job && !js.reply.n_jobs && !dvmd_leads(call->d)) /* which may know more by now */
+		dvmd_call_forward(call, DVMD_LEADER, body, len);
 	else if (req->job && !js.reply.n_jobs)
 		dvmd_call_error(&call, -ENOENT, "no job %llu", (unsigned long long)req->job);
 	else

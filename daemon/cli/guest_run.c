@@ -9,6 +9,7 @@
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -19,6 +20,7 @@
 #include "libdvm/base/cleanup.h"
 #include "libdvm/base/clock.h"
 #include "libdvm/base/err.h"
+#include "libdvm/base/text.h"
 
 #define PREFIX	   "guest:" /* in front of the job's name */
 #define NAME_MAX_  40u
@@ -50,18 +52,25 @@ int cli_guest_check_name(const char *name, dvm_error_t *err)
 
 /* ---- which there are ---- */
 
-int cli_guest_each(const struct cli *c, bool all, cli_guest_each_fn *each, void *arg,
-		   dvm_error_t *err)
+static int ask_each(const struct cli *c, Pb__JobsRequest *req, cli_guest_each_fn *each, void *arg,
+		    dvm_error_t *err)
 {
-	Pb__JobsRequest req = PB__JOBS_REQUEST__INIT;
 	cleanup_pb Pb__JobsReply *r = NULL;
+	int rc = cli_ask(c, DVMI_MSG_JOBS, req, &pb__jobs_reply__descriptor, &r, err);
 
-	req.all = all;
-	int rc = cli_ask(c, DVMI_MSG_JOBS, &req, &pb__jobs_reply__descriptor, &r, err);
 	for (size_t i = 0; rc >= 0 && i < r->n_jobs; i++)
 		if (!strncmp(r->jobs[i]->name, PREFIX, strlen(PREFIX)))
 			each(r->jobs[i], r->jobs[i]->name + strlen(PREFIX), arg);
 	return rc < 0 ? rc : 0;
+}
+
+int cli_guest_each(const struct cli *c, bool all, cli_guest_each_fn *each, void *arg,
+		   dvm_error_t *err)
+{
+	Pb__JobsRequest req = PB__JOBS_REQUEST__INIT;
+
+	req.all = all;
+	return ask_each(c, &req, each, arg, err);
 }
 
 struct search {
@@ -79,18 +88,12 @@ static bool is_mine(const char *user)
 	return !*user || !strcmp(user, pw ? pw->pw_name : number);
 }
 
-static void compare(const Pb__JobInfo *j, const char *name, void *arg)
+static void fill(struct cli_guest *g, const Pb__JobInfo *j, const char *name)
 {
-	struct search *s = arg;
-	struct cli_guest *g = s->g;
-	bool ended = j->ended != 0;
-
-	if (strcmp(name, s->name) != 0 || (g->job && (ended > g->ended ||
-						      (ended == g->ended && j->id < g->job))))
-		return;
 	*g = (struct cli_guest){ .job = j->id,
+				 .next = j->next,
 				 .mine = is_mine(j->user),
-				 .ended = ended,
+				 .ended = j->ended != 0,
 				 .exit_code = j->exit_code,
 				 .submitted = j->submitted };
 	snprintf(g->user, sizeof g->user, "%s", j->user);
@@ -99,6 +102,41 @@ static void compare(const Pb__JobInfo *j, const char *name, void *arg)
 	snprintf(g->reason, sizeof g->reason, "%s", j->reason);
 	if (j->n_nodes)
 		snprintf(g->node, sizeof g->node, "%s", j->nodes[0]);
+}
+
+static void compare(const Pb__JobInfo *j, const char *name, void *arg)
+{
+	struct search *s = arg;
+	bool ended = j->ended != 0;
+
+	if (strcmp(name, s->name) != 0 || (s->g->job && (ended > s->g->ended ||
+							 (ended == s->g->ended && j->id < s->g->job))))
+		return;
+	fill(s->g, j, name);
+}
+
+static void take_job(const Pb__JobInfo *j, const char *name, void *arg)
+{
+	struct search *s = arg;
+
+	if (!strcmp(name, s->name))
+		fill(s->g, j, name);
+}
+
+/* By its job, of which a node that does not know it yet asks the one that leads. */
+static int find_job(const struct cli *c, const char *name, uint64_t job, struct cli_guest *g,
+		    dvm_error_t *err)
+{
+	Pb__JobsRequest req = PB__JOBS_REQUEST__INIT;
+	struct search s = { name, g };
+
+	req.all = true;
+	req.job = job;
+	*g = (struct cli_guest){ 0 };
+	int rc = ask_each(c, &req, take_job, &s, err);
+	if (rc < 0 || g->job)
+		return rc;
+	return dvmi_error_set(err, -ENOENT, "job %" PRIu64 " is no guest called %s", job, name);
 }
 
 int cli_guest_find(const struct cli *c, const char *name, struct cli_guest *g, dvm_error_t *err)
@@ -156,6 +194,25 @@ static int run_with(struct cli *c, const struct cli_command *cmd, struct cli_gue
 		dup2(err, STDERR_FILENO);
 	}
 	return rc;
+}
+
+/* The same for a job that goes on by itself, whose id `dvm run` prints. */
+static int run_detached(struct cli *c, struct cli_guest_line *l, uint64_t *job)
+{
+	cleanup_fd int out = memfd_create("job", MFD_CLOEXEC);
+	char text[24] = "";
+
+	if (out < 0)
+		return cli_failf(c, "no memory for the job's number: %s", strerror(errno));
+	int rc = run_with(c, &cli_cmd_run, l, out, false);
+	if (rc)
+		return rc;
+	ssize_t n = pread(out, text, sizeof text - 1, 0);
+	if (n > 0 && text[n - 1] == '\n')
+		text[n - 1] = 0;
+	return dvmi_text_u64(text, 1, UINT64_MAX, job) < 0 ?
+		       cli_failf(c, "the guest's job has no number: \"%s\"", text) :
+		       0;
 }
 
 static int run_silenced(struct cli *c, const struct cli_command *cmd, struct cli_guest_line *l,
@@ -264,29 +321,30 @@ static void nap(uint64_t waited)
 	nanosleep(&(struct timespec){ .tv_nsec = waited < SOON ? SOON_NS : LATER_NS }, NULL);
 }
 
-/* While it is launched there is nobody to answer. */
+/* While it waits again or is launched there is nobody to answer. */
 static bool is_up(struct cli *c, const struct cli_guest *g)
 {
-	return strcmp(g->state, "launching") != 0 && cli_guest_ask(c, g, "ping", "raw") == 0;
+	return *g->node && strcmp(g->state, "launching") != 0 && cli_guest_ask(c, g, "ping", "raw") == 0;
 }
 
-/* For as long as its job goes on: a host may be slow, and who starts it may leave by Ctrl-C. */
-static int wait_until_up(struct cli *c, const char *name, bool anywhere, bool json)
+/* For as long as JOB goes on: a host may be slow, and who starts it may leave by Ctrl-C. */
+static int wait_until_up(struct cli *c, const char *name, uint64_t job, bool anywhere, bool json)
 {
 	uint64_t since = dvmi_clock_mono(), waited;
 	struct cli_guest g;
 	dvm_error_t err;
 
 	for (bool said = false;; nap(waited)) {
-		if (cli_guest_find(c, name, &g, &err) < 0)
+		if (find_job(c, name, job, &g, &err) < 0)
 			return cli_fail(c, &err);
+		job = g.next ? g.next : job;
 		/* One that ends at once may answer to nobody. */
-		if (g.ended || is_up(c, &g))
+		if (!g.next && (g.ended || is_up(c, &g)))
 			return tell_start(c, &g, anywhere, json);
 		waited = dvmi_clock_mono() - since;
 		if (waited > SAY_AFTER && !said)
-			cli_say(c, "guest %s does not answer yet (%s on %s); Ctrl-C leaves it as it is",
-				name, g.state, g.node);
+			cli_say(c, "guest %s does not answer yet (%s%s%s); Ctrl-C leaves it as it is",
+				name, g.state, *g.node ? " on " : "", g.node);
 		said |= waited > SAY_AFTER;
 	}
 }
@@ -304,6 +362,7 @@ int cli_guest_start(struct cli *c, const char *name, const struct cli_guest_plac
 	struct cli_guest_line l = { .n = 0 };
 	char path[PATH_MAX], job_name[sizeof PREFIX + NAME_MAX_], hosts[12];
 	bool several = place->hosts > 1;
+	uint64_t job;
 	int rc = find_monitor(c, path);
 
 	if (rc)
@@ -330,6 +389,6 @@ int cli_guest_start(struct cli *c, const char *name, const struct cli_guest_plac
 		cli_guest_add(&l, hosts);
 	}
 	add_all(&l, vmm);
-	rc = run_silenced(c, &cli_cmd_run, &l, false);
-	return rc ? rc : wait_until_up(c, name, !place->host, json);
+	rc = run_detached(c, &l, &job);
+	return rc ? rc : wait_until_up(c, name, job, !place->host, json);
 }

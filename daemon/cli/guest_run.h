@@ -30,7 +30,7 @@ struct cli_guest_place {
 
 /* A guest as the machine knows it. */
 struct cli_guest {
-	uint64_t job;
+	uint64_t job, next; /* next: as which it waits again; 0: it does not */
 	char name[64], state[24], node[DVMD_NAME_MAX + 1];
 	char user[64]; /* whose it is; may be empty */
 	bool mine, ended;

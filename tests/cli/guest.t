@@ -88,17 +88,17 @@ else
 	daemon <<-END
 		$is_free
 		accept
-		expect JOBS all=1
+		expect JOBS all=1 job=5
 		reply JOBS $started jobs.0.state=launching
 		eof
 		accept
-		expect JOBS all=1
+		expect JOBS all=1 job=5
 		mark $tmp/seen
 		wait $tmp/later
 		reply JOBS $started jobs.0.state=launching
 		eof
 		accept
-		expect JOBS all=1
+		expect JOBS all=1 job=5
 		wait $tmp/said
 		reply JOBS $started jobs.0.state=running
 		eof
@@ -123,7 +123,7 @@ fi
 daemon <<END
 $is_free
 accept
-expect JOBS all=1
+expect JOBS all=1 job=5
 reply JOBS $started jobs.0.state=running
 eof
 $is_asked
@@ -136,7 +136,7 @@ daemon_ok "... has been asked"
 daemon <<END
 $is_free
 accept
-expect JOBS all=1
+expect JOBS all=1 job=5
 reply JOBS $started jobs.0.state=done jobs.0.ended=1700000001000000000 jobs.0.exit_code=1
 eof
 accept
