@@ -153,12 +153,12 @@ static void inject(struct vmm_vcpu *v)
 
 static bool enter(struct vmm_vcpu *v)
 {
-	vmm_vcpu_follow_clock(v);
 	pthread_mutex_lock(&v->lock);
 	/* First: the timer may fire as soon as it is set, and that must not be forgotten. */
 	v->run->immediate_exit = 0;
 	bool go = get_ready(v);
 	if (go) {
+		vmm_vcpu_follow_clock(v); /* it may have slept */
 		if (!vmm_vcpu_page_owed(v))
 			inject(v);
 		v->run->cr8 = v->lapic.tpr >> 4;
