@@ -115,7 +115,8 @@ uint64_t vmm_vcpu_page_back(struct vmm_vcpu *v, bool interrupted)
 	bool owed = interrupted && p->cpu && p->tries < TRIES_MAX && cpu_time(v) - p->cpu < RUN;
 
 	p->tries = owed ? p->tries + 1 : 0;
-	p->put_offs = 0;
+	if (!owed)
+		p->put_offs = 0;
 	have_waited(p);
 	p->cpu = 0;
 	p->sample = VMM_NO_PAGE;

@@ -129,8 +129,8 @@ static void test_one_page_after_another(void **state)
 		v->timer_at = now + 4 * MS;
 	}
 	assert_true(taken > 10);
-	assert_true(longest < 1000 * MS);
-	assert_true(now - last < 1000 * MS);
+	assert_true(longest < 60 * MS);
+	assert_true(now - last < 60 * MS);
 }
 
 /* Where a page takes longer than that, what comes after a few is not disturbed before its moment. */
