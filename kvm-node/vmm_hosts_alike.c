@@ -95,6 +95,8 @@ int vmm_hosts_set_clock(struct vmm *v, dvm_error_t *err)
 
 	if (vmm_is_first(v))
 		return 0;
+	/* What is still being made good would go on while it is found out what time it is. */
+	vmm_clock_adjust(&v->clock, 0);
 	int rc = vmm_spread_set_clock(v->config->spread, &ahead);
 	if (rc < 0)
 		return dvmi_error_code(err, rc, "the first host's time");

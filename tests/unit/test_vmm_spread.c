@@ -5,10 +5,12 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <x86intrin.h>
 
 #include <cmocka.h>
 
 #include "kvm-node/spread_private.h"
+#include "kvm-node/vmm_private.h"
 
 #define POSTS 16u
 #define WAY   1000u /* ticks that a message takes */
@@ -80,6 +82,7 @@ static struct {
 	uint64_t ours, first;
 	bool stands;
 	unsigned adjusted;
+	void (*asking)(void); /* meanwhile */
 } clocks;
 
 static uint64_t on_time(void *arg)
@@ -147,6 +150,8 @@ int __wrap_dsm_node_wait(struct dsm_node *n, _Atomic uint32_t *done, uint64_t de
 	pass(WAY);
 	const struct vmm_msg a = { .kind = VMM_MSG_ANSWER, .id = node.last.id, .value = clocks.first };
 	pass(WAY);
+	if (clocks.asking)
+		clocks.asking();
 	hear(node.service.arg, 0, &a, sizeof a);
 	return 0;
 }
@@ -278,6 +283,42 @@ static void time_that_stands_still_is_not_followed(void **state)
 	assert_true(clocks.adjusted > 0);
 }
 
+/* ---- a guest's clock, of which much is to be made good when it is set ---- */
+
+#define MUCH 1000000000 /* ticks, over 2048 times as many */
+
+static struct vmm guest;
+static uint64_t offset_was;
+
+/* After the first question: from then on it has to be the same. */
+static void offset_stays(void)
+{
+	uint64_t until = __rdtsc() + 100000;
+
+	if (!offset_was)
+		offset_was = vmm_clock_offset(&guest.clock);
+	while (__rdtsc() < until)
+		;
+	assert_int_equal(vmm_clock_offset(&guest.clock), offset_was);
+}
+
+static void nothing_is_made_good_while_it_is_set(void **state)
+{
+	struct vmm_spread *s = *state;
+	const struct vmm_config config = { .spread = s };
+	dvm_error_t err;
+
+	memset(&clocks, 0, sizeof clocks);
+	clocks.first = 77;
+	guest = (struct vmm){ .config = &config };
+	vmm_clock_start(&guest.clock, 1, true);
+	vmm_clock_adjust(&guest.clock, MUCH);
+	offset_was = 0;
+	clocks.asking = offset_stays;
+	assert_int_equal(vmm_hosts_set_clock(&guest, &err), 0);
+	assert_int_equal(vmm_clock_offset(&guest.clock), offset_was + 77);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, open_host, close_host)
@@ -286,6 +327,7 @@ int main(void)
 		T(who_asks_nonsense_is_told),
 		T(who_settles_hears_after_what_was_posted),
 		T(time_that_stands_still_is_not_followed),
+		T(nothing_is_made_good_while_it_is_set),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
