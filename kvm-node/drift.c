@@ -21,13 +21,6 @@ static void take(struct vmm_drift *d, uint64_t trip, int64_t ahead)
 	}
 }
 
-bool vmm_drift_best(const struct vmm_drift *d, int64_t *ahead)
-{
-	if (d->n)
-		*ahead = d->ahead;
-	return d->n != 0;
-}
-
 /* Where MOST is too little for a difference of OFF: whether that grows all the same. */
 static void note_loss(struct vmm_drift *d, uint64_t off, uint64_t most)
 {

@@ -35,7 +35,4 @@ struct vmm_drift {
 bool vmm_drift_answer(struct vmm_drift *d, uint64_t asked, uint64_t theirs, uint64_t back,
 		      int64_t *delta);
 
-/* Of the answers so far the best one; false: there is none. */
-bool vmm_drift_best(const struct vmm_drift *d, int64_t *ahead);
-
 #endif
