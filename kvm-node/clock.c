@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <time.h>
 #include <x86intrin.h>
 
 #include "libdvm/base/clock.h"
@@ -14,6 +15,7 @@
 _Static_assert(sizeof(struct vmm_pvclock_page) == 32, "the guest's ABI");
 _Static_assert(sizeof(struct vmm_pvclock_wall) == 12, "the guest's ABI");
 
+#define SPINS	 300u /* of some tens of nanoseconds each */
 #define LEAST_MS 128u /* ms that a small adjustment takes, about as long as until the next one */
 
 /* ---- reading and changing; words one by one, so that no half of one is ever seen ---- */
@@ -28,6 +30,18 @@ static void copy_words(uint64_t *to, const uint64_t *from)
 		__atomic_store_n(&to[i], __atomic_load_n(&from[i], __ATOMIC_ACQUIRE), __ATOMIC_RELEASE);
 }
 
+/*
+ * Who changes something has it for some instructions; for longer only where its thread has lost the
+ * processor, perhaps to the very one that waits, as the service thread comes first.
+ */
+static void wait_a_little(unsigned *spins)
+{
+	if (++*spins < SPINS)
+		_mm_pause();
+	else
+		nanosleep(&(struct timespec){ .tv_nsec = 1000 }, NULL);
+}
+
 static uint64_t host_time(const struct vmm_clock_now *is)
 {
 	return is->paused_at ? is->paused_at : __rdtsc();
@@ -38,10 +52,11 @@ static struct vmm_clock_now now_of(const struct vmm_clock *c, uint64_t *host_tsc
 {
 	struct vmm_clock_now is;
 	uint32_t seen;
+	unsigned spins = 0;
 
 	do {
 		while ((seen = atomic_load_explicit(&c->sequence, memory_order_acquire)) & 1)
-			_mm_pause();
+			wait_a_little(&spins);
 		copy_words((uint64_t *)&is, (const uint64_t *)&c->is);
 		*host_tsc = host_time(&is);
 	} while (atomic_load_explicit(&c->sequence, memory_order_relaxed) != seen);
@@ -52,9 +67,10 @@ static struct vmm_clock_now now_of(const struct vmm_clock *c, uint64_t *host_tsc
 static struct vmm_clock_now begin(struct vmm_clock *c)
 {
 	uint32_t seen = atomic_load(&c->sequence) & ~1u;
+	unsigned spins = 0;
 
 	while (!atomic_compare_exchange_weak(&c->sequence, &seen, seen + 1)) {
-		_mm_pause();
+		wait_a_little(&spins);
 		seen &= ~1u;
 	}
 	return c->is;
@@ -70,10 +86,11 @@ static void end(struct vmm_clock *c, const struct vmm_clock_now *is)
 
 void vmm_clock_start(struct vmm_clock *c, uint32_t tsc_khz, bool invariant)
 {
+	uint64_t wall = dvmi_clock_wall();
 	struct vmm_clock_now is = begin(c);
 
 	c->tsc_khz = tsc_khz;
-	c->wall_at_start = dvmi_clock_wall();
+	c->wall_at_start = wall;
 	c->invariant = invariant;
 	is = (struct vmm_clock_now){ .offset.offset = -__rdtsc() };
 	end(c, &is);

@@ -1,15 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A clock that is set little by little: it gets there, it goes on, and in no step does it go back. */
+#include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "kvm-node/clock.h"
+
+#define PATIENCE_MS 20000
 
 static void test_arrives(void **state)
 {
@@ -120,6 +125,54 @@ static void test_read_meanwhile(void **state)
 		pthread_join(threads[i], NULL);
 }
 
+/* ---- a writer that has lost the processor ---- */
+
+struct waiting {
+	struct vmm_clock clock;
+	_Atomic int tid;
+};
+
+static void *read_clock(void *arg)
+{
+	struct waiting *w = arg;
+
+	w->tid = gettid();
+	(void)vmm_clock_tsc(&w->clock);
+	return NULL;
+}
+
+/* How often a thread has given its processor away. */
+static unsigned sleeps_of(int tid)
+{
+	char path[64], line[128];
+	unsigned n = 0;
+
+	snprintf(path, sizeof path, "/proc/self/task/%d/status", tid);
+	FILE *f = fopen(path, "re");
+	while (f && fgets(line, sizeof line, f))
+		(void)sscanf(line, "voluntary_ctxt_switches: %u", &n);
+	if (f)
+		fclose(f);
+	return n;
+}
+
+/* It may wait for this very processor. */
+static void test_writer_may_go_on(void **state)
+{
+	static struct waiting w;
+	pthread_t reader;
+
+	vmm_clock_start(&w.clock, 2000000, true);
+	w.clock.sequence++;
+	assert_int_equal(pthread_create(&reader, NULL, read_clock, &w), 0);
+	for (int ms = 0; ms < PATIENCE_MS && (!w.tid || sleeps_of(w.tid) < 10); ms += 10)
+		poll(NULL, 0, 10);
+	unsigned sleeps = sleeps_of(w.tid);
+	w.clock.sequence++;
+	pthread_join(reader, NULL);
+	assert_true(sleeps >= 10);
+}
+
 static void test_set(void **state)
 {
 	struct vmm_clock c = { 0 };
@@ -136,6 +189,7 @@ int main(void)
 		cmocka_unit_test(test_arrives),	   cmocka_unit_test(test_slowly),
 		cmocka_unit_test(test_anew),	   cmocka_unit_test(test_never_back),
 		cmocka_unit_test(test_far_off),	   cmocka_unit_test(test_read_meanwhile),
+		cmocka_unit_test(test_writer_may_go_on),
 		cmocka_unit_test(test_set),
 	};
 
