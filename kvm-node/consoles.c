@@ -10,6 +10,7 @@
 
 #define KEPT  65536u /* bytes for who joins later */
 #define PIECE 4096u
+#define PIPE  65536u /* what one holds */
 
 /* A pipe each way. */
 struct port {
@@ -26,6 +27,7 @@ struct vmm_consoles {
 	vmm_printed_fn *fn;
 	vmm_room_fn *room;
 	void *arg;
+	struct vmm_loop *loop;
 	struct port ports[PORTS];
 	struct port *typed_at; /* where what is typed goes */
 	uint8_t kept[KEPT];
@@ -80,6 +82,25 @@ static void on_guest(void *arg, int events)
 	read_guest(arg);
 }
 
+/* On the loop. What it printed before is no sign that somebody is there now. */
+static void forget_virtio(void *arg)
+{
+	struct vmm_consoles *c = arg;
+
+	for (unsigned n = 0; n < PIPE && read_guest(&c->ports[VIRTIO]); n += PIECE)
+		;
+	c->typed_at = &c->ports[SERIAL];
+	c->room(c->arg);
+}
+
+/* Without memory, what is typed while the guest starts waits for its driver. */
+static void on_reset(void *arg)
+{
+	struct vmm_consoles *c = arg;
+
+	(void)vmm_loop_call(c->loop, forget_virtio, c);
+}
+
 void vmm_consoles_replay(const struct vmm_consoles *c, vmm_printed_fn *fn, void *arg)
 {
 	if (c->kept_len == KEPT)
@@ -124,12 +145,14 @@ static int make_pipes(struct port *port, dvm_error_t *err)
 	return 0;
 }
 
-static void give_ends(const struct vmm_consoles *c, struct vmm_config *config)
+static void give_ends(struct vmm_consoles *c, struct vmm_config *config)
 {
 	config->console_in = c->ports[SERIAL].guest_in;
 	config->console_out = c->ports[SERIAL].guest_out;
 	config->hvc_in = c->ports[VIRTIO].guest_in;
 	config->hvc_out = c->ports[VIRTIO].guest_out;
+	config->hvc_reset = on_reset;
+	config->hvc_arg = c;
 }
 
 int vmm_consoles_create(struct vmm_consoles **out, int out_fd, struct vmm_config *config,
@@ -162,6 +185,7 @@ int vmm_consoles_start(struct vmm_consoles *c, struct vmm_loop *loop)
 {
 	int rc = 0;
 
+	c->loop = loop;
 	for (struct port *p = c->ports; rc == 0 && p < c->ports + PORTS; p++) {
 		rc = vmm_watch_open(&p->watch, loop, p->from_guest, UV_READABLE, on_guest, p);
 		if (rc == 0)

@@ -6,7 +6,7 @@
  * The name is in the abstract name space, so nothing of it outlives the monitor. Only the same user is
  * answered, and only that one knows the name: not even root, whose number is in root's names. The console goes through here, too: what the guest prints is kept for who
  * joins later, goes on to OUT, and to all who have joined; what they type goes to the guest: to its
- * virtio console once it has printed there, before that to the serial one.
+ * virtio console once it has printed there, before that, and after a reset, to the serial one.
  *
  * A thread of its own.
  */

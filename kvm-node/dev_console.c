@@ -125,7 +125,22 @@ static void destroy(struct vmm_device *base)
 	vmm_vdevice_free(&d->base);
 }
 
-static const struct vmm_device_ops ops = VMM_VDEVICE_OPS(stat_it, destroy);
+static void reset(struct vmm_device *base)
+{
+	const struct vmm_config *config = ((struct console *)base)->base.bus->m->config;
+
+	vmm_vdevice_reset(base);
+	if (config->hvc_reset)
+		config->hvc_reset(config->hvc_arg);
+}
+
+static const struct vmm_device_ops ops = {
+	.reset = reset,
+	.pause = vmm_vdevice_pause,
+	.resume = vmm_vdevice_resume,
+	.stat = stat_it,
+	.destroy = destroy,
+};
 
 /* Files cannot be watched, and need not be. */
 static int watch(struct vmm_watch **w, struct console *d, int fd, int events, vmm_watch_fn *fn)

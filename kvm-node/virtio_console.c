@@ -50,11 +50,6 @@ size_t vmm_vconsole_input(struct vmm_vconsole *c, const void *bytes, size_t len)
 	return done;
 }
 
-static void stop(struct vmm_vdev *v)
-{
-	((struct vmm_vconsole *)v)->starved = false;
-}
-
 static const struct vmm_vdev_type console_type = {
 	.name = "console",
 	.id = VIRTIO_ID_CONSOLE,
@@ -64,7 +59,6 @@ static const struct vmm_vdev_type console_type = {
 	.config_len = sizeof(struct virtio_console_config),
 	.lends = true,
 	.kick = kick,
-	.stop = stop,
 };
 
 void vmm_vconsole_init(struct vmm_vconsole *c, const struct vmm_gmem *mem,

@@ -106,6 +106,8 @@ struct vmm_config {
 	int console_in, console_out; /* descriptors of the serial console, stay the caller's; -1: none */
 	bool hvc;		     /* there is a virtio console, too */
 	int hvc_in, hvc_out;	     /* its descriptors, the same */
+	void (*hvc_reset)(void *arg); /* nobody in the guest has it any more; may be NULL; any thread */
+	void *hvc_arg;
 	bool no_reboot; /* a reset ends the guest */
 	unsigned pages; /* enum vmm_pages */
 	/* Of a guest on several hosts, each with the NUMA node of its number: the others. Else NULL. */

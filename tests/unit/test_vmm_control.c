@@ -272,6 +272,27 @@ static void test_typed_elsewhere(void **state)
 	pthread_join(thread, NULL);
 }
 
+/* Whoever had printed there is gone, also if that is heard later. */
+static void test_typed_after_a_reset(void **state)
+{
+	struct scene *s = *state;
+
+	say(s->client, "console\n");
+	say(s->config.hvc_out, "login:\n");
+	hears(s->client, "login:\n");
+	say(s->client, "reboot\n");
+	hears(s->config.hvc_in, "reboot\n");
+	say(s->config.hvc_out, "bye\n");
+	s->config.hvc_reset(s->config.hvc_arg);
+	hears_alive(s->name); /* the control's thread has seen to it */
+	say(s->client, "e\n");
+	hears(s->config.console_in, "e\n");
+	say(s->config.hvc_out, "login:\n");
+	hears(s->client, "bye\nlogin:\n");
+	say(s->client, "root\n");
+	hears(s->config.hvc_in, "root\n");
+}
+
 /* Who leaves while the guest does not read makes room for others. */
 static void test_typed_and_gone(void **state)
 {
@@ -434,6 +455,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_too_many, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_typed_early, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_typed_elsewhere, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_typed_after_a_reset, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_typed_and_gone, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_slow, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_deaf, set_up, tear_down),

@@ -146,6 +146,20 @@ static void a_console_speaks_and_listens(void **state)
 	assert_int_equal(b->d.irqs[1], 1);
 }
 
+/* It is not the driver's to forget: somebody has been told that there is no room. */
+static void what_was_typed_waits_for_the_driver(void **state)
+{
+	struct bench *b = *state;
+	struct drv_buf in = { b->page, 4, true };
+
+	drv_set_status(&b->d, 0);
+	assert_int_equal(vmm_vconsole_input(&b->con, "abc", 3), 0);
+	drv_start(&b->d, 0);
+	assert_int_equal(b->rooms, 1);
+	drv_request(&b->d, VMM_CONSOLE_RX, &in, 1);
+	assert_int_equal(vmm_vconsole_input(&b->con, "abc", 3), 3);
+}
+
 static void the_balloon_gives_pages_back(void **state)
 {
 	struct bench *b = *state;
@@ -220,6 +234,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(entropy_comes_up_to_a_limit, open_rng),
 		T(a_console_speaks_and_listens, open_console),
+		T(what_was_typed_waits_for_the_driver, open_console),
 		T(the_balloon_gives_pages_back, open_balloon),
 		T(the_target_is_told, open_balloon),
 		T(free_pages_are_taken, open_balloon),
