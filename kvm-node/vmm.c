@@ -82,9 +82,22 @@ static int pause_guest(struct vmm *v, dvm_error_t *err)
 	return 0;
 }
 
+/* The guest has asked for it, which does not start one again that is to stand still; locked. */
+static bool reset_waits(const struct vmm *v)
+{
+	return v->state == VMM_PAUSED && (v->end == VMM_END_RESET || v->end == VMM_END_FAULT);
+}
+
 static int resume_guest(struct vmm *v, dvm_error_t *err)
 {
 	if (v->state != VMM_PAUSED)
+		return 0;
+	pthread_mutex_lock(&v->lock);
+	bool waits = reset_waits(v);
+	if (waits)
+		v->state = VMM_RUNNING; /* as soon as it has had that */
+	pthread_mutex_unlock(&v->lock);
+	if (waits)
 		return 0;
 	vmm_clock_resume(&v->clock);
 	VMM_EACH_VCPU(v, c)
@@ -152,6 +165,7 @@ void vmm_reset_devices(struct vmm *v)
 			d->ops->reset(d);
 }
 
+/* One that is paused stays so. */
 static int reset_guest(struct vmm *v, dvm_error_t *err)
 {
 	int rc = vmm_all_stand_still(v, err);
@@ -171,7 +185,10 @@ static int reset_guest(struct vmm *v, dvm_error_t *err)
 	if (rc < 0)
 		return rc;
 	v->resets++;
-	return vmm_all_move_on(v, err);
+	if (v->state != VMM_PAUSED)
+		return vmm_all_move_on(v, err);
+	vmm_clock_pause(&v->clock);
+	return 0;
 }
 
 /* ---- what is asked ---- */
@@ -202,15 +219,20 @@ bool vmm_await_news(struct vmm *v, uint64_t until)
 	return true;
 }
 
+static bool has_ended(const struct vmm *v)
+{
+	return v->end != VMM_END_NONE && !reset_waits(v);
+}
+
 /* Waits. True: ASK is to be done; false: the guest has ended by itself. */
 static bool next_ask(struct vmm *v, enum vmm_ask *ask)
 {
 	bool again = true;
 
 	pthread_mutex_lock(&v->lock);
-	while (!v->n_asks && v->end == VMM_END_NONE && again)
+	while (!v->n_asks && !has_ended(v) && again)
 		again = vmm_await_news(v, v->look_at);
-	bool asked = v->end == VMM_END_NONE;
+	bool asked = !has_ended(v);
 	*ask = VMM_ASK_LOOK;
 	if (asked && v->n_asks) {
 		*ask = v->asks[0];

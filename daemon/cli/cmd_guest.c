@@ -291,7 +291,8 @@ VERB(verb_pause, "pause", ask, json_options, "let a guest stand still",
      "Its processors and devices stop, and so does its time.");
 VERB(verb_resume, "resume", ask, json_options, "let a paused guest go on", NULL);
 VERB(verb_reset, "reset", ask, json_options, "press a guest's reset button",
-     "Its memory is cleared and its kernel starts again; disks and the console stay.");
+     "Its memory is cleared and its kernel starts again; disks and the console stay. A\n"
+     "guest that is paused starts when it is resumed.");
 VERB(verb_wait, "wait", wait_for, json_options, "wait for a guest's end",
      "The exit code is 0 when it has switched itself off or was stopped, 1 when it has crashed, "
      "137 when it was killed, and of a bare program its own.");

@@ -49,6 +49,42 @@ is "... to the next one, which starts" $? 0 || diag "$guest_out"
 not_ok "... and takes it away in the end" [ -e "$dir/vs" ]
 rm -rf "$dir"
 
+# A guest that is paused stays so, though it falls just before, and is reset. It is held up in its fall by a
+# log that nobody reads.
+dir=$(mktemp -d)
+mkfifo "$dir/log"
+begins() # NAME
+{
+	"${vmm[@]}" --mem 16M --kernel "$payload" --append "$1" --control "$1-$$" > /dev/null \
+		2> "$dir/log" < /dev/null &
+	run=$!
+}
+ask() # NAME WHAT
+{
+	timeout 20 "$build/kvm-node/dvm-vmm" --control "$1-$$" --ask "$2"
+}
+tells() # NAME JSON
+{
+	ask "$1" stat | grep -q "$2"
+}
+exec 3<> "$dir/log"
+head -c 65536 /dev/zero >&3
+begins fall
+ok "a guest falls" until_ok 10 tells fall '"shutdown":1'
+ok "... and is paused" ask fall pause
+cat <&3 > /dev/null &
+reader=$!
+ok "... which it is in the end" until_ok 10 tells fall '"state":"paused"'
+ok "... reset, too" ask fall reset
+ok "... once" until_ok 10 tells fall '"resets":1,'
+ok "... and paused still" tells fall '"state":"paused"'
+ok "... until it is to go on" ask fall resume
+wait "$run"
+is "... and ends as it does" $? 0
+kill "$reader"
+exec 3>&-
+rm -rf "$dir"
+
 guest_run hello --mem 16M --net tap=dvm-nowhere
 like "an interface that is not there is not made" "$? $guest_out" \
 	"1 *there is no interface called dvm-nowhere *"
