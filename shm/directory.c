@@ -420,6 +420,7 @@ void dsm_home_done(struct dsm *d, uint32_t from, const struct dsm_msg *m)
 	}
 	if (m->flags & DSM_WALK)
 		walk(d, e, from);
+	e->owned = true;
 	e->busy = false;
 	dsm_home_serve(d, e, dsm_cell_touch(d, m->page));
 }

@@ -11,10 +11,16 @@ int dsm_home_keep(struct dsm *d, const struct dsm_msg *m)
 	return dsm_request_queue(&d->kept, d->c.self, m);
 }
 
+/* E has a keeper, and nobody got the page of us since: it is not known whether it has an owner. */
+static bool may_be_kept(const struct dsm *d, const struct dsm_entry *e)
+{
+	return e->kept != DSM_NO_VERSION && (dsm_settling(d) || (!e->owned && e->busy));
+}
+
 void dsm_home_unmade(struct dsm *d)
 {
 	for (const struct dsm_entry *e = dsm_entry_next(d, 0); e; e = dsm_entry_next(d, e->page + 1))
-		if (e->kept != DSM_NO_VERSION)
+		if (may_be_kept(d, e))
 			dsm_home_keep(d, &(struct dsm_msg){ .kind = DSM_HOLD,
 							    .page = e->page,
 							    .node = (uint16_t)e->keeper,

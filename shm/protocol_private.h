@@ -31,7 +31,7 @@ struct dsm_entry {
 	uint64_t page;
 	uint64_t sharers; /* a bit a node, or a group of nodes where there are more than 64 */
 	uint32_t owner;
-	bool owned;	    /* an owner is known, when the directory is made anew */
+	bool owned;	    /* an owner is known; not so while the directory is made anew, or OWN is under way */
 	uint32_t keeper;    /* likewise: keeps a copy that it gave up in vain */
 	uint64_t kept;	    /* of this version; DSM_NO_VERSION: nobody does */
 	bool poisoned;
@@ -216,8 +216,9 @@ void dsm_home_end(struct dsm *d);
 /* A copy is reported. */
 int dsm_home_hold(struct dsm *d, const struct dsm_msg *m);
 /*
- * The next view comes before the directory was complete, so nobody got anything of us: that a copy
- * was given up in vain, as M and the entries say, is as true as it was, and is reported once more.
+ * The next view comes before the directory was complete, or before a sharer has said that it owns the page,
+ * so nobody got anything of us: that a copy was given up in vain, as M and the entries say, is as true as it
+ * was, and is reported once more: nobody else knows.
  * Without memory it is not, and the page may be lost.
  */
 int dsm_home_keep(struct dsm *d, const struct dsm_msg *m);

@@ -161,8 +161,7 @@ int dsm_view(struct dsm *d, uint32_t epoch, const bool *alive, uint64_t now)
 	if (epoch <= d->epoch || !alive[d->c.self])
 		return -EINVAL;
 	d->now = now;
-	if (dsm_settling(d))
-		dsm_home_unmade(d);
+	dsm_home_unmade(d);
 	d->epoch = epoch;
 	for (uint32_t i = 0; i < d->c.nodes; i++)
 		d->alive[i] = alive[i];

@@ -19,6 +19,9 @@
 
 enum { NODES_MAX = 80, PAGES = 6, QUEUE = 512, THREADS = 3 };
 
+/* No keeper is known, or several are. */
+enum { NOBODY = UINT32_MAX, SEVERAL = UINT32_MAX - 1 };
+
 struct packet {
 	struct dsm_msg m;
 	uint64_t bytes;
@@ -55,11 +58,14 @@ struct sim {
 	struct channel *channels; /* [n * n] */
 	uint64_t truth[PAGES];	  /* what was written last */
 	bool may_be_lost[PAGES];
+	uint32_t keeper[PAGES];	  /* has given it up in vain since the last death, as was reported */
+	bool owns;		  /* somebody was asked to own a page */
 	uint32_t epoch, homes[PAGES];
 	bool alive[NODES_MAX];
 	uint64_t reads, writes, hold, claims;
 	unsigned stall_pct;
 	bool moves; /* of homes */
+	unsigned amid_pct; /* while somebody is asked to own a page */
 	char failure[SIM_FAILURE];
 };
 
@@ -77,6 +83,16 @@ static struct channel *channel(struct sim *s, uint32_t from, uint32_t to)
 
 /* ---- what the protocol does to memory ---- */
 
+/* What was said of views. */
+static void note_view(struct sim *s, const struct dsm_msg *m)
+{
+	s->owns |= m->kind == DSM_OWN;
+	if (m->kind != DSM_HOLD || m->state != DSM_INVALID)
+		return;
+	uint32_t *k = &s->keeper[m->page];
+	*k = *k == NOBODY || *k == m->node ? m->node : SEVERAL;
+}
+
 static void on_send(void *arg, uint32_t to, const struct dsm_msg *m)
 {
 	struct node *node = arg;
@@ -87,6 +103,7 @@ static void on_send(void *arg, uint32_t to, const struct dsm_msg *m)
 	    (m->kind == DSM_ACK || m->kind == DSM_GRANT ||
 	     (m->kind == DSM_DATA && m->flags & DSM_EXCLUSIVE)))
 		node->s->may_be_lost[m->page] = true;
+	note_view(node->s, m);
 	if (c->n == QUEUE) {
 		fail(node->s, "a channel is full");
 		return;
@@ -243,8 +260,17 @@ static bool has_copy(const struct sim *s, uint32_t i, uint64_t page)
 	return !s->nodes[i].dead && st != DSM_INVALID && st != DSM_POISONED;
 }
 
+/* What node I keeps of a page is all that is left of it, and somebody knows. */
+static bool is_keeper(const struct sim *s, uint32_t i, uint64_t page)
+{
+	return s->keeper[page] == i && !s->nodes[i].dead &&
+	       s->nodes[i].kept[page] == s->truth[page] &&
+	       dsm_version(s->nodes[i].d, page) != DSM_NO_VERSION;
+}
+
 static void kill_node(struct sim *s, uint32_t victim)
 {
+	memset(s->keeper, 0xff, sizeof s->keeper);
 	s->nodes[victim].dead = true;
 	s->alive[victim] = false;
 	s->epoch++;
@@ -272,7 +298,7 @@ static void give_up(struct sim *s, uint32_t i)
 	if (dsm_version(s->nodes[i].d, page) == DSM_NO_VERSION)
 		s->nodes[i].kept[page] = UINT64_MAX;
 	for (uint32_t k = 0; k < s->n; k++) {
-		left |= has_copy(s, k, page);
+		left |= has_copy(s, k, page) || is_keeper(s, k, page);
 		died |= s->nodes[k].dead;
 	}
 	s->may_be_lost[page] |= died && !left;
@@ -298,6 +324,16 @@ static void move_home(struct sim *s)
 	s->epoch++;
 }
 
+/* Somebody was asked to own a page: just now copies are given up, and the next view comes. */
+static void disturb(struct sim *s)
+{
+	for (uint32_t i = 0; i < s->n; i++)
+		for (int k = 0; k < PAGES && !s->nodes[i].dead; k++)
+			give_up(s, i);
+	if (below(s, 100) < s->amid_pct)
+		move_home(s);
+}
+
 static void step(struct sim *s)
 {
 	struct node *node = &s->nodes[below(s, s->n)];
@@ -311,6 +347,9 @@ static void step(struct sim *s)
 		tell_view(s, node);
 	if (s->moves && below(s, 300) == 0)
 		move_home(s);
+	if (s->owns && s->amid_pct)
+		disturb(s);
+	s->owns = false;
 	if (!node->dead && below(s, 4) == 0 && dsm_deadline(node->d) <= s->now)
 		dsm_tick(node->d, s->now);
 	if (!node->dead && below(s, 200) == 0)
@@ -368,11 +407,13 @@ struct plan {
 	int steps, kills;
 	unsigned runs;
 	bool moves, ivy, claims;
+	unsigned amid_pct;
 };
 
 static void start(struct sim *s, uint64_t seed, uint32_t n, const struct plan *plan)
 {
 	*s = (struct sim){ .seed = seed, .n = n, .hold = plan->hold, .stall_pct = 30 };
+	memset(s->keeper, 0xff, sizeof s->keeper);
 	dvmi_rng_seed(&s->rng, seed);
 	s->channels = calloc((size_t)n * n, sizeof *s->channels);
 	for (uint32_t i = 0; i < n; i++) {
@@ -417,6 +458,7 @@ static bool run(const void *arg, uint64_t seed)
 	uint32_t n = plan->n_min + (uint32_t)dvmi_rng_below(&rng, plan->n_max - plan->n_min + 1);
 	start(&s, seed, n, plan);
 	s.moves = plan->moves;
+	s.amid_pct = plan->amid_pct;
 	int kill_at[4] = { 0 };
 	for (int k = 0; k < plan->kills; k++)
 		kill_at[k] = (int)dvmi_rng_below(&rng, (uint64_t)plan->steps);
@@ -445,20 +487,22 @@ static bool run(const void *arg, uint64_t seed)
 int main(void)
 {
 	static const struct plan plans[] = {
-		{ "two nodes", 2, 2, 0, 3000, 0, 40, false, false, false },
-		{ "a few nodes", 3, 8, 0, 4000, 0, 60, false, false, false },
-		{ "pages that are held", 2, 6, 40, 4000, 0, 40, false, false, false },
-		{ "more nodes than bits", 70, 80, 0, 3000, 0, 3, false, false, false },
-		{ "a node dies", 2, 6, 0, 3000, 1, 120, false, false, false },
-		{ "a node dies, pages are held", 3, 6, 25, 3000, 1, 60, false, false, false },
-		{ "three nodes die", 4, 8, 0, 3000, 3, 120, false, false, false },
-		{ "homes move", 2, 6, 0, 3000, 0, 80, true, false, false },
-		{ "homes move, and nodes die", 3, 7, 10, 3000, 2, 120, true, false, false },
-		{ "as the first were", 2, 7, 0, 4000, 0, 60, false, true, false },
-		{ "likewise, homes move", 2, 7, 0, 4000, 0, 60, true, true, false },
-		{ "who writes first", 2, 7, 0, 1000, 0, 200, false, false, true },
-		{ "who writes first, a node dies", 2, 7, 10, 1500, 1, 200, false, false, true },
-		{ "who writes first, homes move, nodes die", 3, 7, 0, 1500, 2, 120, true, false, true },
+		{ "two nodes", 2, 2, 0, 3000, 0, 40, false, false, false, 0 },
+		{ "a few nodes", 3, 8, 0, 4000, 0, 60, false, false, false, 0 },
+		{ "pages that are held", 2, 6, 40, 4000, 0, 40, false, false, false, 0 },
+		{ "more nodes than bits", 70, 80, 0, 3000, 0, 3, false, false, false, 0 },
+		{ "a node dies", 2, 6, 0, 3000, 1, 120, false, false, false, 0 },
+		{ "a node dies, pages are held", 3, 6, 25, 3000, 1, 60, false, false, false, 0 },
+		{ "three nodes die", 4, 8, 0, 3000, 3, 120, false, false, false, 0 },
+		{ "homes move", 2, 6, 0, 3000, 0, 80, true, false, false, 0 },
+		{ "homes move, and nodes die", 3, 7, 10, 3000, 2, 120, true, false, false, 0 },
+		{ "nodes die, homes move while one is asked to own", 4, 8, 0, 1500, 2, 300, false, false,
+		  false, 30 },
+		{ "as the first were", 2, 7, 0, 4000, 0, 60, false, true, false, 0 },
+		{ "likewise, homes move", 2, 7, 0, 4000, 0, 60, true, true, false, 0 },
+		{ "who writes first", 2, 7, 0, 1000, 0, 200, false, false, true, 0 },
+		{ "who writes first, a node dies", 2, 7, 10, 1500, 1, 200, false, false, true, 0 },
+		{ "who writes first, homes move, nodes die", 3, 7, 0, 1500, 2, 120, true, false, true, 0 },
 	};
 	bool good = true;
 

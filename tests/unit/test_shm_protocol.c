@@ -561,6 +561,40 @@ static void home_asks_until_nobody_is_left(void **state)
 	dsm_destroy(s.d);
 }
 
+static void make_again(struct scene *s)
+{
+	hear_of(s, 2);
+	say_gone(s, 2);
+	hear_all(s, DSM_MARK, 2);
+	s->said[0] = 0;
+	hear_all(s, DSM_HELD, 2);
+}
+
+/* Who was asked has given it up, and the next view comes before it says so: node 0 is still known. */
+static void keeper_outlives_view_amid_asking(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	start_with_sharers(&s);
+	make_again(&s);
+	assert_string_equal(s.said, "OWN>0");
+	dsm_destroy(s.d);
+}
+
+/* But not once somebody owned it, who may have written. */
+static void keeper_does_not_outlive_an_owner(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	start_with_sharers(&s);
+	hear(&s, 2, (struct dsm_msg){ .kind = DSM_DONE, .epoch = 1 });
+	make_again(&s);
+	assert_string_equal(s.said, "");
+	dsm_destroy(s.d);
+}
+
 /* Node 1 shares PAGE, of another version than zero, when there is a new view; all have marked. */
 static void report_shared(struct scene *s)
 {
@@ -640,6 +674,8 @@ int main(void)
 		cmocka_unit_test(appointment_outlives_view),
 		cmocka_unit_test(home_asks_the_next_sharer),
 		cmocka_unit_test(home_asks_until_nobody_is_left),
+		cmocka_unit_test(keeper_outlives_view_amid_asking),
+		cmocka_unit_test(keeper_does_not_outlive_an_owner),
 		cmocka_unit_test(says_that_it_owns),
 		cmocka_unit_test(says_that_it_has_given_up),
 	};
