@@ -35,22 +35,27 @@ static void leave(struct dsm_node *n, uint32_t peer)
 			say(n, i, n->c.self);
 }
 
+/* Each has a time of its own: a death is known soon enough, however many there are one after the other. */
+static bool is_lost_for_good(struct dsm_node *n, uint32_t peer)
+{
+	struct dsm_peer *p = &n->peers[peer];
+
+	if (!is_lost(n, peer)) {
+		p->lost_since = 0;
+		return false;
+	}
+	if (!p->lost_since)
+		p->lost_since = n->now;
+	return n->now - p->lost_since >= n->c.patience * (peer < n->c.self ? 1 : 2);
+}
+
 void dsm_leave_look(struct dsm_node *n)
 {
-	uint32_t peer = 0;
-
-	if (!n->c.patience || !n->c.link.down || n->cut)
+	if (!n->c.patience || !n->c.link.down)
 		return;
-	while (peer < n->c.nodes && !is_lost(n, peer))
-		peer++;
-	if (peer == n->c.nodes) {
-		n->lost_since = 0;
-		return;
-	}
-	if (!n->lost_since)
-		n->lost_since = n->now;
-	if (n->now - n->lost_since >= n->c.patience * (peer < n->c.self ? 1 : 2))
-		leave(n, peer);
+	for (uint32_t i = 0; i < n->c.nodes && !n->cut; i++)
+		if (is_lost_for_good(n, i))
+			leave(n, i);
 }
 
 void dsm_leave_on(struct dsm_node *n, const struct dsm_wire_record *r)

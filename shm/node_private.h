@@ -30,6 +30,7 @@ struct dsm_peer {
 	struct dsm_outs out;	      /* to be sent */
 	struct dsm_outs closed, open; /* wait: node_gate.c */
 	bool listed; /* in the list of those that have something to be sent */
+	uint64_t lost_since; /* there is no connection, though it lives; 0: there is */
 };
 
 /* What is to be told waits for differences of pages that several nodes write: node_gate.c. */
@@ -104,7 +105,6 @@ struct dsm_node {
 
 	struct dsm_member member;
 	bool cut; /* the others go on without us */
-	uint64_t lost_since; /* there is no connection to some node that lives; 0: there is */
 	struct dsm_moves homes, next_homes; /* of the view; of the one that is to come */
 	struct dsm_service services[DSM_SERVICES];
 	struct dsm_uffd uffd[2]; /* faults for the thread, and as signals */

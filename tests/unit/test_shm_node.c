@@ -9,13 +9,35 @@
 
 #include <cmocka.h>
 
+#include "libdvm/base/clock.h"
 #include "libdvm/base/rng.h"
-#include "shm/dsm.h"
-#include "shm/wire.h"
+#include "shm/node_private.h"
 
 #define NODES 4
 #define PAGES 16
 #define UNIT  4096
+#define PATIENCE (10 * DVMI_SEC)
+
+struct world {
+	struct dsm_node *n;
+	struct dsm_seg *s;
+	struct dvmi_log log;
+	uint64_t said;
+	struct dvmi_rng rng;
+	_Atomic bool down[NODES], dead[NODES]; /* the link to it; itself */
+};
+
+static _Atomic uint64_t clock_now; /* 0: as it is */
+
+uint64_t __real_dvmi_clock_mono(void);
+uint64_t __wrap_dvmi_clock_mono(void);
+
+uint64_t __wrap_dvmi_clock_mono(void)
+{
+	uint64_t now = atomic_load(&clock_now);
+
+	return now ? now : __real_dvmi_clock_mono();
+}
 
 static int quiet_send(void *arg, uint32_t node, const void *bytes, size_t len)
 {
@@ -26,9 +48,19 @@ static int quiet_send(void *arg, uint32_t node, const void *bytes, size_t len)
 	/* What it says itself can be understood. */
 	assert_in_range(node, 1, NODES - 1);
 	while ((rc = dsm_wire_next(bytes, len, &at, &r)) > 0)
-		++*(uint64_t *)arg;
+		((struct world *)arg)->said++;
 	assert_int_equal(rc, 0);
 	return 0;
+}
+
+static bool is_down(void *arg, uint32_t node)
+{
+	return ((struct world *)arg)->down[node];
+}
+
+static bool is_dead(void *arg, uint32_t node)
+{
+	return ((struct world *)arg)->dead[node];
 }
 
 static int nothing(void *arg)
@@ -56,14 +88,6 @@ static uint32_t home(void *arg, uint64_t page)
 	return (uint32_t)(page % NODES);
 }
 
-struct world {
-	struct dsm_node *n;
-	struct dsm_seg *s;
-	struct dvmi_log log;
-	uint64_t said;
-	struct dvmi_rng rng;
-};
-
 static int set_up(void **state)
 {
 	struct world *w = calloc(1, sizeof *w);
@@ -72,10 +96,14 @@ static int set_up(void **state)
 		.link = { .packet_max = 65536,
 			  .send = quiet_send,
 			  .progress = nothing,
+			  .down = is_down,
 			  .arm = no_descriptors,
 			  .disarm = disarm,
-			  .arg = &w->said },
+			  .arg = w },
 		.log = &w->log,
+		.patience = PATIENCE,
+		.dead = is_dead,
+		.arg = w,
 	};
 
 	*state = w;
@@ -248,12 +276,48 @@ static void freed(void **state)
 	w->s = NULL;
 }
 
+/* At second T, after a look. */
+static bool takes_part_at(struct world *w, uint64_t t)
+{
+	atomic_store(&clock_now, 1000 * DVMI_SEC + t * DVMI_SEC);
+	dsm_node_enter(w->n);
+	dsm_node_round(w->n, false);
+	bool there = dsm_node_alive(w->n, NODES - 1);
+	dsm_node_leave(w->n);
+	return there;
+}
+
+/* Two die one after the other, and each death is known in time: nobody has waited too long. */
+static void two_deaths(void **state)
+{
+	struct world *w = *state;
+
+	assert_true(takes_part_at(w, 0));
+	w->down[1] = true;
+	assert_true(takes_part_at(w, 5));
+	w->down[2] = true;
+	assert_true(takes_part_at(w, 11));
+	w->dead[1] = true;
+	assert_true(takes_part_at(w, 22));
+	assert_true(takes_part_at(w, 26));
+	w->dead[2] = true;
+	assert_true(takes_part_at(w, 30));
+	assert_true(takes_part_at(w, 60));
+	/* Of this one nobody hears: the lower end has waited twice as long as the higher one. */
+	w->down[3] = true;
+	assert_true(takes_part_at(w, 61));
+	assert_true(takes_part_at(w, 80));
+	assert_false(takes_part_at(w, 81));
+	atomic_store(&clock_now, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		/* First: cmocka takes signals back with each test. */
 		cmocka_unit_test_setup_teardown(freed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(before_it_is_there, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(two_deaths, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(anything, set_up, tear_down),
 	};
 
