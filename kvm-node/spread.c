@@ -51,18 +51,31 @@ int vmm_spread_share(struct vmm_spread *s, const void *mine, void *all, size_t e
 	return rc < 0 ? dvmi_error_code(err, rc, "the guest's other hosts") : 0;
 }
 
+/* Who goes then is not lost: nobody does before all know. */
+static void give_up(struct vmm_spread *s)
+{
+	bool here = true, all[VMM_HOSTS_MAX];
+
+	vmm_spread_end(s);
+	(void)vmm_spread_share(s, &here, all, sizeof here, NULL);
+}
+
 int vmm_spread_agree(struct vmm_spread *s, int rc, dvm_error_t *err)
 {
 	int all[VMM_HOSTS_MAX] = { 0 };
 	int said = vmm_spread_share(s, &rc, all, sizeof rc, rc < 0 ? NULL : err);
+	unsigned who = 0;
 
-	if (rc < 0 || said < 0)
+	if (said < 0)
 		return rc < 0 ? rc : said;
-	for (unsigned i = 0; i < s->hosts; i++)
-		if (all[i] < 0)
-			return dvmi_error_set(err, -ECANCELED, "host %s cannot: see what it says",
-					      s->names[i]);
-	return 0;
+	while (who < s->hosts && all[who] >= 0)
+		who++;
+	if (who == s->hosts)
+		return 0;
+	give_up(s);
+	return rc < 0 ? rc :
+			dvmi_error_set(err, -ECANCELED, "host %s cannot: see what it says",
+				       s->names[who]);
 }
 
 static int learn_names(struct vmm_spread *s, dvm_error_t *err)

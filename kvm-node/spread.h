@@ -98,7 +98,10 @@ uint64_t vmm_spread_trip(const struct vmm_spread *s);
 /* All give EACH bytes and get all of them. Collective. */
 int vmm_spread_share(struct vmm_spread *s, const void *mine, void *all, size_t each,
 		     dvm_error_t *err);
-/* RC of this host, or the failure of another one, with its name. Collective. */
+/*
+ * RC of this host, or the failure of another one, with its name; then there is no guest, and
+ * hosts that go are not lost. Collective.
+ */
 int vmm_spread_agree(struct vmm_spread *s, int rc, dvm_error_t *err);
 
 /*

@@ -201,20 +201,20 @@ int vmm_hosts_attach(struct vmm *v, dvm_error_t *err)
 		.arg = v,
 	};
 	struct vmm_spread *s = v->config->spread;
+	int rc = 0;
 
 	if (!s)
 		return 0;
-	if (!(v->config->pages & VMM_PAGES_NO_QUEUES)) {
-		int rc = vmm_queues_create(&v->queues, s, v->irq, v->log);
-		if (rc < 0)
-			return dvmi_error_code(err, rc, "queues over hosts");
+	if (!(v->config->pages & VMM_PAGES_NO_QUEUES) &&
+	    (rc = vmm_queues_create(&v->queues, s, v->irq, v->log)) < 0)
+		dvmi_error_code(err, rc, "queues over hosts");
+	if (v->queues)
 		vmm_queues_set_mem(v->queues, v->mem);
-	}
 	vmm_irq_set_far(v->irq, &(struct vmm_irq_far){ far_publish,
 						       vmm_is_first(v) ? NULL : far_eoi, v });
 	vmm_bus_set_rest(v->bus, &rest, v);
 	vmm_spread_attach(s, &ops, v->config->cpus);
-	return vmm_spread_agree(s, 0, err);
+	return vmm_spread_agree(s, rc, err);
 }
 
 void vmm_hosts_detach(struct vmm *v)

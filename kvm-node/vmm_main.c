@@ -202,20 +202,24 @@ static int join_hosts(struct vmm_options *o, struct dvmi_log *log, struct termin
 
 /*
  * Its sockets are root's, and a monitor of several hosts cannot give up root's rights without its name:
- * it has threads by then, whose capabilities are their own. All say so, for the first one has them.
+ * it has threads by then, whose capabilities are their own.
  */
 static int check_vsock(const struct vmm_options *o, dvm_error_t *err)
 {
-	struct vmm_spread *s = o->config.spread;
-	int rc = 0;
+	const struct vmm_spread *s = o->config.spread;
 
-	if (!s || !o->config.vsock_cid)
-		return 0;
-	if (o->isolate && geteuid() == 0 && !o->follower && !vmm_spread_together(s))
-		rc = dvmi_error_set(err, -EINVAL,
-				    "root's guest over several hosts cannot have --vsock, but with "
-				    "--isolation off; another user's can");
-	return vmm_spread_agree(s, rc, err);
+	if (s && o->config.vsock_cid && o->isolate && geteuid() == 0 && !o->follower &&
+	    !vmm_spread_together(s))
+		return dvmi_error_set(err, -EINVAL,
+				      "root's guest over several hosts cannot have --vsock, but with "
+				      "--isolation off; another user's can");
+	return 0;
+}
+
+/* All could, or nobody goes on. */
+static int agree(const struct vmm_options *o, int rc, dvm_error_t *err)
+{
+	return o->config.spread ? vmm_spread_agree(o->config.spread, rc, err) : rc;
 }
 
 /* Of vsock's sockets: the only ones that are still looked for by name. */
@@ -257,6 +261,17 @@ static int open_stat(struct vmm_options *o, dvm_error_t *err)
 	return o->stat ? 0 : dvmi_error_code(err, -errno, "counters in %s", o->stat_file);
 }
 
+/* Console, control and counters. */
+static int open_ends(struct vmm_options *o, struct terminal *t, struct vmm_control **control,
+		     dvm_error_t *err)
+{
+	int rc = check_vsock(o, err);
+
+	if (rc == 0 && !o->follower)
+		rc = open_console(o, t, control, err);
+	return rc < 0 ? rc : open_stat(o, err);
+}
+
 static int run(struct vmm_options *o, struct dvmi_log *log)
 {
 	struct signals signals;
@@ -275,15 +290,11 @@ static int run(struct vmm_options *o, struct dvmi_log *log)
 	o->config.jail = &jail;
 	int rc = join_hosts(o, log, &terminal, &err);
 	if (rc == 0)
-		rc = check_vsock(o, &err);
-	if (rc == 0 && !o->follower)
-		rc = open_console(o, &terminal, &control, &err);
-	if (rc == 0)
-		rc = open_stat(o, &err);
+		rc = agree(o, open_ends(o, &terminal, &control, &err), &err);
 	if (rc == 0)
 		rc = vmm_create(&v, &o->config, log, &err);
 	if (rc == 0)
-		rc = shut_in(o, &jail, &err);
+		rc = agree(o, shut_in(o, &jail, &err), &err);
 	if (rc == 0) {
 		if (!control && !o->follower)
 			enter_terminal(&terminal);

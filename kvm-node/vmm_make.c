@@ -237,6 +237,25 @@ static int create_vcpus(struct vmm *v, dvm_error_t *err)
 	return 0;
 }
 
+static int give_model(struct vmm *v, struct vmm_cpu_model *model, dvm_error_t *err)
+{
+	struct kvm_cpuid2 *c = calloc(1, sizeof *c + CPUID_MAX * sizeof c->entries[0]);
+	int rc = c ? vmm_cpuid_make(v->kvm.cpuid, model, 0, c, CPUID_MAX, err) :
+		     dvmi_error_code(err, -ENOMEM, "the CPU model");
+
+	rc = vmm_hosts_agree(v, rc, err);
+	if (rc == 0)
+		rc = vmm_hosts_compare(v, &model->tsc_khz, c, err);
+	VMM_EACH_MADE(v, cpu) {
+		if (rc == 0)
+			rc = vmm_cpuid_make(v->kvm.cpuid, model, cpu->apic_id, c, CPUID_MAX, err);
+		if (rc == 0)
+			rc = vmm_vcpu_set_model(cpu, c, v->apic, err);
+	}
+	free(c);
+	return rc;
+}
+
 static int give_models(struct vmm *v, dvm_error_t *err)
 {
 	struct vmm_cpu_model model = {
@@ -252,24 +271,13 @@ static int give_models(struct vmm *v, dvm_error_t *err)
 
 	if (rc == 0 && !model.tsc_khz)
 		rc = dvmi_error_set(err, -ENOTSUP, "KVM does not know the rate of this host's TSC");
+	rc = vmm_hosts_agree(v, rc, err);
 	if (rc == 0)
 		rc = vmm_hosts_compare(v, &model.tsc_khz, NULL, err);
 	if (rc < 0)
 		return rc;
-	struct kvm_cpuid2 *c = calloc(1, sizeof *c + CPUID_MAX * sizeof c->entries[0]);
-	if (!c)
-		return dvmi_error_code(err, -ENOMEM, "the CPU model");
 	vmm_clock_start(&v->clock, model.tsc_khz, model.invariant_tsc);
-	rc = vmm_cpuid_make(v->kvm.cpuid, &model, 0, c, CPUID_MAX, err);
-	if (rc == 0)
-		rc = vmm_hosts_compare(v, &model.tsc_khz, c, err);
-	VMM_EACH_MADE(v, cpu) {
-		if (rc == 0)
-			rc = vmm_cpuid_make(v->kvm.cpuid, &model, cpu->apic_id, c, CPUID_MAX, err);
-		if (rc == 0)
-			rc = vmm_vcpu_set_model(cpu, c, v->apic, err);
-	}
-	free(c);
+	rc = give_model(v, &model, err);
 	return rc < 0 ? rc : vmm_hosts_set_clock(v, err);
 }
 
@@ -293,19 +301,34 @@ static int make_devices(struct vmm *v, dvm_error_t *err)
 
 /* ---- all of them ---- */
 
-typedef int step_fn(struct vmm *v, dvm_error_t *err);
-
-/* Those that several hosts do together wait for each other. */
-static step_fn *const steps[] = {
-	check_config, vmm_open_images,	open_kvm,     make_memory, make_wires,	   number_cpus,
-	create_vcpus, vmm_hosts_attach, make_devices, give_models, vmm_load_first,
+/* What several hosts do together begins when all have done what is before, or not at all. */
+static const struct {
+	int (*fn)(struct vmm *v, dvm_error_t *err);
+	bool together;
+} steps[] = {
+	{ check_config, false },     { vmm_open_images, false }, { open_kvm, false },
+	{ make_memory, false },	     { make_wires, false },	 { number_cpus, false },
+	{ create_vcpus, false },     { vmm_hosts_attach, true }, { make_devices, false },
+	{ give_models, true },	     { vmm_load_first, true },
 };
+
+static int do_steps(struct vmm *v, dvm_error_t *err)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+		if (steps[i].together && (rc = vmm_hosts_agree(v, rc, err)) < 0)
+			return rc;
+		if (rc == 0)
+			rc = steps[i].fn(v, err);
+	}
+	return rc;
+}
 
 int vmm_create(struct vmm **out, const struct vmm_config *c, struct dvmi_log *log, dvm_error_t *err)
 {
 	struct vmm *v = calloc(1, sizeof *v);
 	pthread_condattr_t monotonic;
-	int rc = 0;
 
 	if (!v)
 		return dvmi_error_code(err, -ENOMEM, "the guest");
@@ -317,8 +340,7 @@ int vmm_create(struct vmm **out, const struct vmm_config *c, struct dvmi_log *lo
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_cond_init(&v->news, &monotonic);
 	pthread_condattr_destroy(&monotonic);
-	for (size_t i = 0; rc == 0 && i < sizeof steps / sizeof steps[0]; i++)
-		rc = steps[i](v, err);
+	int rc = do_steps(v, err);
 	if (rc < 0) {
 		vmm_destroy(v);
 		return rc;

@@ -187,6 +187,20 @@ guest_run hello --mem 16M --cpus 2 --pages no-sense
 like "... which there has to be" "$? $guest_out" '2 *there is no "no-sense"*'
 guest_run hello --mem 16M --cpus 2 --disk /dev/null,host=2
 like "a disk of a third host" "$? $guest_out" '1 *host=2, but the guest has 2, numbered from 0*'
+# What a host cannot do it says, and the others say whose fault it is; nobody is lost.
+fails() # TEXT OPTION...
+{
+	local text=$1
+	shift
+	guest_run hello --mem 16M --cpus 2 "$@"
+	like "$text: the others hear of it" "$? $guest_out" '1 *host mini? cannot: see what it says*'
+	like "... and it says why" "$guest_out" "*$text*"
+	not_ok "... and is not lost" grep -q lost <<< "$guest_out"
+}
+fails "/nowhere: No such file or directory" --disk /nowhere,host=1
+fails "there is no interface called dvm-nowhere" --net tap=dvm-nowhere,host=1
+fails "kernel /nowhere: No such file" --kernel /nowhere
+fails "counters in /nowhere/stat" --stat /nowhere/stat
 guest_run hello --mem 16M --cpus 2 --net user,host=7
 like "a card of an eighth" "$? $guest_out" '1 *host=7, but the guest has 2*'
 tap_end
