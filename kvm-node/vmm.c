@@ -322,6 +322,8 @@ static int control_all(struct vmm *v, enum vmm_end *end, dvm_error_t *err)
 	if (v->config->spread) {
 		all = vmm_all_stand_still(v, rc < 0 ? NULL : err);
 		if (all == 0)
+			vmm_hosts_keep_stat(v);
+		if (all == 0)
 			all = vmm_hosts_order(v, VMM_ORDER_END, rc < 0 ? NULL : err);
 		vmm_spread_end(v->config->spread);
 		if (all == 0)

@@ -109,6 +109,7 @@ struct vmm_config {
 	void (*hvc_reset)(void *arg); /* nobody in the guest has it any more; may be NULL; any thread */
 	void *hvc_arg;
 	bool no_reboot; /* a reset ends the guest */
+	bool last_stat; /* vmm_stat() tells of all hosts when it has ended, too */
 	unsigned pages; /* enum vmm_pages */
 	/* Of a guest on several hosts, each with the NUMA node of its number: the others. Else NULL. */
 	struct vmm_spread *spread;

@@ -233,6 +233,20 @@ int vmm_hosts_order(struct vmm *v, enum vmm_order what, dvm_error_t *err)
 	return v->config->spread ? vmm_spread_order(v->config->spread, what, err) : 0;
 }
 
+static void put_others(struct vmm_spread *s, struct dvmi_buf *out)
+{
+	struct dvmi_buf all[VMM_HOSTS_MAX] = { 0 };
+
+	vmm_spread_stat(s, all);
+	dvmi_buf_printf(out, ",\"hosts\":[");
+	for (unsigned i = 1; i < vmm_spread_hosts(s); i++) {
+		dvmi_buf_printf(out, "%s%s", i > 1 ? "," : "", all[i].len ? "" : "null");
+		dvmi_buf_put(out, all[i].data, all[i].len);
+		dvmi_buf_free(&all[i]);
+	}
+	dvmi_buf_printf(out, "]");
+}
+
 void vmm_hosts_stat(struct vmm *v, struct dvmi_buf *out)
 {
 	struct vmm_spread *s = v->config->spread;
@@ -247,15 +261,26 @@ void vmm_hosts_stat(struct vmm *v, struct dvmi_buf *out)
 			atomic_load(&v->gathered) ? "true" : "false", v->met);
 	if (!vmm_is_first(v))
 		return;
-	struct dvmi_buf all[VMM_HOSTS_MAX] = { 0 };
-	vmm_spread_stat(s, all);
-	dvmi_buf_printf(out, ",\"hosts\":[");
-	for (unsigned i = 1; i < vmm_spread_hosts(s); i++) {
-		dvmi_buf_printf(out, "%s%s", i > 1 ? "," : "", all[i].len ? "" : "null");
-		dvmi_buf_put(out, all[i].data, all[i].len);
-		dvmi_buf_free(&all[i]);
-	}
-	dvmi_buf_printf(out, "]");
+	pthread_mutex_lock(&v->lock);
+	bool kept = v->last.len;
+	dvmi_buf_put(out, v->last.data, v->last.len);
+	pthread_mutex_unlock(&v->lock);
+	if (!kept)
+		put_others(s, out);
+}
+
+void vmm_hosts_keep_stat(struct vmm *v)
+{
+	struct dvmi_buf b = { 0 };
+
+	if (!v->config->spread || !v->config->last_stat)
+		return;
+	put_others(v->config->spread, &b);
+	if (b.err)
+		dvmi_buf_free(&b);
+	pthread_mutex_lock(&v->lock);
+	v->last = b;
+	pthread_mutex_unlock(&v->lock);
 }
 
 /* ---- RAM ---- */

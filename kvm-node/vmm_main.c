@@ -258,6 +258,7 @@ static int open_stat(struct vmm_options *o, dvm_error_t *err)
 	if (!o->stat_file)
 		return 0;
 	o->stat = fopen(o->stat_file, "we");
+	o->config.last_stat = true;
 	return o->stat ? 0 : dvmi_error_code(err, -errno, "counters in %s", o->stat_file);
 }
 

@@ -362,6 +362,7 @@ void vmm_destroy(struct vmm *v)
 	for (unsigned i = 0; v->moved && i < v->config->cpus; i++)
 		free(v->moved[i]);
 	free(v->moved);
+	dvmi_buf_free(&v->last);
 	free(v->vcpus);
 	free(v->cpus);
 	vmm_acpi_destroy(v->acpi);

@@ -72,6 +72,7 @@ struct vmm {
 	unsigned code;
 	char why[512];
 	enum vmm_state state;
+	struct dvmi_buf last; /* what other hosts had counted when the guest ended; or nothing */
 };
 
 /* vmm_load.c: two steps of making a guest, */
@@ -194,5 +195,7 @@ int vmm_hosts_follow(struct vmm *v, enum vmm_end *end, dvm_error_t *err);
 void vmm_hosts_detach(struct vmm *v);
 /* More members: this host's share, and for the first one those of all others. */
 void vmm_hosts_stat(struct vmm *v, struct dvmi_buf *out);
+/* The first host: the others' are asked for while they can be, and kept. */
+void vmm_hosts_keep_stat(struct vmm *v);
 
 #endif

@@ -47,7 +47,7 @@ END
 # The number of interrupts that the first host has said to others.
 sent() # FILE
 {
-	sed -n 's/.*"interrupts_sent":\([0-9]*\).*/\1/p' "$1"
+	sed -n 's/,"hosts":\[.*//; s/.*"interrupts_sent":\([0-9]*\).*/\1/p' "$1"
 }
 
 # Over two hosts: the second CPU is on the second one; what is left out of how pages go, and devices on one that is not there.
@@ -56,6 +56,11 @@ stat=$(mktemp)
 guest_run ipis --mem 16M --cpus 2 --stat "$stat"
 is "to the other host and back" $? 0 || diag "$guest_out"
 ok "... 500 times and more" [ "$(sent "$stat")" -ge 500 ]
+of_hosts()
+{
+	sed 's/.*"hosts":\[//' "$stat" | grep -o '"host":"[^"]*"'
+}
+is "... and the other one's counters are there, too" "$(of_hosts)" '"host":"mini1"'
 much=$(awk '/^MemTotal:/ { print int($2 / 1024) * 4 }' /proc/meminfo)
 guest_run hello --mem "${much}M" --cpus 2
 like "hosts that have less memory than their part are named" "$guest_out" \
@@ -67,7 +72,7 @@ guest_run ipis --mem 16M --cpus 2 --pages no-prefetch,no-elision,no-batch,no-hol
 is "... without one of them after the other" $? 0 || diag "$guest_out"
 DVM_SHM_MEMORY=200000 guest_run memory --mem 96M --cpus 2 --stat "$stat"
 is "room for 48 pages of what is the other host's" $? 0 || diag "$guest_out"
-evicted=$(sed -n 's/.*"evicted":\([0-9]*\).*/\1/p' "$stat")
+evicted=$(sed -n 's/,"hosts":\[.*//; s/.*"evicted":\([0-9]*\).*/\1/p' "$stat")
 ok "... so pages go home again" [ "${evicted:-0}" -gt 100 ]
 rm -f "$stat"
 
@@ -76,7 +81,7 @@ disk=$(mktemp)
 truncate -s 4M "$disk"
 counted() # NAME: of the first host
 {
-	sed -n "s/.*\"$1\":\([0-9]*\).*/\1/p" "$stat"
+	sed -n "s/,\"hosts\":\[.*//; s/.*\"$1\":\([0-9]*\).*/\1/p" "$stat"
 }
 guest_run disk --mem 16M --cpus 2 --disk "$disk,host=1" --stat "$stat"
 is "a disk of the other host: $guest_out" $? 0 || diag "$guest_out"
