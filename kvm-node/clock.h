@@ -39,7 +39,7 @@ struct vmm_clock {
 void vmm_clock_start(struct vmm_clock *c, uint32_t tsc_khz, bool invariant);
 /* The first host's: those of others run on, and are set when the guest goes on. */
 void vmm_clock_pause(struct vmm_clock *c);
-/* Changes the offset: every vCPU must be told. */
+/* Changes the offset, which every vCPU takes when it enters the guest. */
 void vmm_clock_resume(struct vmm_clock *c);
 
 /* Sets the clock forward by DELTA ticks, which may be negative. */

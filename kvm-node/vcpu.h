@@ -101,7 +101,7 @@ struct vmm_vcpu {
 	timer_t timer;
 	uint64_t apic_base;
 	uint64_t tsc_offset; /* guest TSC - host TSC, as KVM has been told */
-	uint64_t left_at;    /* host TSC when it was last in the guest */
+	uint64_t left_at;    /* host TSC when it was last in the guest; 0: it was not since it was reset */
 	bool halted;
 	bool came_up; /* it has been interrupted since the last reset */
 	/* Its own thread only. */
@@ -140,7 +140,11 @@ uint32_t vmm_vcpu_tsc_khz(const struct vmm_vcpu *v);
 
 /* While the thread does not run, or is parked. */
 int vmm_vcpu_reset(struct vmm_vcpu *v, enum vmm_apic_mode mode, dvm_error_t *err);
+/* As the clock is: nobody has read it yet. */
 int vmm_vcpu_set_tsc(struct vmm_vcpu *v);
+/* The most that it can have read; and as the clock is, but no less than READ, somewhere else. */
+uint64_t vmm_vcpu_tsc_read(const struct vmm_vcpu *v);
+int vmm_vcpu_take_tsc(struct vmm_vcpu *v, uint64_t read);
 /* Its own thread, before it enters: its TSC follows the clock, but never goes back. */
 void vmm_vcpu_follow_clock(struct vmm_vcpu *v);
 /* Where the first vCPU begins. */

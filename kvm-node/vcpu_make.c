@@ -117,8 +117,23 @@ static int put_offset(struct vmm_vcpu *v, uint64_t offset)
 
 int vmm_vcpu_set_tsc(struct vmm_vcpu *v)
 {
-	v->left_at = __rdtsc();
+	v->left_at = 0;
 	return put_offset(v, vmm_clock_offset(v->env->clock));
+}
+
+uint64_t vmm_vcpu_tsc_read(const struct vmm_vcpu *v)
+{
+	return v->left_at ? v->left_at + v->tsc_offset : 0;
+}
+
+int vmm_vcpu_take_tsc(struct vmm_vcpu *v, uint64_t read)
+{
+	uint64_t now = __rdtsc(), offset = vmm_clock_offset(v->env->clock);
+
+	if ((int64_t)(now + offset - read) < 0)
+		offset = read - now;
+	v->left_at = now;
+	return put_offset(v, offset);
 }
 
 void vmm_vcpu_follow_clock(struct vmm_vcpu *v)

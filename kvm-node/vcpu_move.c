@@ -111,6 +111,7 @@ int vmm_vcpu_save(struct vmm_vcpu *v, struct vmm_vcpu_state *s, dvm_error_t *err
 	s->apic_base = v->apic_base;
 	s->halted = v->halted;
 	s->came_up = v->came_up;
+	s->tsc_read = vmm_vcpu_tsc_read(v);
 	return save_msrs(v, s, err);
 }
 
@@ -176,5 +177,6 @@ int vmm_vcpu_load(struct vmm_vcpu *v, const struct vmm_vcpu_state *s, dvm_error_
 	v->run->apic_base = s->apic_base;
 	v->run->if_flag = !!(s->regs.rflags & RFLAGS_IF);
 	v->run->ready_for_interrupt_injection = 0;
-	return 0;
+	int rc = vmm_vcpu_take_tsc(v, s->tsc_read);
+	return rc < 0 ? dvmi_error_code(err, rc, "the time of vCPU %u", v->index) : 0;
 }

@@ -26,6 +26,7 @@ struct vmm_vcpu_state {
 	struct vmm_lapic lapic; /* its times are from now on */
 	uint64_t apic_base;
 	bool halted, came_up;
+	uint64_t tsc_read; /* no less is read here: hosts' clocks may be a little apart, or lost */
 	struct kvm_msr_entry msrs[VMM_MOVE_MSRS];
 };
 

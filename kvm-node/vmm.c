@@ -100,8 +100,6 @@ static int resume_guest(struct vmm *v, dvm_error_t *err)
 	if (waits)
 		return 0;
 	vmm_clock_resume(&v->clock);
-	VMM_EACH_VCPU(v, c)
-		vmm_vcpu_set_tsc(c);
 	vmm_gather_resumed(v);
 	return vmm_all_move_on(v, err);
 }

@@ -260,10 +260,7 @@ static int adopt(struct vmm *v, unsigned cpu, dvm_error_t *err)
 
 	if (!s)
 		return dvmi_error_set(err, -ENOENT, "vCPU %u has not come", cpu);
-	int rc = vmm_vcpu_load(v->vcpus[cpu], s, err);
-	if (rc == 0 && (rc = vmm_vcpu_set_tsc(v->vcpus[cpu])) < 0)
-		dvmi_error_code(err, rc, "the time of vCPU %u", cpu);
-	return rc;
+	return vmm_vcpu_load(v->vcpus[cpu], s, err);
 }
 
 int vmm_gather_adopt(struct vmm *v, dvm_error_t *err)

@@ -101,7 +101,5 @@ int vmm_hosts_set_clock(struct vmm *v, dvm_error_t *err)
 	if (rc < 0)
 		return dvmi_error_code(err, rc, "the first host's time");
 	vmm_clock_set(&v->clock, ahead);
-	VMM_EACH_VCPU(v, c)
-		vmm_vcpu_set_tsc(c);
 	return 0;
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <x86intrin.h>
 
 #include "kvm-node/vcpu_move.h"
 #include "libdvm/base/clock.h"
@@ -11,7 +12,9 @@
 
 #define MSR_STAR     0xc0000081u
 #define MSR_SYSENTER 0x174u
+#define MSR_TSC	     0x10u
 #define CPUID_MAX    256u
+#define BEHIND	     INT64_C(1000000000000) /* ticks: minutes */
 
 struct scene {
 	struct vmm_kvm kvm;
@@ -159,6 +162,37 @@ static void test_has_come_up(void **state)
 	assert_false(s->to->came_up);
 }
 
+/* Where the other clock is behind, what was read here is not read a second time there. */
+static void test_time_does_not_go_back(void **state)
+{
+	struct scene *s = *state;
+	static struct vmm_vcpu_state st;
+
+	if (!s->to)
+		skip();
+	vmm_clock_set(&s->clock, 10 * BEHIND);
+	assert_int_equal(vmm_vcpu_set_tsc(s->from), 0);
+	s->from->left_at = __rdtsc();
+	uint64_t read = vmm_vcpu_tsc_read(s->from);
+	vmm_clock_set(&s->clock, -BEHIND);
+	move(s, &st);
+	assert_true((int64_t)(__rdtsc() + s->to->tsc_offset - read) >= 0);
+	assert_true((int64_t)(msr(s->to, KVM_GET_MSRS, MSR_TSC, 0) - read) >= 0);
+	s->to->left_at = __rdtsc();
+	read = vmm_vcpu_tsc_read(s->to);
+	vmm_vcpu_follow_clock(s->to); /* a little less, as it has been out for a little */
+	assert_true((int64_t)(__rdtsc() + s->to->tsc_offset - read) >= 0);
+	assert_true((int64_t)(s->to->tsc_offset - vmm_clock_offset(&s->clock)) > BEHIND / 2);
+	/* A clock that is ahead is taken at once, and after a reset any is. */
+	vmm_clock_set(&s->clock, 4 * BEHIND);
+	vmm_vcpu_follow_clock(s->to);
+	assert_int_equal(s->to->tsc_offset, vmm_clock_offset(&s->clock));
+	assert_int_equal(vmm_vcpu_set_tsc(s->to), 0);
+	vmm_clock_set(&s->clock, -BEHIND);
+	vmm_vcpu_follow_clock(s->to);
+	assert_int_equal(s->to->tsc_offset, vmm_clock_offset(&s->clock));
+}
+
 static void test_input(void **state)
 {
 	struct scene *s = *state;
@@ -197,6 +231,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_registers, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_interrupts, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_has_come_up, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_time_does_not_go_back, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_input, setup, teardown),
 	};
 
