@@ -18,6 +18,7 @@
 #define PIECE	    256u /* of what is typed */
 
 #define PERIOD_MIN (DVMI_SEC / 10)
+#define LAST_WORDS DVMI_SEC /* for what clients have not read when the guest has ended; of all */
 
 struct client {
 	struct vmm_control *owner;
@@ -421,11 +422,35 @@ void vmm_control_stop(struct vmm_control *c)
 		vmm_loop_stop(c->loop);
 }
 
+/* Who lags has not heard the end of what the guest said. False: all have, or they do not read. */
+static bool send_last(struct vmm_control *c, uint64_t until)
+{
+	struct pollfd p[CLIENTS];
+	uint64_t now = dvmi_clock_mono();
+	bool some = false;
+
+	for (unsigned i = 0; i < CLIENTS; i++) {
+		const struct client *who = &c->clients[i];
+		bool lags = who->fd >= 0 && who->unsent.len;
+		p[i] = (struct pollfd){ lags ? who->fd : -1, POLLOUT, 0 };
+		some |= lags;
+	}
+	if (!some || now >= until || poll(p, CLIENTS, (int)((until - now) / DVMI_MSEC) + 1) <= 0)
+		return false;
+	for (unsigned i = 0; i < CLIENTS; i++)
+		if (p[i].revents)
+			send_rest(&c->clients[i]);
+	return true;
+}
+
 void vmm_control_destroy(struct vmm_control *c)
 {
 	if (!c)
 		return;
 	vmm_consoles_destroy(c->consoles);
+	uint64_t until = dvmi_clock_mono() + LAST_WORDS;
+	while (send_last(c, until))
+		;
 	for (unsigned i = 0; i < CLIENTS; i++)
 		if (c->clients[i].fd >= 0)
 			leave(&c->clients[i]);

@@ -27,7 +27,7 @@ int vmm_control_create(struct vmm_control **out, const char *name, int out_fd,
 int vmm_control_start(struct vmm_control *c, struct vmm *v);
 /* Before the guest is destroyed: answers no more. */
 void vmm_control_stop(struct vmm_control *c);
-/* After it: the last of the console goes out. NULL is allowed. */
+/* After it: the last of the console goes out, in a second at most. NULL is allowed. */
 void vmm_control_destroy(struct vmm_control *c);
 
 /* The other end: asks the guest NAME for WHAT, its answer on standard output. An exit status. */

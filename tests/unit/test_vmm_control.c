@@ -329,6 +329,32 @@ static void test_slow(void **state)
 	hears(s->client, "bye\n");
 }
 
+static void *destroy(void *arg)
+{
+	vmm_control_destroy(arg);
+	return NULL;
+}
+
+/* A guest that says much and ends is heard to its end, also by who lags. */
+static void test_last_words(void **state)
+{
+	enum { MUCH = 700000 };
+	static char heard[MUCH];
+	struct scene *s = *state;
+	pthread_t thread;
+
+	say(s->client, "console\n");
+	say(s->config.console_out, "hello\n");
+	hears(s->client, "hello\n");
+	print(s, MUCH);
+	vmm_control_stop(s->control);
+	assert_int_equal(pthread_create(&thread, NULL, destroy, s->control), 0);
+	s->control = NULL;
+	assert_int_equal(hear(s->client, heard, MUCH), MUCH);
+	ends(s->client);
+	pthread_join(thread, NULL);
+}
+
 /* Who does not read at all is let go, with no more than a bound kept for him. */
 static void test_deaf(void **state)
 {
@@ -458,6 +484,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_typed_after_a_reset, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_typed_and_gone, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_slow, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_last_words, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_deaf, set_up, tear_down),
 		cmocka_unit_test(test_answers),
 		cmocka_unit_test(test_no_answer),
