@@ -2,6 +2,11 @@
 #include "kvm-node/listener.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -9,7 +14,9 @@
 #include "libdvm/base/cleanup.h"
 #include "libdvm/base/err.h"
 
-#define WAITING 16 /* to be accepted */
+#define WAITING	   16 /* to be accepted */
+#define LOCK_TRIES 500 /* for a lock that others have for some microseconds */
+#define LOCK_MS	   10
 
 static int bind_and_listen(int fd, const struct sockaddr_un *a)
 {
@@ -44,8 +51,27 @@ static int remove_left(const struct sockaddr_un *a, dvm_error_t *err)
 		       0;
 }
 
+/*
+ * Who finds a name in use looks whether anybody listens, and then takes it away: so that this is not what
+ * another one has put there meanwhile, one at a time is at it in a directory. Where that cannot be locked,
+ * or somebody else has locked it for good, it goes without. Or -1.
+ */
+static int lock_directory(const struct sockaddr_un *a)
+{
+	char path[sizeof a->sun_path];
+	int tries = 0;
+
+	snprintf(path, sizeof path, "%s", a->sun_path);
+	int fd = open(dirname(path), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	while (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK &&
+	       ++tries < LOCK_TRIES)
+		poll(NULL, 0, LOCK_MS);
+	return fd;
+}
+
 int vmm_listener_open(const struct sockaddr_un *a, dvm_error_t *err)
 {
+	cleanup_fd int lock = lock_directory(a);
 	cleanup_fd int fd = make_socket();
 	int rc = fd < 0 ? fd : bind_and_listen(fd, a);
 

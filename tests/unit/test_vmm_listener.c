@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A socket under a name that may have been used before. */
 #include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -107,6 +108,59 @@ static void test_file(void **state)
 	assert_true(S_ISREG(st.st_mode));
 }
 
+/* ---- many at once find what was left ---- */
+
+enum { RACERS = 4, ROUNDS = 300 };
+
+struct race {
+	struct sockaddr_un a;
+	pthread_barrier_t start;
+};
+
+static void *take_over(void *arg)
+{
+	struct race *r = arg;
+	dvm_error_t err;
+
+	pthread_barrier_wait(&r->start);
+	return (void *)(intptr_t)vmm_listener_open(&r->a, &err);
+}
+
+/* How many have got it; the last one's descriptor in *FD. */
+static unsigned race(struct race *r, int *fd)
+{
+	pthread_t racers[RACERS];
+	unsigned won = 0;
+	void *got;
+
+	for (unsigned i = 0; i < RACERS; i++)
+		assert_int_equal(pthread_create(&racers[i], NULL, take_over, r), 0);
+	for (unsigned i = 0; i < RACERS; i++) {
+		pthread_join(racers[i], &got);
+		if ((intptr_t)got < 0)
+			continue;
+		won++;
+		*fd = (int)(intptr_t)got;
+	}
+	return won;
+}
+
+static void test_one_takes_over(void **state)
+{
+	const struct scene *s = *state;
+	struct race r = { .a = s->a };
+	int fd = -1;
+
+	assert_int_equal(pthread_barrier_init(&r.start, NULL, RACERS), 0);
+	close(opened(&s->a));
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		assert_int_equal(race(&r, &fd), 1);
+		assert_true(answers(&s->a));
+		close(fd);
+	}
+	pthread_barrier_destroy(&r.start);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -114,6 +168,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_left, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_taken, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_file, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_one_takes_over, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
