@@ -17,7 +17,8 @@ enum vmm_msg_kind {
 	VMM_MSG_ROW,	    /* what .cpu's local APIC is called; answered */
 	VMM_MSG_EOI,	    /* of a level-triggered .vector → the I/O APIC */
 	VMM_MSG_ACCESS,    /* of .cpu to a device; answered unless .id is 0 */
-	VMM_MSG_ANSWER,    /* to what had .id: .value, text; .vector: more belongs to it */
+	VMM_MSG_ANSWER,    /* to what had .id: .value, text; .vector: more belongs to it. A text that is
+			    * not all there was ends with a .value below 0 */
 	VMM_MSG_END,	    /* the guest has ended, or wants a reset: .op, .code, text */
 	VMM_MSG_ORDER,	    /* .op is to be done; answered */
 	VMM_MSG_ASK,	    /* somebody has asked for .op */

@@ -33,24 +33,40 @@ int spread_post(struct vmm_spread *s, unsigned host, const struct vmm_msg *n, co
 	return dsm_node_post(s->node, host, SPREAD_SERVICE, room, sizeof *n + len);
 }
 
+/* Who has a part of it must not take that for all: of an answer, the value says so. */
+static void cut_off(struct vmm_spread *s, unsigned host, const struct vmm_msg *n)
+{
+	struct vmm_msg last = *n;
+
+	last.vector = 0;
+	if (n->kind == VMM_MSG_ANSWER)
+		last.value = (uint64_t)-ENOMEM;
+	dsm_node_enter(s->node);
+	(void)spread_post(s, host, &last, NULL, 0);
+	dsm_node_leave(s->node);
+}
+
 void spread_post_long(struct vmm_spread *s, unsigned host, const struct vmm_msg *n, const void *bytes,
 		      size_t len)
 {
 	struct vmm_msg part = *n;
 	const uint8_t *p = bytes;
+	int rc;
 
 	do {
 		size_t some = len < VMM_MSG_TEXT_MAX ? len : VMM_MSG_TEXT_MAX;
 		part.vector = some < len;
 		dsm_node_enter(s->node);
-		int rc = spread_post(s, host, &part, p, some);
+		rc = spread_post(s, host, &part, p, some);
 		dsm_node_leave(s->node);
-		if (rc == -ENOMEM)
-			dvmi_log(s->log, "spread", LOG_ERR, "no memory for what goes to %s",
-				 s->names[host]);
 		p += some;
 		len -= some;
-	} while (len);
+	} while (len && rc != -ENOMEM);
+	if (rc != -ENOMEM)
+		return;
+	dvmi_log(s->log, "spread", LOG_ERR, "no memory for what goes to %s", s->names[host]);
+	if (bytes)
+		cut_off(s, host, n);
 }
 
 /* One that nobody answers. */
@@ -203,6 +219,8 @@ void spread_answered(struct vmm_spread *s, unsigned from, const struct vmm_msg *
 	if (w->texts && add_text(s, &w->texts[from], text, len) && n->vector)
 		return; /* there is more to come */
 	w->value = n->value;
+	if (w->texts && (int64_t)n->value < 0)
+		dvmi_buf_free(&w->texts[from]); /* a part of it is of no use */
 	if ((int64_t)n->value < 0 && w->rc == 0) {
 		w->rc = (int)(int64_t)n->value;
 		w->failed = from;

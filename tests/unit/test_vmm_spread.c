@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What a host does about what others say; the node under it only notes what goes out. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -27,6 +28,7 @@ static struct {
 	struct dsm_service service;
 	struct said said[POSTS];
 	unsigned n;
+	unsigned fails; /* when so many have been posted there is no memory for the next; 0: there is */
 	struct vmm_msg last;
 } node = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
@@ -68,6 +70,8 @@ int __wrap_dsm_node_post(struct dsm_node *n, uint32_t to, unsigned number, const
 			 size_t len)
 {
 	memcpy(&node.last, message, len < sizeof node.last ? len : sizeof node.last);
+	if (node.fails && node.n == node.fails)
+		return node.fails = 0, -ENOMEM;
 	if (node.n < POSTS && len >= sizeof node.said[0].n) {
 		node.said[node.n].to = to;
 		node.said[node.n].used = device.used;
@@ -84,6 +88,8 @@ static struct {
 	unsigned adjusted;
 	void (*asking)(void); /* meanwhile */
 } clocks;
+
+static void on_stat(void *arg, struct dvmi_buf *out);
 
 static uint64_t on_time(void *arg)
 {
@@ -115,6 +121,7 @@ static int open_host(void **state)
 {
 	static const struct vmm_spread_ops ops = { .access = on_access,
 						   .time = on_time,
+						   .stat = on_stat,
 						   .adjust = on_adjust };
 	static struct vmm_spread s;
 
@@ -319,6 +326,59 @@ static void nothing_is_made_good_while_it_is_set(void **state)
 	assert_int_equal(vmm_clock_offset(&guest.clock), offset_was + 77);
 }
 
+/* ---- counters, which are longer than a message ---- */
+
+static void on_stat(void *arg, struct dvmi_buf *out)
+{
+	dvmi_buf_extend(out, 3 * VMM_MSG_TEXT_MAX);
+}
+
+/* What has no room is not left out: who asks would take the rest for all. */
+static void text_that_is_cut_off_says_so(void **state)
+{
+	const struct vmm_msg stat = { .kind = VMM_MSG_STAT, .id = 7 };
+	struct vmm_spread *s = *state;
+
+	node.fails = 1;
+	hear(s, 0, &stat, sizeof stat);
+	vmm_spread_settle(s);
+	assert_int_equal(node.n, 2);
+	assert_int_equal(node.said[0].n.vector, 1);
+	expect_answer(1, 0, (uint64_t)-ENOMEM);
+	assert_int_equal(node.said[1].n.vector, 0);
+}
+
+/* One host has told half of its counters, the other one all. */
+static void tell_counters(void)
+{
+	struct {
+		struct vmm_msg n;
+		char text[8];
+	} part = { { .kind = VMM_MSG_ANSWER, .id = node.last.id, .vector = 1 }, "{\"a\":1}" };
+	const struct vmm_msg cut = { .kind = VMM_MSG_ANSWER, .id = node.last.id,
+				     .value = (uint64_t)-ENOMEM };
+	struct vmm_spread *s = node.service.arg;
+
+	hear(s, 1, &part.n, sizeof part);
+	hear(s, 1, &cut, sizeof cut);
+	part.n.vector = 0;
+	hear(s, 2, &part.n, sizeof part);
+}
+
+static void part_of_a_text_is_of_no_use(void **state)
+{
+	struct vmm_spread *s = *state;
+	struct dvmi_buf out[VMM_HOSTS_MAX] = { 0 };
+
+	s->self = 0;
+	memset(&clocks, 0, sizeof clocks);
+	clocks.asking = tell_counters;
+	vmm_spread_stat(s, out);
+	assert_int_equal(out[1].len, 0);
+	assert_int_equal(out[2].len, 8);
+	dvmi_buf_free(&out[2]);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, open_host, close_host)
@@ -328,6 +388,8 @@ int main(void)
 		T(who_settles_hears_after_what_was_posted),
 		T(time_that_stands_still_is_not_followed),
 		T(nothing_is_made_good_while_it_is_set),
+		T(text_that_is_cut_off_says_so),
+		T(part_of_a_text_is_of_no_use),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
