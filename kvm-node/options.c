@@ -235,12 +235,13 @@ static int divide(struct vmm_config *c, const struct numa *numa, dvm_error_t *er
 		}
 		return 0;
 	}
+	c->mem &= ~PAGE_MASK; /* 1.3G or 4GB are none, and nobody misses the rest */
 	c->n_nodes = numa->n ? numa->n : 1;
 	for (unsigned i = 0; i < c->n_nodes; i++) {
 		c->nodes[i].cpus = c->cpus / c->n_nodes + (i < c->cpus % c->n_nodes);
 		c->nodes[i].mem = c->mem / c->n_nodes & ~PAGE_MASK;
 	}
-	c->nodes[0].mem += (c->mem - c->nodes[0].mem * c->n_nodes) & ~PAGE_MASK;
+	c->nodes[0].mem += c->mem - c->nodes[0].mem * c->n_nodes;
 	return 0;
 }
 

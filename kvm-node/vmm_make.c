@@ -60,10 +60,34 @@ static int no_such_host(const struct vmm_config *c, const char *what, unsigned h
 			      host, hosts_of(c));
 }
 
+/* Said here for several hosts, too: their segment is made before its parts are looked at. */
+static int check_nodes(const struct vmm_config *c, dvm_error_t *err)
+{
+	unsigned cpus = 0;
+
+	for (unsigned i = 0; i < c->n_nodes; i++) {
+		if (c->nodes[i].mem % VMM_PAGE)
+			return dvmi_error_set(err, -EINVAL,
+					      "memory of NUMA node %u is not whole pages", i);
+		cpus += c->nodes[i].cpus;
+	}
+	if (!c->n_nodes || cpus != c->cpus)
+		return dvmi_error_set(err, -EINVAL, "%u CPUs do not fit %u NUMA nodes with %u",
+				      c->cpus, c->n_nodes, cpus);
+	if (c->spread && c->n_nodes != vmm_spread_hosts(c->spread))
+		return dvmi_error_set(err, -EINVAL,
+				      "a guest on %u hosts has as many NUMA nodes, not %u",
+				      vmm_spread_hosts(c->spread), c->n_nodes);
+	for (unsigned i = 0; c->spread && i < c->n_nodes; i++)
+		if (!c->nodes[i].cpus)
+			return dvmi_error_set(err, -EINVAL, "%u CPUs are too few for %u hosts",
+					      c->cpus, c->n_nodes);
+	return 0;
+}
+
 static int check_config(struct vmm *v, dvm_error_t *err)
 {
 	const struct vmm_config *c = v->config;
-	unsigned cpus = 0;
 
 	if (c->size != sizeof *c)
 		return dvmi_error_set(err, -EINVAL, "another version of struct vmm_config");
@@ -72,26 +96,13 @@ static int check_config(struct vmm *v, dvm_error_t *err)
 	if (!c->cpus || c->cpus > VMM_CPUS_MAX)
 		return dvmi_error_set(err, -EINVAL, "a guest has 1 to %u CPUs, not %u",
 				      VMM_CPUS_MAX, c->cpus);
-	for (unsigned i = 0; i < c->n_nodes; i++)
-		cpus += c->nodes[i].cpus;
-	if (!c->n_nodes || cpus != c->cpus)
-		return dvmi_error_set(err, -EINVAL, "%u CPUs do not fit %u NUMA nodes with %u",
-				      c->cpus, c->n_nodes, cpus);
-	if (c->spread && c->n_nodes != vmm_spread_hosts(c->spread))
-		return dvmi_error_set(err, -EINVAL,
-				      "a guest on %u hosts has as many NUMA nodes, not %u",
-				      vmm_spread_hosts(c->spread), c->n_nodes);
 	for (unsigned i = 0; i < c->n_disks; i++)
 		if (c->disks[i].host && c->disks[i].host >= hosts_of(c))
 			return no_such_host(c, c->disks[i].path, c->disks[i].host, err);
 	for (unsigned i = 0; i < c->n_nets; i++)
 		if (c->nets[i].host && c->nets[i].host >= hosts_of(c))
 			return no_such_host(c, "a network card", c->nets[i].host, err);
-	for (unsigned i = 0; c->spread && i < c->n_nodes; i++)
-		if (!c->nodes[i].cpus)
-			return dvmi_error_set(err, -EINVAL, "%u CPUs are too few for %u hosts",
-					      c->cpus, c->n_nodes);
-	return 0;
+	return check_nodes(c, err);
 }
 
 static int open_kvm(struct vmm *v, dvm_error_t *err)

@@ -42,6 +42,7 @@ done <<-'END'
 	3 shm ipis --mem=18M,--cpus=4 0 round trip
 	3 tcp reset --mem=18M,--cpus=3 0
 	2 shm hello --mem=16M,--cpus=1 1 too few
+	2 shm hello --mem=16.3M,--cpus=2 0 hello
 END
 
 # The number of interrupts that the first host has said to others.
@@ -188,6 +189,8 @@ ask kill
 wait "$run"
 rm -f "$stat" "$words"
 
+guest_run hello --node cpus=1,mem=8M --node cpus=1,mem=8389608
+like "memory that is not whole pages" "$? $guest_out" '1 *memory of NUMA node 1 is not whole pages*'
 guest_run hello --mem 16M --cpus 2 --pages no-sense
 like "... which there has to be" "$? $guest_out" '2 *there is no "no-sense"*'
 guest_run hello --mem 16M --cpus 2 --disk /dev/null,host=2

@@ -74,9 +74,24 @@ static void a_disk_has_its_files(void **state)
 	refused("--disk", ",ro", "which file?");
 }
 
+/* 1.3G is none; nodes have no less than all of it, whatever their number. */
+static void memory_is_whole_pages(void **state)
+{
+	struct line l;
+
+	assert_int_equal(parse(&l, "--mem", "1.3G"), 0);
+	assert_int_equal(l.o.config.mem, 1395863552);
+	assert_int_equal(l.o.config.nodes[0].mem, 1395863552);
+	assert_int_equal(parse(&l, "--hosts", "3"), 0);
+	const struct vmm_config *c = &l.o.config;
+	assert_int_equal(c->nodes[0].mem + c->nodes[1].mem + c->nodes[2].mem, c->mem);
+	assert_int_equal((c->nodes[0].mem | c->nodes[1].mem | c->nodes[2].mem) % 4096, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(memory_is_whole_pages),
 		cmocka_unit_test(a_card_has_a_kind),
 		cmocka_unit_test(a_disk_has_its_files),
 	};
