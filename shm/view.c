@@ -69,8 +69,10 @@ static void ask_again(struct dsm *d)
 	HASH_ITER(hh, d->wants, w, tmp) {
 		bool readable = dsm_state(d, w->page) == DSM_SHARED ||
 				dsm_state(d, w->page) == DSM_OWNED;
-		if (readable && w->then_write)
+		if (readable && w->then_write) {
 			w->write = true;
+			w->then_write = false;
+		}
 		if (readable && !w->write)
 			dsm_want_end(d, w);
 		else

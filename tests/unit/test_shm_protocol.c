@@ -494,6 +494,29 @@ static void appointment_outlives_view(void **state)
 	dsm_destroy(s.d);
 }
 
+/* Who reads and then writes, and owns the page meanwhile, asks once to write it. */
+static void appointed_reader_asks_once(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	bring_to(&s, M);
+	hear(&s, 0, (struct dsm_msg){ .kind = DSM_FWD_GETM, .node = 2 });
+	fault(&s, false);
+	fault(&s, true);
+	hear_of(&s, 1);
+	hear_all(&s, DSM_MARK, 1);
+	hear_all(&s, DSM_HELD, 1);
+	hear_of(&s, 2);
+	hear(&s, 0, (struct dsm_msg){ .kind = DSM_OWN, .epoch = 1, .version = 8 });
+	hear_all(&s, DSM_MARK, 2);
+	hear_all(&s, DSM_HELD, 2);
+	s.said[0] = 0;
+	hear(&s, 0, (struct dsm_msg){ .kind = DSM_GRANT, .epoch = 2 });
+	assert_string_equal(s.said, "DONE>0 map-w");
+	dsm_destroy(s.d);
+}
+
 /* ---- who is to own a page may have given it up ---- */
 
 static void hear_of_sharer(struct scene *s, uint32_t node)
@@ -672,6 +695,7 @@ int main(void)
 		cmocka_unit_test(late_report_counts),
 		cmocka_unit_test(old_report_does_not_count),
 		cmocka_unit_test(appointment_outlives_view),
+		cmocka_unit_test(appointed_reader_asks_once),
 		cmocka_unit_test(home_asks_the_next_sharer),
 		cmocka_unit_test(home_asks_until_nobody_is_left),
 		cmocka_unit_test(keeper_outlives_view_amid_asking),
