@@ -110,6 +110,7 @@ struct dsm_node {
 	struct dsm_uffd uffd[2]; /* faults for the thread, and as signals */
 	struct dsm_seg *segs[DSM_SEGS];
 	uint32_t nsegs; /* none has an index from here on */
+	uint32_t last_id; /* of the segment that was made last */
 	struct dsm_early *early;
 	uint32_t nearly;
 	uint32_t waiting; /* faults under way: it pays to look for their end */

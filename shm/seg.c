@@ -393,6 +393,21 @@ static void unmake(struct dsm_seg *s)
 	free(s);
 }
 
+/*
+ * What has come for segments that were gone by then is still kept. Numbers are given round about, but for
+ * those in use, so what is farthest away from S's is of the last round, and must not be taken for the next
+ * one's; likewise for the numbers that were passed over. No more of them than leave those alone that are next.
+ */
+static void forget_last_round(struct dsm_seg *s)
+{
+	uint32_t steps = (s->c.id - s->n->last_id) % DSM_SEGS;
+
+	steps = !steps ? 1 : steps < DSM_SEGS / 4 ? steps : DSM_SEGS / 4;
+	for (uint32_t i = 0; i < steps; i++)
+		dsm_node_forget_early(s->n, (s->c.id - i + DSM_SEGS / 2) % DSM_SEGS);
+	s->n->last_id = s->c.id;
+}
+
 /* It is there for messages from now on. */
 static void enlist(struct dsm_seg *s)
 {
@@ -409,11 +424,7 @@ static void enlist(struct dsm_seg *s)
 	if (n->member.epoch)
 		dsm_seg_view(s, n->member.epoch, alive);
 	dsm_node_replay(n, s->c.id);
-	/*
-	 * What has come for one that was gone by then is still kept. Numbers are given round about, so those
-	 * farthest away are of the last round, and must not be taken for the next one's.
-	 */
-	dsm_node_forget_early(n, (s->c.id + DSM_SEGS / 2) % DSM_SEGS);
+	forget_last_round(s);
 }
 
 int dsm_seg_create(struct dsm_node *n, struct dsm_seg **out, const struct dsm_seg_config *config)

@@ -249,6 +249,20 @@ static void before_it_is_there(void **state)
 	assert_int_equal(said_by(w, 7), 0);
 }
 
+/* The number of a segment that lives on is passed over; what is a half round away from it is old, too. */
+static void old_ones_of_a_number_in_use(void **state)
+{
+	struct world *w = *state;
+
+	said_by(w, DSM_SEGS - 2);
+	ask(w, DSM_SEGS / 2);
+	ask(w, 2);
+	said_by(w, DSM_SEGS - 1);
+	said_by(w, 1);
+	assert_int_equal(said_by(w, 2), 1);
+	assert_int_equal(said_by(w, DSM_SEGS / 2), 0);
+}
+
 /* What nobody wants any more is zeros, takes no memory, and can be written again. */
 static void freed(void **state)
 {
@@ -317,6 +331,7 @@ int main(void)
 		/* First: cmocka takes signals back with each test. */
 		cmocka_unit_test_setup_teardown(freed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(before_it_is_there, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(old_ones_of_a_number_in_use, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(two_deaths, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(anything, set_up, tear_down),
 	};
