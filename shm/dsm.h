@@ -233,7 +233,8 @@ struct dsm_seg_stats {
 
 /*
  * Maps a segment. Before any node touches it all must have come back from here. 0; -EINVAL,
- * -EEXIST (the id, or the address), -ENOMEM, -EPERM (no userfaultfd), -ENOTSUP.
+ * -EEXIST (the id, or the address), -ENOMEM, -EPERM (no userfaultfd), -ENOTSUP, -DVM_EPEERLOST (the others go
+ * on without us).
  */
 int dsm_seg_create(struct dsm_node *n, struct dsm_seg **out, const struct dsm_seg_config *config);
 /* No node uses it any more. NULL is accepted. */
@@ -248,7 +249,7 @@ int dsm_seg_move(struct dsm_seg *s, void *address);
 void dsm_seg_stats(struct dsm_seg *s, struct dsm_seg_stats *out);
 /* How long faults have taken that another node had to see to, in ns. */
 void dsm_seg_fault_times(struct dsm_seg *s, struct dvmi_hist *out);
-/* Pages [FIRST, FIRST + N): checked by the caller. As in dvm/mem.h. */
+/* Pages [FIRST, FIRST + N): checked by the caller. As in dvm/mem.h; -DVM_EPEERLOST: nothing of it is left here. */
 int dsm_seg_prefetch(struct dsm_seg *s, uint64_t first, uint64_t n, bool write);
 int dsm_seg_drop(struct dsm_seg *s, uint64_t first, uint64_t n);
 /*

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "dvm/error.h"
 #include "libdvm/base/clock.h"
 #include "shm/seg_private.h"
 #include "shm/sigbus.h"
@@ -176,7 +177,8 @@ void dsm_seg_op_poison(void *arg, uint64_t page)
 
 void dsm_seg_ahead(struct dsm_seg *s, const struct dsm_ahead *a, bool write)
 {
-	for (uint32_t i = 0; i < a->count; i++) {
+	/* Who is out asks for nothing: a home that has not heard of it would give a page away. */
+	for (uint32_t i = 0; i < a->count && !s->cut; i++) {
 		uint64_t page = a->first + (uint64_t)i * a->step;
 		enum dsm_map need = write ? DSM_MAP_WRITE : DSM_MAP_READ;
 		if (s->b.map[page] >= need)
@@ -233,6 +235,8 @@ bool dsm_seg_fault(struct dsm_seg *s, const struct dsm_uffd_fault *f)
 
 	if (at >= s->b.bytes)
 		return false;
+	if (s->cut)
+		return true;
 	uint64_t page = at / s->c.unit;
 	if (!f->mapped)
 		dsm_backing_doubt(&s->b, page);
@@ -438,7 +442,7 @@ int dsm_seg_create(struct dsm_node *n, struct dsm_seg **out, const struct dsm_se
 	s->c = *config;
 	s->b.file = -1;
 	dsm_node_enter(n);
-	int rc = n->cut ? -ENOTCONN : n->segs[config->id] ? -EEXIST : make(s);
+	int rc = n->cut ? -DVM_EPEERLOST : n->segs[config->id] ? -EEXIST : make(s);
 	if (rc == 0)
 		enlist(s);
 	else

@@ -93,8 +93,10 @@ void dsm_seg_show(struct dsm_seg *s)
 
 int dsm_seg_prefetch(struct dsm_seg *s, uint64_t first, uint64_t n, bool write)
 {
+	bool cut = false;
+
 	/* In pieces, so that the service thread has its turn. */
-	while (n) {
+	while (n && !cut) {
 		uint32_t some = n < DSM_STREAM_HIGH ? (uint32_t)n : DSM_STREAM_HIGH;
 		dsm_node_enter(s->n);
 		dsm_seg_ahead(s, &(struct dsm_ahead){ .first = first,
@@ -102,20 +104,22 @@ int dsm_seg_prefetch(struct dsm_seg *s, uint64_t first, uint64_t n, bool write)
 						      .step = 1,
 						      .mark = UINT64_MAX }, write);
 		dsm_seg_settle(s);
+		cut = s->cut;
 		dsm_node_leave(s->n);
 		first += some;
 		n -= some;
 	}
-	return 0;
+	return cut ? -DVM_EPEERLOST : 0;
 }
 
 int dsm_seg_drop(struct dsm_seg *s, uint64_t first, uint64_t n)
 {
 	dsm_node_enter(s->n);
-	for (uint64_t page = first; page < first + n; page++)
+	int rc = s->cut ? -DVM_EPEERLOST : 0;
+	for (uint64_t page = first; page < first + n && rc == 0; page++)
 		dsm_seg_give_up(s, page);
 	dsm_node_leave(s->n);
-	return 0;
+	return rc;
 }
 
 /* ---- pages that stay ---- */
@@ -144,14 +148,14 @@ int dsm_seg_pin(struct dsm_seg *s, uint64_t first, uint64_t n)
 
 	while (rc == 0) {
 		dsm_node_enter(s->n);
-		bool more = pin_some(s, &at, first + n);
-		bool lost = more && dsm_seg_is_lost(s, at);
+		bool more = !s->cut && pin_some(s, &at, first + n);
+		bool lost = s->cut || (more && dsm_seg_is_lost(s, at));
 		dsm_node_round(s->n, true);
 		dsm_node_leave(s->n);
-		if (!more)
-			return 0;
 		if (lost)
 			rc = -DVM_EPEERLOST;
+		else if (!more)
+			return 0;
 		else
 			nanosleep(&nap, NULL);
 	}

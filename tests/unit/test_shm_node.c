@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "dvm/error.h"
 #include "libdvm/base/clock.h"
 #include "libdvm/base/rng.h"
 #include "shm/node_private.h"
@@ -325,6 +326,39 @@ static void two_deaths(void **state)
 	atomic_store(&clock_now, 0);
 }
 
+/* The others go on without us: every call says so, and nothing is asked of anybody any more. */
+static void out(void **state)
+{
+	struct world *w = *state;
+	struct dsm_seg *other;
+	int rc = make_segment(w);
+
+	if (rc == -EPERM || rc == -ENOTSUP)
+		skip();
+	assert_int_equal(rc, 0);
+	/* What is written here already is no exception. */
+	assert_int_equal(dsm_seg_pin(w->s, 0, 1), 0);
+	assert_int_equal(dsm_seg_unpin(w->s, 0, 1), 0);
+	w->down[1] = true;
+	assert_true(takes_part_at(w, 0));
+	assert_false(takes_part_at(w, 20));
+	uint64_t said = w->said;
+	assert_int_equal(dsm_seg_prefetch(w->s, 0, PAGES, true), -DVM_EPEERLOST);
+	assert_int_equal(dsm_seg_drop(w->s, 0, PAGES), -DVM_EPEERLOST);
+	assert_int_equal(dsm_seg_pin(w->s, 0, 1), -DVM_EPEERLOST);
+	assert_int_equal(dsm_seg_create(w->n, &other,
+					&(struct dsm_seg_config){ .id = 1,
+								  .bytes = PAGES * UNIT,
+								  .unit = UNIT,
+								  .flags = DSM_SIGBUS,
+								  .home = home }),
+			 -DVM_EPEERLOST);
+	assert_int_equal(w->said, said);
+	dsm_seg_destroy(w->s);
+	w->s = NULL;
+	atomic_store(&clock_now, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -333,6 +367,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(before_it_is_there, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(old_ones_of_a_number_in_use, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(two_deaths, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(out, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(anything, set_up, tear_down),
 	};
 
