@@ -14,6 +14,7 @@ static const struct {
 	{ "run", rig_client_main },
 	{ "kvm", rig_kvm_main },
 	{ "qmp", rig_qmp_main },
+	{ "tsc", rig_tsc_main },
 };
 
 int main(int argc, char **argv)

@@ -20,4 +20,7 @@ int rig_kvm_main(int argc, char **argv);
 /* qmp SOCKET COMMAND [ARGUMENTS]: one command to an emulator's monitor; prints its answer. */
 int rig_qmp_main(int argc, char **argv);
 
+/* tsc: the rate of the time stamp counter, in kHz. */
+int rig_tsc_main(int argc, char **argv);
+
 #endif
