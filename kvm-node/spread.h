@@ -53,6 +53,8 @@ struct vmm_spread_ops {
 	uint64_t (*time)(void *arg);						/* locked */
 	/* The guest's time here is to change by DELTA; at most so much that it never goes back. */
 	void (*adjust)(void *arg, int64_t delta);				/* locked */
+	/* Another host's time is THEIRS, or was a moment ago: ours should not be before it. */
+	void (*later)(void *arg, uint64_t theirs);				/* locked */
 	/* THREAD (as of gettid()) waits for the page at guest-physical ADDRESS; it has come. */
 	void (*waits)(void *arg, uint64_t address, int thread);		/* locked */
 	void (*came)(void *arg, uint64_t address);			/* locked */

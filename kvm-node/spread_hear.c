@@ -106,6 +106,8 @@ static void hear_end(struct vmm_spread *s, const struct vmm_msg *n, const char *
 
 static void hear_time(struct vmm_spread *s, unsigned from, const struct vmm_msg *n)
 {
+	if (n->value)
+		s->ops.later(s->ops.arg, n->value);
 	uint64_t now = s->ops.time(s->ops.arg);
 	const struct vmm_msg is = { .kind = VMM_MSG_TIME_IS, .addr = now, .value = n->value };
 	const struct vmm_msg answer = { .kind = VMM_MSG_ANSWER, .id = n->id, .value = now };
@@ -126,8 +128,9 @@ static void hear_time_is(struct vmm_spread *s, const struct vmm_msg *n)
 {
 	int64_t delta = 0;
 
-	if (s->time_stands)
+	if (s->time_stands || !n->value)
 		return;
+	s->ops.later(s->ops.arg, n->addr);
 	if (!vmm_drift_answer(&s->drift, n->value, n->addr, s->ops.time(s->ops.arg), &delta))
 		return;
 	if (delta)

@@ -341,7 +341,9 @@ void vmm_spread_stat(struct vmm_spread *s, struct dvmi_buf *out)
 
 void spread_ask_time(struct vmm_spread *s)
 {
-	struct vmm_msg n = { .kind = VMM_MSG_TIME, .value = s->ops.time(s->ops.arg) };
+	/* Without a time while it stands: ours runs on. */
+	struct vmm_msg n = { .kind = VMM_MSG_TIME,
+			     .value = s->time_stands ? 0 : s->ops.time(s->ops.arg) };
 
 	spread_post(s, 0, &n, NULL, 0);
 }

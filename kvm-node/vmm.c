@@ -18,12 +18,22 @@ static void want_all(struct vmm *v, enum vmm_want want)
 		vmm_vcpu_want(c, want);
 }
 
-/* A write that nobody has waited for must not be done when its guest is no more. */
-int vmm_stand_still(struct vmm *v, dvm_error_t *err)
+void vmm_park(struct vmm *v)
 {
 	want_all(v, VMM_WANT_PAUSE);
 	VMM_EACH_VCPU(v, c)
 		vmm_vcpu_wait_parked(c);
+}
+
+void vmm_unpark(struct vmm *v)
+{
+	want_all(v, VMM_WANT_RUN);
+}
+
+/* A write that nobody has waited for must not be done when its guest is no more. */
+int vmm_stand_still(struct vmm *v, dvm_error_t *err)
+{
+	vmm_park(v);
 	int rc = vmm_hosts_settle_far(v, err);
 	for (struct vmm_device *d = v->devices; d; d = d->next)
 		if (d->ops->pause)
@@ -36,7 +46,7 @@ void vmm_move_on(struct vmm *v)
 	for (struct vmm_device *d = v->devices; d; d = d->next)
 		if (d->ops->resume)
 			d->ops->resume(d);
-	want_all(v, VMM_WANT_RUN);
+	vmm_unpark(v);
 }
 
 static void press_power_button(struct vmm *v)
@@ -228,7 +238,7 @@ static bool next_ask(struct vmm *v, enum vmm_ask *ask)
 	bool again = true;
 
 	pthread_mutex_lock(&v->lock);
-	while (!v->n_asks && !has_ended(v) && again)
+	while (!v->n_asks && !has_ended(v) && !v->behind && again)
 		again = vmm_await_news(v, v->look_at);
 	bool asked = !has_ended(v);
 	*ask = VMM_ASK_LOOK;
@@ -253,6 +263,13 @@ static bool wants_reset(struct vmm *v)
 	return again;
 }
 
+static int look(struct vmm *v, dvm_error_t *err)
+{
+	int rc = vmm_catch_up(v, err);
+
+	return rc < 0 ? rc : vmm_gather_look(v, err);
+}
+
 static int act(struct vmm *v, enum vmm_ask ask, enum vmm_end *end, dvm_error_t *err)
 {
 	switch (ask) {
@@ -262,7 +279,7 @@ static int act(struct vmm *v, enum vmm_ask ask, enum vmm_end *end, dvm_error_t *
 	case VMM_ASK_RESUME: return resume_guest(v, err);
 	case VMM_ASK_RESET: return reset_guest(v, err);
 	case VMM_ASK_SPREAD: return atomic_load(&v->starting) ? vmm_gather_end(v, err) : 0;
-	case VMM_ASK_LOOK: return vmm_gather_look(v, err);
+	case VMM_ASK_LOOK: return look(v, err);
 	default: return 0;
 	}
 }

@@ -192,6 +192,7 @@ int vmm_hosts_attach(struct vmm *v, dvm_error_t *err)
 		.load = vmm_meet_load,
 		.time = on_time,
 		.adjust = on_adjust,
+		.later = vmm_catch_up_note,
 		.waits = on_wait,
 		.came = on_came,
 		.eoi = on_eoi,

@@ -17,7 +17,7 @@ static bool next_order(struct vmm *v, struct vmm_ordered *o)
 	bool in_time = true;
 
 	pthread_mutex_lock(&v->lock);
-	while (!v->n_orders && in_time)
+	while (!v->n_orders && in_time && !v->behind)
 		in_time = vmm_await_news(v, v->look_at);
 	bool got = v->n_orders;
 	if (got) {
@@ -85,6 +85,8 @@ int vmm_hosts_follow(struct vmm *v, enum vmm_end *end, dvm_error_t *err)
 	for (;;) {
 		struct vmm_ordered o;
 		if (!next_order(v, &o)) {
+			if (vmm_catch_up(v, err) < 0)
+				dvmi_log(v->log, "spread", LOG_ERR, "%s", err->text);
 			vmm_meet_report(v);
 			continue;
 		}

@@ -73,6 +73,7 @@ struct vmm {
 	char why[512];
 	enum vmm_state state;
 	struct dvmi_buf last; /* what other hosts had counted when the guest ended; or nothing */
+	uint64_t behind; /* ticks: other hosts' time is later than ours by so much; 0: it is not */
 };
 
 /* vmm_load.c: two steps of making a guest, */
@@ -83,7 +84,14 @@ int vmm_load(struct vmm *v, dvm_error_t *err);
 /* The guest itself has said something about its end; the first word counts. */
 void vmm_ended(void *arg, enum vmm_end end, unsigned code, const char *why);
 
-/* vmm.c: this host's vCPUs and devices. */
+/* vmm_catch_up.c: another host's time is THEIRS, any thread; this host's, if it is behind, goes there. */
+void vmm_catch_up_note(void *v, uint64_t theirs);
+int vmm_catch_up(struct vmm *v, dvm_error_t *err);
+
+/* vmm.c: this host's vCPUs, ... */
+void vmm_park(struct vmm *v);
+void vmm_unpark(struct vmm *v);
+/* ... and its devices. */
 int vmm_stand_still(struct vmm *v, dvm_error_t *err);
 /* Likewise on all hosts. */
 int vmm_all_stand_still(struct vmm *v, dvm_error_t *err);

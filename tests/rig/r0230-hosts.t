@@ -109,6 +109,10 @@ until_ok 10 past $((SECONDS + 8))
 rig resume host2
 ok "a host that stands still for 8 s is named" until_ok 10 says slow "the guest waits for host host2"
 ok "... and when it is heard again" until_ok 20 says slow "host host2 is heard again"
+says_twice() # NAME TEXT
+{
+	[ "$(on host1 dvm guest log "$1" | grep -c -- "$2")" -ge 2 ]
+}
 lines=0
 hears() # NAME LINE
 {
@@ -121,6 +125,14 @@ goes_on() # NAME: its init answers to something new
 	until_ok 30 hears "$1" "line $lines."
 }
 ok "... the guest goes on" goes_on slow
+types slow "do see"
+ok "... with one time on both hosts" until_ok 60 says slow "moves, clock went back 0 times"
+rig pause host1
+until_ok 10 past $((SECONDS + 8))
+rig resume host1
+ok "the first host stands still, and the guest goes on" goes_on slow
+types slow "do see"
+ok "... with one time on both hosts" until_ok 60 says_twice slow "moves, clock went back 0 times"
 
 # --- again and again -------------------------------------------------------------------------
 

@@ -87,6 +87,7 @@ static struct {
 	bool stands;
 	unsigned adjusted;
 	void (*asking)(void); /* meanwhile */
+	uint64_t later;	      /* the latest that was heard of */
 } clocks;
 
 static void on_stat(void *arg, struct dvmi_buf *out);
@@ -99,6 +100,11 @@ static uint64_t on_time(void *arg)
 static void on_adjust(void *arg, int64_t delta)
 {
 	clocks.adjusted++;
+}
+
+static void on_later(void *arg, uint64_t theirs)
+{
+	clocks.later = theirs > clocks.later ? theirs : clocks.later;
 }
 
 static void pass(uint64_t ticks)
@@ -122,7 +128,8 @@ static int open_host(void **state)
 	static const struct vmm_spread_ops ops = { .access = on_access,
 						   .time = on_time,
 						   .stat = on_stat,
-						   .adjust = on_adjust };
+						   .adjust = on_adjust,
+						   .later = on_later };
 	static struct vmm_spread s;
 
 	memset(&s, 0, sizeof s);
@@ -379,6 +386,32 @@ static void part_of_a_text_is_of_no_use(void **state)
 	dvmi_buf_free(&out[2]);
 }
 
+/* What each of two says of its time tells the other one that it is behind; not while time stands. */
+static void who_is_behind_hears_it(void **state)
+{
+	struct vmm_spread *s = *state;
+	const struct vmm_msg theirs = { .kind = VMM_MSG_TIME, .value = 5000 * WAY };
+	const struct vmm_msg nothing = { .kind = VMM_MSG_TIME };
+	int64_t ahead;
+
+	memset(&clocks, 0, sizeof clocks);
+	assert_int_equal(vmm_spread_set_clock(s, &ahead), 0);
+	clocks.first = clocks.ours + 9000 * WAY;
+	ask_for_time(s, 1);
+	assert_true(clocks.later > 9000 * WAY);
+	clocks.later = 0;
+	vmm_spread_let_time_stand(s);
+	ask_for_time(s, 1);
+	assert_int_equal(clocks.later, 0);
+	assert_int_equal(node.last.value, 0);
+
+	s->self = 0;
+	hear(s, 2, &nothing, sizeof nothing);
+	assert_int_equal(clocks.later, 0);
+	hear(s, 2, &theirs, sizeof theirs);
+	assert_int_equal(clocks.later, theirs.value);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, open_host, close_host)
@@ -390,6 +423,7 @@ int main(void)
 		T(nothing_is_made_good_while_it_is_set),
 		T(text_that_is_cut_off_says_so),
 		T(part_of_a_text_is_of_no_use),
+		T(who_is_behind_hears_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
