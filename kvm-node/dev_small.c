@@ -50,8 +50,7 @@ static void balloon_stat(struct vmm_device *d, struct dvmi_buf *out)
 {
 	struct vmm_vballoon *b = &((struct balloon *)d)->b;
 
-	pthread_mutex_lock(&b->v.lock);
-	vmm_vballoon_ask(b);
+	vmm_vballoon_ask_soon(b);
 	dvmi_buf_printf(out, "\"pages\":%u,\"ballooned_bytes\":%llu,\"reported_bytes\":%llu",
 			vmm_vballoon_has(b), (unsigned long long)b->dropped,
 			(unsigned long long)b->reported);
@@ -59,20 +58,16 @@ static void balloon_stat(struct vmm_device *d, struct dvmi_buf *out)
 		dvmi_buf_printf(out, ",\"guest_available_bytes\":%llu,\"guest_total_bytes\":%llu",
 				(unsigned long long)b->stat[VIRTIO_BALLOON_S_AVAIL],
 				(unsigned long long)b->stat[VIRTIO_BALLOON_S_MEMTOT]);
-	pthread_mutex_unlock(&b->v.lock);
 }
 
 static int balloon_leave(struct vmm_device *d, uint64_t bytes)
 {
-	const struct balloon *b = (struct balloon *)d;
+	struct balloon *b = (struct balloon *)d;
 	uint64_t size = vmm_mem_size(b->base.bus->m->mem);
-	struct vmm_vballoon *v = &((struct balloon *)d)->b;
 
 	if (!bytes || bytes > size)
 		return -ERANGE;
-	pthread_mutex_lock(&v->v.lock);
-	vmm_vballoon_want(v, (uint32_t)((size - bytes) / VMM_BALLOON_PAGE));
-	pthread_mutex_unlock(&v->v.lock);
+	vmm_vballoon_want_soon(&b->b, (uint32_t)((size - bytes) / VMM_BALLOON_PAGE));
 	return 0;
 }
 

@@ -44,7 +44,8 @@ struct vmm_vdev_type {
 	void (*stop)(struct vmm_vdev *v);
 	/*
 	 * First in each vmm_vdev_run(), which also comes after a reset has begun and after a pause:
-	 * for a device whose queues are somebody else's while it runs.
+	 * for a device whose queues are somebody else's while it runs, or that is told things without its
+	 * lock.
 	 */
 	void (*turn)(struct vmm_vdev *v);
 	/* The driver has written to the configuration, which holds the new bytes. */

@@ -119,6 +119,17 @@ static void stop(struct vmm_vdev *v)
 	memcpy(v->config + offsetof(struct virtio_balloon_config, actual), &none, sizeof none);
 }
 
+static void turn(struct vmm_vdev *v)
+{
+	struct vmm_vballoon *b = (struct vmm_vballoon *)v;
+	uint64_t wish = atomic_exchange(&b->wish, 0);
+
+	if (wish)
+		vmm_vballoon_want(b, (uint32_t)(wish - 1));
+	if (atomic_exchange(&b->wonder, false))
+		vmm_vballoon_ask(b);
+}
+
 static const struct vmm_vdev_type balloon_type = {
 	.name = "balloon",
 	.id = VIRTIO_ID_BALLOON,
@@ -128,6 +139,7 @@ static const struct vmm_vdev_type balloon_type = {
 	.config_len = offsetof(struct virtio_balloon_config, poison_val),
 	.kick = kick,
 	.stop = stop,
+	.turn = turn,
 };
 
 void vmm_vballoon_init(struct vmm_vballoon *b, const struct vmm_gmem *mem)
@@ -154,4 +166,16 @@ uint32_t vmm_vballoon_has(const struct vmm_vballoon *b)
 
 	memcpy(&pages, b->v.config + offsetof(struct virtio_balloon_config, actual), sizeof pages);
 	return pages;
+}
+
+void vmm_vballoon_want_soon(struct vmm_vballoon *b, uint32_t pages)
+{
+	atomic_store(&b->wish, (uint64_t)pages + 1);
+	b->v.wake(b->v.waker);
+}
+
+void vmm_vballoon_ask_soon(struct vmm_vballoon *b)
+{
+	atomic_store(&b->wonder, true);
+	b->v.wake(b->v.waker);
 }

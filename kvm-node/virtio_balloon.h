@@ -6,6 +6,8 @@
 #ifndef VMM_VIRTIO_BALLOON_H
 #define VMM_VIRTIO_BALLOON_H
 
+#include <stdatomic.h>
+
 #include "kvm-node/vdev.h"
 
 enum { VMM_BALLOON_PAGE = 4096, VMM_BALLOON_STATS = 16 };
@@ -19,6 +21,8 @@ struct vmm_vballoon {
 	uint64_t stat[VMM_BALLOON_STATS]; /* by VIRTIO_BALLOON_S_…; UINT64_MAX: not known */
 	bool stats_here;		  /* the driver waits to be asked */
 	uint16_t stats_head;
+	_Atomic uint64_t wish; /* pages that are wanted from now on, and one; 0: none */
+	_Atomic bool wonder;   /* the driver is to be asked */
 };
 
 void vmm_vballoon_init(struct vmm_vballoon *b, const struct vmm_gmem *mem);
@@ -28,5 +32,12 @@ void vmm_vballoon_want(struct vmm_vballoon *b, uint32_t pages);
 uint32_t vmm_vballoon_has(const struct vmm_vballoon *b);
 /* Have the statistics brought up to date. */
 void vmm_vballoon_ask(struct vmm_vballoon *b);
+
+/*
+ * The same, soon: for any thread, without the lock. Who has that may be telling other hosts of pages that
+ * are not needed, and wait for one that does not answer.
+ */
+void vmm_vballoon_want_soon(struct vmm_vballoon *b, uint32_t pages);
+void vmm_vballoon_ask_soon(struct vmm_vballoon *b);
 
 #endif

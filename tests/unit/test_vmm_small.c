@@ -228,6 +228,32 @@ static void statistics_are_asked_for(void **state)
 	assert_int_equal(drv_answer(&b->d, 2, NULL), -1);
 }
 
+/* Who has the lock may wait for long, and who asks must not. */
+static void it_is_told_without_its_lock(void **state)
+{
+	struct bench *b = *state;
+	struct virtio_balloon_stat s = { VIRTIO_BALLOON_S_MEMFREE, 12345 };
+	struct drv_buf buf = { b->page, sizeof s, false };
+
+	memcpy(drv_at(&b->d, b->page), &s, sizeof s);
+	uint16_t head = drv_request(&b->d, 2, &buf, 1);
+	pthread_mutex_lock(&b->v.lock);
+	unsigned wakes = b->d.wakes;
+	vmm_vballoon_want_soon(&b->balloon, 1000);
+	vmm_vballoon_ask_soon(&b->balloon);
+	assert_true(b->d.wakes > wakes);
+	pthread_mutex_unlock(&b->v.lock);
+	vmm_vdev_run(&b->v);
+	assert_int_equal(b->d.irqs[0], 1);
+	assert_int_equal(drv_read(&b->d, b->d.device, 4), 1000);
+	assert_int_equal(drv_answer(&b->d, 2, NULL), head);
+	vmm_vballoon_want_soon(&b->balloon, 0);
+	vmm_vdev_run(&b->v);
+	vmm_vdev_run(&b->v);
+	assert_int_equal(b->d.irqs[0], 2);
+	assert_int_equal(drv_read(&b->d, b->d.device, 4), 0);
+}
+
 int main(void)
 {
 #define T(f, open) cmocka_unit_test_setup_teardown(f, open, bench_close)
@@ -239,6 +265,7 @@ int main(void)
 		T(the_target_is_told, open_balloon),
 		T(free_pages_are_taken, open_balloon),
 		T(statistics_are_asked_for, open_balloon),
+		T(it_is_told_without_its_lock, open_balloon),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
