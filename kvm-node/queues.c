@@ -204,24 +204,21 @@ static void see_to(void *arg, const struct vmm_letter *w)
 
 /* ---- both sides ---- */
 
-void vmm_queues_hear(struct vmm_queues *qs, unsigned from, const struct vmm_msg *n, const void *text,
-		     size_t len)
+int vmm_queues_hear(struct vmm_queues *qs, unsigned from, const struct vmm_msg *n, const void *text,
+		    size_t len)
 {
-	if (n->kind != VMM_MSG_REQUESTS && n->kind != VMM_MSG_SIGNAL) {
-		if (vmm_inbox_put(qs->inbox, from, n, text, len) < 0)
-			dvmi_log(qs->log, "queues", LOG_ERR, "no memory for what %s says",
-				 vmm_spread_name(qs->spread, from));
-		return;
-	}
+	if (n->kind != VMM_MSG_REQUESTS && n->kind != VMM_MSG_SIGNAL)
+		return vmm_inbox_put(qs->inbox, from, n, text, len);
 	if (n->code >= atomic_load(&qs->n_lenders)) {
 		qs->bad++;
-		return;
+		return 0;
 	}
 	const struct vmm_lender *l = &qs->lenders[n->code];
 	if (n->kind == VMM_MSG_SIGNAL)
 		l->signal(l->arg, from, n->op, n->flag);
 	else
 		l->requests(l->arg, from, n->op, text, len);
+	return 0;
 }
 
 bool vmm_queues_rung(struct vmm_queues *qs, unsigned from, uint64_t addr)

@@ -37,9 +37,9 @@ struct vmm_lender {
 /* Its number. -ENOSPC. Before vCPUs run. */
 int vmm_queues_add(struct vmm_queues *qs, const struct vmm_lender *l);
 
-/* From another host; locked by the node. */
-void vmm_queues_hear(struct vmm_queues *qs, unsigned from, const struct vmm_msg *n, const void *text,
-		     size_t len);
+/* From another host; locked by the node. -ENOMEM: it is not kept. */
+int vmm_queues_hear(struct vmm_queues *qs, unsigned from, const struct vmm_msg *n, const void *text,
+		    size_t len);
 /* A vCPU here has written to ADDR, which is nothing of this host's: was it a doorbell of lent rings? */
 bool vmm_queues_ring(struct vmm_queues *qs, uint64_t addr);
 /* One of FROM has, and it may be something of this host's. */

@@ -59,8 +59,8 @@ struct vmm_spread_ops {
 	void (*waits)(void *arg, uint64_t address, int thread);		/* locked */
 	void (*came)(void *arg, uint64_t address);			/* locked */
 	/* By a thread of ours; may do what a vCPU's thread may do. */
-	void (*queue)(void *arg, unsigned from, const struct vmm_msg *n, const void *text,
-		      size_t len); /* locked; of VMM_MSG_LEND and those that follow it */
+	/* Locked; of VMM_MSG_LEND and those that follow it. -ENOMEM: it is not kept. */
+	int (*queue)(void *arg, unsigned from, const struct vmm_msg *n, const void *text, size_t len);
 	void (*eoi)(void *arg, uint8_t vector);
 	void (*access)(void *arg, unsigned from, struct vmm_access *a);
 	void (*stat)(void *arg, struct dvmi_buf *out);

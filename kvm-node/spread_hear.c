@@ -4,6 +4,7 @@
  * thread works for the node, which must not wait; what calls devices (accesses, EOIs) or takes long
  * goes to a thread of its own, in order.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "kvm-node/spread_private.h"
@@ -13,12 +14,35 @@
 #define TIME_LATE (320 * DVMI_MSEC) /* when there has been nothing for long */
 #define LOOK_EVERY DVMI_SEC	     /* whether others still speak: questions for the time are enough */
 
+/* ---- answers at once; locked ---- */
+
+static void answer_now(struct vmm_spread *s, unsigned from, const struct vmm_msg *a)
+{
+	if (a->id && spread_post(s, from, a, NULL, 0) == -ENOMEM)
+		dvmi_log(s->log, "spread", LOG_ERR, "no memory for an answer to %s", s->names[from]);
+}
+
+/* Who asks what makes no sense, or cannot be kept, shall not wait for ever: it fails, or reads as ones. */
+static void refuse(struct vmm_spread *s, unsigned from, uint32_t id)
+{
+	const struct vmm_msg a = { .kind = VMM_MSG_ANSWER, .id = id, .value = UINT64_MAX };
+
+	spread_count(&s->n.bad);
+	answer_now(s, from, &a);
+}
+
+static void not_kept(struct vmm_spread *s, unsigned from, const struct vmm_msg *n)
+{
+	dvmi_log(s->log, "spread", LOG_ERR, "no memory for what %s says", s->names[from]);
+	refuse(s, from, n->id);
+}
+
 /* ---- the worker ---- */
 
 static void enqueue(struct vmm_spread *s, unsigned from, const struct vmm_msg *n)
 {
 	if (vmm_inbox_put(s->inbox, from, n, NULL, 0) < 0)
-		dvmi_log(s->log, "spread", LOG_ERR, "no memory for what %s says", s->names[from]);
+		not_kept(s, from, n);
 }
 
 void vmm_spread_settle(struct vmm_spread *s)
@@ -84,7 +108,7 @@ static void hear_row(struct vmm_spread *s, unsigned from, const struct vmm_msg *
 
 	vmm_msg_to_row(n, &row);
 	s->ops.row(s->ops.arg, n->cpu, &row);
-	spread_post(s, from, &a, NULL, 0);
+	answer_now(s, from, &a);
 }
 
 static void hear_intr(struct vmm_spread *s, const struct vmm_msg *n)
@@ -147,6 +171,13 @@ static void hear_load(struct vmm_spread *s, unsigned from, const struct vmm_msg 
 	s->ops.load(s->ops.arg, from, &load);
 }
 
+static void hear_queue(struct vmm_spread *s, unsigned from, const struct vmm_msg *n, const char *text,
+		       size_t len)
+{
+	if (s->ops.queue(s->ops.arg, from, n, text, len) < 0)
+		not_kept(s, from, n);
+}
+
 static void act(struct vmm_spread *s, unsigned from, const struct vmm_msg *n, const char *text,
 		size_t len)
 {
@@ -165,7 +196,7 @@ static void act(struct vmm_spread *s, unsigned from, const struct vmm_msg *n, co
 	case VMM_MSG_RECALL:
 	case VMM_MSG_REQUESTS:
 	case VMM_MSG_USED:
-	case VMM_MSG_SIGNAL: s->ops.queue(s->ops.arg, from, n, text, len); break;
+	case VMM_MSG_SIGNAL: hear_queue(s, from, n, text, len); break;
 	default: enqueue(s, from, n);
 	}
 }
@@ -209,16 +240,6 @@ static void look_for_silent(struct vmm_spread *s, uint64_t now)
 		if (silent >> i & 1)
 			dvmi_log(s->log, "spread", LOG_WARNING,
 				 "the guest waits for host %s, of which nothing is heard", s->names[i]);
-}
-
-/* Who asks what makes no sense shall not wait for ever: it fails, or reads as ones. */
-static void refuse(struct vmm_spread *s, unsigned from, uint32_t id)
-{
-	const struct vmm_msg a = { .kind = VMM_MSG_ANSWER, .id = id, .value = UINT64_MAX };
-
-	spread_count(&s->n.bad);
-	if (id)
-		spread_post(s, from, &a, NULL, 0);
 }
 
 static void on_message(void *arg, uint32_t from, const void *message, size_t len, uint64_t now)

@@ -115,7 +115,7 @@ void spread_post_long(struct vmm_spread *s, unsigned host, const struct vmm_msg 
 void spread_ask_time(struct vmm_spread *s);
 void spread_answered(struct vmm_spread *s, unsigned from, const struct vmm_msg *n,
 		     const char *text, size_t len);
-/* N to the hosts in W->from, whose answers it waits for. Not locked. 0 or -DVM_EPEERLOST. */
+/* N to the hosts in W->from, whose answers it waits for. Not locked. -DVM_EPEERLOST, -ENOMEM. */
 int spread_question(struct vmm_spread *s, struct spread_wait *w, struct vmm_msg *n);
 /* Nobody waits any more: a host is gone. */
 void spread_release(struct vmm_spread *s);

@@ -147,21 +147,24 @@ void vmm_spread_done(struct vmm_spread *s, uint32_t id, int rc)
 
 /* ---- with answers ---- */
 
-/* Locked: sends N to the hosts in W->from, as a question. */
-static void pose(struct vmm_spread *s, struct spread_wait *w, struct vmm_msg *n)
+/* Locked: sends N to the hosts in W->from, as a question. Less than 0: that could not be. */
+static int pose(struct vmm_spread *s, struct spread_wait *w, struct vmm_msg *n)
 {
 	s->ids = s->ids == UINT32_MAX ? 1 : s->ids + 1;
 	w->id = n->id = s->ids;
 	atomic_store(&w->done, s->lost >= 0 ? SPREAD_LOST : w->from ? 0 : SPREAD_DONE);
 	if (w->done)
-		return;
+		return 0;
 	DL_APPEND(s->waits, w);
-	for (unsigned i = 0; i < s->hosts; i++)
-		if (w->from >> i & 1 && spread_post(s, i, n, NULL, 0) < 0) {
+	for (unsigned i = 0; i < s->hosts; i++) {
+		int rc = w->from >> i & 1 ? spread_post(s, i, n, NULL, 0) : 0;
+		if (rc < 0) {
 			DL_DELETE(s->waits, w);
 			atomic_store(&w->done, SPREAD_LOST);
-			return;
+			return rc;
 		}
+	}
+	return 0;
 }
 
 /* Hosts that have not answered yet, a bit each. Who is silent anyway has been named already. */
@@ -182,8 +185,10 @@ int spread_question(struct vmm_spread *s, struct spread_wait *w, struct vmm_msg 
 	uint64_t late = 0;
 
 	dsm_node_enter(s->node);
-	pose(s, w, n);
+	int rc = pose(s, w, n);
 	dsm_node_leave(s->node);
+	if (rc == -ENOMEM)
+		return rc; /* nobody is lost */
 	while (dsm_node_wait(s->node, &w->done, dvmi_clock_mono() + PATIENCE) == -ETIMEDOUT)
 		late = late ? late : name_late(s, w);
 	if (late)
@@ -282,8 +287,9 @@ int vmm_spread_settle_far(struct vmm_spread *s)
 {
 	struct spread_wait w = { .from = others(s) };
 	struct vmm_msg n = { .kind = VMM_MSG_SETTLE };
+	int rc = spread_question(s, &w, &n);
 
-	return spread_question(s, &w, &n);
+	return rc < 0 || w.rc == 0 ? rc : -EIO; /* who could not keep the question has not settled */
 }
 
 void spread_free_here(struct vmm_spread *s, uint64_t first, uint64_t n)
@@ -310,6 +316,8 @@ int vmm_spread_order(struct vmm_spread *s, enum vmm_order what, dvm_error_t *err
 	struct vmm_msg n = { .kind = VMM_MSG_ORDER, .op = (uint8_t)what };
 	int rc = spread_question(s, &w, &n);
 
+	if (rc == -ENOMEM)
+		return dvmi_error_code(err, rc, "a message to the guest's other hosts");
 	if (rc < 0)
 		return dvmi_error_set(err, rc, "host %s is lost, and the guest with it",
 				      s->lost >= 0 ? s->names[s->lost] : "?");
@@ -325,7 +333,7 @@ void vmm_spread_stat(struct vmm_spread *s, struct dvmi_buf *out)
 	struct vmm_msg n = { .kind = VMM_MSG_STAT };
 
 	dsm_node_enter(s->node);
-	pose(s, &w, &n);
+	(void)pose(s, &w, &n);
 	dsm_node_leave(s->node);
 	dsm_node_wait(s->node, &w.done, dvmi_clock_mono() + STAT_WAIT);
 	dsm_node_enter(s->node);

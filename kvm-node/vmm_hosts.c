@@ -91,12 +91,11 @@ static void on_access(void *arg, unsigned from, struct vmm_access *a)
 	vmm_bus_access(v->bus, a);
 }
 
-static void on_queue(void *arg, unsigned from, const struct vmm_msg *n, const void *text, size_t len)
+static int on_queue(void *arg, unsigned from, const struct vmm_msg *n, const void *text, size_t len)
 {
 	const struct vmm *v = arg;
 
-	if (v->queues)
-		vmm_queues_hear(v->queues, from, n, text, len);
+	return v->queues ? vmm_queues_hear(v->queues, from, n, text, len) : 0;
 }
 
 static void on_stat(void *arg, struct dvmi_buf *out)

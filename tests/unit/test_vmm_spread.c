@@ -30,6 +30,7 @@ static struct {
 	unsigned n;
 	unsigned fails; /* when so many have been posted there is no memory for the next; 0: there is */
 	struct vmm_msg last;
+	bool full; /* without memory for what is posted */
 } node = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 /* A device of the host: how often it was used; not while somebody has the gate. */
@@ -77,7 +78,21 @@ int __wrap_dsm_node_post(struct dsm_node *n, uint32_t to, unsigned number, const
 		node.said[node.n].used = device.used;
 		memcpy(&node.said[node.n++].n, message, sizeof node.said[0].n);
 	}
-	return 0;
+	return node.full ? -ENOMEM : 0;
+}
+
+/* Without memory for a letter. */
+static bool no_letters;
+
+int __real_vmm_inbox_put(struct vmm_inbox *b, unsigned from, const struct vmm_msg *n, const void *text,
+			 size_t len);
+int __wrap_vmm_inbox_put(struct vmm_inbox *b, unsigned from, const struct vmm_msg *n, const void *text,
+			 size_t len);
+
+int __wrap_vmm_inbox_put(struct vmm_inbox *b, unsigned from, const struct vmm_msg *n, const void *text,
+			 size_t len)
+{
+	return no_letters ? -ENOMEM : __real_vmm_inbox_put(b, from, n, text, len);
 }
 
 /* ---- the guest's time: ours, and the first host's, which may stand still ---- */
@@ -123,9 +138,15 @@ static void on_access(void *arg, unsigned from, struct vmm_access *a)
 	pthread_mutex_unlock(&device.gate);
 }
 
+static int on_queue(void *arg, unsigned from, const struct vmm_msg *n, const void *text, size_t len)
+{
+	return -ENOMEM;
+}
+
 static int open_host(void **state)
 {
 	static const struct vmm_spread_ops ops = { .access = on_access,
+						   .queue = on_queue,
 						   .time = on_time,
 						   .stat = on_stat,
 						   .adjust = on_adjust,
@@ -232,6 +253,35 @@ static void who_asks_nonsense_is_told(void **state)
 	hear(s, 2, &bad[0], sizeof bad[0] - 1);
 	assert_int_equal(node.n, n);
 	assert_int_equal(s->n.bad, n + 4);
+}
+
+static void who_asks_without_memory_here_is_told(void **state)
+{
+	struct vmm_spread *s = *state;
+	const struct vmm_msg n[] = { question(4),
+				     { .kind = VMM_MSG_SETTLE, .id = 7 },
+				     { .kind = VMM_MSG_RECALL, .id = 7 } };
+
+	no_letters = true;
+	for (unsigned i = 0; i < 3; i++)
+		hear(s, 2, &n[i], sizeof n[i]);
+	no_letters = false;
+	assert_int_equal(node.n, 3);
+	for (unsigned i = 0; i < 3; i++)
+		expect_answer(i, 2, UINT64_MAX);
+}
+
+/* That no memory is left is no loss of a host. */
+static void who_cannot_ask_says_why(void **state)
+{
+	struct vmm_spread *s = *state;
+	dvm_error_t err;
+
+	node.full = true;
+	assert_int_equal(vmm_spread_order(s, VMM_ORDER_STAND, &err), -ENOMEM);
+	node.full = false;
+	assert_null(strstr(err.text, "lost"));
+	assert_null(s->waits);
 }
 
 /* Writes that nobody waits for are done when a host says that all it was told has been. */
@@ -418,6 +468,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(accesses_of_any_length_are_answered),
 		T(who_asks_nonsense_is_told),
+		T(who_asks_without_memory_here_is_told),
+		T(who_cannot_ask_says_why),
 		T(who_settles_hears_after_what_was_posted),
 		T(time_that_stands_still_is_not_followed),
 		T(nothing_is_made_good_while_it_is_set),
