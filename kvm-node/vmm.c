@@ -3,7 +3,6 @@
 #include "kvm-node/vmm.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include "kvm-node/seccomp.h"
 #include "kvm-node/vmm_private.h"
@@ -141,14 +140,9 @@ static int forget_ram(struct vmm *v, dvm_error_t *err)
 /* Whatever the guest still said on its way down, and that its kernel had come up. */
 static void forget_words(struct vmm *v)
 {
-	unsigned n = 0;
-
 	pthread_mutex_lock(&v->lock);
 	v->end = VMM_END_NONE;
-	for (unsigned i = 0; i < v->n_asks; i++)
-		if (v->asks[i] != VMM_ASK_SPREAD)
-			v->asks[n++] = v->asks[i];
-	v->n_asks = n;
+	vmm_asks_forget_spread(&v->asks);
 	pthread_mutex_unlock(&v->lock);
 }
 
@@ -208,11 +202,9 @@ int vmm_ask(struct vmm *v, enum vmm_ask what)
 		return 0;
 	}
 	pthread_mutex_lock(&v->lock);
-	int rc = v->state == VMM_ENDED ? -ESRCH : v->n_asks == VMM_ASKS_MAX ? -EAGAIN : 0;
-	if (rc == 0) {
-		v->asks[v->n_asks++] = what;
+	int rc = v->state == VMM_ENDED ? -ESRCH : vmm_asks_put(&v->asks, what);
+	if (rc == 0)
 		pthread_cond_signal(&v->news);
-	}
 	pthread_mutex_unlock(&v->lock);
 	return rc;
 }
@@ -238,14 +230,12 @@ static bool next_ask(struct vmm *v, enum vmm_ask *ask)
 	bool again = true;
 
 	pthread_mutex_lock(&v->lock);
-	while (!v->n_asks && !has_ended(v) && !v->behind && again)
+	while (vmm_asks_none(&v->asks) && !has_ended(v) && !v->behind && again)
 		again = vmm_await_news(v, v->look_at);
 	bool asked = !has_ended(v);
 	*ask = VMM_ASK_LOOK;
-	if (asked && v->n_asks) {
-		*ask = v->asks[0];
-		memmove(v->asks, v->asks + 1, --v->n_asks * sizeof v->asks[0]);
-	}
+	if (asked)
+		(void)vmm_asks_take(&v->asks, ask);
 	pthread_mutex_unlock(&v->lock);
 	return asked;
 }

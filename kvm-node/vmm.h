@@ -141,7 +141,10 @@ void vmm_destroy(struct vmm *v);
 /* Runs the guest until it ends; how is in *END, and the code of a payload in *CODE. */
 int vmm_run(struct vmm *v, enum vmm_end *end, unsigned *code, dvm_error_t *err);
 
-/* From any thread while vmm_run() runs; what is asked happens soon, in order. */
+/*
+ * From any thread while vmm_run() runs; what is asked happens soon, in order, but that it stops comes
+ * first. -ESRCH: it has ended; -EAGAIN: too much is asked already, but it may always be stopped.
+ */
 enum vmm_ask {
 	VMM_ASK_STOP,
 	VMM_ASK_POWER_BUTTON,

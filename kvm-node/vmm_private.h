@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 
+#include "kvm-node/asks.h"
 #include "kvm-node/boot.h"
 #include "kvm-node/devices.h"
 #include "kvm-node/lasting.h"
@@ -14,7 +15,6 @@
 #include "kvm-node/vcpu.h"
 #include "kvm-node/vmm.h"
 
-#define VMM_ASKS_MAX   16u
 #define VMM_ORDERS_MAX 8u
 
 /* States of a guest; the control thread alone moves between them. */
@@ -63,8 +63,7 @@ struct vmm {
 
 	pthread_mutex_t lock; /* guards what follows */
 	pthread_cond_t news;
-	enum vmm_ask asks[VMM_ASKS_MAX];
-	unsigned n_asks;
+	struct vmm_asks asks;
 	struct vmm_ordered orders[VMM_ORDERS_MAX]; /* of the first host, for all others */
 	unsigned n_orders;
 	struct vmm_load loads[VMM_HOSTS_MAX]; /* of other hosts' vCPUs, as they have said */
