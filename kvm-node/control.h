@@ -30,7 +30,10 @@ void vmm_control_stop(struct vmm_control *c);
 /* After it: the last of the console goes out, in a second at most. NULL is allowed. */
 void vmm_control_destroy(struct vmm_control *c);
 
-/* The other end: asks the guest NAME for WHAT, its answer on standard output. An exit status. */
+/*
+ * The other end: asks the guest NAME for WHAT, its answer on standard output. 0, or an error: of a ping,
+ * after some seconds, where the guest is still being made.
+ */
 int vmm_control_ask(const char *name, const char *what, dvm_error_t *err);
 
 #endif

@@ -11,7 +11,8 @@
 #define PING_TRIES 100
 #define PING_MS	   20
 
-static int dial(const char *name, dvm_error_t *err)
+/* Who is not to wait: the monitor may have more callers waiting than it has seats for them. */
+static int dial(const char *name, bool wait, dvm_error_t *err)
 {
 	struct sockaddr_un a;
 	socklen_t len;
@@ -19,7 +20,7 @@ static int dial(const char *name, dvm_error_t *err)
 
 	if (rc < 0)
 		return dvmi_error_set(err, rc, "the guest's name is too long");
-	cleanup_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	cleanup_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | (wait ? 0 : SOCK_NONBLOCK), 0);
 	if (fd < 0 || connect(fd, (struct sockaddr *)&a, len) < 0)
 		return dvmi_error_set(err, -errno, "no guest called %s answers here", name);
 	return take_fd(fd);
@@ -99,20 +100,33 @@ static void send_typed(struct typing *t, int fd)
 }
 
 /*
+ * It waits for a guest that is being made, but for a while only: while that takes, the socket is there and
+ * nobody answers.
+ */
+static bool is_ping(const char *what)
+{
+	return !strcmp(what, "ping");
+}
+
+/*
  * All that comes back, on standard output; at a console what is typed goes there, too. Every other answer
  * is lines, so one that ends elsewhere is not all there was.
  */
 static int relay(int fd, const char *name, const char *what, dvm_error_t *err)
 {
 	bool console = !strcmp(what, "console"), judged = false;
+	int patience = is_ping(what) ? PING_TRIES * PING_MS : -1;
 	struct typing t = { .over = !console };
 	char last = '\n';
 
 	for (;;) {
 		struct pollfd p[2] = { { fd, t.len ? POLLIN | POLLOUT : POLLIN, 0 },
 				       { t.over || t.len ? -1 : STDIN_FILENO, POLLIN, 0 } };
-		if (poll(p, 2, -1) < 0 && errno != EINTR)
+		int ready = poll(p, 2, patience);
+		if (ready < 0 && errno != EINTR)
 			return dvmi_error_code(err, -errno, "waiting for %s", name);
+		if (ready == 0)
+			return dvmi_error_set(err, -ETIMEDOUT, "guest %s does not answer yet", name);
 		bool said = p[0].revents & ~POLLOUT;
 		int rc = said && !judged ? judge(fd, name, what, err) : 0;
 		if (rc)
@@ -129,14 +143,13 @@ static int relay(int fd, const char *name, const char *what, dvm_error_t *err)
 	}
 }
 
-/* "ping" waits for a guest that is being made. */
 static int dial_patiently(const char *name, const char *what, dvm_error_t *err)
 {
-	int fd = dial(name, err);
+	int fd = dial(name, !is_ping(what), err);
 
-	for (int i = 0; i < PING_TRIES && fd < 0 && !strcmp(what, "ping"); i++) {
+	for (int i = 0; i < PING_TRIES && fd < 0 && is_ping(what); i++) {
 		poll(NULL, 0, PING_MS);
-		fd = dial(name, err);
+		fd = dial(name, false, err);
 	}
 	return fd;
 }

@@ -452,6 +452,32 @@ static void test_no_answer(void **state)
 		assert_int_equal(asked(questions[i], "", &err), -EPIPE);
 }
 
+/* While a guest is made its socket is there, and nobody answers; "ping" says so, however many ask. */
+static void test_being_made(void **state)
+{
+	struct scene s = { .client = -1 };
+	struct sockaddr_un a;
+	socklen_t len = 0;
+	int waiting[64], n = 0;
+	dvm_error_t err;
+
+	snprintf(s.name, sizeof s.name, "made-%d", (int)getpid());
+	assert_int_equal(vmm_control_create(&s.control, s.name, -1, &s.config, NULL), 0);
+	alarm(PATIENCE_MS / 1000);
+	assert_int_equal(vmm_control_ask(s.name, "ping", &err), -ETIMEDOUT);
+	assert_non_null(strstr(err.text, "does not answer yet"));
+	assert_int_equal(vmm_control_address(s.name, &a, &len), 0);
+	do
+		waiting[n] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	while (connect(waiting[n++], (struct sockaddr *)&a, len) == 0 && n < 64);
+	assert_true(n > 1 && n < 64);
+	assert_true(vmm_control_ask(s.name, "ping", &err) < 0);
+	alarm(0);
+	while (n)
+		close(waiting[--n]);
+	vmm_control_destroy(s.control);
+}
+
 /* More is typed than a guest reads: what it says is seen all the same. */
 static void test_typing_does_not_block(void **state)
 {
@@ -488,6 +514,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_deaf, set_up, tear_down),
 		cmocka_unit_test(test_answers),
 		cmocka_unit_test(test_no_answer),
+		cmocka_unit_test(test_being_made),
 		cmocka_unit_test(test_typing_does_not_block),
 	};
 
