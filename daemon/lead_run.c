@@ -129,6 +129,17 @@ int dvmd_lead_check_sole(const struct dvmd *d, const Pb__JobSpec *spec, uint64_t
 		       0;
 }
 
+/* Who is refused at its turn needs the room no more that is kept for it. */
+static int check_sole(const struct dvmd_call *call, const Pb__RunRequest *req, uint64_t id,
+		      dvm_error_t *err)
+{
+	int rc = dvmd_lead_check_sole(call->d, req->spec, id, err);
+
+	if (rc < 0 && req->ticket && !call->job)
+		dvmd_queue_leave(call, req->ticket, err->text);
+	return rc;
+}
+
 /* The record keeps what people ask about; the environment only the launch needs. */
 int dvmd_lead_log(struct dvmd_lead *l, struct dvmd_start *s, dvm_error_t *err)
 {
@@ -255,7 +266,7 @@ void dvmd_lead_run(struct dvmd_call *call, const uint8_t *body, size_t len)
 	if (rc == 0)
 		rc = take_parent(l, call, req->spec, &s.origin, &err);
 	if (rc == 0)
-		rc = dvmd_lead_check_sole(l->d, req->spec, s.id, &err);
+		rc = check_sole(call, req, s.id, &err);
 	if (rc == 0)
 		rc = req->dry_run ? dvmd_assign(l->d, req->spec, &placement, wanted, &err) :
 				    dvmd_queue_place(call, req->spec, req->ticket, &placement,

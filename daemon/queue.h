@@ -41,6 +41,8 @@ void dvmd_queue_charge(struct dvmd *d, const char *user, const char *account, ui
  */
 int dvmd_queue_place(const struct dvmd_call *call, Pb__JobSpec *spec, uint64_t ticket,
 		     Pb__Placement **out, char **bindings, dvm_error_t *err);
+/* Who waits as TICKET, the caller if it may, does not any more: REASON. */
+void dvmd_queue_leave(const struct dvmd_call *call, uint64_t ticket, const char *reason);
 
 /*
  * Ends what waits of the array SIG->job but its first task, which is called so itself: how many. -EPERM

@@ -173,6 +173,18 @@ void dvmd_queue_turn(struct dvmd_call *call, const uint8_t *body, size_t len)
 	dvmd_call_answer(&call, DVMI_MSG_TURN, &reply);
 }
 
+void dvmd_queue_leave(const struct dvmd_call *call, uint64_t ticket, const char *reason)
+{
+	const Pb__Waiting *w = dvmd_cstate_waiting(dvmd_state(call->d), ticket);
+	dvm_error_t err = { 0 };
+
+	if (!w || !w->spec->interactive || dvmd_queue_permitted(call, w->id, w->spec, &err) < 0)
+		return;
+	if (dvmd_queue_end(call->d, ticket, DVMD_QUEUE_NEVER_CODE, reason, &err) < 0)
+		dvmi_log(&call->d->log, "job", LOG_WARNING, "job %llu waits on: %s",
+			 (unsigned long long)ticket, err.text);
+}
+
 /* ---- starting ---- */
 
 static int refuse(const struct dvmd_queue_view *v, size_t i, dvm_error_t *err)

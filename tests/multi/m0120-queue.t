@@ -183,6 +183,18 @@ go f
 ok "... and the first one starts" until_ok 20 job_is "$job" state running
 go t
 ends "... and ends" 0 "$twin" 20
+full=$(hold_slots g 4)
+dvm run --sole --name late -n 3 true > /dev/null 2> "$work/twin.err" &
+late=$!
+ok "one waits again" until_ok 10 waits
+before=$(dvm submit --name late --priority 10 sh -c "$gate" u)
+go g
+ends "... whose name another one has at its turn" 1 "$late" 20
+is "... which is said" "$(tail -n 1 "$work/twin.err")" "dvm: there is a job called late already: $before"
+is "... and its room is free at once" "$(job_value $((before - 1)) reason)" \
+	"there is a job called late already: $before"
+go u
+done_is "$before" 0
 done_is "$full" 0
 
 # ---- a node goes and comes ----
