@@ -162,6 +162,7 @@ static int fill_job(const struct dvmd *d, const Pb__JobRecord *r, bool one, Pb__
 	info->id = r->id;
 	info->name = r->spec->name;
 	info->user = r->spec->user;
+	info->owner = r->spec->uid + UINT64_C(1);
 	info->state = (char *)(r->suspended ? "suspended" : job_states[r->state]);
 	info->ranks = r->placement->ranks;
 	info->submitted = dvmd_steady_shown(&d->clock, r->submitted);

@@ -415,6 +415,7 @@ static void describe(const struct dvmd_queue_view *v, size_t i, char *text, Pb__
 	info->id = w->id;
 	info->name = w->spec->name;
 	info->user = w->spec->user;
+	info->owner = w->spec->uid + UINT64_C(1);
 	info->state = (char *)(w->held ? "held" : "waiting");
 	info->ranks = w->spec->ranks;
 	info->submitted = dvmd_steady_shown(&v->nodes.d->clock, w->submitted);

@@ -78,21 +78,26 @@ struct search {
 	struct cli_guest *g;
 };
 
-/* Names as daemons have them, of who has none the number. An old job may have none at all. */
-static bool is_mine(const char *user)
+/*
+ * A monitor answers to the number of its user, which nodes may call otherwise. Who is not told it
+ * goes by names as daemons have them, of who has none the number; an old job may have none at all.
+ */
+static bool is_mine(const Pb__JobInfo *j)
 {
 	const struct passwd *pw = getpwuid(geteuid());
 	char number[16];
 
+	if (j->owner)
+		return j->owner - 1 == geteuid();
 	snprintf(number, sizeof number, "%u", (unsigned)geteuid());
-	return !*user || !strcmp(user, pw ? pw->pw_name : number);
+	return !*j->user || !strcmp(j->user, pw ? pw->pw_name : number);
 }
 
 static void fill(struct cli_guest *g, const Pb__JobInfo *j, const char *name)
 {
 	*g = (struct cli_guest){ .job = j->id,
 				 .next = j->next,
-				 .mine = is_mine(j->user),
+				 .mine = is_mine(j),
 				 .ended = j->ended != 0,
 				 .exit_code = j->exit_code,
 				 .submitted = j->submitted };
@@ -104,15 +109,29 @@ static void fill(struct cli_guest *g, const Pb__JobInfo *j, const char *name)
 		snprintf(g->node, sizeof g->node, "%s", j->nodes[0]);
 }
 
+/*
+ * Is J meant rather than G? Any job may be called like a guest, anybody's, and one that waits like one
+ * that runs: of those that have not ended it is one's own, then one that runs, then the oldest.
+ */
+static bool is_meant(const Pb__JobInfo *j, const struct cli_guest *g)
+{
+	bool ended = j->ended != 0, mine = is_mine(j), has_node = j->n_nodes > 0;
+
+	if (ended != g->ended)
+		return g->ended;
+	if (!ended && mine != g->mine)
+		return mine;
+	if (has_node != (*g->node != 0))
+		return has_node;
+	return ended ? j->id > g->job : j->id < g->job;
+}
+
 static void compare(const Pb__JobInfo *j, const char *name, void *arg)
 {
 	struct search *s = arg;
-	bool ended = j->ended != 0;
 
-	if (strcmp(name, s->name) != 0 || (s->g->job && (ended > s->g->ended ||
-							 (ended == s->g->ended && j->id < s->g->job))))
-		return;
-	fill(s->g, j, name);
+	if (!strcmp(name, s->name) && (!s->g->job || is_meant(j, s->g)))
+		fill(s->g, j, name);
 }
 
 static void take_job(const Pb__JobInfo *j, const char *name, void *arg)
@@ -338,6 +357,7 @@ static int wait_until_up(struct cli *c, const char *name, uint64_t job, bool any
 		if (find_job(c, name, job, &g, &err) < 0)
 			return cli_fail(c, &err);
 		job = g.next ? g.next : job;
+		g.mine = true; /* whatever its node calls us */
 		/* One that ends at once may answer to nobody. */
 		if (!g.next && (g.ended || is_up(c, &g)))
 			return tell_start(c, &g, anywhere, json);

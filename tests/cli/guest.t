@@ -52,6 +52,38 @@ capture $dvm guest pause one
 is "$rc" 0 "one's own is"
 daemon_ok "... by a job beside it"
 
+me=$(($(id -u) + 1))
+guest='jobs.0.id=7 jobs.0.name=guest:one jobs.0.state=running jobs.0.nodes.0=node2 jobs.0.user=alias'
+guest="$guest jobs.0.owner=$me"
+asked spec.stdin_to=STDIN_NONE
+capture $dvm guest pause one
+is "$rc" 0 "whose it is goes by number"
+daemon_ok "... whatever its node calls us"
+
+# meant JOB…: of these, all called like it, number 7 is asked
+meant() {
+	guest=
+	n=0
+	for job in "$@"; do
+		for field in $job; do guest="$guest jobs.$n.$field"; done
+		guest="$guest jobs.$n.name=guest:one"
+		n=$((n + 1))
+	done
+	asked spec.stdin_to=STDIN_NONE
+	capture $dvm guest pause one
+}
+mine="id=7 state=running nodes.0=node2 owner=$me"
+meant "$mine" "id=8 state=running nodes.0=node1 owner=$((me + 1))"
+daemon_ok "another's job of that name hides no guest"
+meant "id=6 state=running nodes.0=node1 owner=$((me + 1))" "$mine"
+daemon_ok "... nor an older one of his"
+meant "id=6 state=waiting owner=$me" "$mine" "id=8 state=waiting owner=$me"
+daemon_ok "one that waits hides none that runs"
+meant "$mine" "id=8 state=running nodes.0=node1 owner=$me"
+daemon_ok "the first of two is meant"
+meant "$mine" "id=8 state=done ended=1 nodes.0=node1 owner=$me"
+daemon_ok "... and none that has ended"
+
 # ---- options the monitor takes ----
 
 for distance in 10 255; do
