@@ -277,6 +277,8 @@ int cli_guest_ask(struct cli *c, const struct cli_guest *g, const char *what, co
 				 g->name, job);
 	begin_run(&l, "1", g->node);
 	cli_guest_add(&l, "--quiet");
+	cli_guest_add(&l, "--wdir"); /* ours need not be there */
+	cli_guest_add(&l, "/");
 	if (strcmp(what, "console") != 0) { /* our input is our caller's, a script perhaps */
 		cli_guest_add(&l, "--stdin");
 		cli_guest_add(&l, "none");

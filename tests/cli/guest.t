@@ -18,7 +18,7 @@ asked() { # asked FIELD…: the guest is looked for, and the request that asks i
 		reply JOBS $guest
 		eof
 		accept
-		expect RUN spec.beside=7 spec.hosts.0.name=node2 $*
+		expect RUN spec.beside=7 spec.hosts.0.name=node2 spec.wdir=/ $*
 		reply RUN $placed
 		send JOB_EVENT job=5 kind=ENDED
 		eof
