@@ -22,13 +22,25 @@ static void on_signal(int sig)
 	ended_by = sig;
 }
 
-static void catch_signals(void (*fn)(int))
-{
-	static const int caught[] = { SIGINT, SIGTERM, SIGHUP };
-	struct sigaction sa = { .sa_handler = fn };
+static const int caught[] = { SIGINT, SIGTERM, SIGHUP };
+#define N_CAUGHT (sizeof caught / sizeof *caught)
 
-	for (size_t i = 0; i < sizeof caught / sizeof *caught; i++)
-		sigaction(caught[i], &sa, NULL);
+/* What is ignored (nohup, a background shell) stays so, as while the job runs. */
+static void catch_signals(struct sigaction old[N_CAUGHT])
+{
+	struct sigaction sa = { .sa_handler = on_signal };
+
+	for (size_t i = 0; i < N_CAUGHT; i++) {
+		sigaction(caught[i], NULL, &old[i]);
+		if (old[i].sa_handler != SIG_IGN)
+			sigaction(caught[i], &sa, NULL);
+	}
+}
+
+static void restore_signals(const struct sigaction old[N_CAUGHT])
+{
+	for (size_t i = 0; i < N_CAUGHT; i++)
+		sigaction(caught[i], &old[i], NULL);
 }
 
 static void give_up(struct cli *c, uint64_t ticket)
@@ -42,7 +54,6 @@ static void give_up(struct cli *c, uint64_t ticket)
 	sig.reason = (char *)"cancelled";
 	if (ticket)
 		cli_ask(c, DVMI_MSG_SIGNAL, &sig, NULL, NULL, &err);
-	catch_signals(SIG_DFL);
 	cli_relay_die(ended_by);
 }
 
@@ -66,6 +77,7 @@ int cli_turn_wait(struct cli *c, const Pb__JobSpec *spec, bool quiet, uint64_t *
 {
 	Pb__TurnRequest req = PB__TURN_REQUEST__INIT;
 	Pb__JobSpec lean = *spec;
+	struct sigaction old[N_CAUGHT];
 	uint64_t since = dvmi_clock_mono();
 	char said[DVM_ERROR_TEXT_MAX] = "";
 	dvm_error_t err;
@@ -73,7 +85,7 @@ int cli_turn_wait(struct cli *c, const Pb__JobSpec *spec, bool quiet, uint64_t *
 	bool ready = false;
 
 	lean.n_env = 0;
-	catch_signals(on_signal);
+	catch_signals(old);
 	for (unsigned n = 0; rc == 0 && !ready && !ended_by; n++) {
 		cleanup_pb Pb__TurnReply *r = NULL;
 		req.ticket = *ticket;
@@ -90,6 +102,6 @@ int cli_turn_wait(struct cli *c, const Pb__JobSpec *spec, bool quiet, uint64_t *
 	}
 	if (ended_by)
 		give_up(c, *ticket);
-	catch_signals(SIG_DFL);
+	restore_signals(old);
 	return rc < 0 ? cli_fail(c, &err) : 0;
 }

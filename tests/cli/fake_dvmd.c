@@ -53,6 +53,7 @@ static const struct {
 	{ "ERROR", DVMI_MSG_ERROR, NULL, &pb__error__descriptor },
 	{ "RUN", DVMI_MSG_RUN, &pb__run_request__descriptor, &pb__run_reply__descriptor },
 	{ "ATTACH", DVMI_MSG_ATTACH, &pb__attach_request__descriptor, &pb__run_reply__descriptor },
+	{ "TURN", DVMI_MSG_TURN, &pb__turn_request__descriptor, &pb__turn_reply__descriptor },
 	{ "SIGNAL", DVMI_MSG_SIGNAL, &pb__job_signal__descriptor, NULL },
 	{ "STDIN", DVMI_MSG_STDIN, &pb__stdin__descriptor, NULL },
 	{ "STDIN_ACK", DVMI_MSG_STDIN_ACK, NULL, &pb__stdin_ack__descriptor },

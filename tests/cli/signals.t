@@ -152,4 +152,56 @@ wait $pid 2>/dev/null
 is $? 130 "INT before there is a job: gone at once"
 daemon_ok "INT before there is a job"
 
+# ---- while it waits for its turn ----
+
+waiting="accept
+expect RUN
+reply ERROR code=-11 text=full
+accept
+expect TURN spec.argv.0=prog
+reply TURN ticket=9
+mark $tmp/running
+eof
+accept
+expect TURN ticket=9"
+
+daemon <<END
+$waiting
+wait $tmp/signalled
+reply TURN ticket=9
+eof
+accept
+expect SIGNAL job=9 signal=15 end=1
+reply OK
+END
+start
+kill -TERM $pid
+: >"$tmp/signalled"
+wait $pid 2>/dev/null
+is $? 143 "who waits for a turn ends by TERM"
+daemon_ok "... and gives it back"
+rm "$tmp/signalled"
+
+daemon <<END
+$waiting
+wait $tmp/signalled
+reply TURN ticket=9 ready=1
+eof
+accept
+expect RUN ticket=9
+reply RUN $placed
+send JOB_EVENT job=5 kind=ENDED
+eof
+END
+env --ignore-signal=INT,TERM,HUP "$dvm" run -i none prog >"$tmp/out" 2>"$tmp/err" </dev/null &
+pid=$!
+wait_for -e "$tmp/running"
+kill -INT $pid
+kill -TERM $pid
+kill -HUP $pid
+: >"$tmp/signalled"
+wait $pid
+is $? 0 "what is ignored (nohup, a background shell) does not end it"
+daemon_ok "... and its turn comes"
+
 done_testing
