@@ -18,6 +18,7 @@
 struct span {
 	const json_t *before, *now;
 	double seconds;
+	bool fresh; /* it was not there before: what it has counted is of all its time */
 };
 
 struct hot {
@@ -66,13 +67,18 @@ static uint64_t all_exits(const json_t *before, const json_t *now)
 	return n;
 }
 
+static void add_unknown(struct cli_table *t, unsigned columns)
+{
+	while (columns--)
+		cli_table_add(t, "-");
+}
+
 /* What one that has come from another host has counted is of all its time there. */
 static void add_new_cpu(struct cli_table *t, const char *host, const json_t *now)
 {
 	cli_table_add(t, "%" PRIu64, number(now, "cpu"));
 	cli_table_add(t, "%s", host);
-	for (unsigned i = 0; i < 5; i++)
-		cli_table_add(t, "-");
+	add_unknown(t, 5);
 }
 
 static void add_cpu(struct cli_table *t, const char *host, const struct span *s,
@@ -111,7 +117,7 @@ static void add_cpus(struct cli_table *t, const struct span *s)
 
 	for (size_t i = 0; i < json_array_size(is); i++) {
 		const json_t *now = json_array_get(is, i), *before = find_cpu(was, number(now, "cpu"));
-		if (s->before && !before)
+		if (s->fresh || (s->before && !before))
 			add_new_cpu(t, host_name(s->now), now);
 		else
 			add_cpu(t, host_name(s->now), s, before, now);
@@ -143,18 +149,27 @@ static void add_times(struct cli_table *t, const json_t *was, const json_t *is)
 	}
 }
 
-static void add_share(struct cli_table *t, const struct span *s)
+static void add_traffic(struct cli_table *t, const struct span *s, const json_t *was,
+			const json_t *is)
 {
-	const json_t *was = json_object_get(s->before, "share"), *is = json_object_get(s->now, "share");
-	char text[DVMI_TEXT_UNIT_MAX];
-
-	cli_table_add(t, "%s", host_name(s->now));
 	add_rate(t, grown(was, is, "read_faults"), s);
 	add_rate(t, grown(was, is, "write_faults"), s);
 	add_times(t, was, is);
 	add_rate(t, grown(was, is, "pages_sent"), s);
 	add_rate(t, grown(was, is, "interrupts_sent"), s);
 	add_rate(t, grown(was, is, "accesses_sent"), s);
+}
+
+static void add_share(struct cli_table *t, const struct span *s)
+{
+	const json_t *was = json_object_get(s->before, "share"), *is = json_object_get(s->now, "share");
+	char text[DVMI_TEXT_UNIT_MAX];
+
+	cli_table_add(t, "%s", host_name(s->now));
+	if (s->fresh)
+		add_unknown(t, 7);
+	else
+		add_traffic(t, s, was, is);
 	cli_table_add(t, "%s", dvmi_text_size_format(number(is, "pages_here") * 4096, text));
 	cli_table_add(t, "%s", dvmi_text_size_format(number(is, "pages_writable") * 4096, text));
 }
@@ -242,18 +257,25 @@ static int print_heading(FILE *f, const char *name, const json_t *now)
 		       dvmi_text_size_format(number(now, "memory"), memory));
 }
 
+/* Of the Ith of the other hosts; one that does not answer is null. */
+static struct span span_of(const struct span *first, size_t i)
+{
+	const json_t *was = json_array_get(json_object_get(first->before, "hosts"), i);
+
+	return (struct span){ was, json_array_get(json_object_get(first->now, "hosts"), i),
+			      first->seconds, first->before && !json_is_object(was) };
+}
+
 /* Calls ADD for each host. */
 static void each_host(void (*add)(struct cli_table *t, const struct span *s), struct cli_table *t,
 		      const struct span *first)
 {
-	const json_t *was = json_object_get(first->before, "hosts");
-	const json_t *is = json_object_get(first->now, "hosts");
+	size_t n = json_array_size(json_object_get(first->now, "hosts"));
 
 	add(t, first);
-	for (size_t i = 0; i < json_array_size(is); i++) {
-		const struct span s = { json_array_get(was, i), json_array_get(is, i),
-					first->seconds };
-		if (json_is_object(s.now)) /* one that does not answer is null */
+	for (size_t i = 0; i < n; i++) {
+		const struct span s = span_of(first, i);
+		if (json_is_object(s.now))
 			add(t, &s);
 	}
 }
@@ -273,8 +295,7 @@ static int print_table(FILE *f, unsigned columns, uint32_t right, const char *he
 
 static int print_hot(FILE *f, const struct span *first)
 {
-	const json_t *was = json_object_get(first->before, "hosts");
-	const json_t *is = json_object_get(first->now, "hosts");
+	size_t n = json_array_size(json_object_get(first->now, "hosts"));
 	struct cli_table t = { .columns = 4, .right = 2 };
 	struct hots *all = calloc(1, sizeof *all);
 	int rc = -ENOMEM;
@@ -282,8 +303,11 @@ static int print_hot(FILE *f, const struct span *first)
 	if (!all)
 		return rc;
 	note_hots(all, first);
-	for (size_t i = 0; i < json_array_size(is); i++)
-		note_hots(all, &(struct span){ json_array_get(was, i), json_array_get(is, i), 1 });
+	for (size_t i = 0; i < n; i++) {
+		const struct span s = span_of(first, i);
+		if (!s.fresh)
+			note_hots(all, &s);
+	}
 	qsort(all->v, all->n, sizeof *all->v, hotter);
 	cli_table_heading(&t, "PAGE MOVES/S TO AT");
 	for (size_t i = 0; i < all->n && i < HOT_SHOWN; i++) {
@@ -302,7 +326,7 @@ static int print_hot(FILE *f, const struct span *first)
 
 int cli_top_print(FILE *f, const char *name, const json_t *before, const json_t *now)
 {
-	const struct span first = { before, now, span_seconds(before, now) };
+	const struct span first = { before, now, span_seconds(before, now), false };
 
 	print_heading(f, name, now);
 	int rc = print_table(f, 7, 0x7d, "CPU HOST BUSY EXITS/S INTERRUPTS/S TIMER/S KICKS/S", add_cpus,

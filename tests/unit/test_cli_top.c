@@ -71,7 +71,7 @@ static void a_guest_over_two_hosts(void **state)
 	char now[4096], before[4096];
 
 	shows(quoted("{'guest_ns':1000000000,'cpus':[]," SHARE("a", 100, "[1023,5],[2047,5]",
-							       HOT(4096, 50, "b")) ",'hosts':[null]}",
+							       HOT(4096, 50, "b")) ",'hosts':[{'cpus':[]}]}",
 		     before),
 	      quoted("{'state':'running','guest_ns':2000000000,'memory':4096,'cpus':[]," SHARE(
 			     "a", 150, "[1023,15],[2047,5],[4095,10]",
@@ -87,6 +87,28 @@ static void a_guest_over_two_hosts(void **state)
 	      "\n"
 	      "PAGE    MOVES/S  TO  AT\n"
 	      "0x1000       30  a   0xffffffff81000000\n"
+	      "0x2000       20  b   -\n");
+}
+
+/* Host b has not answered before: what it tells now is of all its time, and no rate. */
+static void a_host_that_answers_again(void **state)
+{
+	char now[4096], before[4096];
+
+	shows(quoted("{'guest_ns':1000000000,'cpus':[]," SHARE("a", 100, "", "") ",'hosts':[null]}",
+		     before),
+	      quoted("{'state':'running','guest_ns':2000000000,'memory':4096,'cpus':[]," SHARE(
+			     "a", 150, "", HOT(8192, 20, "b")) ",'hosts':[{'cpus':[]," SHARE(
+			     "b", 5000, "[1023,5]", HOT(4096, 3000, "a")) "}]}",
+		     now),
+	      "guest box: running, up 2s, 4 KiB\n\n"
+	      "CPU  HOST  BUSY  EXITS/S  INTERRUPTS/S  TIMER/S  KICKS/S\n"
+	      "\n"
+	      "HOST  READS/S  WRITES/S  P50  P99  PAGES/S  IPIS/S  DEVICES/S   HERE  WRITABLE\n"
+	      "a          50         0    -    -        0       0          0  1 MiB   512 KiB\n"
+	      "b           -         -    -    -        -       -          -  1 MiB   512 KiB\n"
+	      "\n"
+	      "PAGE    MOVES/S  TO  AT\n"
 	      "0x2000       20  b   -\n");
 }
 
@@ -137,6 +159,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_guest_on_one_host),
 		cmocka_unit_test(a_guest_over_two_hosts),
+		cmocka_unit_test(a_host_that_answers_again),
 		cmocka_unit_test(cpus_that_move),
 		cmocka_unit_test(whatever_comes_is_shown),
 	};
