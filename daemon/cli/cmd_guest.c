@@ -75,9 +75,9 @@ static int show(struct cli *c, const struct cli_command *cmd, int argc, char **a
 	if (rc != CLI_GO)
 		return rc;
 	rc = job_command(c, &cli_cmd_jobs, choice.json ? as_json : NULL, &g);
-	if (rc || choice.json || g.ended)
+	/* For programs it is among the counters; and a guest that waits, or another's, says nothing. */
+	if (rc || choice.json || g.ended || !g.mine || !*g.node)
 		return rc;
-	/* For programs it is among the counters. */
 	printf("isolation  ");
 	fflush(stdout);
 	return cli_guest_ask(c, &g, "isolation", "raw");

@@ -46,6 +46,22 @@ capture $dvm guest pause one
 like "$rc:$err" "1:*guest one is somebody's, who alone can ask it*" "another's guest is not asked"
 daemon_ok "... and no job is made for that"
 
+daemon <<-END
+	accept
+	expect JOBS all=1
+	reply JOBS $guest jobs.0.user=somebody
+	eof
+	accept
+	expect JOBS job=7
+	reply JOBS $guest jobs.0.user=somebody
+	eof
+END
+capture $dvm guest show one
+like "$rc:$out:$err" "0:*guest:one*:" "... but shown, as far as it is a job"
+case $out in *isolation*) false ;; esac
+ok "... and no further"
+daemon_ok "... without a question to it"
+
 guest="$guest jobs.0.user=$(id -un 2>/dev/null || id -u)"
 asked spec.stdin_to=STDIN_NONE
 capture $dvm guest pause one
