@@ -70,11 +70,11 @@ static const struct dvmi_opt options[] = {
 	{ PASS, 0, "rng", NULL, NULL, NULL, "a source of randomness", NULL },
 	{ PASS, 0, "balloon", NULL, NULL, NULL, "give unused memory back to the host", NULL },
 	{ PASS, 0, "ksm", NULL, NULL, "Limits", "share equal pages with other guests", NULL },
-	{ RUN, 0, "cpu-limit", NULL, "CPUS", NULL, "processors' time it may use (0.5, 2)", NULL },
+	{ RUN, 0, "cpu-limit", NULL, "CPUS", NULL, "processors' time it may use on each host (0.5, 2)", NULL },
 	{ RUN, 0, "cpu-shares", NULL, "N", NULL,
 	  "its weight where processors are short, 1 to 10000 (default: 100)", NULL },
 	{ RUN, 0, "mem-limit", NULL, "SIZE", NULL,
-	  "memory of the host it is promised and may use, the monitor's included", NULL },
+	  "memory it is promised and may use on each host, the monitor's included", NULL },
 	{ FILE_, 0, "file", NULL, "FILE", "Other",
 	  "read options from guest.yaml: keys are their names; those given here win", "@file" },
 	{ HOST, 'H', "host", NULL, "HOST", NULL,
@@ -94,7 +94,15 @@ static const struct dvmi_opt *option_of(const char *name)
 	return NULL;
 }
 
-/* OPTION with VALUE (NULL: it takes none), from the command line or the file. */
+/* One that is empty is a variable of a script that is not set, rather than any node. */
+static int choose_host(struct choice *c, const char *value, dvm_error_t *err)
+{
+	if (!*value)
+		return dvmi_error_set(err, -EINVAL, "--host is empty: name a node, or leave it out");
+	c->place.host = value;
+	return 0;
+}
+
 static int choose_hosts(struct choice *c, const char *value, dvm_error_t *err)
 {
 	uint64_t n;
@@ -106,14 +114,18 @@ static int choose_hosts(struct choice *c, const char *value, dvm_error_t *err)
 	return 0;
 }
 
+/*
+ * OPTION with VALUE (NULL: it takes none), from the command line or the file. It will stand on a
+ * command line of `dvm run`, for which a colon is the end of a program.
+ */
 static int choose(struct choice *c, const struct dvmi_opt *o, const char *value, dvm_error_t *err)
 {
 	struct cli_guest_line *l = o->id == RUN ? &c->run : &c->vmm;
 
-	if (o->id == HOST) {
-		c->place.host = value;
-		return 0;
-	}
+	if (value && !strcmp(value, ":"))
+		return dvmi_error_set(err, -EINVAL, "--%s cannot be \":\" alone", o->name);
+	if (o->id == HOST)
+		return choose_host(c, value, err);
 	if (o->id == HOSTS)
 		return choose_hosts(c, value, err);
 	c->kernel |= o->id == KERNEL;

@@ -107,6 +107,11 @@ for distance in 10 255; do
 	like "$rc $err" "2 *--distance*it must be within 11 and 254*" "no kernel takes a distance of $distance"
 done
 
+capture $dvm guest start one --kernel k --host ""
+like "$rc $err" "2 *--host is empty*" "an empty host is not any"
+capture $dvm guest start one --kernel k --append :
+like "$rc $err" "2 *--append cannot be \":\" alone*" "a colon would end the monitor's command line"
+
 # ---- starting ----
 
 started='jobs.0.id=5 jobs.0.name=guest:slow jobs.0.nodes.0=node2 jobs.0.submitted=1700000000000000000'
