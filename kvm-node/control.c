@@ -19,6 +19,7 @@
 
 #define PERIOD_MIN (DVMI_SEC / 10)
 #define LAST_WORDS DVMI_SEC /* for what clients have not read when the guest has ended; of all */
+#define PERIOD_MAX (86400 * DVMI_SEC) /* now and that is no overflow */
 
 struct client {
 	struct vmm_control *owner;
@@ -159,7 +160,8 @@ static void tell_stat_again(void *arg)
 /* "stat" is one line, "stat 2" one every two seconds until the client leaves. */
 static void begin_stat(struct client *c, const char *period)
 {
-	if (dvmi_text_duration_parse(period, &c->period) < 0 || c->period < PERIOD_MIN) {
+	if (dvmi_text_duration_parse(period, &c->period) < 0 || c->period < PERIOD_MIN ||
+	    c->period > PERIOD_MAX) {
 		answer(c, "error: that is no period (as 2 or 500ms)\n");
 		return;
 	}

@@ -207,6 +207,26 @@ static bool enter_console(struct termios *saved)
 	return true;
 }
 
+static volatile sig_atomic_t child;
+
+static void pass_on(int sig)
+{
+	kill(child, sig);
+}
+
+/* What ends us ends PID, after which the terminal is as before; Ctrl-C reaches it anyway. */
+static void pass_signals_to(pid_t pid)
+{
+	struct sigaction old, pass = { .sa_handler = pass_on };
+	static const int passed[] = { SIGTERM, SIGHUP };
+
+	child = pid;
+	signal(SIGINT, SIG_IGN);
+	for (size_t i = 0; i < sizeof passed / sizeof passed[0]; i++)
+		if (sigaction(passed[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+			sigaction(passed[i], &pass, NULL);
+}
+
 /* In a process of its own, as one that is interrupted dies of that, and the terminal is still ours. */
 static int ask_in_child(struct cli *c, const struct cli_guest *g, const char *what,
 			const char *output)
@@ -218,7 +238,7 @@ static int ask_in_child(struct cli *c, const struct cli_guest *g, const char *wh
 		exit(cli_guest_ask(c, g, what, output));
 	if (pid < 0)
 		return cli_failf(c, "no process for the console: %s", strerror(errno));
-	signal(SIGINT, SIG_IGN);
+	pass_signals_to(pid);
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	if (WIFSIGNALED(status)) /* left on purpose, which is how it is done */

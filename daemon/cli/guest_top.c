@@ -19,7 +19,8 @@
 #include "libdvm/base/err.h"
 #include "libdvm/base/text.h"
 
-#define CLEAR "\033[H\033[2J"
+#define CLEAR	     "\033[H\033[2J"
+#define INTERVAL_MAX (86400 * DVMI_SEC) /* of a monitor, too */
 
 enum { INTERVAL = 1, COUNT, JSON };
 
@@ -40,9 +41,10 @@ static int set_interval(const char *arg, const char **interval, dvm_error_t *err
 {
 	uint64_t ns;
 
-	if (dvmi_text_duration_parse(arg, &ns) < 0 || ns < DVMI_SEC / 10 || strlen(arg) > 20)
-		return dvmi_error_set(err, -EINVAL, "\"%s\" is not an interval (as 2s; at least 100ms)",
-				      arg);
+	if (dvmi_text_duration_parse(arg, &ns) < 0 || ns < DVMI_SEC / 10 || ns > INTERVAL_MAX ||
+	    strlen(arg) > 20)
+		return dvmi_error_set(err, -EINVAL,
+				      "\"%s\" is not an interval (as 2s; from 100ms to 1d)", arg);
 	*interval = arg;
 	return 0;
 }

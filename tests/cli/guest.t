@@ -111,6 +111,8 @@ capture $dvm guest start one --kernel k --host ""
 like "$rc $err" "2 *--host is empty*" "an empty host is not any"
 capture $dvm guest start one --kernel k --append :
 like "$rc $err" "2 *--append cannot be \":\" alone*" "a colon would end the monitor's command line"
+capture $dvm guest top one -d 213503d
+like "$rc $err" "2 *\"213503d\" is not an interval*" "an interval has an end"
 
 # ---- starting ----
 

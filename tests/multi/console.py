@@ -3,11 +3,12 @@
 """dvm guest console NAME as a person at a terminal has it; `console.py NAME SEEN`. Speaks TAP lines.
 
 Joins on a terminal of its own, sees the words that were said before, leaves by Ctrl-] and finds the
-terminal as it was; then once more, as who leaves can come back.
+terminal as it was; then once more, as who leaves can come back; and so does who is killed.
 """
 import os
 import pty
 import select
+import signal
 import sys
 import termios
 import time
@@ -41,8 +42,8 @@ def wait(pid):
     return "it does not end"
 
 
-def join():
-    """None, or what was wrong."""
+def join(leave, expected):
+    """Left by LEAVE(terminal, pid), with an exit code: None, or what was wrong."""
     master, slave = pty.openpty()
     before = termios.tcgetattr(slave)
     pid = os.fork()
@@ -53,9 +54,9 @@ def join():
     wrong = read_until(master, "Ctrl-] leaves the console") or read_until(master, words)
     if not wrong and termios.tcgetattr(slave)[3] & termios.ECHO:
         wrong = "keys are echoed by the terminal, not by the guest"
-    os.write(master, b"\x1d")
+    leave(master, pid)
     code = wait(pid)
-    if not wrong and code != 0:
+    if not wrong and code != expected:
         wrong = f"exit code {code}"
     if not wrong and termios.tcgetattr(slave) != before:
         wrong = "the terminal is not as it was"
@@ -73,8 +74,16 @@ def login(slave):
         os.dup2(slave, fd)
 
 
-for _ in range(2):
-    problem = join()
+def press(terminal, pid):
+    os.write(terminal, b"\x1d")
+
+
+def kill(terminal, pid):
+    os.kill(pid, signal.SIGTERM)
+
+
+for leave, code in (press, 0), (kill, 128 + signal.SIGTERM), (press, 0):
+    problem = join(leave, code)
     if problem:
         print(problem)
         sys.exit(1)
