@@ -3,8 +3,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "libdvm/base/cleanup.h"
@@ -123,20 +125,40 @@ int dvmd_yaml_once(unsigned *first, const char *path, const char *name, unsigned
 	return 0;
 }
 
-int dvmd_yaml_read(const char *path, char *text, dvm_error_t *err)
+/* For a pipe without anybody at its other end we do not wait, but for what somebody is to write. */
+static int open_to_read(const char *path)
 {
 	cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	int flags = fd < 0 ? -1 : fcntl(fd, F_GETFL);
+
+	if (flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) < 0)
+		return -errno;
+	return take_fd(fd);
+}
+
+static bool is_pipe(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode);
+}
+
+int dvmd_yaml_read(const char *path, char *text, dvm_error_t *err)
+{
+	cleanup_fd int fd = open_to_read(path);
 	size_t n = 0;
 	ssize_t got = 1;
 
 	if (fd < 0)
-		return dvmi_error_code(err, -errno, "%s", path);
+		return dvmi_error_code(err, fd, "%s", path);
 	while (got > 0 && n <= DVMD_YAML_MAX) {
 		got = read(fd, text + n, DVMD_YAML_MAX + 1 - n);
 		if (got < 0)
 			return dvmi_error_code(err, -errno, "%s", path);
 		n += (size_t)got;
 	}
+	if (!n && is_pipe(fd))
+		return dvmi_error_set(err, -ENODATA, "%s: nobody has written to this pipe", path);
 	if (n > DVMD_YAML_MAX)
 		return dvmi_error_set(err, -EINVAL, "%s is larger than %u bytes", path, DVMD_YAML_MAX);
 	return (int)n;

@@ -14,7 +14,8 @@
 
 #define DVMD_YAML_MAX (64u << 10) /* bytes of a file */
 
-/* The whole of PATH in TEXT (DVMD_YAML_MAX + 1 bytes): its length, or -E…. */
+/* The whole of PATH in TEXT (DVMD_YAML_MAX + 1 bytes): its length, or -E…. Of a pipe it waits for the
+ * end, if anybody has it open. */
 int dvmd_yaml_read(const char *path, char *text, dvm_error_t *err);
 
 /* Text as SCHEMA has it; *DATA is NULL for an empty file, and goes with dvmd_yaml_free(). */

@@ -114,6 +114,19 @@ like "$rc $err" "2 *--append cannot be \":\" alone*" "a colon would end the moni
 capture $dvm guest top one -d 213503d
 like "$rc $err" "2 *\"213503d\" is not an interval*" "an interval has an end"
 
+# ---- guest.yaml ----
+
+file=$DVM_BUILD/daemon/dvm-guest-file
+read_file() { # what it reads is written when it has begun
+	: >"$tmp/reads"
+	exec "$file" /dev/stdin
+}
+out=$({ wait_for -e "$tmp/reads" && echo "kernel: k"; } | (read_file) | tr '\0' ' ')
+is "$out" "kernel k " "a pipe is waited for"
+mkfifo "$tmp/nobody"
+capture "$file" "$tmp/nobody"
+like "$rc $err" "1 *nobody: nobody has written to this pipe*" "... if there is anybody at its other end"
+
 # ---- starting ----
 
 started='jobs.0.id=5 jobs.0.name=guest:slow jobs.0.nodes.0=node2 jobs.0.submitted=1700000000000000000'
