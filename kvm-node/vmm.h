@@ -3,7 +3,7 @@
  * A guest: how it is described, made, run and ended.
  *
  * One struct vmm in a process or many; there are no globals. The thread that calls vmm_run() is
- * the control thread: it alone changes the state of the guest (states and transitions in state.h).
+ * the control thread: it alone changes the state of the guest (enum vmm_state, vmm.c).
  */
 #ifndef VMM_H
 #define VMM_H

@@ -175,7 +175,10 @@ static int run_guest(struct vmm_options *o, struct vmm *v, struct signals *signa
 
 /* ---- several hosts ---- */
 
-/* Threads wait for pages that nobody has any more: there is no other end than that of the process. */
+/*
+ * Threads wait for pages that nobody has any more: there is no other end than that of the process. What
+ * is left of it is the socket of vsock, as of one that was killed.
+ */
 static void host_lost(void *arg, const char *why)
 {
 	fprintf(stderr, "dvm-vmm: %s\n", why);
