@@ -29,6 +29,7 @@ while read -r hosts transport name options code text; do
 done <<-'END'
 	2 shm hello --mem=16M,--cpus=2 0 hello
 	2 shm memory --mem=64M,--cpus=2 0
+	2 shm fill --mem=16M,--cpus=2 0
 	2 shm smp --mem=16M,--cpus=2 0 2 CPUs
 	2 shm smp --mem=16M,--cpus=4 0 4 CPUs
 	2 shm ipis --mem=16M,--cpus=2 0 round trip

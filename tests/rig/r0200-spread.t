@@ -44,6 +44,8 @@ bare() # SECONDS VERB TEXT OPTION...
 bare 60 smp "4 CPUs" --cpus 4 --mem 64M
 bare 90 remap rounds --cpus 2 --mem 64M
 bare 150 memory "" --cpus 2 --mem 720M
+# Each page of what neither host has room for: the hosts' whole memory goes to and fro.
+bare 600 fill "" --cpus 2 --mem 720M
 bare 60 reset "" --cpus 2 --mem 64M
 
 # A guest that waits: looked at, stopped for a while, and left by a host.

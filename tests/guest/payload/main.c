@@ -131,7 +131,8 @@ static const struct {
 	void (*fn)(void);
 } tests[] = {
 	{ "hello", test_hello },   { "ports", test_ports }, { "msrs", test_msrs },
-	{ "memory", test_memory }, { "reset", test_reset }, { "poweroff", test_poweroff },
+	{ "memory", test_memory }, { "fill", test_fill },
+	{ "reset", test_reset },   { "poweroff", test_poweroff },
 	{ "triple", test_triple }, { "fall", test_fall },
 	{ "wait", test_wait },	   { "apic", test_apic },
 	{ "timer", test_timer },   { "pins", test_pins },   { "halt", test_halt },

@@ -146,7 +146,8 @@ unsigned start_cpus(void (*fn)(unsigned cpu), unsigned others);
 unsigned count_cpus(void);
 
 /* What can be tested, by name. */
-void test_hello(void), test_ports(void), test_msrs(void), test_memory(void), test_reset(void);
+void test_hello(void), test_ports(void), test_msrs(void), test_memory(void), test_fill(void);
+void test_reset(void);
 void test_poweroff(void), test_triple(void), test_fall(void), test_wait(void);
 void test_apic(void), test_timer(void), test_pins(void), test_halt(void);
 void test_smp(void), test_tsc(void), test_ipis(void), test_cross(void);
