@@ -201,6 +201,7 @@ void dvmd_lead_launch(struct dvmd_lead *l, const struct dvmd_start *s)
 	msg.origin = s->origin;
 	msg.machine = (char *)l->d->setup.machine;
 	msg.launch_deadline_ns = l->d->setup.launch_timeout;
+	msg.failure_timeout_ns = l->d->setup.failure_timeout;
 	dvmd_cstate_each_member(dvmd_state(l->d), add_slots, &msg.universe);
 	dvmi_pb_pack(&b, &msg);
 	int rc = !la || !ids || b.err ? -ENOMEM : 0;

@@ -85,6 +85,7 @@ int shep_jobmap_build(struct dvmi_jobmap *map, const Pb__Launch *launch, size_t 
 				     .local_size = (uint32_t)mine->n_ranks,
 				     .local_cores = local_cores ? local_cores : 1,
 				     .job = launch->job,
+				     .failure_timeout = launch->failure_timeout_ns,
 				     .port_low = mine->port_low,
 				     .port_high = mine->port_high };
 	strncpy(map->interface, mine->address, sizeof map->interface - 1);

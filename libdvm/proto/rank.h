@@ -303,6 +303,7 @@ struct dvmi_jobmap {
 				  * this node, else 0; 0 until it has. Read with acquire */
 	char interface[64];	 /* numeric address data-plane endpoints bind to */
 	char node_name[64];
+	uint64_t failure_timeout; /* ns within which a node's death is known everywhere; 0: not said */
 };
 
 /*
@@ -329,7 +330,7 @@ struct dvmi_rank_seg {
 
 static_assert(sizeof(struct dvmi_rank_seg) == 288, "segment");
 static_assert(sizeof(struct dvmi_rank_hdr) == 8, "rank header");
-static_assert(sizeof(struct dvmi_jobmap) == 224, "job map header");
+static_assert(sizeof(struct dvmi_jobmap) == 232, "job map header");
 static_assert(sizeof(struct dvmi_rank_peer) == 16, "peer");
 static_assert(sizeof(struct dvmi_rank_answer) == 24, "answer");
 static_assert(sizeof(struct dvmi_rank_link) == 16, "link");

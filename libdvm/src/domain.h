@@ -7,6 +7,7 @@
 #define DVMI_SRC_DOMAIN_H
 
 #include "dvm/group.h"
+#include "libdvm/base/clock.h"
 #include "shm/dsm.h"
 
 struct dvmi_domain; /* incomplete */
@@ -30,6 +31,17 @@ struct dsm_node *dvmi_domain_node(struct dvmi_domain *m);
 int dvmi_domain_ask(struct dvmi_domain *m);
 /* Its segments are gone, nobody needs them any more. NULL is accepted. */
 void dvmi_domain_destroy(struct dvmi_domain *m);
+
+/*
+ * ns for which word that a rank is dead may take, with half as long again to be sure: who cannot be reached
+ * for longer lives. FAILURE_TIMEOUT: of the machine, 0: not known.
+ */
+static inline uint64_t dvmi_seg_patience(uint64_t failure_timeout)
+{
+	uint64_t least = 10 * DVMI_SEC, p = failure_timeout + failure_timeout / 2;
+
+	return p > least ? p : least;
+}
 
 /* The links among the ranks of G; for who makes a node over them. Collective. */
 int dvmi_domain_mesh(struct dsm_mesh **out, dvm_group_t *g, uint64_t salt);

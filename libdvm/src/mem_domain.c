@@ -18,8 +18,6 @@
 #define FIRST_AT UINT64_C(0x200000000000)
 #endif
 
-#define PATIENCE (10 * DVMI_SEC) /* for word that who is not to be reached is dead: 0002 */
-
 struct dvmi_segments *dvmi_seg_of(dvm_t *d)
 {
 	if (!d->mem) {
@@ -99,6 +97,11 @@ static uint64_t spin_of(const dvm_t *d)
 	return d->cores >= 2 * d->env.local_size ? 20 * DVMI_USEC : 0;
 }
 
+static uint64_t patience_of(const dvm_t *d)
+{
+	return dvmi_seg_patience(d->map.map ? d->map.map->failure_timeout : 0);
+}
+
 static int make_node(struct dvmi_seg_domain *m)
 {
 	dvm_t *d = m->g->d;
@@ -109,7 +112,7 @@ static int make_node(struct dvmi_seg_domain *m)
 						 .link = dsm_mesh_link(m->mesh, &m->node),
 						 .log = &d->log,
 						 .spin = spin_of(d),
-						 .patience = PATIENCE,
+						 .patience = patience_of(d),
 						 .dead = dvmi_seg_dead,
 						 .open_uffd = open_uffd,
 						 .arg = m,

@@ -6,6 +6,7 @@
 
 #include "daemon/shepherd/environ.h"
 #include "daemon/shepherd/jobmap.h"
+#include "libdvm/src/domain.h"
 #include "tests/unit/cm.h"
 
 /* Five ranks on nodes 11 and 12: 0 2 4 and 1 3. */
@@ -30,6 +31,7 @@ static void make_job(struct job *j)
 			   .ranks = { { 0, 2, 4 }, { 1, 3 } },
 			   .env = { path, rank, mine } };
 	j->launch.job = 5;
+	j->launch.failure_timeout_ns = 60 * DVMI_SEC;
 	j->launch.machine = machine;
 	j->launch.spec = &j->spec;
 	j->launch.placement = &j->placement;
@@ -58,6 +60,16 @@ static struct dvmi_jobmap *build(const struct job *j, size_t self, int expect)
 	return map;
 }
 
+/* Who cannot be reached may be dead for as long as that takes to be known. */
+static void shared_memory_waits_for_word_of_a_death(void **state)
+{
+	(void)state;
+	assert_int_equal(dvmi_seg_patience(0), 10 * DVMI_SEC);
+	assert_int_equal(dvmi_seg_patience(1 * DVMI_SEC), 10 * DVMI_SEC);
+	assert_int_equal(dvmi_seg_patience(10 * DVMI_SEC), 15 * DVMI_SEC);
+	assert_int_equal(dvmi_seg_patience(60 * DVMI_SEC), 90 * DVMI_SEC);
+}
+
 static void arrays_lie_inside_and_apart(void **state)
 {
 	struct job j;
@@ -67,6 +79,7 @@ static void arrays_lie_inside_and_apart(void **state)
 	size_t bytes = shep_jobmap_bytes(5, 3, 2);
 	assert_int_equal(map->local_size, 3);
 	assert_int_equal(map->local_cores, 1);
+	assert_int_equal(map->failure_timeout, 60 * DVMI_SEC);
 	assert_true(map->node_of_off >= sizeof *map);
 	assert_true(map->local_rank_off >= map->node_of_off + 20);
 	assert_true(map->doorbell_off >= map->local_rank_off + 20);
@@ -160,6 +173,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(arrays_lie_inside_and_apart),
+		cmocka_unit_test(shared_memory_waits_for_word_of_a_death),
 		cmocka_unit_test(states_only_move_on),
 		cmocka_unit_test(odd_placements_are_refused),
 		cmocka_unit_test(ranks_get_the_users_environment_and_ours),

@@ -33,7 +33,8 @@
  * system call fail with EFAULT or EIO; it never shows old bytes and never waits. Which pages:
  * dvm_seg_lost(). A rank that closes while others use the segment is lost to it; dvm_seg_leave() hands
  * over before. A rank that has lost its connection to another one, though both live, gives up what it has of
- * the group's segments, within half a minute: all of it is lost then, calls return -DVM_EPEERLOST, and
+ * the group's segments, within half a minute, or some three times the machine's failure_timeout where that
+ * is longer (dvm.conf(5)): all of it is lost then, calls return -DVM_EPEERLOST, and
  * for the others it is as if the rank were lost.
  *
  * From outside, `dvm seg destroy` ends a segment of several nodes at all its ranks, which is as if all
