@@ -94,8 +94,11 @@ struct dsm_msg {
 struct dsm_walk_ops {
 	/* PAGE, which is ours alone and others want: may all write it from now on? */
 	bool (*may)(void *arg, uint64_t page);
-	/* They do. What lies there now is what all have agreed on; after may(): what that has seen. */
-	void (*enter)(void *arg, uint64_t page);
+	/*
+	 * They do. What lies there now is what all have agreed on; after may(): what that has seen. False: what
+	 * is written here could not be told, so the mode has to end before anything is. Not after may().
+	 */
+	bool (*enter)(void *arg, uint64_t page);
 	/*
 	 * What another node has changed; LAST: what it had not told when the mode ended, so it is not
 	 * agreed on. False: we have changed the same, the mode has to end.

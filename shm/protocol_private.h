@@ -63,6 +63,7 @@ struct dsm_want {
 	bool data;	 /* the bytes are there, or ours are good */
 	bool final;	 /* no DONE is needed */
 	bool owner;	 /* who reads it owns it */
+	bool blind;	 /* what is written while it is WALKING could not be told: it is not touched */
 	uint32_t needed, acks; /* `needed` counts once `data` */
 	/* Somebody who has given its copy up for us, and of which version. */
 	uint32_t giver;

@@ -38,6 +38,14 @@ bool dsm_walk_enter(struct dsm *d, struct dsm_cell *c, uint64_t page, uint32_t n
 	return true;
 }
 
+/* It is not touched here before it is ours alone. */
+static void end_at_once(struct dsm *d, struct dsm_want *w)
+{
+	w->write = w->blind = true;
+	w->then_write = false;
+	dsm_ask(d, w);
+}
+
 bool dsm_walk_data(struct dsm *d, const struct dsm_msg *m, struct dsm_cell *c)
 {
 	struct dsm_want *w = dsm_want_find(d, m->page);
@@ -49,12 +57,16 @@ bool dsm_walk_data(struct dsm *d, const struct dsm_msg *m, struct dsm_cell *c)
 	c->version = m->version;
 	c->state = DSM_WALKING;
 	d->stats.walked++;
-	dsm_want_end(d, w);
-	d->c.walk->enter(d->c.arg, m->page);
+	bool tells = d->c.walk->enter(d->c.arg, m->page);
 	if (!(m->flags & DSM_FINAL))
 		dsm_send(d, dsm_home(d, m->page),
 			 (struct dsm_msg){
 				 .kind = DSM_DONE, .page = m->page, .flags = DSM_WALK });
+	if (!tells) {
+		end_at_once(d, w);
+		return true;
+	}
+	dsm_want_end(d, w);
 	d->c.ops->install(d->c.arg, m->page, true);
 	return true;
 }

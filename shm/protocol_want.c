@@ -68,6 +68,13 @@ int dsm_want(struct dsm *d, uint64_t page, bool write)
 	return 0;
 }
 
+static bool is_blind(const struct dsm *d, uint64_t page)
+{
+	const struct dsm_want *w = dsm_want_find(d, page);
+
+	return w && w->blind;
+}
+
 int dsm_fault(struct dsm *d, uint64_t page, bool write, uint64_t now)
 {
 	if (page >= d->c.pages)
@@ -78,7 +85,7 @@ int dsm_fault(struct dsm *d, uint64_t page, bool write, uint64_t now)
 		d->c.ops->poison(d->c.arg, page);
 		return 0;
 	}
-	if (allows(s, write)) {
+	if (allows(s, write) && (s != DSM_WALKING || !is_blind(d, page))) {
 		d->c.ops->install(d->c.arg, page, s == DSM_MODIFIED || s == DSM_WALKING);
 		return 0;
 	}

@@ -87,6 +87,7 @@ struct dsm_seg {
 	struct dsm_streams streams;
 	struct seg_twin **twins; /* NULL until there is one */
 	struct seg_walk *walks;	 /* seg_walk.c */
+	struct seg_walk *next_walk; /* of the page that may be entered; or NULL */
 	struct seg_try **tries;
 	struct dsm_walk_stats walk;
 	uint8_t diff_room[DSM_WALKED_DIFF];

@@ -177,6 +177,10 @@ static bool op_may(void *arg, uint64_t page)
 	const struct dsm_walked_guest g = guest(s, is_ahead);
 	t->judged = dsm_walked_leads(NULL, now, &g) == 0;
 	memcpy(t->came, now, sizeof now);
+	/* Without memory it has one writer, as ever. */
+	if (t->judged && !s->next_walk)
+		s->next_walk = calloc(1, sizeof *s->next_walk);
+	t->judged &= s->next_walk != NULL;
 	return t->judged;
 }
 
@@ -196,22 +200,21 @@ static void begin(struct dsm_seg *s, struct seg_walk *w)
 	dsm_walked_begin(&w->w, judged ? t->came : now, words(s, w->page));
 }
 
-static void op_enter(void *arg, uint64_t page)
+static bool op_enter(void *arg, uint64_t page)
 {
 	struct dsm_seg *s = arg;
-	struct seg_walk *w = calloc(1, sizeof *w);
+	struct seg_walk *w = s->next_walk ? s->next_walk : calloc(1, sizeof *w);
 
-	if (!w) {
-		/* What is changed is not known then: it is merged as a whole. */
-		dvmi_log(s->n->c.log, "shm", LOG_ERR, "segment %u: no memory for a twin", s->c.id);
-		return;
-	}
+	s->next_walk = NULL;
+	if (!w)
+		return false;
 	w->page = page;
 	w->since = s->n->now;
 	begin(s, w);
 	HASH_ADD(hh, s->walks, page, sizeof w->page, w);
 	s->n->gate.walking = true;
 	s->walk.entered++;
+	return true;
 }
 
 static void op_leave(void *arg, uint64_t page)
@@ -391,4 +394,5 @@ void dsm_seg_walk_free(struct dsm_seg *s)
 	for (unsigned i = 0; s->tries && i < TRIES; i++)
 		free(s->tries[i]);
 	free(s->tries);
+	free(s->next_walk);
 }

@@ -562,6 +562,7 @@ struct plan {
 	bool ahead; /* pages are asked for before they are touched */
 	bool ivy;   /* as the first of their kind were */
 	bool levels;
+	unsigned shortage; /* of memory, in percent of what needs some */
 };
 
 static void start(struct sim *s, uint64_t seed, uint32_t n, const struct plan *plan, enum broken broken)
@@ -621,6 +622,7 @@ static const char *run(const struct plan *plan, uint64_t seed, enum broken broke
 	s->hold = plan->hold;
 	s->ahead = plan->ahead;
 	s->levels = plan->levels;
+	s->shortage = plan->shortage;
 	int kill_at = plan->kills ? (int)dvmi_rng_below(&rng, (uint64_t)plan->steps) : -1;
 	for (int i = 0; i < plan->steps && !s->failure[0]; i++) {
 		if (i == kill_at)
@@ -639,28 +641,30 @@ static const char *run(const struct plan *plan, uint64_t seed, enum broken broke
 }
 
 static const struct plan plans[] = {
-	{ "two nodes", 2, 2, 0, 8000, 0, 100, 0, false, false, false },
-	{ "a few nodes", 3, NODES_MAX, 0, 10000, 0, 100, 0, false, false, false },
-	{ "pages that are held", 2, 5, 40, 8000, 0, 60, 0, false, false, false },
-	{ "a node dies", 2, NODES_MAX, 0, 8000, 1, 150, 0, false, false, false },
-	{ "a node dies, pages are held", 3, 5, 25, 8000, 1, 80, 0, false, false, false },
-	{ "two nodes, with time", 2, 2, 20, 20000, 0, 10, 10, false, false, false },
-	{ "a few nodes, with time", 3, NODES_MAX, 15, 20000, 0, 10, 8, false, false, false },
-	{ "no holds, with time", 2, 5, 0, 20000, 0, 10, 5, false, false, false },
-	{ "pages asked for ahead", 2, 5, 0, 8000, 0, 100, 0, true, false, false },
-	{ "pages asked for ahead and held", 2, 5, 30, 8000, 0, 60, 0, true, false, false },
-	{ "pages asked for ahead, a node dies", 2, 5, 25, 8000, 1, 100, 0, true, false, false },
-	{ "pages asked for ahead, with time", 2, 5, 15, 20000, 0, 10, 8, true, false, false },
-	{ "two nodes, as the first were", 2, 2, 0, 8000, 0, 60, 0, false, true, false },
-	{ "a few nodes, as the first were", 3, NODES_MAX, 0, 8000, 0, 60, 0, false, true, false },
-	{ "held, as the first were", 2, 5, 30, 8000, 0, 60, 0, true, true, false },
-	{ "a node dies, as the first were", 2, 5, 0, 8000, 1, 60, 0, false, true, false },
-	{ "two levels, two nodes", 2, 2, 0, 8000, 0, 100, 0, false, false, true },
-	{ "two levels, a few nodes", 3, NODES_MAX, 0, 12000, 0, 100, 0, false, false, true },
-	{ "two levels, held", 2, 5, 30, 8000, 0, 60, 0, true, false, true },
-	{ "two levels, a node dies", 2, 5, 0, 8000, 1, 100, 0, false, false, true },
-	{ "two levels, with time", 2, 5, 15, 20000, 0, 10, 8, true, false, true },
-	{ "two levels, as the first were", 2, 5, 0, 8000, 0, 60, 0, false, true, true },
+	{ "two nodes", 2, 2, 0, 8000, 0, 100, 0, false, false, false, 0 },
+	{ "a few nodes", 3, NODES_MAX, 0, 10000, 0, 100, 0, false, false, false, 0 },
+	{ "pages that are held", 2, 5, 40, 8000, 0, 60, 0, false, false, false, 0 },
+	{ "a node dies", 2, NODES_MAX, 0, 8000, 1, 150, 0, false, false, false, 0 },
+	{ "a node dies, pages are held", 3, 5, 25, 8000, 1, 80, 0, false, false, false, 0 },
+	{ "two nodes, with time", 2, 2, 20, 20000, 0, 10, 10, false, false, false, 0 },
+	{ "a few nodes, with time", 3, NODES_MAX, 15, 20000, 0, 10, 8, false, false, false, 0 },
+	{ "no holds, with time", 2, 5, 0, 20000, 0, 10, 5, false, false, false, 0 },
+	{ "pages asked for ahead", 2, 5, 0, 8000, 0, 100, 0, true, false, false, 0 },
+	{ "pages asked for ahead and held", 2, 5, 30, 8000, 0, 60, 0, true, false, false, 0 },
+	{ "pages asked for ahead, a node dies", 2, 5, 25, 8000, 1, 100, 0, true, false, false, 0 },
+	{ "pages asked for ahead, with time", 2, 5, 15, 20000, 0, 10, 8, true, false, false, 0 },
+	{ "two nodes, as the first were", 2, 2, 0, 8000, 0, 60, 0, false, true, false, 0 },
+	{ "a few nodes, as the first were", 3, NODES_MAX, 0, 8000, 0, 60, 0, false, true, false, 0 },
+	{ "held, as the first were", 2, 5, 30, 8000, 0, 60, 0, true, true, false, 0 },
+	{ "a node dies, as the first were", 2, 5, 0, 8000, 1, 60, 0, false, true, false, 0 },
+	{ "two levels, two nodes", 2, 2, 0, 8000, 0, 100, 0, false, false, true, 0 },
+	{ "two levels, a few nodes", 3, NODES_MAX, 0, 12000, 0, 100, 0, false, false, true, 0 },
+	{ "two levels, held", 2, 5, 30, 8000, 0, 60, 0, true, false, true, 0 },
+	{ "two levels, a node dies", 2, 5, 0, 8000, 1, 100, 0, false, false, true, 0 },
+	{ "two levels, with time", 2, 5, 15, 20000, 0, 10, 8, true, false, true, 0 },
+	{ "two levels, as the first were", 2, 5, 0, 8000, 0, 60, 0, false, true, true, 0 },
+	{ "two levels, memory is short", 2, 5, 0, 8000, 0, 100, 0, false, false, true, 30 },
+	{ "two levels, memory is short, a node dies", 2, 5, 0, 8000, 1, 60, 0, false, false, true, 30 },
 };
 
 enum { PLANS = sizeof plans / sizeof plans[0], LEVELS = 16 };

@@ -87,6 +87,7 @@ struct node {
 	struct packet *incoming;
 	/* the mode */
 	bool walks[PAGES];
+	uint64_t gives; /* a page that may get several writers, + 1: there is memory for it */
 	struct dsm_walked w[PAGES];
 	unsigned stays[PAGES];
 	uint64_t room[2 * WORDS];
@@ -119,6 +120,7 @@ struct sim {
 	uint64_t counted[TABLES];
 	enum broken broken;
 	uint64_t latency, hold; /* 0: messages come when they come */
+	unsigned shortage; /* of memory, in percent */
 	bool ahead, levels; /* levels: walk_links.h */
 	bool over;	    /* guests stand still */
 	uint64_t longest;	/* that one has waited */
@@ -362,7 +364,7 @@ static void put_bytes(struct node *node, struct packet *p, const struct dsm_msg 
 		return;
 	}
 	p->n = sizeof node->live[0];
-	memcpy(p->bytes, m->flags & DSM_WALK ? node->w[m->page].base : live, p->n);
+	memcpy(p->bytes, m->flags & DSM_WALK && node->walks[m->page] ? node->w[m->page].base : live, p->n);
 }
 
 static void on_send(void *arg, uint32_t to, const struct dsm_msg *m)
@@ -453,21 +455,29 @@ static bool on_may(void *arg, uint64_t page)
 	enum broken b = node->s->broken;
 	const struct dsm_walked_guest g = guest(node, b == EARLY_PAGE ? is_none : is_ahead);
 	const uint64_t *was = b == EARLY_AGAIN ? node->come[page] : NULL;
-	return dsm_walked_leads(was, node->live[page], &g) == 0;
+	node->gives = dsm_walked_leads(was, node->live[page], &g) == 0 ? page + 1 : 0;
+	return node->gives;
 }
 
-static void on_enter(void *arg, uint64_t page)
+/* Who gives a page has taken memory for it before. */
+static bool on_enter(void *arg, uint64_t page)
 {
 	struct node *node = arg;
 	struct dsm_walked *w = &node->w[page];
+	bool gives = node->gives == page + 1;
+
+	node->gives = 0;
+	if (!gives && node->s->shortage && below(node->s, 100) < node->s->shortage)
+		return false;
 
 	node->walks[page] = true;
 	if (node->s->broken != NO_DIRTY) {
 		dsm_walked_begin(w, node->live[page], node->live[page]);
-		return;
+		return true;
 	}
 	memcpy(w->base, node->live[page], sizeof w->base);
 	memcpy(w->sent, w->base, sizeof w->sent);
+	return true;
 }
 
 static bool on_merge(void *arg, uint64_t page, const uint8_t *diff, size_t n, bool last)
@@ -478,6 +488,10 @@ static bool on_merge(void *arg, uint64_t page, const uint8_t *diff, size_t n, bo
 		fail(node->s, "a difference that is none");
 		return true;
 	}
+	if (!node->walks[page]) {
+		dsm_diff_apply(diff, n, (uint8_t *)node->live[page]);
+		return false;
+	}
 	bool good = dsm_walked_apply(&node->w[page], node->live[page], diff, n, last) == 0;
 	if (!good && !node->s->killed)
 		fail(node->s, "two nodes have changed an entry");
@@ -486,7 +500,10 @@ static bool on_merge(void *arg, uint64_t page, const uint8_t *diff, size_t n, bo
 
 static void on_settled(void *arg, uint64_t page)
 {
-	dsm_walked_settled(&((struct node *)arg)->w[page]);
+	struct node *node = arg;
+
+	if (node->walks[page])
+		dsm_walked_settled(&node->w[page]);
 }
 
 static void on_last(void *arg, uint64_t page, struct dsm_msg *m)
@@ -494,7 +511,7 @@ static void on_last(void *arg, uint64_t page, struct dsm_msg *m)
 	struct node *node = arg;
 
 	m->diff = (uint8_t *)node->room;
-	if (node->s->broken != NO_LAST)
+	if (node->s->broken != NO_LAST && node->walks[page])
 		m->ndiff = dsm_walked_last(&node->w[page], node->live[page],
 					   (uint8_t *)node->room);
 }
@@ -513,6 +530,8 @@ static bool on_leads(void *arg, uint64_t page)
 	struct node *node = arg;
 	const struct dsm_walked_guest g = guest(node, node->s->broken == EARLY_END ? is_none : note_open);
 
+	if (!node->walks[page])
+		return false;
 	node->leaves = page + 1;
 	bool leads = dsm_walked_leads(node->w[page].sent, node->live[page], &g);
 	node->leaves = 0;

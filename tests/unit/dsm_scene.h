@@ -16,7 +16,7 @@ struct scene {
 	char said[512];
 	uint32_t home;
 	uint64_t now;
-	bool may, conflict, last; /* of pages that several nodes write */
+	bool may, conflict, last, blind; /* of pages that several nodes write */
 	unsigned leads; /* looks that find PAGE to lead to what not all have: bits from the lowest */
 	uint64_t have; /* of the last message: what its receiver was said to keep */
 };

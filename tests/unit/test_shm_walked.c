@@ -265,7 +265,12 @@ static void begun_with(void **state)
 
 /* ---- a copy ---- */
 
-SAYS(on_enter, "enter")
+static bool on_enter(void *arg, uint64_t page)
+{
+	say(arg, "enter");
+	return !((struct scene *)arg)->blind;
+}
+
 SAYS(on_settled, "settled")
 SAYS(on_leave, "leave")
 
@@ -797,6 +802,54 @@ static void lanes(void **state)
 		assert_int_equal(dsm_walk_lane(&KIND((uint8_t)k)), DSM_LANE_FREE);
 }
 
+static void start_blind(struct scene *s, enum dsm_flag flags)
+{
+	bring_to(s, WANTS);
+	s->blind = true;
+	s->last = false;
+	hear(s, 2,
+	     (struct dsm_msg){
+		     .kind = DSM_DATA, .version = 7, .flags = (uint8_t)(DSM_BYTES | DSM_WALK | flags) });
+}
+
+/* Without memory to tell what it writes, it writes nothing before the page is its own. */
+static void without_memory_it_ends_at_once(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	start_blind(&s, 0);
+	assert_string_equal(s.said, "fill enter DONE~>0 GETM>0");
+	s.said[0] = 0;
+	fault(&s, true);
+	assert_string_equal(s.said, "");
+	hear(&s, 0, (struct dsm_msg){ .kind = DSM_APPLY, .flags = DSM_BYTES });
+	assert_string_equal(s.said, "merge APPLIED>0");
+	s.said[0] = 0;
+	hear(&s, 0, (struct dsm_msg){ .kind = DSM_GRANT, .flags = DSM_WALK | DSM_FINAL });
+	assert_string_equal(s.said, "leave map-w");
+	assert_int_equal(dsm_state(s.d, PAGE), DSM_MODIFIED);
+	dsm_destroy(s.d);
+}
+
+/* Another one ends it first: it goes on wanting. */
+static void without_memory_another_ends_it(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	start_blind(&s, DSM_FINAL);
+	assert_string_equal(s.said, "fill enter GETM>0");
+	s.said[0] = 0;
+	hear(&s, 0, (struct dsm_msg){ .kind = DSM_END, .node = 3 });
+	assert_string_equal(s.said, "drop ENDED>3 leave");
+	s.said[0] = 0;
+	hear(&s, 3,
+	     (struct dsm_msg){ .kind = DSM_DATA, .version = 9, .flags = DSM_BYTES | DSM_EXCLUSIVE });
+	assert_string_equal(s.said, "fill DONE>0 map-w");
+	dsm_destroy(s.d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -812,6 +865,8 @@ int main(void)
 		cmocka_unit_test(sec_many_ends_at_once),
 		cmocka_unit_test(sec_end_for_ourselves),
 		cmocka_unit_test(lanes),
+		cmocka_unit_test(without_memory_it_ends_at_once),
+		cmocka_unit_test(without_memory_another_ends_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
