@@ -146,6 +146,20 @@ static bool host_died(void *arg, uint32_t host, bool lives)
 	return false;
 }
 
+/* The other hosts go on without this one, or it had no memory for what they wait for. */
+static void cut_off(void *arg)
+{
+	struct vmm_spread *s = arg;
+
+	if (atomic_load(&s->ending) || atomic_load(&s->lost) >= 0)
+		return;
+	atomic_store(&s->lost, (int)s->self);
+	spread_release(s);
+	if (s->on_loss)
+		s->on_loss(s->on_loss_arg,
+			   "this host has given up the guest's memory, which it says why, and the guest with it");
+}
+
 static int meet(struct vmm_spread *s, dvm_error_t *err)
 {
 	int rc = dvmi_domain_create(&s->domain, dvm_world(s->d),
@@ -154,6 +168,7 @@ static int meet(struct vmm_spread *s, dvm_error_t *err)
 								  .urgent = true,
 								  .log = s->log,
 								  .dead = host_died,
+								  .out = cut_off,
 								  .arg = s });
 	if (rc == 0) {
 		s->node = dvmi_domain_node(s->domain);

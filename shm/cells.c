@@ -38,6 +38,7 @@ struct dsm_cell *dsm_cell_touch(struct dsm *d, uint64_t page)
 
 	if (!c) {
 		c = calloc(1, sizeof *c);
+		d->starved |= !c;
 		if (!c)
 			return NULL;
 		/* The last one is not full, and who is home to what is not there is not to be asked. */

@@ -381,7 +381,7 @@ int dsm_home_request(struct dsm *d, uint32_t from, const struct dsm_msg *m)
 		return 0;
 	}
 	if (dsm_settling(d)) /* of the new view already */
-		return dsm_request_queue(&d->waiting, from, m);
+		return dsm_request_queue(d, &d->waiting, from, m);
 	struct dsm_cell *c = dsm_cell_touch(d, m->page);
 	struct dsm_entry *e = c ? dsm_entry_touch(d, m->page) : NULL;
 	if (!e)
@@ -393,7 +393,7 @@ int dsm_home_request(struct dsm *d, uint32_t from, const struct dsm_msg *m)
 	if (dsm_claimed(d, c, from, m))
 		return 0;
 	if (e->busy)
-		return dsm_request_queue(&e->queue, from, m);
+		return dsm_request_queue(d, &e->queue, from, m);
 	handle(d, e, c, from, m);
 	return 0;
 }

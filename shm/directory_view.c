@@ -8,7 +8,7 @@
 
 int dsm_home_keep(struct dsm *d, const struct dsm_msg *m)
 {
-	return dsm_request_queue(&d->kept, d->c.self, m);
+	return dsm_request_queue(d, &d->kept, d->c.self, m);
 }
 
 /* E has a keeper, and nobody got the page of us since: it is not known whether it has an owner. */

@@ -62,6 +62,8 @@ struct dsm_node_config {
 	uint64_t patience;
 	/* NODE is dead, for good: looked at now and then. */
 	bool (*dead)(void *arg, uint32_t node);
+	/* Locked: the others go on without this node, which has nothing of any segment any more. May be NULL. */
+	void (*out)(void *arg);
 	/* A descriptor as of open("/dev/userfaultfd"), or -E…; NULL: there is no other way. */
 	int (*open_uffd)(void *arg);
 	void *arg;

@@ -28,6 +28,7 @@ static struct dsm_shelf *shelf_of(struct dsm *d, uint64_t page)
 
 	if (c && !c->shelf)
 		c->shelf = calloc(1, sizeof *c->shelf);
+	d->starved |= !c || !c->shelf;
 	return c ? c->shelf : NULL;
 }
 
@@ -40,6 +41,7 @@ struct dsm_entry *dsm_entry_touch(struct dsm *d, uint64_t page)
 	if (e || !s)
 		return e;
 	e = calloc(1, sizeof *e);
+	d->starved |= !e;
 	if (!e)
 		return NULL;
 	enum dsm_state state = dsm_state(d, page);
@@ -91,10 +93,11 @@ void dsm_requests_free(struct dsm_request **list)
 	*list = NULL;
 }
 
-int dsm_request_queue(struct dsm_request **list, uint32_t from, const struct dsm_msg *m)
+int dsm_request_queue(struct dsm *d, struct dsm_request **list, uint32_t from, const struct dsm_msg *m)
 {
 	struct dsm_request *r = malloc(sizeof *r + m->ndiff);
 
+	d->starved |= !r;
 	if (!r)
 		return -ENOMEM;
 	r->from = from;

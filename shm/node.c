@@ -187,6 +187,8 @@ void dsm_node_cut_off(struct dsm_node *n)
 	for (uint32_t i = 0; i < n->c.nodes; i++)
 		if (i != n->c.self)
 			services_gone(n, i);
+	if (n->c.out)
+		n->c.out(n->c.arg);
 }
 
 /* The view is a new one; BEFORE: who was gone in the last. */
@@ -315,7 +317,7 @@ static void keep_early(struct dsm_node *n, uint32_t from, const struct dsm_wire_
 	}
 
 	if (!e) {
-		n->dropped++;
+		n->starved = true;
 		return;
 	}
 	e->from = from;
@@ -522,6 +524,7 @@ int dsm_node_round(struct dsm_node *n, bool faults)
 		if (n->segs[i])
 			dsm_seg_settle(n->segs[i]);
 	dsm_gate_step(n);
+	dsm_leave_starved(n);
 	dsm_out_flush(n);
 	warm_up(n);
 	note_idle(n, events);

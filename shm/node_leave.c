@@ -4,6 +4,7 @@
  * both would go on, each with pages of its own. So nobody is put out: a node that has lost one leaves
  * by itself. It gives all its pages up, and only then says so to those that it reaches, to whom that
  * is a death. The higher one of the two goes first; mostly the other hears of that, and stays.
+ * So does a node that has lost a message of its own, or of others, for want of memory.
  */
 #include <endian.h>
 #include <string.h>
@@ -25,14 +26,28 @@ static void say(struct dsm_node *n, uint32_t to, uint32_t who)
 		memcpy(room, &body, sizeof body);
 }
 
-static void leave(struct dsm_node *n, uint32_t peer)
+static void leave(struct dsm_node *n)
 {
-	dvmi_log(n->c.log, "shm", LOG_ERR,
-		 "no connection to node %u any more, though it lives: this one gives up", peer);
+	uint32_t self = htole32(n->c.self);
+
 	dsm_node_cut_off(n);
 	for (uint32_t i = 0; i < n->c.nodes; i++)
 		if (i != n->c.self)
-			say(n, i, n->c.self);
+			dsm_out_last_word(n, i, DSM_WIRE_LEAVE, &self, sizeof self);
+}
+
+/*
+ * It may have been the only copy of a page, or what somebody waits for: without it nothing is sound, and trying
+ * again is not either. So what was to go before or after does not, but for the word that we leave.
+ */
+void dsm_leave_starved(struct dsm_node *n)
+{
+	if (!n->starved || n->cut)
+		return;
+	dvmi_log(n->c.log, "shm", LOG_ERR, "no memory for a message: this node gives up");
+	for (uint32_t i = 0; i < n->c.nodes; i++)
+		dsm_out_forget(n, i);
+	leave(n);
 }
 
 /* Each has a time of its own: a death is known soon enough, however many there are one after the other. */
@@ -54,8 +69,11 @@ void dsm_leave_look(struct dsm_node *n)
 	if (!n->c.patience || !n->c.link.down)
 		return;
 	for (uint32_t i = 0; i < n->c.nodes && !n->cut; i++)
-		if (is_lost_for_good(n, i))
-			leave(n, i);
+		if (is_lost_for_good(n, i)) {
+			dvmi_log(n->c.log, "shm", LOG_ERR,
+				 "no connection to node %u any more, though it lives: this one gives up", i);
+			leave(n);
+		}
 }
 
 void dsm_leave_on(struct dsm_node *n, const struct dsm_wire_record *r)

@@ -9,14 +9,22 @@
 
 #include "shm/node_private.h"
 
-#define ENOUGH (24u * 1024) /* bytes of a packet after which it goes */
+#define ENOUGH	  (24u * 1024) /* bytes of a packet after which it goes */
+#define LAST_WORD 4u	       /* bytes */
 
 int dsm_out_init(struct dsm_node *n)
 {
 	n->packet_max = n->c.link.packet_max;
 	n->peers = calloc(n->c.nodes, sizeof *n->peers);
 	n->unsent = calloc(n->c.nodes, sizeof *n->unsent);
-	return n->peers && n->unsent ? 0 : -ENOMEM;
+	if (!n->peers || !n->unsent)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < n->c.nodes; i++) {
+		n->peers[i].last_word = calloc(1, sizeof(struct dsm_out) + dsm_wire_room(LAST_WORD));
+		if (!n->peers[i].last_word)
+			return -ENOMEM;
+	}
+	return 0;
 }
 
 static void free_list(struct dsm_out *o)
@@ -30,8 +38,10 @@ static void free_list(struct dsm_out *o)
 
 void dsm_out_fini(struct dsm_node *n)
 {
-	for (uint32_t i = 0; n->peers && i < n->c.nodes; i++)
+	for (uint32_t i = 0; n->peers && i < n->c.nodes; i++) {
 		dsm_out_forget(n, i);
+		free(n->peers[i].last_word);
+	}
 	free_list(n->spare);
 	free(n->peers);
 	free(n->unsent);
@@ -39,7 +49,7 @@ void dsm_out_fini(struct dsm_node *n)
 
 static void recycle(struct dsm_node *n, struct dsm_out *o)
 {
-	if (n->spare) {
+	if (n->spare || o->last) {
 		free(o);
 		return;
 	}
@@ -54,10 +64,9 @@ static struct dsm_out *fresh(struct dsm_node *n)
 	n->spare = NULL;
 	if (!o)
 		o = malloc(sizeof *o + n->packet_max);
-	if (o) {
-		o->next = NULL;
-		o->len = o->records = 0;
-	}
+	if (o)
+		*o = (struct dsm_out){ 0 };
+	n->starved |= !o;
 	return o;
 }
 
@@ -114,7 +123,7 @@ void *dsm_out_in_lane(struct dsm_node *n, uint32_t to, unsigned service, size_t 
 {
 	size_t room = dsm_wire_room(len);
 
-	if (n->member.gone[to] || room > n->packet_max)
+	if (n->member.gone[to] || room > n->packet_max || n->starved)
 		return NULL;
 	struct dsm_outs *l = lane_of(n, to, lane);
 	struct dsm_out *o = l->tail;
@@ -135,6 +144,22 @@ void *dsm_out_in_lane(struct dsm_node *n, uint32_t to, unsigned service, size_t 
 void *dsm_out_record(struct dsm_node *n, uint32_t to, unsigned service, size_t len)
 {
 	return dsm_out_in_lane(n, to, service, len, DSM_LANE_TELLS);
+}
+
+void dsm_out_last_word(struct dsm_node *n, uint32_t to, unsigned service, const void *message,
+		       size_t len)
+{
+	struct dsm_out *o = n->peers[to].last_word;
+
+	if (!o || len > LAST_WORD || n->member.gone[to])
+		return;
+	n->peers[to].last_word = NULL;
+	memcpy(dsm_wire_record(o->bytes, service, len), message, len);
+	o->len = dsm_wire_room(len);
+	o->records = 1;
+	o->last = true;
+	join(&n->peers[to].out, &(struct dsm_outs){ o, o });
+	list(n, to);
 }
 
 void dsm_out_close(struct dsm_node *n)

@@ -18,6 +18,7 @@
 struct dsm_out {
 	struct dsm_out *next;
 	size_t len, records;
+	bool last; /* a peer's last_word: there is no room for anything else */
 	uint8_t bytes[];
 };
 
@@ -30,6 +31,7 @@ struct dsm_peer {
 	struct dsm_outs out;	      /* to be sent */
 	struct dsm_outs closed, open; /* wait: node_gate.c */
 	bool listed; /* in the list of those that have something to be sent */
+	struct dsm_out *last_word; /* set aside, as leaving must not need memory; NULL: it was said */
 	uint64_t lost_since; /* there is no connection, though it lives; 0: there is */
 };
 
@@ -105,6 +107,7 @@ struct dsm_node {
 
 	struct dsm_member member;
 	bool cut; /* the others go on without us */
+	bool starved; /* a message was lost for want of memory: nothing may follow it */
 	struct dsm_moves homes, next_homes; /* of the view; of the one that is to come */
 	struct dsm_service services[DSM_SERVICES];
 	struct dsm_uffd uffd[2]; /* faults for the thread, and as signals */
@@ -126,6 +129,9 @@ void *dsm_out_record(struct dsm_node *n, uint32_t to, unsigned service, size_t l
 /* The same in LANE; the other one tells. */
 void *dsm_out_in_lane(struct dsm_node *n, uint32_t to, unsigned service, size_t len,
 		      enum dsm_lane lane);
+/* TO hears MESSAGE, of LEN bytes up to 4, behind what goes already: once, and without memory. */
+void dsm_out_last_word(struct dsm_node *n, uint32_t to, unsigned service, const void *message,
+		       size_t len);
 /* What is open is closed, behind what is; what is closed is to be sent. */
 void dsm_out_close(struct dsm_node *n);
 void dsm_out_release(struct dsm_node *n);
@@ -169,6 +175,8 @@ void dsm_node_cut_off(struct dsm_node *n);
 
 /* Looks for connections that are lost; after too long this node leaves. */
 void dsm_leave_look(struct dsm_node *n);
+/* Likewise, if there was no memory for a message. Not inside of a handler. */
+void dsm_leave_starved(struct dsm_node *n);
 /* Another one has. */
 void dsm_leave_on(struct dsm_node *n, const struct dsm_wire_record *r);
 

@@ -94,6 +94,7 @@ void dsm_node_leave(struct dsm_node *n)
 {
 	dsm_node_take_own(n);
 	dsm_gate_step(n);
+	dsm_leave_starved(n);
 	dsm_out_flush(n);
 	n->idle_till = 0;
 	hand_over(n);

@@ -166,6 +166,11 @@ int dsm_receive(struct dsm *d, uint32_t from, const struct dsm_msg *m, uint64_t 
 
 /* ---- questions ---- */
 
+bool dsm_starved(const struct dsm *d)
+{
+	return d->starved;
+}
+
 enum dsm_state dsm_state(const struct dsm *d, uint64_t page)
 {
 	return (enum dsm_state)dsm_cell_get(d, page).state;

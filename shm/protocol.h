@@ -212,6 +212,9 @@ int dsm_renew(struct dsm *d, uint64_t page);
 /* M came from node FROM, in the order of its channel. It is input: nonsense is counted. -ENOMEM. */
 int dsm_receive(struct dsm *d, uint32_t from, const struct dsm_msg *m, uint64_t now);
 
+/* Memory was short, and a message, or what it brought about, was lost for that: nothing here is sound any more. */
+bool dsm_starved(const struct dsm *d);
+
 /* When dsm_tick() is due, UINT64_MAX never. */
 uint64_t dsm_deadline(const struct dsm *d);
 /* Gives away what was held for long enough. What came and was not woken for is held from now. */

@@ -97,6 +97,7 @@ struct dsm {
 	struct dsm_msg local[DSM_LOCAL_MAX];
 	uint32_t nlocal;
 	bool running; /* they are being taken */
+	bool starved; /* there was no memory for what cannot be tried again */
 
 	uint32_t epoch;
 	bool *alive;	  /* [nodes] */
@@ -133,7 +134,7 @@ struct dsm_entry *dsm_entry_next(const struct dsm *d, uint64_t page);
 void dsm_entry_free(struct dsm *d, struct dsm_entry *e);
 void dsm_entries_free(struct dsm *d);
 /* M of FROM at the end of LIST. 0 or -ENOMEM. */
-int dsm_request_queue(struct dsm_request **list, uint32_t from, const struct dsm_msg *m);
+int dsm_request_queue(struct dsm *d, struct dsm_request **list, uint32_t from, const struct dsm_msg *m);
 void dsm_requests_free(struct dsm_request **list);
 
 /* ---- protocol.c ---- */

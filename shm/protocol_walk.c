@@ -202,7 +202,7 @@ static void end(struct dsm *d, const struct dsm_msg *m, struct dsm_cell *c)
 /* True: M, which we answer, is kept for later. Without memory it is not, and goes ahead. */
 static bool is_early(struct dsm *d, uint32_t from, const struct dsm_msg *m)
 {
-	return d->c.walk->leads(d->c.arg, m->page) && dsm_request_queue(&d->ends, from, m) == 0;
+	return d->c.walk->leads(d->c.arg, m->page) && dsm_request_queue(d, &d->ends, from, m) == 0;
 }
 
 /*
@@ -244,7 +244,7 @@ static bool on_ended(struct dsm *d, uint32_t from, const struct dsm_msg *m, stru
 	if (!w || !w->write || c->state != DSM_WALKING || from >= NODES_MAX)
 		return false;
 	/* What we have told is agreed on, or never will be, when the home has granted the end: not yet. */
-	if (!w->data && !d->flushing && dsm_request_queue(&d->ends, from, m) == 0)
+	if (!w->data && !d->flushing && dsm_request_queue(d, &d->ends, from, m) == 0)
 		return true;
 	if (m->ndiff) {
 		d->c.walk->merge(d->c.arg, m->page, m->diff, m->ndiff, true);

@@ -264,6 +264,7 @@ void dsm_seg_settle(struct dsm_seg *s)
 	if (s->d && dsm_deadline(s->d) == 0)
 		dsm_woken(s->d, dvmi_clock_mono());
 	dsm_seg_make_room(s);
+	s->n->starved |= s->d && dsm_starved(s->d);
 }
 
 /* ---- time and views ---- */

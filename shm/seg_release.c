@@ -304,6 +304,7 @@ static void take_later(struct dsm_seg *s, uint32_t from, const struct dsm_wire_r
 	struct seg_late *l = s->rc.nlate < LATE_MAX ? malloc(sizeof *l + r->len) : NULL;
 
 	if (!l) {
+		s->n->starved |= s->rc.nlate < LATE_MAX;
 		s->n->dropped++;
 		return;
 	}

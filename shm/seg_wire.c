@@ -144,5 +144,6 @@ void dsm_seg_message(struct dsm_seg *s, uint32_t from, const struct dsm_wire_rec
 	}
 	dsm_seg_trace(s, DSM_TRACE_CAME, m.page, from, &m);
 	dsm_receive(s->d, from, &m, s->n->now);
+	s->n->starved |= dsm_starved(s->d);
 	s->bytes = NULL;
 }

@@ -62,6 +62,14 @@ static bool dead(void *arg, uint32_t node)
 	return (!lives || dsm_mesh_down(m->mesh, node)) && m->c.dead(m->c.arg, node, lives);
 }
 
+static void out(void *arg)
+{
+	const struct dvmi_domain *m = arg;
+
+	if (m->c.out)
+		m->c.out(m->c.arg);
+}
+
 static int open_uffd(void *arg)
 {
 	const struct dvmi_domain *m = arg;
@@ -79,6 +87,7 @@ static int make_node(struct dvmi_domain *m)
 						 .spin = m->c.spin,
 						 .urgent = m->c.urgent,
 						 .dead = dead,
+						 .out = out,
 						 .open_uffd = open_uffd,
 						 .arg = m,
 					 });

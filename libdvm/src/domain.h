@@ -20,6 +20,8 @@ struct dvmi_domain_config {
 	/* NODE (a rank of the group) has ended, or LIVES and cannot be reached any more; called until it
 	 * returns true: then the nodes agree that it is gone. Locked, as in shm/dsm.h. */
 	bool (*dead)(void *arg, uint32_t node, bool lives);
+	/* The others go on without us; as in shm/dsm.h. */
+	void (*out)(void *arg);
 	void *arg;
 };
 

@@ -23,7 +23,7 @@ struct world {
 	struct dsm_node *n;
 	struct dsm_seg *s;
 	struct dvmi_log log;
-	uint64_t said;
+	uint64_t said, leaves; /* records, and those that say that it leaves */
 	struct dvmi_rng rng;
 	_Atomic bool down[NODES], dead[NODES]; /* the link to it; itself */
 };
@@ -40,6 +40,24 @@ uint64_t __wrap_dvmi_clock_mono(void)
 	return now ? now : __real_dvmi_clock_mono();
 }
 
+static _Atomic size_t most = SIZE_MAX; /* bytes that can be had at once */
+
+void *__real_malloc(size_t n);
+void *__wrap_malloc(size_t n);
+
+void *__wrap_malloc(size_t n)
+{
+	return n > atomic_load(&most) ? NULL : __real_malloc(n);
+}
+
+void *__real_calloc(size_t n, size_t each);
+void *__wrap_calloc(size_t n, size_t each);
+
+void *__wrap_calloc(size_t n, size_t each)
+{
+	return n * each > atomic_load(&most) ? NULL : __real_calloc(n, each);
+}
+
 static int quiet_send(void *arg, uint32_t node, const void *bytes, size_t len)
 {
 	struct dsm_wire_record r;
@@ -48,8 +66,10 @@ static int quiet_send(void *arg, uint32_t node, const void *bytes, size_t len)
 
 	/* What it says itself can be understood. */
 	assert_in_range(node, 1, NODES - 1);
-	while ((rc = dsm_wire_next(bytes, len, &at, &r)) > 0)
+	while ((rc = dsm_wire_next(bytes, len, &at, &r)) > 0) {
 		((struct world *)arg)->said++;
+		((struct world *)arg)->leaves += r.service == DSM_WIRE_LEAVE;
+	}
 	assert_int_equal(rc, 0);
 	return 0;
 }
@@ -359,6 +379,46 @@ static void out(void **state)
 	atomic_store(&clock_now, 0);
 }
 
+/* What has come cannot be answered, with so much memory: all others hear that it leaves, and no more. */
+static void leaves_with(struct world *w, size_t memory)
+{
+	int rc = make_segment(w);
+
+	if (rc == -EPERM || rc == -ENOTSUP)
+		skip();
+	assert_int_equal(rc, 0);
+	atomic_store(&most, memory);
+	ask(w, 0);
+	atomic_store(&most, SIZE_MAX);
+	dsm_node_enter(w->n);
+	assert_false(dsm_node_alive(w->n, 1));
+	dsm_node_leave(w->n);
+	assert_int_equal(w->leaves, NODES - 1);
+	assert_int_equal(w->said, NODES - 1);
+	dsm_seg_destroy(w->s);
+	w->s = NULL;
+}
+
+static void no_memory_for_an_answer(void **state)
+{
+	leaves_with(*state, 60000);
+}
+
+static void no_memory_for_a_page(void **state)
+{
+	leaves_with(*state, 1000);
+}
+
+static void no_memory_for_an_early_one(void **state)
+{
+	struct world *w = *state;
+
+	atomic_store(&most, 10);
+	ask(w, 5);
+	atomic_store(&most, SIZE_MAX);
+	assert_int_equal(w->leaves, NODES - 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -368,6 +428,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(old_ones_of_a_number_in_use, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(two_deaths, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(out, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(no_memory_for_an_answer, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(no_memory_for_a_page, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(no_memory_for_an_early_one, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(anything, set_up, tear_down),
 	};
 

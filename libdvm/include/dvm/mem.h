@@ -37,6 +37,8 @@
  * is longer (dvm.conf(5)): all of it is lost then, calls return -DVM_EPEERLOST, and
  * for the others it is as if the rank were lost.
  *
+ * So does a rank that has no memory for a message that others wait for, at once.
+ *
  * From outside, `dvm seg destroy` ends a segment of several nodes at all its ranks, which is as if all
  * of it were lost. It has still to be destroyed by the program.
  *
