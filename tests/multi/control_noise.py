@@ -11,7 +11,7 @@ import socket
 import sys
 import time
 
-ADDRESS = f"\0dvm-guest/{os.geteuid()}/{sys.argv[1]}"
+ADDRESS = f"\0dvm-guest/{os.geteuid()}/{sys.argv[1]}@{os.environ['DVM_MACHINE']}"
 LINES = [
     b"", b"stat x", b"stat -1", b"stat 1e99", b"stat 0.1" * 9, b"balloon", b"balloon ", b"balloon -1",
     b"balloon 99999999999999999999G", b"balloon 1M\0", b"Pause", b"pause ", b"\0stop", b"kill me",

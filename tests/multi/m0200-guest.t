@@ -79,6 +79,13 @@ ok "a console on a terminal: joined, left by Ctrl-], joined again" \
 ok "... and the guest does not mind" in_state one running
 ok "nonsense at its control socket" timeout 60 python3 "$(dirname "$0")/control_noise.py" one
 ok "... does not reach the guest" in_state one running
+like "it tells its counters once a day at least" "$(timeout 5 "$vmm" --control one --ask "stat 213503d" 2>&1)" \
+	"*that is no period*"
+elsewhere() { DVM_MACHINE=elsewhere "$vmm" "$@" 2>&1 < /dev/null; }
+like "for another machine's guest of that name it does not answer" "$(elsewhere --control one --ask ping)" \
+	"*no guest called one answers here"
+like "... which runs beside it" "$(elsewhere --control one --kernel "$payload" --append hello --mem 16M)" \
+	"*hello*"
 ok "the power button" dvm guest stop one
 is "... switches it off" "$(timeout 20 dvm guest wait one; echo $?)" 0
 like "it can be asked nothing more" "$(dvm guest pause one 2>&1)" "dvm: guest one has ended*"

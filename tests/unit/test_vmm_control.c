@@ -497,6 +497,30 @@ static void test_typing_does_not_block(void **state)
 	assert_int_equal(rc, 0);
 }
 
+/* A name that fits is taken whole, what is left is the machine's. */
+static void a_name_is_its_machines(void **state)
+{
+	char name[VMM_CONTROL_NAME_MAX + 1], machine[200];
+	struct sockaddr_un here, there;
+	socklen_t len, none;
+
+	memset(name, 'n', sizeof name - 1);
+	name[sizeof name - 1] = 0;
+	memset(machine, 'm', sizeof machine - 1);
+	machine[sizeof machine - 1] = 0;
+	assert_int_equal(unsetenv("DVM_MACHINE"), 0);
+	assert_int_equal(vmm_control_address("one", &here, &none), 0);
+	assert_int_equal(setenv("DVM_MACHINE", "a", 1), 0);
+	assert_int_equal(vmm_control_address("one", &there, &len), 0);
+	assert_int_equal(len, none + 2);
+	assert_memory_equal(here.sun_path + 1, there.sun_path + 1, strlen(here.sun_path + 1));
+	assert_int_equal(setenv("DVM_MACHINE", machine, 1), 0);
+	assert_int_equal(vmm_control_address(name, &there, &len), 0);
+	assert_in_range(len, none, sizeof there);
+	assert_int_equal(vmm_control_address(machine, &there, &len), -ENAMETOOLONG);
+	assert_int_equal(unsetenv("DVM_MACHINE"), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -516,6 +540,7 @@ int main(void)
 		cmocka_unit_test(test_no_answer),
 		cmocka_unit_test(test_being_made),
 		cmocka_unit_test(test_typing_does_not_block),
+		cmocka_unit_test(a_name_is_its_machines),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
