@@ -71,7 +71,7 @@ static int lock_directory(const struct sockaddr_un *a)
 
 int vmm_listener_open(const struct sockaddr_un *a, dvm_error_t *err)
 {
-	cleanup_fd int lock = lock_directory(a);
+	__attribute__((unused)) cleanup_fd int lock = lock_directory(a);
 	cleanup_fd int fd = make_socket();
 	int rc = fd < 0 ? fd : bind_and_listen(fd, a);
 
