@@ -49,8 +49,6 @@ static int go_forward(struct vmm *v, dvm_error_t *err)
 	if (vmm_is_first(v))
 		vmm_clock_set(&v->clock, (int64_t)ticks);
 	pthread_mutex_unlock(&v->lock);
-	VMM_EACH_VCPU(v, c)
-		vmm_vcpu_set_tsc(c);
 	complain(v, ticks);
 	return rc;
 }
