@@ -346,14 +346,15 @@ static void warn_of_little(const struct vmm_spread *s, uint64_t home, uint64_t h
  */
 static void find_room(struct vmm_spread *s)
 {
-	uint64_t home = s->home_end[s->self] - (s->self ? s->home_end[s->self - 1] : 0);
-	uint64_t have = dvmi_mem_free();
+	uint64_t pages = s->home_end[s->self] - (s->self ? s->home_end[s->self - 1] : 0);
+	uint64_t home = pages * VMM_PAGE;
 
-	if (!s->room) {
-		s->room = dvmi_seg_share(dvm_world(s->d), home * VMM_PAGE);
-		if (have < home * VMM_PAGE + ROOM_MIN)
-			warn_of_little(s, home * VMM_PAGE, have);
-	}
+	if (s->room)
+		return;
+	uint64_t have = dvmi_mem_free();
+	if (have < home + ROOM_MIN)
+		warn_of_little(s, home, have);
+	s->room = dvmi_seg_share(dvm_world(s->d), home);
 	if (s->room && s->room < ROOM_MIN && !getenv("DVM_SHM_MEMORY"))
 		s->room = ROOM_MIN;
 }
