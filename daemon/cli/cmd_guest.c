@@ -12,6 +12,7 @@
 
 #include "daemon/cli/commands.h"
 #include "daemon/cli/guest.h"
+#include "daemon/cli/relay.h"
 
 /* ---- what all of them do first ---- */
 
@@ -217,13 +218,13 @@ static void pass_on(int sig)
 /* What ends us ends PID, after which the terminal is as before; Ctrl-C reaches it anyway. */
 static void pass_signals_to(pid_t pid)
 {
-	struct sigaction old, pass = { .sa_handler = pass_on };
+	struct sigaction pass = { .sa_handler = pass_on };
 	static const int passed[] = { SIGTERM, SIGHUP };
 
 	child = pid;
 	signal(SIGINT, SIG_IGN);
 	for (size_t i = 0; i < sizeof passed / sizeof passed[0]; i++)
-		if (sigaction(passed[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+		if (!cli_relay_ignores(passed[i]))
 			sigaction(passed[i], &pass, NULL);
 }
 

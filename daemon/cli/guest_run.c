@@ -134,14 +134,6 @@ static void compare(const Pb__JobInfo *j, const char *name, void *arg)
 		fill(s->g, j, name);
 }
 
-static void take_job(const Pb__JobInfo *j, const char *name, void *arg)
-{
-	struct search *s = arg;
-
-	if (!strcmp(name, s->name))
-		fill(s->g, j, name);
-}
-
 /* By its job, of which a node that does not know it yet asks the one that leads. */
 static int find_job(const struct cli *c, const char *name, uint64_t job, struct cli_guest *g,
 		    dvm_error_t *err)
@@ -152,7 +144,7 @@ static int find_job(const struct cli *c, const char *name, uint64_t job, struct 
 	req.all = true;
 	req.job = job;
 	*g = (struct cli_guest){ 0 };
-	int rc = ask_each(c, &req, take_job, &s, err);
+	int rc = ask_each(c, &req, compare, &s, err);
 	if (rc < 0 || g->job)
 		return rc;
 	return dvmi_error_set(err, -ENOENT, "job %" PRIu64 " is no guest called %s", job, name);

@@ -92,8 +92,7 @@ static void on_handle_closed(uv_handle_t *h)
 		free(r);
 }
 
-/* A signal that is ignored already (nohup, a background shell) stays so. */
-static bool is_ignored(int sig)
+bool cli_relay_ignores(int sig)
 {
 	struct sigaction sa;
 
@@ -116,7 +115,7 @@ int cli_relay_open(struct cli_relay **out, uv_loop_t *loop, const struct cli_rel
 		uv_signal_init(loop, &r->signals[i]);
 		r->signals[i].data = r;
 		r->open_handles++;
-		if (!is_ignored(caught[i]))
+		if (!cli_relay_ignores(caught[i]))
 			uv_signal_start(&r->signals[i], on_signal, caught[i]);
 	}
 	uv_timer_init(loop, &r->stop_timer);

@@ -27,6 +27,9 @@ int cli_relay_open(struct cli_relay **out, uv_loop_t *loop, const struct cli_rel
 		   void *arg);
 void cli_relay_close(struct cli_relay *r); /* NULL is allowed */
 
+/* SIG was ignored when we were started (nohup, a background shell), and stays so. */
+bool cli_relay_ignores(int sig);
+
 /* Ends this process as SIG does by default, so that a shell sees what happened. */
 _Noreturn void cli_relay_die(int sig);
 
