@@ -46,10 +46,18 @@ done <<-'END'
 	2 shm hello --mem=16.3M,--cpus=2 0 hello
 END
 
-# The number of interrupts that the first host has said to others.
-sent() # FILE
+# What a guest has counted is in $stat: the first host's NAME, and all that the others tell.
+counted() # NAME
 {
-	sed -n 's/,"hosts":\[.*//; s/.*"interrupts_sent":\([0-9]*\).*/\1/p' "$1"
+	sed -n "s/,\"hosts\":\[.*//; s/.*\"$1\":\([0-9]*\).*/\1/p" "$stat"
+}
+others()
+{
+	sed 's/.*"hosts":\[//' "$stat"
+}
+names_of_others()
+{
+	others | grep -o '"host":"[^"]*"'
 }
 
 # Over two hosts: the second CPU is on the second one; what is left out of how pages go, and devices on one that is not there.
@@ -57,12 +65,8 @@ vmm=("$build/tests/api/mini-run" -t 30 -n 2 -N 2 "$build/kvm-node/dvm-vmm" --hos
 stat=$(mktemp)
 guest_run ipis --mem 16M --cpus 2 --stat "$stat"
 is "to the other host and back" $? 0 || diag "$guest_out"
-ok "... 500 times and more" [ "$(sent "$stat")" -ge 500 ]
-of_hosts()
-{
-	sed 's/.*"hosts":\[//' "$stat" | grep -o '"host":"[^"]*"'
-}
-is "... and the other one's counters are there, too" "$(of_hosts)" '"host":"mini1"'
+ok "... 500 times and more" [ "$(counted interrupts_sent)" -ge 500 ]
+is "... and the other one's counters are there, too" "$(names_of_others)" '"host":"mini1"'
 much=$(awk '/^MemTotal:/ { print int($2 / 1024) * 4 }' /proc/meminfo)
 guest_run hello --mem "${much}M" --cpus 2
 like "hosts that have less memory than their part are named" "$guest_out" \
@@ -74,17 +78,13 @@ guest_run ipis --mem 16M --cpus 2 --pages no-prefetch,no-elision,no-batch,no-hol
 is "... without one of them after the other" $? 0 || diag "$guest_out"
 DVM_SHM_MEMORY=200000 guest_run memory --mem 96M --cpus 2 --stat "$stat"
 is "room for 48 pages of what is the other host's" $? 0 || diag "$guest_out"
-evicted=$(sed -n 's/,"hosts":\[.*//; s/.*"evicted":\([0-9]*\).*/\1/p' "$stat")
+evicted=$(counted evicted)
 ok "... so pages go home again" [ "${evicted:-0}" -gt 100 ]
 rm -f "$stat"
 
 # A disk that CPUs of both hosts use: requests and their bytes go with messages, or else as pages.
 disk=$(mktemp)
 truncate -s 4M "$disk"
-counted() # NAME: of the first host
-{
-	sed -n "s/,\"hosts\":\[.*//; s/.*\"$1\":\([0-9]*\).*/\1/p" "$stat"
-}
 guest_run disk --mem 16M --cpus 2 --disk "$disk,host=1" --stat "$stat"
 is "a disk of the other host: $guest_out" $? 0 || diag "$guest_out"
 carried=$(counted queue_carried) bytes=$(counted queue_bytes_sent)
@@ -177,9 +177,7 @@ ask()
 # Its name, and how many CPUs it tells of.
 of_second_host()
 {
-	local told
-	told=$(sed 's/.*"hosts":\[//' "$stat")
-	echo "$(grep -o '"host":"[^"]*"' <<< "$told") $(grep -o '"cpu":' <<< "$told" | wc -l)"
+	echo "$(names_of_others) $(others | grep -o '"cpu":' | wc -l)"
 }
 ok "a guest with 60 CPUs on each of two hosts" until_ok 20 says waiting
 ask stat > "$stat"

@@ -96,6 +96,14 @@ static int tear_down(void **state)
 	return 0;
 }
 
+/* Its console is the client's from now on. */
+static void join(struct scene *s)
+{
+	say(s->client, "console\n");
+	say(s->config.console_out, "hello\n");
+	hears(s->client, "hello\n");
+}
+
 static void test_console(void **state)
 {
 	struct scene *s = *state;
@@ -147,9 +155,7 @@ static void test_too_many(void **state)
 	int more[7];
 	dvm_error_t err;
 
-	say(s->client, "console\n");
-	say(s->config.console_out, "hello\n");
-	hears(s->client, "hello\n");
+	join(s);
 	for (size_t i = 0; i < 7; i++) {
 		more[i] = dial(s->name);
 		say(more[i], "console\n");
@@ -242,9 +248,7 @@ static void test_typed_early(void **state)
 	struct scene *s = *state;
 	pthread_t thread;
 
-	say(s->client, "console\n");
-	say(s->config.console_out, "hello\n");
-	hears(s->client, "hello\n");
+	join(s);
 	assert_int_equal(pthread_create(&thread, NULL, type_much, s), 0);
 	fills_up(s->config.console_in);
 	say(s->config.console_out, "busy\n");
@@ -318,9 +322,7 @@ static void test_slow(void **state)
 	static char heard[MUCH];
 	struct scene *s = *state;
 
-	say(s->client, "console\n");
-	say(s->config.console_out, "hello\n");
-	hears(s->client, "hello\n");
+	join(s);
 	print(s, MUCH);
 	assert_int_equal(hear(s->client, heard, MUCH), MUCH);
 	for (size_t i = 0; i < MUCH; i++)
@@ -343,9 +345,7 @@ static void test_last_words(void **state)
 	struct scene *s = *state;
 	pthread_t thread;
 
-	say(s->client, "console\n");
-	say(s->config.console_out, "hello\n");
-	hears(s->client, "hello\n");
+	join(s);
 	print(s, MUCH);
 	vmm_control_stop(s->control);
 	assert_int_equal(pthread_create(&thread, NULL, destroy, s->control), 0);
@@ -362,9 +362,7 @@ static void test_deaf(void **state)
 	struct scene *s = *state;
 	size_t n = 0, some;
 
-	say(s->client, "console\n");
-	say(s->config.console_out, "hello\n");
-	hears(s->client, "hello\n");
+	join(s);
 	print(s, 4 << 20);
 	while ((some = hear(s->client, heard, sizeof heard)) == sizeof heard)
 		n += some;
