@@ -48,7 +48,8 @@ static bool good(const struct vmm_msg *n, size_t text, const struct vmm_msg_boun
 	case VMM_MSG_EOI:
 	case VMM_MSG_TIME:
 	case VMM_MSG_TIME_IS:
-	case VMM_MSG_LOAD: return plain;
+	case VMM_MSG_LOAD:
+	case VMM_MSG_HERE: return plain;
 	case VMM_MSG_ACCESS: return plain && n->cpu < b->cpus && access_good(n);
 	case VMM_MSG_ANSWER: return n->id && (!n->vector || (n->vector == 1 && text));
 	case VMM_MSG_END: return n->op && n->op < b->ends;

@@ -34,6 +34,7 @@ enum vmm_msg_kind {
 	VMM_MSG_SIGNAL,    /* ... is that of the device; .flag: the rings make no sense */
 	VMM_MSG_SETTLE,    /* answered when what was said before it has been done */
 	VMM_MSG_LOAD,	    /* vCPUs there have run for .addr ns, and waited for pages for .value */
+	VMM_MSG_HERE,	    /* the sender is there */
 	VMM_MSG_KINDS,
 };
 

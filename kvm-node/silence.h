@@ -11,7 +11,7 @@
 
 #include "kvm-node/memory.h"
 
-#define VMM_SILENCE_LOOKS 2u /* without a word in between */
+#define VMM_SILENCE_LOOKS 8u /* without a word in between */
 
 struct vmm_silence {
 	uint8_t looks[VMM_NODES_MAX]; /* since it was heard */

@@ -12,7 +12,7 @@
 
 #define TIME_SOON (20 * DVMI_MSEC)  /* while there is something to correct */
 #define TIME_LATE (320 * DVMI_MSEC) /* when there has been nothing for long */
-#define LOOK_EVERY DVMI_SEC	     /* whether others still speak: questions for the time are enough */
+#define LOOK_EVERY TIME_LATE	     /* whether others still speak */
 
 /* ---- answers at once; locked ---- */
 
@@ -190,6 +190,7 @@ static void act(struct vmm_spread *s, unsigned from, const struct vmm_msg *n, co
 	case VMM_MSG_ASK: s->ops.asked(s->ops.arg, (enum vmm_ask)n->op); break;
 	case VMM_MSG_CPU: s->ops.cpu(s->ops.arg, from, n->cpu, text, len); break;
 	case VMM_MSG_LOAD: hear_load(s, from, n); break;
+	case VMM_MSG_HERE: break; /* that is all */
 	case VMM_MSG_TIME: hear_time(s, from, n); break;
 	case VMM_MSG_TIME_IS: hear_time_is(s, n); break;
 	case VMM_MSG_LEND:
@@ -219,10 +220,9 @@ static bool fits(const struct vmm_spread *s, unsigned from, uint8_t kind)
 	}
 }
 
-/* The first one hears from all, and all from it: they ask it for the time. */
 static void note_speaker(struct vmm_spread *s, unsigned from, uint64_t now)
 {
-	if (from == s->self || (s->self && from))
+	if (from == s->self)
 		return;
 	if (s->look_at == UINT64_MAX)
 		s->look_at = now + LOOK_EVERY;
@@ -231,15 +231,31 @@ static void note_speaker(struct vmm_spread *s, unsigned from, uint64_t now)
 			 s->names[from]);
 }
 
-static void look_for_silent(struct vmm_spread *s, uint64_t now)
+static void look_for_silent(struct vmm_spread *s)
 {
 	uint64_t silent = vmm_silence_look(&s->silence);
 
-	s->look_at = now + LOOK_EVERY;
 	for (unsigned i = 0; i < s->hosts; i++)
 		if (silent >> i & 1)
 			dvmi_log(s->log, "spread", LOG_WARNING,
 				 "the guest waits for host %s, of which nothing is heard", s->names[i]);
+}
+
+/* The first one hears from all, and all from it: they ask it for the time. The others have to say it. */
+static void tell_others(struct vmm_spread *s)
+{
+	const struct vmm_msg here = { .kind = VMM_MSG_HERE };
+
+	for (unsigned i = 1; s->self && i < s->hosts; i++)
+		if (i != s->self)
+			spread_post(s, i, &here, NULL, 0);
+}
+
+static void look_at_others(struct vmm_spread *s, uint64_t now)
+{
+	s->look_at = now + LOOK_EVERY;
+	tell_others(s);
+	look_for_silent(s);
 }
 
 static void on_message(void *arg, uint32_t from, const void *message, size_t len, uint64_t now)
@@ -273,7 +289,7 @@ static void tick(void *arg, uint64_t now)
 	struct vmm_spread *s = arg;
 
 	if (s->attached && now >= s->look_at)
-		look_for_silent(s, now);
+		look_at_others(s, now);
 	if (!s->attached || now < s->ask_time_at)
 		return;
 	s->time_every = s->time_every < TIME_SOON ? TIME_SOON :

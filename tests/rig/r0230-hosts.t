@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
 # What becomes of a guest over two hosts when one of them dies (while the kernel boots, while programs
-# compute on both, amid a reset) or stands still for a while; and that guests are paused, resumed, reset
-# and rebooted again and again with nothing restarted on the hosts, and nothing left behind there.
+# compute on both, amid a reset) or stands still for a while, or a link between two of three breaks; and
+# that guests are paused, resumed, reset and rebooted again and again with nothing restarted on the hosts,
+# and nothing left behind there.
 # It is part of `make check-long`.
 
 # shellcheck disable=SC2317 # called by until_ok
@@ -20,7 +21,7 @@ pack_guest "$lib_temp/overlay" "$kernel"
 mkdir -p "$lib_temp/overlay/etc/dvm"
 echo 'failure_timeout: 40s' > "$lib_temp/overlay/etc/dvm/dvm.conf"
 
-rig_start 2 --mem 700M --disk 64 --overlay "$lib_temp/overlay"
+rig_start 3 --mem 700M --disk 64 --overlay "$lib_temp/overlay"
 ok "a machine is founded" found_machine
 ok "host2 joins" join_machine host2
 
@@ -174,7 +175,33 @@ ok "... does so three times" until_ok 120 has_resets anew 3
 like "... each time from the beginning" "$(on host1 dvm guest log anew 2>&1)" \
 	"*guest: up*guest: restarting*guest: up*guest: restarting*guest: up*"
 end_guest anew
-ok "nothing of them is left" until_ok 10 nothing_runs dvm-vmm host1 host2
+# --- a link between two of three breaks ------------------------------------------------------
+
+# Each takes the other one for another card.
+breaks_link()
+{
+	on host2 ip neigh replace 10.77.0.3 lladdr 02:00:00:00:00:99 dev eth0 nud permanent &&
+		on host3 ip neigh replace 10.77.0.2 lladdr 02:00:00:00:00:99 dev eth0 nud permanent
+}
+mends_link()
+{
+	on host2 ip neigh del 10.77.0.3 dev eth0 && on host3 ip neigh del 10.77.0.2 dev eth0
+}
+
+ok "host3 joins" join_machine host3
+ok "one over three hosts is started" start_over 3 three --stay-apart --cpus 3 --mem 384M \
+	--kernel "/guest/${kernel##*/}" --initrd /guest/initrd \
+	--append "console=ttyS0 quiet nokaslr panic=-1 do=echo"
+ok "... its CPUs go to their hosts" until_ok 120 spread_is three false 3
+ok "host2 and host3 do not hear each other" breaks_link
+ok "... which host2 says" until_ok 20 says three "waits for host host3, of which nothing is heard"
+ok "... and host3" until_ok 20 says three "waits for host host2, of which nothing is heard"
+ok "the link is there again" mends_link
+ok "... which host2 says" until_ok 60 says three "host host3 is heard again"
+ok "... and host3" until_ok 60 says three "host host2 is heard again"
+ok "... the guest goes on" goes_on three
+end_guest three
+ok "nothing of them is left" until_ok 10 nothing_runs dvm-vmm host1 host2 host3
 ok "daemons have as many descriptors as before ($before)" until_ok 10 have_settled "$before"
 ok "the hosts' kernels are calm" kernels_are_calm
 done_testing

@@ -125,6 +125,8 @@ static void test_others(void **state)
 		{ { .kind = VMM_MSG_SETTLE }, 0, -EBADMSG },
 		{ { .kind = VMM_MSG_LOAD, .addr = 1, .value = 2 }, 0, 0 },
 		{ { .kind = VMM_MSG_LOAD }, 1, -EBADMSG },
+		{ { .kind = VMM_MSG_HERE }, 0, 0 },
+		{ { .kind = VMM_MSG_HERE }, 1, -EBADMSG },
 		{ { .kind = VMM_MSG_CPU, .cpu = 3 }, 64, 0 },
 		{ { .kind = VMM_MSG_CPU, .cpu = 3 }, 0, -EBADMSG },
 		{ { .kind = VMM_MSG_CPU, .cpu = 4 }, 64, -EBADMSG },

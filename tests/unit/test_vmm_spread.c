@@ -347,6 +347,50 @@ static void time_that_stands_still_is_not_followed(void **state)
 	assert_true(clocks.adjusted > 0);
 }
 
+/* ---- who is there ---- */
+
+static void look(struct vmm_spread *s, unsigned times)
+{
+	while (times--) {
+		__wrap_dsm_node_enter(s->node);
+		node.service.tick(s, s->look_at);
+		__wrap_dsm_node_leave(s->node);
+	}
+}
+
+/* Not only what the first host has of them: the link between two others may be cut. */
+static void all_but_the_first_tell_each_other(void **state)
+{
+	const struct vmm_msg here = { .kind = VMM_MSG_HERE };
+	struct vmm_spread *s = *state;
+
+	s->self = 2;
+	hear(s, 1, &here, sizeof here);
+	look(s, VMM_SILENCE_LOOKS);
+	assert_int_equal(s->silence.told, 0);
+	assert_int_equal(node.n, VMM_SILENCE_LOOKS);
+	for (unsigned i = 0; i < node.n; i++) {
+		assert_int_equal(node.said[i].to, 1);
+		assert_int_equal(node.said[i].n.kind, VMM_MSG_HERE);
+	}
+	look(s, 1);
+	assert_int_equal(s->silence.told, 2);
+	hear(s, 1, &here, sizeof here);
+	assert_int_equal(s->silence.told, 0);
+}
+
+static void the_first_is_heard_anyway(void **state)
+{
+	const struct vmm_msg time = { .kind = VMM_MSG_TIME, .value = 1 };
+	struct vmm_spread *s = *state;
+
+	s->self = 0;
+	hear(s, 1, &time, sizeof time);
+	node.n = 0;
+	look(s, VMM_SILENCE_LOOKS);
+	assert_int_equal(node.n, 0);
+}
+
 /* ---- a guest's clock, of which much is to be made good when it is set ---- */
 
 #define MUCH 1000000000 /* ticks, over 2048 times as many */
@@ -472,6 +516,8 @@ int main(void)
 		T(who_cannot_ask_says_why),
 		T(who_settles_hears_after_what_was_posted),
 		T(time_that_stands_still_is_not_followed),
+		T(all_but_the_first_tell_each_other),
+		T(the_first_is_heard_anyway),
 		T(nothing_is_made_good_while_it_is_set),
 		T(text_that_is_cut_off_says_so),
 		T(part_of_a_text_is_of_no_use),
