@@ -134,13 +134,29 @@ void vmm_vcpu_leave(struct vmm_vcpu *v, struct vmm_vcpu_state *s)
 	move_times(&s->lapic, -dvmi_clock_mono());
 }
 
+/* What is read as bool is one. */
+static bool flags_good(const struct vmm_vcpu_state *s)
+{
+	const struct vmm_lapic *l = &s->lapic;
+	const bool *flags[] = { &s->halted, &s->came_up, &l->x2apic_ok, &l->deadline_ok,
+				&l->nmi,    &l->init,	 &l->wait_sipi };
+	uint8_t byte;
+
+	for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
+		memcpy(&byte, flags[i], sizeof byte);
+		if (byte > 1)
+			return false;
+	}
+	return true;
+}
+
 int vmm_vcpu_state_check(const struct vmm_vcpu *v, const void *state, size_t len)
 {
 	const struct vmm_vcpu_state *s = state;
 
 	if (len != sizeof *s || s->size != sizeof *s || s->n_msrs > VMM_MOVE_MSRS ||
 	    s->lapic.id != v->apic_id || s->lapic.state > VMM_APIC_IN_X2APIC || s->lapic.sipi < -1 ||
-	    s->lapic.sipi > 255 || s->xcrs.nr_xcrs > KVM_MAX_XCRS)
+	    s->lapic.sipi > 255 || s->xcrs.nr_xcrs > KVM_MAX_XCRS || !flags_good(s))
 		return -EBADMSG;
 	return 0;
 }

@@ -219,6 +219,12 @@ static void test_input(void **state)
 	BAD(lapic.sipi = -2);
 	BAD(lapic.sipi = 256);
 	BAD(xcrs.nr_xcrs = KVM_MAX_XCRS + 1);
+	bool *flags[] = { &bad.halted, &bad.came_up, &bad.lapic.nmi, &bad.lapic.wait_sipi };
+	for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
+		bad = st;
+		memset(flags[i], 2, sizeof *flags[i]);
+		assert_int_equal(vmm_vcpu_state_check(s->to, &bad, sizeof bad), -EBADMSG);
+	}
 	/* What KVM itself refuses is told. */
 	bad = st;
 	bad.sregs.cr0 = 0x80000000; /* paging without protection */
