@@ -82,6 +82,11 @@ static struct dsched_cand *add(struct dsched_work *w, const struct dsched_node *
 	return c;
 }
 
+bool dsched_suits(const struct dsched_request *req, const struct dsched_node *node)
+{
+	return !req->kvm || !node->no_kvm;
+}
+
 /* Counts of one name add up; a name without a count allows everything. */
 static uint32_t add_limits(uint32_t a, uint32_t b)
 {
@@ -98,6 +103,10 @@ static int include_one(struct dsched_work *w, const struct dsched_host *host,
 				     "node \"%.64s\" was asked for and is %s%s%s", node->name,
 				     state_name(node->state), note(node) ? ": " : "",
 				     note(node) ? note(node) : "");
+	if (!dsched_suits(w->req, node))
+		return dsched_refuse(w, DSCHED_C_KVM, node->name, -DVM_ENOSLOTS,
+				     "node \"%.64s\" was asked for and cannot run guests: %.160s",
+				     node->name, node->no_kvm);
 	if (mark->cand) {
 		struct dsched_cand *c = &w->cands[mark->cand - 1];
 		c->limit = add_limits(c->limit, host->slots);
@@ -142,11 +151,33 @@ static int check_limits(struct dsched_work *w)
 	return 0;
 }
 
-static void all_up(struct dsched_work *w, const struct mark *marks)
+/* Nodes that the request needs at least. */
+static uint32_t least_nodes(const struct dsched_request *req)
 {
-	for (uint32_t i = 0; i < w->snap->nnodes; i++)
-		if (w->snap->nodes[i].state == DSCHED_NODE_UP && !(marks && marks[i].excluded))
-			add(w, &w->snap->nodes[i]);
+	if (req->nodes)
+		return req->nodes;
+	if (req->map == DSCHED_MAP_PPR_NODE && req->ranks)
+		return 1 + (req->ranks - 1) / req->ppr;
+	return 1;
+}
+
+static int all_up(struct dsched_work *w, const struct mark *marks)
+{
+	const struct dsched_node *unfit = NULL;
+	uint32_t asked = least_nodes(w->req), nunfit = 0;
+
+	for (uint32_t i = 0; i < w->snap->nnodes; i++) {
+		const struct dsched_node *node = &w->snap->nodes[i];
+		if (node->state != DSCHED_NODE_UP || (marks && marks[i].excluded))
+			continue;
+		if (dsched_suits(w->req, node)) {
+			add(w, node);
+			continue;
+		}
+		unfit = unfit ? unfit : node;
+		nunfit++;
+	}
+	return unfit && w->ncands < asked ? dsched_refuse_kvm(w, asked, unfit, nunfit) : 0;
 }
 
 static int by_names(struct dsched_work *w)
@@ -159,7 +190,7 @@ static int by_names(struct dsched_work *w)
 		return -ENOMEM;
 	int rc = exclude(w, index, marks);
 	if (rc == 0 && !w->req->include)
-		all_up(w, marks);
+		rc = all_up(w, marks);
 	else if (rc == 0)
 		rc = include(w, index, marks);
 	return rc == 0 ? check_limits(w) : rc;
@@ -172,6 +203,5 @@ int dsched_candidates(struct dsched_work *w)
 		return -ENOMEM;
 	if (w->req->include || w->req->nexclude)
 		return by_names(w);
-	all_up(w, NULL);
-	return 0;
+	return all_up(w, NULL);
 }

@@ -88,6 +88,7 @@ struct dsched_node {
 	const struct dvmi_idset *busy; /* borrowed; PUs its running jobs are bound to; NULL: none */
 	uint32_t gres[DSCHED_GRES_MAX];	     /* generic resources it has, by kind */
 	uint32_t gres_used[DSCHED_GRES_MAX]; /* by running jobs */
+	const char *no_kvm; /* borrowed; why no guest can run there; NULL: one can, or who knows */
 };
 
 struct dsched_snapshot {
@@ -143,6 +144,7 @@ struct dsched_request {
 	bool exclusive;	       /* only on nodes without another job */
 	uint64_t mem_per_rank; /* bytes; 0: not asked for */
 	uint32_t gres[DSCHED_GRES_MAX]; /* of each node it uses, by kind of the snapshot */
+	bool kvm; /* a guest: only on nodes where nothing is known to be against one */
 };
 
 /*
@@ -187,6 +189,7 @@ enum dsched_constraint {
 	DSCHED_C_MEMORY,     /* there are slots, but with too little memory */
 	DSCHED_C_EXCLUSIVE,  /* nodes without another job are too few now */
 	DSCHED_C_GRES,	     /* nodes with the generic resource `name` are too few */
+	DSCHED_C_KVM,	     /* node `name` cannot run guests, or too few can */
 };
 
 struct dsched_reason {

@@ -30,7 +30,7 @@ static bool stretch(const struct dsched_outlook *o, uint32_t nnodes,
 
 	*first = o->first_free;
 	for (uint32_t i = *first; i < nnodes; i++) {
-		if (o->nodes[i].state != DSCHED_NODE_UP)
+		if (o->nodes[i].state != DSCHED_NODE_UP || !dsched_suits(req, &o->nodes[i]))
 			continue;
 		c = (struct dsched_cand){ .node = &o->nodes[i], .limit = NO_LIMIT };
 		dsched_capacity(&w, (struct dsched_view){ .memory = true });

@@ -42,6 +42,8 @@ struct dsched_shortage {
 
 /* candidates.c: fills w->cands from names and states. 0, or a refusal with its reason. */
 int dsched_candidates(struct dsched_work *w);
+/* Is there nothing in NODE's nature, whatever runs there, that keeps REQ away from it? */
+bool dsched_suits(const struct dsched_request *req, const struct dsched_node *node);
 
 /* capacity.c */
 void dsched_capacity(struct dsched_work *w, struct dsched_view view);
@@ -66,6 +68,9 @@ int dsched_refuse(struct dsched_work *w, enum dsched_constraint what, const char
 		  const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 int dsched_refuse_view(struct dsched_work *w, struct dsched_view view,
 		       const struct dsched_shortage *lack);
+/* The candidates are fewer than the ASKED nodes; UNFIT more are up, as ONE is, but run no guests. */
+int dsched_refuse_kvm(struct dsched_work *w, uint32_t asked, const struct dsched_node *one,
+		      uint32_t unfit);
 
 /*
  * place.c: how many ranks of each node REQ would get on SNAP: w->cands is left with those nodes.

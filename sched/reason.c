@@ -122,6 +122,26 @@ static int no_candidates(struct dsched_work *w)
 	return say(w, DSCHED_IMPOSSIBLE, DSCHED_C_NODES, NULL, "no node is up%s", absent);
 }
 
+int dsched_refuse_kvm(struct dsched_work *w, uint32_t asked, const struct dsched_node *one,
+		      uint32_t unfit)
+{
+	char more[32] = "", absent[64];
+
+	w->reason->of_nodes = true;
+	w->reason->asked = asked;
+	w->reason->have = w->reason->nearest = w->ncands;
+	if (unfit > 1)
+		snprintf(more, sizeof more, ", and %u more", unfit - 1);
+	put_absent(w, absent, sizeof absent);
+	if (w->ncands == 0)
+		return say(w, DSCHED_IMPOSSIBLE, DSCHED_C_KVM, one->name,
+			   "no node can run guests (%.64s: %.160s%s)%s", one->name, one->no_kvm, more,
+			   absent);
+	return say(w, DSCHED_IMPOSSIBLE, DSCHED_C_KVM, one->name,
+		   "%u nodes that can run guests asked, %u can%s (not %.64s: %.160s%s)", asked,
+		   w->ncands, absent, one->name, one->no_kvm, more);
+}
+
 /* ---- the machine is too small ---- */
 
 /* No node, or too few, have the slots for their whole number of ranks. */

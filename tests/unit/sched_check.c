@@ -80,7 +80,7 @@ uint64_t sched_check_capacity(const struct dsched_request *req, const struct dsc
 			      bool idle)
 {
 	if (node->state != DSCHED_NODE_UP || excluded(req, node->name) ||
-	    named(req, node->name) == 0)
+	    named(req, node->name) == 0 || (req->kvm && node->no_kvm))
 		return 0;
 	if (!idle && (node->exclusive || (req->exclusive && node->jobs)))
 		return 0;

@@ -187,6 +187,50 @@ static void names_are_checked(void **state)
 	dsched_topo_free(&m.topo);
 }
 
+static void guests_go_where_they_can_run(void **state)
+{
+	struct machine m;
+	struct dsched_request req = request();
+	struct dsched_host host = { "node2", 0 };
+	struct dsched_placement p;
+	struct dsched_reason why;
+
+	setup(&m);
+	m.nodes[0].no_kvm = m.nodes[1].no_kvm = "/dev/kvm: No such file or directory";
+	req.ranks = 2;
+	req.map = DSCHED_MAP_PPR_NODE;
+	req.ppr = 1;
+	req.kvm = true;
+	assert_int_equal(dsched_place(&m.snap, &req, &p, &why), 0);
+	assert_true(p.nnodes == 2 && p.nodes[0].id == 3 && p.nodes[1].id == 4);
+	dsched_placement_free(&p);
+
+	req.ranks = 3;
+	why = place(&m, &req, -DVM_ENOSLOTS);
+	assert_numbers(&why, DSCHED_C_KVM, true, 3, 2);
+	assert_string_equal(why.text, "3 nodes that can run guests asked, 2 can "
+				      "(not node1: /dev/kvm: No such file or directory, and 1 more)");
+	m.nodes[2].no_kvm = "/dev/kvm: Permission denied";
+	m.nodes[3].state = DSCHED_NODE_DOWN;
+	why = place(&m, &req, -DVM_ENOSLOTS);
+	assert_numbers(&why, DSCHED_C_KVM, true, 3, 0);
+	assert_string_equal(why.text, "no node can run guests "
+				      "(node1: /dev/kvm: No such file or directory, and 2 more) "
+				      "(1 down)");
+
+	req.ranks = 1;
+	req.include = &host;
+	req.ninclude = 1;
+	why = place(&m, &req, -DVM_ENOSLOTS);
+	assert_int_equal(why.constraint, DSCHED_C_KVM);
+	assert_string_equal(why.name, "node2");
+	assert_string_equal(why.text, "node \"node2\" was asked for and cannot run guests: "
+				      "/dev/kvm: No such file or directory");
+	req.kvm = false;
+	place(&m, &req, 0);
+	dsched_topo_free(&m.topo);
+}
+
 static void a_long_name_is_cut(void **state)
 {
 	struct machine m;
@@ -368,6 +412,7 @@ int main(void)
 		cmocka_unit_test(busy_slots_are_waited_for),
 		cmocka_unit_test(memory_names_a_node),
 		cmocka_unit_test(names_are_checked),
+		cmocka_unit_test(guests_go_where_they_can_run),
 		cmocka_unit_test(a_long_name_is_cut),
 		cmocka_unit_test(contradictions),
 		cmocka_unit_test(absurd_numbers_end_well),

@@ -542,6 +542,19 @@ static void a_stretch_is_as_good_as_the_whole(void **state)
 	assert_int_equal(why(2), DSCHED_W_RESOURCES);
 }
 
+static void a_stretch_suits_a_guest(void **state)
+{
+	machine(NODES_MAX, 2);
+	for (uint32_t i = 0; i < NODES_MAX - 1; i++)
+		f.nodes[i].no_kvm = "/dev/kvm: no";
+	job(1, 0);
+	job(1, 0);
+	f.reqs[0].kvm = true;
+	decide();
+	assert_int_equal(answer(1)->placement.nodes[0].index, NODES_MAX - 1);
+	assert_int_equal(answer(2)->placement.nodes[0].index, 0);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -568,6 +581,7 @@ int main(void)
 		T(what_is_lent_is_asked_back),
 		T(generic_resources_are_counted),
 		T(a_stretch_is_as_good_as_the_whole),
+		T(a_stretch_suits_a_guest),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -101,6 +101,8 @@ static void random_node(struct world *w, uint32_t i)
 	node->mem_free = node->mem;
 	if (chance(w, 10))
 		node->state = chance(w, 50) ? DSCHED_NODE_DOWN : DSCHED_NODE_DRAINING;
+	if (chance(w, 30))
+		node->no_kvm = "/dev/kvm: no";
 	random_load(w, node, &w->busy[i]);
 }
 
@@ -129,6 +131,7 @@ static void random_request(struct world *w)
 		.oversubscribe = chance(w, 25),
 		.exclusive = chance(w, 10),
 		.mem_per_rank = chance(w, 30) ? (1 + below(w, 8)) * GIB : 0,
+		.kvm = chance(w, 20),
 	};
 	if (chance(w, 25))
 		random_hosts(w);
@@ -207,7 +210,8 @@ static bool contradicts(const struct dsched_request *req)
 /* A refusal because of what -H says about single nodes; those are tested by hand. */
 static bool about_a_host(const struct dsched_reason *why)
 {
-	return why->constraint == DSCHED_C_NODE_DOWN || why->constraint == DSCHED_C_HOST_SLOTS;
+	return why->constraint == DSCHED_C_NODE_DOWN || why->constraint == DSCHED_C_HOST_SLOTS ||
+	       (why->constraint == DSCHED_C_KVM && !why->of_nodes);
 }
 
 static int place(struct world *w, struct dsched_reason *why)
