@@ -68,6 +68,7 @@ static int add_member(const Pb__Member *m, void *arg)
 	node->name = m->name;
 	node->state = node_state(s->d, m);
 	node->note = m->drain_why;
+	node->no_kvm = m->kvm == PB__KVM__KVM_LACKING ? m->kvm_why : NULL;
 	node->host = dsched_host_number(m->host);
 	node->slots = m->slots;
 	node->mem = m->memory;
@@ -246,7 +247,8 @@ int dvmd_assign_request(struct dvmd_snapshot *s, const Pb__JobSpec *spec,
 					.nexclude = (uint32_t)spec->n_exclude,
 					.oversubscribe = spec->oversubscribe,
 					.exclusive = spec->exclusive,
-					.mem_per_rank = spec->mem_per_rank };
+					.mem_per_rank = spec->mem_per_rank,
+					.kvm = spec->guest };
 	for (size_t i = 0; i < spec->n_gres; i++)
 		if (dvmd_snapshot_gres(s, spec->gres[i]->name) < 0)
 			return -ENOSPC;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "daemon/conf_private.h"
+#include "daemon/kvm.h"
 #include "daemon/name.h"
 #include "libdvm/base/clock.h"
 #include "libdvm/base/err.h"
@@ -51,7 +52,7 @@ static int set_interface(struct dvmd_conf *c, const char *value, dvm_error_t *er
 	return set_string(&c->interface, value, err);
 }
 
-static int set_dir(char **field, const char *value, dvm_error_t *err)
+static int set_path(char **field, const char *value, dvm_error_t *err)
 {
 	if (value[0] != '/')
 		return dvmi_error_set(err, -EINVAL, "expected an absolute path");
@@ -60,12 +61,17 @@ static int set_dir(char **field, const char *value, dvm_error_t *err)
 
 static int set_run_dir(struct dvmd_conf *c, const char *value, dvm_error_t *err)
 {
-	return set_dir(&c->run_dir, value, err);
+	return set_path(&c->run_dir, value, err);
 }
 
 static int set_state_dir(struct dvmd_conf *c, const char *value, dvm_error_t *err)
 {
-	return set_dir(&c->state_dir, value, err);
+	return set_path(&c->state_dir, value, err);
+}
+
+static int set_kvm_device(struct dvmd_conf *c, const char *value, dvm_error_t *err)
+{
+	return set_path(&c->kvm_device, value, err);
 }
 
 static int parse_port(const char *value, uint16_t *port)
@@ -173,7 +179,7 @@ const char *const dvmd_conf_keys[DVMD_CONF_KEYS] = {
 	"machine",     "name",	    "interface",       "port",	     "port_range",
 	"slots",       "memory",    "failure_timeout", "kill_grace", "launch_timeout",
 	"job_log_max", "log_level", "run_dir",	       "state_dir",
-	"gres",	       "queue_policy", "queue_depth", "queue_weights", "queue_half_life",
+	"gres",	       "kvm_device", "queue_policy", "queue_depth", "queue_weights", "queue_half_life",
 	"queue_shares", "queue_preempt", "queue_tiers", "queue_grace",
 };
 
@@ -181,7 +187,7 @@ static dvmd_conf_set_fn *const setters[DVMD_CONF_KEYS] = {
 	set_machine,	 set_name,	set_interface,	     set_port,	     set_port_range,
 	set_slots,	 set_memory,	set_failure_timeout, set_kill_grace, set_launch_timeout,
 	set_job_log_max, set_log_level, set_run_dir,	     set_state_dir,
-	dvmd_conf_set_gres, dvmd_conf_set_policy, dvmd_conf_set_depth, dvmd_conf_set_weights,
+	dvmd_conf_set_gres, set_kvm_device, dvmd_conf_set_policy, dvmd_conf_set_depth, dvmd_conf_set_weights,
 	dvmd_conf_set_half_life, dvmd_conf_set_shares, dvmd_conf_set_preempt, dvmd_conf_set_tiers,
 	dvmd_conf_set_grace,
 };
@@ -197,7 +203,7 @@ int dvmd_conf_find_key(const char *name, size_t n)
 static bool is_whole(const struct dvmd_conf *c)
 {
 	return c->machine && c->name && c->interface && c->run_dir && c->state_dir && c->gres &&
-	       c->queue_shares && c->queue_tiers;
+	       c->kvm_device && c->queue_shares && c->queue_tiers;
 }
 
 int dvmd_conf_init(struct dvmd_conf *c)
@@ -215,6 +221,7 @@ int dvmd_conf_init(struct dvmd_conf *c)
 		.job_log_max = 64 << 20,
 		.log_level = LOG_INFO,
 		.gres = strdup(""),
+		.kvm_device = strdup(DVMD_KVM_DEVICE),
 		.queue_shares = strdup(""),
 		.queue_tiers = strdup(""),
 		.queue = { .order = DSCHED_EASY,
@@ -238,6 +245,7 @@ void dvmd_conf_free(struct dvmd_conf *c)
 	free(c->run_dir);
 	free(c->state_dir);
 	free(c->gres);
+	free(c->kvm_device);
 	free(c->queue_shares);
 	free(c->queue_tiers);
 	*c = (struct dvmd_conf){ 0 };
@@ -252,6 +260,7 @@ int dvmd_conf_copy(struct dvmd_conf *to, const struct dvmd_conf *from)
 	to->run_dir = strdup(from->run_dir);
 	to->state_dir = strdup(from->state_dir);
 	to->gres = strdup(from->gres);
+	to->kvm_device = strdup(from->kvm_device);
 	to->queue_shares = strdup(from->queue_shares);
 	to->queue_tiers = strdup(from->queue_tiers);
 	if (is_whole(to))

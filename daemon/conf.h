@@ -35,6 +35,7 @@ struct dvmd_conf {
 	uint64_t job_log_max;	      /* bytes of output kept for a job on a node, default 64 MiB */
 	int log_level;		      /* syslog's, default LOG_INFO */
 	char *gres;		      /* "gpu:2,fpga": what this node has beside slots and memory */
+	char *kvm_device; /* what has to be there for guests; the default is said */
 	struct dvmd_queue_conf queue; /* of the node that leads, as all below */
 	char *queue_shares;	      /* "ann=3,@physics=10": users and @accounts; others have 1 */
 	char *queue_tiers; /* "ann=2,*=1": the highest tier a user may ask for */

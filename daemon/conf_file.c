@@ -42,6 +42,7 @@ static const cyaml_schema_field_t fields[] = {
 	TEXT_FIELD("run_dir", KEY_RUN_DIR),
 	TEXT_FIELD("state_dir", KEY_STATE_DIR),
 	TEXT_FIELD("gres", KEY_GRES),
+	TEXT_FIELD("kvm_device", KEY_KVM_DEVICE),
 	TEXT_FIELD("queue_policy", KEY_QUEUE_POLICY),
 	TEXT_FIELD("queue_depth", KEY_QUEUE_DEPTH),
 	TEXT_FIELD("queue_weights", KEY_QUEUE_WEIGHTS),

@@ -87,6 +87,8 @@ static int check_member_sizes(const Pb__Member *m, dvm_error_t *err)
 	if (m->state != PB__MEMBER_STATE__MEMBER_UP && m->state != PB__MEMBER_STATE__MEMBER_DOWN)
 		return refuse(err, -EINVAL, "node %s: unknown state %d", m->name, (int)m->state);
 	rc = check_length("the version of a node", m->version, LABEL_MAX, err);
+	if (rc == 0)
+		rc = check_length("what a node lacks", m->kvm_why, LABEL_MAX, err);
 	return rc < 0 ? rc : check_length("the host of a node", m->host, LABEL_MAX, err);
 }
 

@@ -470,6 +470,7 @@ int dvmd_start(struct dvmd *d, dvm_error_t *err)
 	d->stop_timer.data = d;
 	snprintf(key_path, sizeof key_path, "%s/key", d->setup.state_dir);
 	dvmd_steady_open(&d->clock, d->setup.state_dir);
+	dvmd_kvm_look(&d->kvm, d->setup.kvm_device);
 	if ((rc = read_topology(d, err)) < 0 ||
 	    (rc = dvmd_gres_parse(d->setup.gres ? d->setup.gres : "", &d->gres, &d->n_gres, err)) < 0 ||
 	    (rc = dvmd_keys_load(&d->keys, key_path, err)) < 0 ||

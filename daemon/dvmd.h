@@ -14,6 +14,7 @@
 
 #include "daemon/cstate.h"
 #include "daemon/keys.h"
+#include "daemon/kvm.h"
 #include "daemon/queue_conf.h"
 #include "daemon/steady.h"
 #include "daemon/transport.h"
@@ -34,6 +35,7 @@ struct dvmd_setup {
 	uint64_t failure_timeout, kill_grace, launch_timeout; /* ns */
 	uint64_t job_log_max; /* bytes */
 	const char *gres;     /* as in dvm.conf, as all below */
+	const char *kvm_device;
 	struct dvmd_queue_conf queue;
 	const char *queue_shares, *queue_tiers;
 };
@@ -50,6 +52,7 @@ struct dvmd {
 	struct dvmi_buf topology; /* of this host, packed (topo.h) */
 	Pb__Gres **gres; /* of this node */
 	size_t n_gres;
+	struct dvmd_kvm kvm; /* as last seen here */
 	struct dvmd_transport *wire;
 	struct dvmd_replica *replica;
 	struct dvmd_live *live;

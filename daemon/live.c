@@ -12,12 +12,13 @@
 #include "libdvm/base/clock.h"
 
 #define LOAD_EVERY (2 * DVMI_SEC)
+#define LOOK_EVERY (10 * DVMI_SEC)
 
 struct dvmd_live {
 	struct dvmd *d;
 	dvmd_member_t *engine;
 	uv_timer_t timer;
-	uint64_t load_read;
+	uint64_t load_read, looked;
 };
 
 static void send_message(struct dvmd_live *l, uint32_t to, const struct dvmi_member_msg *msg)
@@ -122,12 +123,22 @@ static void read_load(struct dvmd_live *l, uint64_t now)
 	dvmd_member_set_load(l->engine, &load);
 }
 
+/* Seldom: where there is no such device, opening it may have the kernel look for a module. */
+static void look_again(struct dvmd_live *l, uint64_t now)
+{
+	if (now - l->looked < LOOK_EVERY)
+		return;
+	l->looked = now;
+	dvmd_roster_look_again(l->d);
+}
+
 static void on_timer(uv_timer_t *t)
 {
 	struct dvmd_live *l = t->data;
 	uint64_t now = dvmi_clock_mono();
 
 	read_load(l, now);
+	look_again(l, now);
 	dvmd_member_tick(l->engine, now);
 	drain(l);
 }
@@ -209,6 +220,7 @@ int dvmd_live_create(struct dvmd_live **out, struct dvmd *d, uint32_t life)
 	uv_timer_init(d->loop, &l->timer);
 	l->timer.data = l;
 	read_load(l, now);
+	l->looked = now;
 	*out = l;
 	drain(l);
 	return 0;

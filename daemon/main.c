@@ -142,6 +142,7 @@ static int make_setup(struct node *n, struct dvmd_args *a, dvm_error_t *err)
 				  .launch_timeout = c->launch_timeout,
 				  .job_log_max = c->job_log_max,
 				  .gres = c->gres,
+				  .kvm_device = c->kvm_device,
 				  .queue = c->queue,
 				  .queue_shares = c->queue_shares,
 				  .queue_tiers = c->queue_tiers };

@@ -89,6 +89,8 @@ static int add_node(const Pb__Member *m, void *arg)
 	info->drain_why = m->drain_why;
 	info->drained_by = m->drained_by;
 	info->drained = dvmd_steady_shown(&ns->d->clock, m->drained);
+	info->kvm = m->kvm;
+	info->kvm_why = m->kvm_why;
 	if (dvmd_live_info(ns->d->live, m->id, &live) == 0) {
 		info->mem_free = live.load.mem_free;
 		info->load_100 = live.load.load100;

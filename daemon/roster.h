@@ -28,6 +28,9 @@ void dvmd_roster_propose(struct dvmd *d, const uint8_t *body, size_t len,
 /* A restarted member tells the leader what it is now, if that has changed. */
 void dvmd_roster_refresh(struct dvmd *d);
 
+/* Now and then: what of this node may change while it is up, /dev/kvm, and the leader hears of it. */
+void dvmd_roster_look_again(struct dvmd *d);
+
 /* Membership has found NODE dead or back (leader). */
 void dvmd_roster_node_changed(struct dvmd *d, uint32_t node, bool up);
 

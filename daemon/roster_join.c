@@ -25,6 +25,8 @@ void dvmd_roster_self(struct dvmd *d, Pb__Member *m)
 	m->memory = d->setup.memory;
 	m->gres = d->gres;
 	m->n_gres = d->n_gres;
+	m->kvm = d->kvm.usable ? PB__KVM__KVM_USABLE : PB__KVM__KVM_LACKING;
+	m->kvm_why = (char *)d->kvm.why;
 	m->port_low = d->setup.port_low;
 	m->port_high = d->setup.port_high;
 	m->state = PB__MEMBER_STATE__MEMBER_UP;
@@ -200,7 +202,8 @@ static bool same_member(const Pb__Member *a, const Pb__Member *b)
 	       a->port == b->port && a->port_low == b->port_low &&
 	       a->port_high == b->port_high && a->slots == b->slots && a->memory == b->memory &&
 	       !strcmp(a->version, b->version) && !strcmp(a->host, b->host) &&
-	       same_gres(a, b) && a->topology.len == b->topology.len &&
+	       same_gres(a, b) && a->kvm == b->kvm && !strcmp(a->kvm_why, b->kvm_why) &&
+	       a->topology.len == b->topology.len &&
 	       !memcmp(a->topology.data, b->topology.data, a->topology.len);
 }
 
@@ -237,4 +240,25 @@ void dvmd_roster_refresh(struct dvmd *d)
 		dvmd_transport_request(d->wire, DVMD_LEADER, DVMI_MSG_JOIN, b.data, b.len,
 				       DVMD_ROSTER_REQUEST, on_refreshed, d);
 	dvmi_buf_free(&b);
+}
+
+/* As the leader says it: what it was not told while it was away, it is told again. */
+static bool is_told(const struct dvmd *d, const Pb__Member *self)
+{
+	const Pb__Member *known = dvmd_cstate_member(dvmd_state(d), d->self);
+
+	return !known || known->kvm == PB__KVM__KVM_UNKNOWN || known->kvm == self->kvm;
+}
+
+void dvmd_roster_look_again(struct dvmd *d)
+{
+	bool other = dvmd_kvm_look(&d->kvm, d->setup.kvm_device);
+	Pb__Member self;
+
+	if (other)
+		dvmi_log(&d->log, "member", LOG_NOTICE, "guests %s run here%s%s",
+			 d->kvm.usable ? "can" : "cannot", d->kvm.usable ? "" : ": ", d->kvm.why);
+	dvmd_roster_self(d, &self);
+	if (other || !is_told(d, &self))
+		dvmd_roster_refresh(d);
 }

@@ -22,8 +22,20 @@ static const char *state_of(const Pb__NodeInfo *n)
 	return n->slots_used ? "draining" : "drained";
 }
 
+static const char *kvm_of(const Pb__NodeInfo *n)
+{
+	if (n->kvm == PB__KVM__KVM_USABLE)
+		return "yes";
+	return n->kvm == PB__KVM__KVM_LACKING ? "no" : "-";
+}
+
+/* Columns for when they are needed. */
+struct extra {
+	bool kvm, why;
+};
+
 /* Load and free memory are the host's; a node that has just come back has not told them yet. */
-static void add_row(struct cli_table *t, const Pb__NodeInfo *n, uint64_t now, bool why)
+static void add_row(struct cli_table *t, const Pb__NodeInfo *n, uint64_t now, struct extra extra)
 {
 	char total[DVMI_TEXT_UNIT_MAX], avail[DVMI_TEXT_UNIT_MAX], since[CLI_TIME_MAX];
 	bool up = strcmp(n->state, "down") != 0, heard = up && n->mem_free;
@@ -40,7 +52,9 @@ static void add_row(struct cli_table *t, const Pb__NodeInfo *n, uint64_t now, bo
 	cli_table_add(t, heard ? "%.2f" : "-", n->load_100 / 100.0);
 	cli_table_add(t, "%s", cli_time_ago(n->since, now, since));
 	cli_table_add(t, "%s", *n->version ? n->version : "-");
-	if (why)
+	if (extra.kvm)
+		cli_table_add(t, "%s", kvm_of(n));
+	if (extra.why)
 		cli_table_add(t, "%s", *n->drain_why ? n->drain_why : "-");
 }
 
@@ -73,16 +87,20 @@ static void print_summary(const Pb__NodesReply *r)
 static int print_table(const Pb__NodesReply *r)
 {
 	uint64_t now = dvmi_clock_wall();
-	bool why = false; /* a column for when it is needed */
+	struct extra extra = { 0 };
+	char heading[96];
 
+	for (size_t i = 0; i < r->n_nodes; i++) {
+		extra.kvm |= r->nodes[i]->kvm == PB__KVM__KVM_LACKING;
+		extra.why |= r->nodes[i]->draining;
+	}
+	struct cli_table t = { .columns = 11u + extra.kvm + extra.why, .right = 0x1f8 };
+	snprintf(heading, sizeof heading,
+		 "NAME STATE ADDRESS SLOTS USED CORES MEMORY FREE LOAD SINCE VERSION%s%s",
+		 extra.kvm ? " KVM" : "", extra.why ? " WHY" : "");
+	cli_table_heading(&t, heading);
 	for (size_t i = 0; i < r->n_nodes; i++)
-		why |= r->nodes[i]->draining;
-	struct cli_table t = { .columns = why ? 12 : 11, .right = 0x1f8 };
-	cli_table_heading(
-		&t, why ? "NAME STATE ADDRESS SLOTS USED CORES MEMORY FREE LOAD SINCE VERSION WHY" :
-			  "NAME STATE ADDRESS SLOTS USED CORES MEMORY FREE LOAD SINCE VERSION");
-	for (size_t i = 0; i < r->n_nodes; i++)
-		add_row(&t, r->nodes[i], now, why);
+		add_row(&t, r->nodes[i], now, extra);
 	int rc = cli_table_print(&t, stdout);
 	cli_table_free(&t);
 	/* For people only: a script that counts lines counts nodes. */
@@ -99,6 +117,12 @@ static json_t *drain_json(const Pb__NodeInfo *n)
 			 cli_json_string(n->drained_by), "since", cli_json_time(n->drained));
 }
 
+static json_t *kvm_json(const Pb__NodeInfo *n)
+{
+	return n->kvm == PB__KVM__KVM_UNKNOWN ? json_null() :
+						json_boolean(n->kvm == PB__KVM__KVM_USABLE);
+}
+
 static json_t *node_json(const Pb__NodeInfo *n)
 {
 	json_t *o = json_pack(
@@ -112,6 +136,9 @@ static json_t *node_json(const Pb__NodeInfo *n)
 		"load", n->load_100 / 100.0, "since", cli_json_time(n->since));
 
 	json_object_set_new(o, "drain", drain_json(n));
+	json_object_set_new(o, "kvm", kvm_json(n));
+	json_object_set_new(o, "kvm_why",
+			    *n->kvm_why ? cli_json_string(n->kvm_why) : json_null());
 	return o;
 }
 
@@ -152,7 +179,8 @@ const struct cli_command cli_cmd_nodes = {
 		 .brief = "list the nodes of the machine",
 		 .text = "SINCE is how long a node has been in its STATE: up, suspect (it does not "
 			 "answer and is being asked for) or down; draining (see `dvm drain`) while jobs "
-			 "are still running there, then drained. A star marks the leader.",
+			 "are still running there, then drained. A star marks the leader. KVM says "
+			 "whether guests can run there, where some node has none.",
 		 .options = options },
 	.family = "The machine",
 	.run = run,

@@ -390,6 +390,7 @@ int cli_guest_start(struct cli *c, const char *name, const struct cli_guest_plac
 	}
 	cli_guest_add(&l, "--detach");
 	cli_guest_add(&l, "--sole");
+	cli_guest_add(&l, "--guest");
 	cli_guest_add(&l, "--name");
 	cli_guest_add(&l, job_name);
 	add_all(&l, run);

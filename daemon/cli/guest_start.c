@@ -78,7 +78,7 @@ static const struct dvmi_opt options[] = {
 	{ FILE_, 0, "file", NULL, "FILE", "Other",
 	  "read options from guest.yaml: keys are their names; those given here win", "@file" },
 	{ HOST, 'H', "host", NULL, "HOST", NULL,
-	  "the node it runs on, or those, with commas (default: the first that has room)", "@node" },
+	  "the node it runs on, or those, with commas (default: the first that has room and KVM)", "@node" },
 	{ HOSTS, 0, "hosts", NULL, "N", NULL,
 	  "one guest over N nodes, which have a NUMA node of it each: CPUs and memory are theirs "
 	  "together", NULL },
@@ -276,8 +276,8 @@ const struct cli_command cli_guest_start_verb = {
 	.opt = { .name = "dvm guest start",
 		 .operands = "NAME",
 		 .brief = "boot a kernel in a virtual machine of its own",
-		 .text = "Starts the guest on the node that is named, or on the first that has room, "
-			 "whether or not it has KVM: `dvm doctor` says which have. Comes back when the "
+		 .text = "Starts the guest on the node that is named, or on the first that has room "
+			 "and KVM: `dvm nodes` says which have none. Comes back when the "
 			 "guest runs. Files are looked for on that node, from this "
 			 "directory. With --hosts the guest is one machine over several nodes; its "
 			 "devices, files and console are on the first of them.\n\n"

@@ -110,6 +110,7 @@
 	UNLISTED(NO_SLOTS, "--no-slots", NULL, NULL), \
 	UNLISTED(BESIDE, "--beside", "JOB", NULL), \
 	UNLISTED(SOLE, "--sole", NULL, NULL), \
+	UNLISTED(GUEST, "--guest", NULL, NULL), \
 	UNLISTED(IGNORED, "-allow-run-as-root -genvall -quiet", NULL, NULL)
 
 const struct dvmi_opt cli_run_options[] = {

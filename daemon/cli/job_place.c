@@ -188,6 +188,9 @@ int cli_job_place(Pb__JobSpec *spec, struct dvmi_opt_parser *p, int id, dvm_erro
 	case SOLE: /* of its name */
 		spec->sole = true;
 		return 0;
+	case GUEST: /* its ranks are monitors */
+		spec->guest = true;
+		return 0;
 	case EXCLUSIVE:
 		spec->exclusive = true;
 		return 0;

@@ -43,6 +43,7 @@ enum cli_job_option {
 	NO_SLOTS,
 	BESIDE,
 	SOLE,
+	GUEST,
 	ACCOUNT,
 	GRES,
 	RESERVATION,

@@ -135,7 +135,7 @@ expect JOBS all=1
 reply JOBS
 eof
 accept
-expect RUN spec.name=guest:slow spec.sole=1 spec.detached=1
+expect RUN spec.name=guest:slow spec.sole=1 spec.guest=1 spec.detached=1
 reply RUN job=5
 eof'
 is_asked='accept

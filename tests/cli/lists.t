@@ -36,11 +36,33 @@ assert d["machine"] == "m" and d["view"] == 12 and len(n) == 2
 assert n[0] == {"id": 1, "name": "node1", "state": "up", "address": "127.9.0.1", "port": 7117,
 	"version": "0.1.0", "host": "h1", "leader": True, "self": True, "cores": 8, "slots": 8,
 	"slots_used": 3, "memory_total": 1 << 34, "memory_free": 1 << 33, "load": 1.25,
-	"since": "2023-11-14T22:13:20.000000Z", "drain": None}, n[0]
+	"since": "2023-11-14T22:13:20.000000Z", "drain": None, "kvm": None,
+	"kvm_why": None}, n[0]
 assert n[1]["since"] is None and n[1]["leader"] is False
 END
 ok "nodes --json"
 daemon_ok "nodes --json"
+
+lacking="nodes.0.kvm=KVM_USABLE nodes.1.kvm=KVM_LACKING nodes.1.kvm_why=/dev/kvm:\sgone"
+reply NODES machine=m view=12 $nodes $lacking nodes.2.name=node11 nodes.2.state=up nodes.2.version=0.1.0
+capture $dvm nodes
+is "$(sed 's/.* //' "$tmp/out" | tr '\n' ' ')" "KVM yes no - " "nodes: which have KVM, where one has none"
+daemon_ok "nodes and KVM"
+
+reply NODES machine=m view=12 $nodes $lacking nodes.0.draining=1 nodes.0.drain_why=fans
+capture $dvm nodes
+is "$(awk '{ print $(NF - 1), $NF }' "$tmp/out" | tr '\n' ' ')" "KVM WHY yes fans no - " "... and why it drains"
+daemon_ok "nodes, KVM and drains"
+
+reply NODES machine=m view=12 $nodes $lacking
+capture $dvm nodes --json
+json "$tmp/out" <<END
+n = d["nodes"]
+assert n[0]["kvm"] is True and n[0]["kvm_why"] is None, n[0]
+assert n[1]["kvm"] is False and n[1]["kvm_why"] == "/dev/kvm: gone", n[1]
+END
+ok "... as JSON"
+daemon_ok "nodes, KVM, JSON"
 
 jobs='jobs.0.id=3 jobs.0.name=solve jobs.0.user=ann jobs.0.state=done jobs.0.ranks=8 jobs.0.nodes.0=node2 jobs.0.nodes.1=node1 jobs.0.submitted=1700000000000000000 jobs.0.started=1700000001000000000 jobs.0.ended=1700000011000000000 jobs.0.exit_code=2 jobs.0.reason=rank\s1\sfailed jobs.0.argv.0=./solve jobs.0.argv.1=a\sb jobs.0.origin=node1'
 reply JOBS $jobs

@@ -140,6 +140,7 @@ static void mistakes_are_named_with_their_line(void **state)
 		  "dvm.conf:1: queue_shares: \"ann=\": expected NAME=NUMBER,…" },
 		{ "queue_half_life: 0\n",
 		  "dvm.conf:1: queue_half_life: \"0\": expected a duration, 1m to 3650d" },
+		{ "kvm_device: kvm\n", "dvm.conf:1: kvm_device: \"kvm\": expected an absolute path" },
 		{ "gres: gpu:2,gpu:1\n", "dvm.conf:1: gres: \"gpu:2,gpu:1\": gpu is there twice" },
 		{ "gres: gpu:many\n",
 		  "dvm.conf:1: gres: \"gpu:many\": gpu: expected a number up to 1000000" },
@@ -295,7 +296,7 @@ static void example_and_manual_have_every_key(void **state)
 		"machine",     "name",	    "interface",       "port",	     "port_range",
 		"slots",       "memory",    "failure_timeout", "kill_grace", "launch_timeout",
 		"job_log_max", "log_level", "run_dir",	       "state_dir",
-		"gres", "queue_policy", "queue_depth", "queue_weights", "queue_half_life",
+		"gres", "kvm_device", "queue_policy", "queue_depth", "queue_weights", "queue_half_life",
 		"queue_shares", "queue_preempt", "queue_tiers",
 	};
 	struct dvmd_conf *c = *state;
