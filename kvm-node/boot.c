@@ -15,7 +15,6 @@
 #define E820_RESERVED 2
 
 #define SETUP_SEED    9u /* setup_data with random bytes */
-#define BOOT_SEED_AT  0x8000ull
 #define INITRD_MAX    0x7fffffffull
 #define CMDLINE_MAX   2047u
 #define LOADER_OTHER  0xff
@@ -79,12 +78,16 @@ static int write_cmdline(const struct vmm_mem *m, const struct vmm_boot *b,
 	return vmm_mem_write(m, VMM_BOOT_CMDLINE, line, len + 1);
 }
 
+/*
+ * Not in RAM: a kernel makes a region of its own of what lies there. That would cut the first 640 KiB
+ * into pieces, of which kexec gives a crash kernel the first, too small for it to start CPUs with.
+ */
 static void write_seed(const struct vmm_mem *m, const uint8_t seed[32])
 {
 	const struct setup_data head = { .type = SETUP_SEED, .len = 32 };
 
-	vmm_mem_write(m, BOOT_SEED_AT, &head, sizeof head);
-	vmm_mem_write(m, BOOT_SEED_AT + sizeof head, seed, 32);
+	vmm_mem_write(m, VMM_BOOT_SEED, &head, sizeof head);
+	vmm_mem_write(m, VMM_BOOT_SEED + sizeof head, seed, 32);
 }
 
 static int write_params(const struct vmm_mem *m, const struct vmm_boot_parts *p)
@@ -103,7 +106,7 @@ static int write_params(const struct vmm_mem *m, const struct vmm_boot_parts *p)
 	z.hdr.cmd_line_ptr = (uint32_t)VMM_BOOT_CMDLINE;
 	z.hdr.ramdisk_image = (uint32_t)p->initrd;
 	z.hdr.ramdisk_size = (uint32_t)p->initrd_len;
-	z.hdr.setup_data = BOOT_SEED_AT;
+	z.hdr.setup_data = VMM_BOOT_SEED;
 	z.e820_entries = (uint8_t)vmm_boot_map(m, z.e820_table);
 	return vmm_mem_write(m, VMM_BOOT_PARAMS, &z, sizeof z);
 }

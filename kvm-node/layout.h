@@ -3,7 +3,7 @@
  * The guest's address map: what lies where, in physical memory and in port space. The same on all
  * hosts of a guest.
  *
- *	0x0000_0000 … 0xbfff_ffff	RAM (0x9f000 … 0xfffff reserved: boot tables, ACPI, MP table)
+ *	0x0000_0000 … 0xbfff_ffff	RAM (0x9f000 … 0xfffff reserved: random seed, ACPI, MP table)
  *	0xc000_0000 … 0xcfff_ffff	windows of PCI devices, below 4 GiB; over several hosts each has a
  *					slice of it
  *	0xd000_0000 … 0xd00f_ffff	virtio-mmio, a page each
@@ -42,6 +42,7 @@
 #define VMM_BOOT_CMDLINE 0x20000ull
 #define VMM_BOOT_PVH	 0x22000ull
 #define VMM_RAM_BASE_END 0x9f000ull
+#define VMM_BOOT_SEED	 VMM_RAM_BASE_END
 #define VMM_ACPI	 0xe0000ull
 #define VMM_ACPI_END	 0xf0000ull
 #define VMM_MPTABLE	 0xf0000ull /* where kernels look for it */

@@ -108,6 +108,26 @@ static void a_good_bzimage(void **state)
 	assert_int_equal(ram, RAM - (VMM_KERNEL_MIN - VMM_RAM_BASE_END));
 }
 
+/* What a kernel finds in RAM it cuts out of it, and kexec's crash kernels need the low one whole. */
+static void the_seed_is_not_in_ram(void **state)
+{
+	struct boot_params z;
+	struct setup_data head;
+
+	bz();
+	assert_int_equal(load(BZ_LEN, NULL, ""), 0);
+	assert_int_equal(vmm_mem_read(mem, VMM_BOOT_PARAMS, &z, sizeof z), 0);
+	uint64_t at = z.hdr.setup_data;
+	assert_int_equal(vmm_mem_read(mem, at, &head, sizeof head), 0);
+	assert_int_equal(head.next, 0);
+	assert_int_equal(head.len, 32);
+	uint64_t end = at + sizeof head + head.len;
+	for (unsigned i = 0; i < z.e820_entries; i++) {
+		const struct boot_e820_entry *e = &z.e820_table[i];
+		assert_true(e->type != 1 || at >= e->addr + e->size || end <= e->addr);
+	}
+}
+
 static void our_words_come_first(void **state)
 {
 	bz();
@@ -321,6 +341,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_good_bzimage, setup, teardown),
+		cmocka_unit_test_setup_teardown(the_seed_is_not_in_ram, setup, teardown),
 		cmocka_unit_test_setup_teardown(our_words_come_first, setup, teardown),
 		cmocka_unit_test_setup_teardown(start_in_long_mode, setup, teardown),
 		cmocka_unit_test_setup_teardown(lower_if_it_must, setup, teardown),
