@@ -30,6 +30,12 @@ static bool are_programs(const Pb__JobSpec *spec)
 	return ranks == spec->ranks;
 }
 
+/* Guests are found by the names of their jobs. */
+static bool poses_as_guest(const Pb__JobSpec *spec)
+{
+	return !spec->guest && !strncmp(spec->name, DVMD_SPEC_GUEST, strlen(DVMD_SPEC_GUEST));
+}
+
 static const char *spec_fault(const Pb__JobSpec *spec)
 {
 	if (!spec)
@@ -38,6 +44,9 @@ static const char *spec_fault(const Pb__JobSpec *spec)
 		return "no program";
 	if (spec->wdir[0] != '/')
 		return "the working directory must be an absolute path";
+	if (poses_as_guest(spec))
+		return "names that begin with \"" DVMD_SPEC_GUEST
+		       "\" are those of guests: see `dvm guest start`";
 	if (spec->n_apps && !are_programs(spec))
 		return "its programs do not make up the job";
 	for (size_t i = 0; i < spec->n_env; i++)

@@ -9,6 +9,8 @@
 #include "dvm/error.h"
 #include "libdvm/proto/pb.h"
 
+#define DVMD_SPEC_GUEST "guest:" /* in front of a guest's name its job has, and no other one */
+
 /* A program of a job: what is run as ranks FIRST and up. All borrowed from the spec. */
 struct dvmd_program {
 	char **argv;

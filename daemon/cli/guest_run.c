@@ -17,12 +17,13 @@
 #include "daemon/cli/conn.h"
 #include "daemon/cli/show.h"
 #include "daemon/paths.h"
+#include "daemon/spec.h"
 #include "libdvm/base/cleanup.h"
 #include "libdvm/base/clock.h"
 #include "libdvm/base/err.h"
 #include "libdvm/base/text.h"
 
-#define PREFIX	   "guest:" /* in front of the job's name */
+#define PREFIX	   DVMD_SPEC_GUEST
 #define NAME_MAX_  40u
 #define SAY_AFTER  (5 * DVMI_SEC)
 #define SOON	   DVMI_SEC

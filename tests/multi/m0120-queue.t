@@ -167,6 +167,11 @@ like "a job that is to be the only one of its name" "$(dvm run --sole --name onl
 ok "... others do not mind" dvm run --name only true
 go s
 done_is "$job" 0
+taken='dvm: names that begin with "guest:" are those of guests: see `dvm guest start`'
+is "a name that a guest could have" "$(dvm run --name guest:one true 2>&1)" "$taken"
+is "... waiting, too" "$(dvm submit --name guest:one true 2>&1)" "$taken"
+is "... or by its program" "$(dvm run --detach "$work/guest:one" 2>&1)" "$taken"
+ok "... is no other one" dvm run --name guests:one true
 full=$(hold_slots f 4)
 dvm run --sole --name twin -n 3 sh -c "$gate" t > /dev/null 2> "$work/twin.err" &
 twin=$!
