@@ -111,8 +111,9 @@ static void fill(struct cli_guest *g, const Pb__JobInfo *j, const char *name)
 }
 
 /*
- * Is J meant rather than G? Any job may be called like a guest, anybody's, and one that waits like one
- * that runs: of those that have not ended it is one's own, then one that runs, then the oldest.
+ * Is J meant rather than G? Guests of one name may be anybody's, and one that waits may be called like
+ * one that runs: it is one that has not ended, then one's own, then one that has run, then of those that
+ * have not ended the oldest, and of those that have the newest.
  */
 static bool is_meant(const Pb__JobInfo *j, const struct cli_guest *g)
 {
@@ -120,7 +121,7 @@ static bool is_meant(const Pb__JobInfo *j, const struct cli_guest *g)
 
 	if (ended != g->ended)
 		return g->ended;
-	if (!ended && mine != g->mine)
+	if (mine != g->mine)
 		return mine;
 	if (has_node != (*g->node != 0))
 		return has_node;

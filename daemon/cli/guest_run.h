@@ -42,8 +42,8 @@ struct cli_guest {
 /* -EINVAL for what cannot be a guest's name. */
 int cli_guest_check_name(const char *name, dvm_error_t *err);
 
-/* The guest called NAME, one's own before others'; the last one that has ended if there is no other.
- * -ENOENT. */
+/* The guest called NAME, one's own before others'; if all have ended the last one, of one's own if there
+ * is any. -ENOENT. */
 int cli_guest_find(const struct cli *c, const char *name, struct cli_guest *g, dvm_error_t *err);
 
 /* Calls EACH for every job that is a guest, ALL: ended ones, too. */

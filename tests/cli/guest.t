@@ -100,6 +100,38 @@ daemon_ok "the first of two is meant"
 meant "$mine" "id=8 state=done ended=1 nodes.0=node1 owner=$me"
 daemon_ok "... and none that has ended"
 
+# logged JOB…: of these, all of them ended, the log of number 7 is printed
+logged() {
+	guest=
+	n=0
+	for job in "$@"; do
+		for field in $job state=done ended=1; do guest="$guest jobs.$n.$field"; done
+		guest="$guest jobs.$n.name=guest:one"
+		n=$((n + 1))
+	done
+	daemon <<-END
+		accept
+		expect JOBS all=1
+		reply JOBS $guest
+		eof
+		accept
+		expect JOBS job=7
+		reply JOBS jobs.0.id=7
+		eof
+		accept
+		expect LOGS job=7
+		more LOGS job=7 chunks.0.rank=0 chunks.0.stream=1 chunks.0.data=mine\\n
+		reply OK
+		eof
+	END
+	capture $dvm guest log one
+}
+logged "id=6 nodes.0=node1 owner=$me" "id=7 nodes.0=node1 owner=$me" "id=8 nodes.0=node1 owner=$((me + 1))"
+is "$out" mine "of ended ones one's own is meant, though another's is newer"
+daemon_ok "... the newest of them"
+logged "id=6 nodes.0=node1 owner=$((me + 1))" "id=7 nodes.0=node1 owner=$((me + 1))"
+daemon_ok "... and the newest, where none is one's own"
+
 # ---- options the monitor takes ----
 
 for distance in 10 255; do
