@@ -30,10 +30,11 @@ static bool are_programs(const Pb__JobSpec *spec)
 	return ranks == spec->ranks;
 }
 
-/* Guests are found by the names of their jobs. */
+/* Guests are found by the names of their jobs. Those of an earlier release's `dvm` are sole at least. */
 static bool poses_as_guest(const Pb__JobSpec *spec)
 {
-	return !spec->guest && !strncmp(spec->name, DVMD_SPEC_GUEST, strlen(DVMD_SPEC_GUEST));
+	return !spec->guest && !spec->sole &&
+	       !strncmp(spec->name, DVMD_SPEC_GUEST, strlen(DVMD_SPEC_GUEST));
 }
 
 static const char *spec_fault(const Pb__JobSpec *spec)

@@ -172,6 +172,7 @@ is "a name that a guest could have" "$(dvm run --name guest:one true 2>&1)" "$ta
 is "... waiting, too" "$(dvm submit --name guest:one true 2>&1)" "$taken"
 is "... or by its program" "$(dvm run --detach "$work/guest:one" 2>&1)" "$taken"
 ok "... is no other one" dvm run --name guests:one true
+ok "... and guests of an earlier release, which are sole, are started" dvm run --sole --name guest:one true
 full=$(hold_slots f 4)
 dvm run --sole --name twin -n 3 sh -c "$gate" t > /dev/null 2> "$work/twin.err" &
 twin=$!
