@@ -175,15 +175,18 @@ int vmm_spread_order(struct vmm_spread *s, enum vmm_order what, dvm_error_t *err
 void vmm_spread_stat(struct vmm_spread *s, struct dvmi_buf *out);
 
 /*
- * The guest stands still, and the first host's time with it, but not ours: until set_clock() nothing is
+ * The guest stands still, and the first host's time with it, but not ours: until let_time_go() nothing is
  * made good. It goes on being asked, as who asks is heard.
  */
 void vmm_spread_let_time_stand(struct vmm_spread *s);
 /*
  * The first host's time, asked a number of times: *AHEAD is by how much it is ahead of TIME() here.
- * It goes on being asked until detach, and adjust() is called.
+ * Time stands until let_time_go(): a question that goes out before TIME() is set would tell the first host
+ * a time that never was, which it would follow.
  */
 int vmm_spread_set_clock(struct vmm_spread *s, int64_t *ahead);
+/* TIME() is set. The first host goes on being asked until detach, and adjust() is called. */
+void vmm_spread_let_time_go(struct vmm_spread *s);
 
 /* All others may go, too: the end is no loss. */
 void vmm_spread_end(struct vmm_spread *s);

@@ -385,10 +385,14 @@ int vmm_spread_set_clock(struct vmm_spread *s, int64_t *ahead)
 			*ahead = (int64_t)(w.value - (asked + trip / 2));
 		}
 	}
+	return rc;
+}
+
+void vmm_spread_let_time_go(struct vmm_spread *s)
+{
 	dsm_node_enter(s->node);
 	s->drift = (struct vmm_drift){ 0 };
 	s->time_stands = false;
 	s->ask_time_at = dvmi_clock_mono();
 	dsm_node_leave(s->node);
-	return rc;
 }

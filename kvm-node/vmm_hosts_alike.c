@@ -98,8 +98,8 @@ int vmm_hosts_set_clock(struct vmm *v, dvm_error_t *err)
 	/* What is still being made good would go on while it is found out what time it is. */
 	vmm_clock_adjust(&v->clock, 0);
 	int rc = vmm_spread_set_clock(v->config->spread, &ahead);
-	if (rc < 0)
-		return dvmi_error_code(err, rc, "the first host's time");
-	vmm_clock_set(&v->clock, ahead);
-	return 0;
+	if (rc == 0)
+		vmm_clock_set(&v->clock, ahead);
+	vmm_spread_let_time_go(v->config->spread);
+	return rc < 0 ? dvmi_error_code(err, rc, "the first host's time") : 0;
 }

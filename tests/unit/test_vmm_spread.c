@@ -333,6 +333,7 @@ static void time_that_stands_still_is_not_followed(void **state)
 	assert_int_equal(vmm_spread_set_clock(s, &ahead), 0);
 	assert_int_equal(ahead, 77);
 	clocks.ours += (uint64_t)ahead;
+	vmm_spread_let_time_go(s);
 	ask_for_time(s, 40 * VMM_DRIFT_SAMPLES);
 	assert_int_equal(clocks.adjusted, 0);
 	vmm_spread_let_time_stand(s);
@@ -342,6 +343,11 @@ static void time_that_stands_still_is_not_followed(void **state)
 	clocks.stands = false;
 	assert_int_equal(vmm_spread_set_clock(s, &ahead), 0);
 	assert_true(ahead < -(int64_t)WAY);
+	clocks.later = 0;
+	ask_for_time(s, 1); /* nobody is told a time that is not set yet */
+	assert_int_equal(node.last.value, 0);
+	assert_int_equal(clocks.later, 0);
+	vmm_spread_let_time_go(s);
 	assert_int_equal(s->drift.worst, 0);
 	ask_for_time(s, 2 * VMM_DRIFT_SAMPLES); /* it was not set, and is followed */
 	assert_true(clocks.adjusted > 0);
@@ -490,6 +496,7 @@ static void who_is_behind_hears_it(void **state)
 
 	memset(&clocks, 0, sizeof clocks);
 	assert_int_equal(vmm_spread_set_clock(s, &ahead), 0);
+	vmm_spread_let_time_go(s);
 	clocks.first = clocks.ours + 9000 * WAY;
 	ask_for_time(s, 1);
 	assert_true(clocks.later > 9000 * WAY);
