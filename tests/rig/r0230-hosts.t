@@ -175,6 +175,8 @@ ok "... does so three times" until_ok 120 has_resets anew 3
 like "... each time from the beginning" "$(on host1 dvm guest log anew 2>&1)" \
 	"*guest: up*guest: restarting*guest: up*guest: restarting*guest: up*"
 end_guest anew
+ok "daemons have as many descriptors as before ($before)" until_ok 10 have_settled "$before"
+
 # --- a link between two of three breaks ------------------------------------------------------
 
 # Each takes the other one for another card.
@@ -202,6 +204,5 @@ ok "... and host3" until_ok 60 says three "host host2 is heard again"
 ok "... the guest goes on" goes_on three
 end_guest three
 ok "nothing of them is left" until_ok 10 nothing_runs dvm-vmm host1 host2 host3
-ok "daemons have as many descriptors as before ($before)" until_ok 10 have_settled "$before"
 ok "the hosts' kernels are calm" kernels_are_calm
 done_testing
