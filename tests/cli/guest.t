@@ -76,15 +76,20 @@ capture $dvm guest pause one
 is "$rc" 0 "whose it is goes by number"
 daemon_ok "... whatever its node calls us"
 
-# meant JOB…: of these, all called like it, number 7 is asked
-meant() {
+# called_one FIELDS JOB…: $guest is these jobs, all called like it, and FIELDS are those of each
+called_one() {
 	guest=
 	n=0
+	each=$1
+	shift
 	for job in "$@"; do
-		for field in $job; do guest="$guest jobs.$n.$field"; done
-		guest="$guest jobs.$n.name=guest:one"
+		for field in $job $each name=guest:one; do guest="$guest jobs.$n.$field"; done
 		n=$((n + 1))
 	done
+}
+# meant JOB…: of these, all called like it, number 7 is asked
+meant() {
+	called_one "" "$@"
 	asked spec.stdin_to=STDIN_NONE
 	capture $dvm guest pause one
 }
@@ -102,13 +107,7 @@ daemon_ok "... and none that has ended"
 
 # logged JOB…: of these, all of them ended, the log of number 7 is printed
 logged() {
-	guest=
-	n=0
-	for job in "$@"; do
-		for field in $job state=done ended=1; do guest="$guest jobs.$n.$field"; done
-		guest="$guest jobs.$n.name=guest:one"
-		n=$((n + 1))
-	done
+	called_one "state=done ended=1" "$@"
 	daemon <<-END
 		accept
 		expect JOBS all=1

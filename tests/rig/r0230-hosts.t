@@ -25,10 +25,15 @@ rig_start 3 --mem 700M --disk 64 --overlay "$lib_temp/overlay"
 ok "a machine is founded" found_machine
 ok "host2 joins" join_machine host2
 
+# A stock kernel with a CPU on each host.
+tux_over() # HOSTS NAME VERBS
+{
+	start_over "$1" "$2" --stay-apart --cpus "$1" --mem 384M --kernel "/guest/${kernel##*/}" \
+		--initrd /guest/initrd --append "console=ttyS0 quiet nokaslr panic=-1 do=$3"
+}
 tux() # NAME VERBS
 {
-	start_over 2 "$1" --stay-apart --cpus 2 --mem 384M --kernel "/guest/${kernel##*/}" \
-		--initrd /guest/initrd --append "console=ttyS0 quiet nokaslr panic=-1 do=$2"
+	tux_over 2 "$@"
 }
 
 # What the machine knows of a guest that has ended.
@@ -191,9 +196,7 @@ mends_link()
 }
 
 ok "host3 joins" join_machine host3
-ok "one over three hosts is started" start_over 3 three --stay-apart --cpus 3 --mem 384M \
-	--kernel "/guest/${kernel##*/}" --initrd /guest/initrd \
-	--append "console=ttyS0 quiet nokaslr panic=-1 do=echo"
+ok "one over three hosts is started" tux_over 3 three echo
 ok "... its CPUs go to their hosts" until_ok 120 spread_is three false 3
 ok "host2 and host3 do not hear each other" breaks_link
 ok "... which host2 says" until_ok 20 says three "waits for host host3, of which nothing is heard"
